@@ -1,0 +1,122 @@
+package logits
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"unsafe"
+)
+
+// kernels is one path: the row loops that everything else is made of. They
+// check nothing: rows and cols are at least 1, strides count elements, dst is
+// the source exactly or apart from it. Only the portable ones, in
+// kernels_generic.go, exist for float64.
+type kernels[T Float] struct {
+	name string
+
+	// max sets dst[i] to the maximum of row i, a zero of either sign, or a NaN.
+	max func(dst, x *T, rows, cols, stride int)
+	// argMax sets dst[i] to the index of the first maximum or the first NaN of row i.
+	argMax func(dst *int, x *T, rows, cols, stride int)
+	// sum sets dst[i] to the sum of row i.
+	sum func(dst *float64, x *T, rows, cols, stride int)
+	// exp sets dst[i] to e^x[i] for i < n.
+	exp func(dst, x *T, n int)
+	// sumExp fills in a partial for each block of blockSize elements, row by row.
+	sumExp func(dst *partial[T], x *T, rows, cols, stride int)
+	// expSum sets row i of dst to e^(x - max[i]) and sum[i] to its sum.
+	expSum func(dst *T, sum *float64, x, max *T, rows, cols, dstStride, stride int)
+	// scale multiplies row i of x by factor[i].
+	scale func(x, factor *T, rows, cols, stride int)
+	// shift sets row i of dst to (x - max[i]) - log[i].
+	shift func(dst, x, max, log *T, rows, cols, dstStride, stride int)
+}
+
+// A partial is what sumExp finds in a block: max, the greatest element of the
+// row so far, or -MaxFloat if none is greater; sum, the sum of e^(x-max) over
+// the block but for some elements that equal max; and ones, their number. The
+// row's first maximum is always among them, so that the sum beside it keeps
+// its digits however small it is.
+type partial[T Float] struct{ max, sum, ones T }
+
+const (
+	// blockSize elements are summed in float32 before float64 takes over.
+	blockSize = 2048
+	// chunkSize is the longest row that a kernel which sums is given: longer
+	// ones go in chunks, which may be shared among goroutines.
+	chunkSize = 32 * blockSize
+)
+
+var (
+	// paths are the tables that this CPU can run, best first.
+	paths = append(accelerated(), &tableGeneric)
+	// active is the one that runs.
+	active = startPath(os.Getenv("LOGITS_PATH"))
+
+	tableGeneric   = genericKernels[float32]()
+	tableGeneric64 = genericKernels[float64]()
+)
+
+// startPath returns the table that the environment asks for, or the best one.
+func startPath(name string) *kernels[float32] {
+	if name == "" {
+		return paths[0]
+	}
+	k, err := findPath(name)
+	if err != nil {
+		panic("LOGITS_PATH: " + err.Error())
+	}
+	return k
+}
+
+func findPath(name string) (*kernels[float32], error) {
+	for _, k := range paths {
+		if k.name == name {
+			return k, nil
+		}
+	}
+	return nil, fmt.Errorf("logits: this CPU and build have no path %q, only %s", name, strings.Join(Paths(), ", "))
+}
+
+// Paths returns the names of the paths that this CPU and build can run, best
+// first: avx512, avx2, neon, and always, as the last one, generic.
+func Paths() []string {
+	names := make([]string, len(paths))
+	for i, k := range paths {
+		names[i] = k.name
+	}
+	return names
+}
+
+// Path returns the name of the path that runs float32 work. Float64 work is
+// always done by the portable code.
+func Path() string { return active.name }
+
+// SetPath makes the named path the one that runs, for tests and benchmarks. A
+// name that [Paths] does not list is an error and changes nothing. SetPath
+// must not be called while other calls of the package run.
+//
+// The environment variable LOGITS_PATH does the same at start-up; a name that
+// is not listed is a panic then, which names those that are.
+func SetPath(name string) error {
+	k, err := findPath(name)
+	if err == nil {
+		active = k
+	}
+	return err
+}
+
+// is32 tells whether T is a float32; the compiler knows.
+func is32[T Float]() bool {
+	var x T
+	return unsafe.Sizeof(x) == 4
+}
+
+// table returns the kernels that run for T. A type of underlying type float32
+// is given those of float32, which are the same in memory.
+func table[T Float]() *kernels[T] {
+	if is32[T]() {
+		return (*kernels[T])(unsafe.Pointer(active))
+	}
+	return (*kernels[T])(unsafe.Pointer(&tableGeneric64))
+}

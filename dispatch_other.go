@@ -1,0 +1,5 @@
+//go:build purego || noasm || (!amd64 && !arm64)
+
+package logits
+
+func accelerated() []*kernels[float32] { return nil }

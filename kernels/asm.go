@@ -1,0 +1,568 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// lanes is the width of a Vec: the number of float32 lanes that every
+// kernel's dataflow is written for, whatever the machine's registers hold.
+const lanes = 16
+
+// An isa lowers the vector instruction set of Asm to one instruction set.
+// Vector registers are numbered; r(n) prints one. Every method writes whole
+// lines with a.emit.
+type isa interface {
+	name() string  // suffix of the kernels' names
+	width() int    // float32 lanes a register holds
+	vregs() int    // number of vector registers
+	gregs() string // general registers, separated by spaces
+
+	frame(a *Asm) int // bytes of stack the kernel uses
+	ret(a *Asm)
+	arg(a *Asm, name string, off int, d Reg)
+	movImm(a *Asm, imm int, d Reg)
+	mov(a *Asm, s, d Reg)
+	addImm(a *Asm, imm int, d Reg)
+	add(a *Asm, s, d Reg)
+	sub(a *Asm, s, d Reg)
+	andImm(a *Asm, imm int, d Reg)
+	shl(a *Asm, n int, d Reg)
+	shr(a *Asm, n int, d Reg)
+	jumpIf(a *Asm, cond string, x, y Reg, label string)
+	jumpIfImm(a *Asm, cond string, x Reg, imm int, label string)
+	store64(a *Asm, s, base Reg)
+	prefetch(a *Asm, base Reg, off int)
+
+	constant(a *Asm, bits uint32, reg bool) Uni
+	set(a *Asm, u operand, d int)
+	load(a *Asm, base Reg, off int, d int)
+	store(a *Asm, s int, base Reg, off int)
+	loadTail(a *Asm, v *Vec, base, n Reg, fill Uni)
+	storeTail(a *Asm, v *Vec, base, n Reg)
+	op(a *Asm, op op, x int, y operand, d int)
+	opLoad(a *Asm, op op, base Reg, off int, d int)
+	clamp(a *Asm, op op, bound Uni, x, d int)
+	fma(a *Asm, x int, y, c operand, d *int)
+	shiftLeft(a *Asm, n int, d int)
+	scale(a *Asm, p, t, tmp int, magic Uni)
+	eqOne(a *Asm, x, d int, zero, one Uni)
+
+	nanInit(a *Asm)
+	nanSee(a *Asm, x, y int)
+	nanJump(a *Asm, folded int, label string)
+	fold(a *Asm, op op, v *Vec)
+	broadcast(a *Asm, s int, d int)
+	loadScalar(a *Asm, base Reg, off int, d int)
+	storeScalar(a *Asm, s int, base Reg, off int)
+	addDouble(a *Asm, s int, base Reg)
+	storeDouble(a *Asm, s int, base Reg)
+	jumpGreater(a *Asm, x, y int, label string)
+	jumpAnyEq(a *Asm, base Reg, m Uni, label string)
+	first(a *Asm, v *Vec, m *Uni, d Reg, label string)
+}
+
+// An op is an elementwise instruction of two operands.
+type op int
+
+const (
+	opAdd op = iota
+	opSub
+	opMul
+	opMax
+	opMin
+)
+
+// A Reg is a general register.
+type Reg string
+
+// A Vec is a vector of 16 float32 lanes, spread over as many registers as the
+// machine needs: lane i is in register i/width. Between ByPart calls a Vec
+// that was made inside has only the register of its part.
+type Vec struct {
+	name string
+	r    []int
+}
+
+// A Uni is a value that is the same in every lane: a register, or, where the
+// instruction set reads constants from memory for nothing, a symbol.
+type Uni struct {
+	r   int
+	mem string
+}
+
+// An operand is a register or, if mem is set, a place in memory.
+type operand = Uni
+
+func inReg(r int) operand { return operand{r: r} }
+
+// An arg is one parameter of a kernel: a pointer or int.
+type arg struct{ name, typ string }
+
+// A kernel is one entry of the table: its name, what it does, its parameters
+// and the function that writes its body.
+type kernel struct {
+	name string
+	doc  string
+	args []arg
+	body func(a *Asm)
+}
+
+type head struct {
+	label string
+	v     *Vec
+}
+
+// An Asm is an assembly file being written.
+type Asm struct {
+	isa    isa
+	k      kernel
+	out    bytes.Buffer
+	greg   []Reg
+	vfree  []bool
+	labels int
+	consts map[uint32]bool // constants in memory, in use by any kernel
+	heads  map[head]string // registers of the Vecs that are live at the labels
+	lo, hi int             // the parts that Vec operations work on
+	nan    int             // x86: register of nanSee
+	stack  bool            // arm64: the kernel uses its stack buffer
+	vecs   map[*Vec]bool
+}
+
+// Func writes kernel k for the instruction set.
+func (a *Asm) Func(k kernel) {
+	a.k = k
+	a.greg = nil
+	for _, r := range strings.Fields(a.isa.gregs()) {
+		a.greg = append(a.greg, Reg(r))
+	}
+	a.vfree = make([]bool, a.isa.vregs())
+	for i := range a.vfree {
+		a.vfree[i] = true
+	}
+	a.heads = map[head]string{}
+	a.vecs = map[*Vec]bool{}
+	a.labels = 0
+	a.nan, a.stack = -1, false
+	a.lo, a.hi = 0, lanes/a.isa.width()
+	name := k.name + a.isa.name()
+	fmt.Fprintf(&a.out, "\n// func %s(%s)\n//\n", name, goParams(k.args))
+	for line := range strings.Lines(k.doc) {
+		fmt.Fprintf(&a.out, "// %s\n", strings.TrimSuffix(line, "\n"))
+	}
+	body := a.out
+	a.out = bytes.Buffer{}
+	k.body(a)
+	text := a.out.String()
+	a.out = body
+	fmt.Fprintf(&a.out, "TEXT ·%s(SB), NOSPLIT, $%d-%d\n%s", name, a.isa.frame(a), 8*len(k.args), text)
+}
+
+func goParams(args []arg) string {
+	var b strings.Builder
+	for i, p := range args {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(p.name)
+		if i == len(args)-1 || args[i+1].typ != p.typ {
+			b.WriteString(" " + p.typ)
+		}
+	}
+	return b.String()
+}
+
+// fatalf stops the generator: its input is wrong.
+func (a *Asm) fatalf(format string, args ...any) {
+	panic(fmt.Sprintf("%s%s: ", a.k.name, a.isa.name()) + fmt.Sprintf(format, args...) + "\n" + a.out.String())
+}
+
+func (a *Asm) emit(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if strings.Contains(text, "%!") {
+		a.fatalf("bad format: %s", text)
+	}
+	a.out.WriteString("\t" + text + "\n")
+}
+
+// Comment writes a line of comment.
+func (a *Asm) Comment(format string, args ...any) { a.emit("// "+format, args...) }
+
+// Reg allocates a general register.
+func (a *Asm) Reg() Reg {
+	if len(a.greg) == 0 {
+		a.fatalf("out of general registers")
+	}
+	r := a.greg[0]
+	a.greg = a.greg[1:]
+	return r
+}
+
+// FreeReg gives r back.
+func (a *Asm) FreeReg(r Reg) { a.greg = append([]Reg{r}, a.greg...) }
+
+// Arg allocates a register and loads a parameter into it.
+func (a *Asm) Arg(name string) Reg {
+	r := a.Reg()
+	a.LoadArg(name, r)
+	return r
+}
+
+// LoadArg loads a parameter.
+func (a *Asm) LoadArg(name string, d Reg) {
+	for i, p := range a.k.args {
+		if p.name == name {
+			a.isa.arg(a, name, 8*i, d)
+			return
+		}
+	}
+	a.fatalf("no parameter %s", name)
+}
+
+// General registers: the last operand is the destination.
+
+func (a *Asm) Mov(s, d Reg)           { a.isa.mov(a, s, d) }
+func (a *Asm) MovImm(imm int, d Reg)  { a.isa.movImm(a, imm, d) }
+func (a *Asm) AddImm(imm int, d Reg)  { a.isa.addImm(a, imm, d) }
+func (a *Asm) AddReg(s, d Reg)        { a.isa.add(a, s, d) }
+func (a *Asm) SubReg(s, d Reg)        { a.isa.sub(a, s, d) }
+func (a *Asm) AndImm(imm int, d Reg)  { a.isa.andImm(a, imm, d) }
+func (a *Asm) ShiftReg(n int, d Reg)  { a.isa.shl(a, n, d) }
+func (a *Asm) ShiftDown(n int, d Reg) { a.isa.shr(a, n, d) }
+func (a *Asm) Store64(s, base Reg)    { a.isa.store64(a, s, base) }
+
+// Prefetch asks for the cache line at base+off, which may be anywhere.
+func (a *Asm) Prefetch(base Reg, off int) { a.isa.prefetch(a, base, off) }
+
+// Ret returns from the kernel.
+func (a *Asm) Ret() { a.isa.ret(a) }
+
+// NewLabel makes a label, to be placed by Label.
+func (a *Asm) NewLabel(name string) string {
+	a.labels++
+	return fmt.Sprintf("%s%d", name, a.labels)
+}
+
+// Label places a label. Registers must hold the same Vecs whenever it is reached.
+func (a *Asm) Label(label string) {
+	a.checkHead(label)
+	fmt.Fprintf(&a.out, "%s:\n", label)
+}
+
+// checkHead compares the registers of the Vecs that are live here with those
+// at the other places that reach label.
+func (a *Asm) checkHead(label string) {
+	for v := range a.vecs {
+		key := head{label, v}
+		now := fmt.Sprint(v.r)
+		if was, ok := a.heads[key]; ok && was != now {
+			a.fatalf("%s: %s moved from %s to %s", label, v.name, was, now)
+		}
+		a.heads[key] = now
+	}
+}
+
+// Jump goes to label.
+func (a *Asm) Jump(label string) {
+	a.checkHead(label)
+	a.emit("JMP %s", label)
+}
+
+// JumpIf goes to label if x cond y holds for signed integers; cond is one of
+// == != < <= > >=.
+func (a *Asm) JumpIf(x Reg, cond string, y Reg, label string) {
+	a.checkHead(label)
+	a.isa.jumpIf(a, cond, x, y, label)
+}
+
+// JumpIfImm is JumpIf with a constant.
+func (a *Asm) JumpIfImm(x Reg, cond string, imm int, label string) {
+	a.checkHead(label)
+	a.isa.jumpIfImm(a, cond, x, imm, label)
+}
+
+// vreg allocates a vector register from the low end, or the high one.
+func (a *Asm) vreg(high bool) int {
+	for i := range a.vfree {
+		if high {
+			i = len(a.vfree) - 1 - i
+		}
+		if a.vfree[i] {
+			a.vfree[i] = false
+			return i
+		}
+	}
+	a.fatalf("out of vector registers")
+	return 0
+}
+
+// ByPart runs f once for each register of a Vec, with every Vec operation
+// inside, and every Vec made inside, confined to that register's lanes: four
+// Vecs at once then cost four registers, and not four times those of a Vec.
+func (a *Asm) ByPart(f func()) {
+	lo, hi := a.lo, a.hi
+	for i := lo; i < hi; i++ {
+		a.lo, a.hi = i, i+1
+		f()
+	}
+	a.lo, a.hi = lo, hi
+}
+
+// Vec allocates a vector.
+func (a *Asm) Vec(name string) *Vec {
+	v := &Vec{name: name, r: make([]int, lanes/a.isa.width())}
+	for i := range v.r {
+		v.r[i] = -1
+	}
+	for i := a.lo; i < a.hi; i++ {
+		v.r[i] = a.vreg(false)
+	}
+	a.vecs[v] = true
+	return v
+}
+
+// Vecs allocates n vectors.
+func (a *Asm) Vecs(n int, name string) []*Vec {
+	vs := make([]*Vec, n)
+	for i := range vs {
+		vs[i] = a.Vec(fmt.Sprintf("%s%d", name, i))
+	}
+	return vs
+}
+
+// Free gives vectors back.
+func (a *Asm) Free(vs ...*Vec) {
+	for _, v := range vs {
+		if !a.vecs[v] {
+			a.fatalf("%s freed twice", v.name)
+		}
+		delete(a.vecs, v)
+		for _, r := range v.r {
+			if r >= 0 {
+				a.vfree[r] = true
+			}
+		}
+	}
+}
+
+// Const returns a constant given by its bits, as an operand of any operation
+// that does not ask for a register.
+func (a *Asm) Const(bits uint32) Uni { return a.isa.constant(a, bits, false) }
+
+// ConstReg returns a constant in a register.
+func (a *Asm) ConstReg(bits uint32) Uni { return a.isa.constant(a, bits, true) }
+
+// Uniform allocates a register for a value that is the same in every lane.
+func (a *Asm) Uniform() Uni { return Uni{r: a.vreg(true)} }
+
+// FreeUniform gives u back.
+func (a *Asm) FreeUniform(u Uni) { a.vfree[a.inReg(u)] = true }
+
+// inReg returns the register of a u that must not be in memory.
+func (a *Asm) inReg(u Uni) int {
+	if u.mem != "" {
+		a.fatalf("%s is not in a register", u.mem)
+	}
+	return u.r
+}
+
+// SetUniform sets d = u.
+func (a *Asm) SetUniform(d, u Uni) { a.isa.set(a, u, a.inReg(d)) }
+
+func (a *Asm) offset(i int) int { return 4 * i * a.isa.width() }
+
+// Set sets every lane of d to u.
+func (a *Asm) Set(d *Vec, u Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.set(a, u, d.r[i])
+	}
+}
+
+// Load loads 16 elements at base+off.
+func (a *Asm) Load(d *Vec, base Reg, off int) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.load(a, base, off+a.offset(i), d.r[i])
+	}
+}
+
+// Store stores 16 elements at base+off.
+func (a *Asm) Store(s *Vec, base Reg, off int) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.store(a, s.r[i], base, off+a.offset(i))
+	}
+}
+
+// LoadTail loads min(n, 16) elements at base, n <= 64, and fills the other lanes.
+func (a *Asm) LoadTail(d *Vec, base, n Reg, fill Uni) { a.isa.loadTail(a, d, base, n, fill) }
+
+// StoreTail stores min(n, 16) elements at base. The LoadTail before it had the same n.
+func (a *Asm) StoreTail(s *Vec, base, n Reg) { a.isa.storeTail(a, s, base, n) }
+
+func (a *Asm) each(op op, x *Vec, y *Vec, d *Vec) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.op(a, op, x.r[i], inReg(y.r[i]), d.r[i])
+	}
+}
+
+func (a *Asm) eachUni(op op, x *Vec, y Uni, d *Vec) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.op(a, op, x.r[i], y, d.r[i])
+	}
+}
+
+// Add sets d += x.
+func (a *Asm) Add(d, x *Vec) { a.each(opAdd, d, x, d) }
+
+// Sub sets d -= x.
+func (a *Asm) Sub(d, x *Vec) { a.each(opSub, d, x, d) }
+
+// Mul sets d *= x.
+func (a *Asm) Mul(d, x *Vec) { a.each(opMul, d, x, d) }
+
+// SubUni sets d = x - u.
+func (a *Asm) SubUni(d, x *Vec, u Uni) { a.eachUni(opSub, x, u, d) }
+
+// MulUni sets d = x * u.
+func (a *Asm) MulUni(d, x *Vec, u Uni) { a.eachUni(opMul, x, u, d) }
+
+// Max sets d = max(d, x). If x or d is a NaN, d may be any of the two.
+func (a *Asm) Max(d, x *Vec) { a.each(opMax, d, x, d) }
+
+// MaxLoad is Max with the 16 elements at base+off.
+func (a *Asm) MaxLoad(d *Vec, base Reg, off int) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.opLoad(a, opMax, base, off+a.offset(i), d.r[i])
+	}
+}
+
+// AddLoad adds the 16 elements at base+off to d.
+func (a *Asm) AddLoad(d *Vec, base Reg, off int) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.opLoad(a, opAdd, base, off+a.offset(i), d.r[i])
+	}
+}
+
+// AtLeast sets d = max(d, bound), and leaves a NaN in d a NaN. The bound is in a register.
+func (a *Asm) AtLeast(d *Vec, bound Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.clamp(a, opMax, bound, d.r[i], d.r[i])
+	}
+}
+
+// AtMost sets d = min(d, bound), and leaves a NaN in d a NaN. The bound is in a register.
+func (a *Asm) AtMost(d *Vec, bound Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.clamp(a, opMin, bound, d.r[i], d.r[i])
+	}
+}
+
+// MulAdd sets d += x*y with one rounding.
+func (a *Asm) MulAdd(d, x *Vec, y Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.fma(a, x.r[i], y, inReg(d.r[i]), &d.r[i])
+	}
+}
+
+// MulAddUni sets d = x*y + c with one rounding.
+func (a *Asm) MulAddUni(d, x *Vec, y, c Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.fma(a, x.r[i], y, c, &d.r[i])
+	}
+}
+
+// Horner sets p = p*x + c with one rounding. The Vec p may move to another register.
+func (a *Asm) Horner(p, x *Vec, c Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.fma(a, p.r[i], inReg(x.r[i]), c, &p.r[i])
+	}
+}
+
+// ShiftLeft shifts the bits of every lane.
+func (a *Asm) ShiftLeft(d *Vec, n int) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.shiftLeft(a, n, d.r[i])
+	}
+}
+
+// Scale sets p = p * 2^n with one rounding, n in [-151, 129] being t - magic,
+// and magic 1.5*2^23 + 254. It destroys t and tmp.
+func (a *Asm) Scale(p, t, tmp *Vec, magic Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.scale(a, p.r[i], t.r[i], tmp.r[i], magic)
+	}
+}
+
+// EqOne sets d to 1 where x is 0, and to 0 elsewhere.
+func (a *Asm) EqOne(d, x *Vec, zero, one Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.eqOne(a, x.r[i], d.r[i], zero, one)
+	}
+}
+
+// NaNInit forgets the NaNs seen. The maximum of the elements that NaNSee is
+// shown must be taken with Max, as well.
+func (a *Asm) NaNInit() { a.isa.nanInit(a) }
+
+// NaNSee notes whether x or y, which may be the same, has a NaN.
+func (a *Asm) NaNSee(x, y *Vec) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.nanSee(a, x.r[i], y.r[i])
+	}
+}
+
+// NaNJump goes to label if a NaN was seen; m is what FoldMax left of the maximum.
+func (a *Asm) NaNJump(m *Vec, label string) {
+	a.checkHead(label)
+	a.isa.nanJump(a, m.r[0], label)
+}
+
+// FoldAdd adds the lanes of v by halves (lane i and lane i+8, then i and i+4,
+// i and i+2, i and i+1) and leaves the sum in lane 0.
+func (a *Asm) FoldAdd(v *Vec) { a.isa.fold(a, opAdd, v) }
+
+// FoldMax leaves the maximum of the lanes of v in lane 0.
+func (a *Asm) FoldMax(v *Vec) { a.isa.fold(a, opMax, v) }
+
+// Broadcast sets d to lane 0 of v.
+func (a *Asm) Broadcast(d Uni, v *Vec) { a.isa.broadcast(a, v.r[0], d.r) }
+
+// LoadUni sets d to the element at base+off.
+func (a *Asm) LoadUni(d Uni, base Reg, off int) { a.isa.loadScalar(a, base, off, d.r) }
+
+// LoadLane0 sets lane 0 of d to the element at base+off.
+func (a *Asm) LoadLane0(d *Vec, base Reg, off int) { a.isa.loadScalar(a, base, off, d.r[0]) }
+
+// StoreLane0 stores lane 0 of v at base+off.
+func (a *Asm) StoreLane0(v *Vec, base Reg, off int) { a.isa.storeScalar(a, v.r[0], base, off) }
+
+// StoreUni stores u at base+off.
+func (a *Asm) StoreUni(u Uni, base Reg, off int) { a.isa.storeScalar(a, a.inReg(u), base, off) }
+
+// AddLane0 adds lane 0 of x to lane 0 of d.
+func (a *Asm) AddLane0(d, x *Vec) { a.isa.op(a, opAdd, d.r[0], inReg(x.r[0]), d.r[0]) }
+
+// AddDouble adds lane 0 of v to the float64 at base and destroys v.
+func (a *Asm) AddDouble(v *Vec, base Reg) { a.isa.addDouble(a, v.r[0], base) }
+
+// StoreDouble stores lanes 0 and 1 of v, the bits of a float64, at base.
+func (a *Asm) StoreDouble(v *Vec, base Reg) { a.isa.storeDouble(a, v.r[0], base) }
+
+// JumpGreater goes to label if x > y; it does not if one is a NaN.
+func (a *Asm) JumpGreater(x, y Uni, label string) {
+	a.checkHead(label)
+	a.isa.jumpGreater(a, a.inReg(x), a.inReg(y), label)
+}
+
+// JumpAnyEq goes to label if one of the 64 elements at base equals m.
+func (a *Asm) JumpAnyEq(base Reg, m Uni, label string) {
+	a.checkHead(label)
+	a.isa.jumpAnyEq(a, base, m, label)
+}
+
+// FirstEq sets d to the number of the first lane of v that equals m and goes
+// to label, if there is one. It destroys v.
+func (a *Asm) FirstEq(v *Vec, m Uni, d Reg, label string) { a.isa.first(a, v, &m, d, label) }
+
+// FirstNaN is FirstEq for NaNs.
+func (a *Asm) FirstNaN(v *Vec, d Reg, label string) { a.isa.first(a, v, nil, d, label) }

@@ -1,0 +1,146 @@
+package main
+
+import "math"
+
+func bits(x float32) uint32 { return math.Float32bits(x) }
+
+// The polynomials are minimax for the relative error of
+// 1 + r + c[0] r^2 + c[1] r^3 + ... against e^r on |r| <= ln(2)/2, found by
+// Lawson's iteration in extended precision and rounded to float32.
+var (
+	exp5 = []float32{0x1.fffdfcp-2, 0x1.5557aep-3, 0x1.572a08p-5, 0x1.10627ap-7}                 // error 1.05e-7
+	exp6 = []float32{0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558f2p-5, 0x1.1239e2p-7, 0x1.6a2434p-10} // error 3.1e-9
+)
+
+const (
+	log2e = 0x1.715476p+0 // log2(e)
+	ln2   = 0x1.62e430p-1 // ln(2), 1.9e-9 too much
+	ln2lo = -0x1.05c610p-29
+
+	round = 0x1.8p23 // adding it rounds to an integer
+)
+
+// An expMinus computes e^d for d = x - max <= 0, without gradual underflow:
+// d is held at -88, where n is -127, the exponent field of 2^n is 0, and so
+// the result is +0.
+type expMinus struct {
+	low, log2e, round, ln2, one Uni
+	c                           []Uni
+}
+
+func (a *Asm) newExpMinus(poly []float32) expMinus {
+	e := expMinus{
+		low:   a.ConstReg(bits(-88)),
+		log2e: a.Const(bits(log2e)),
+		round: a.Const(bits(round + 127)),
+		ln2:   a.Const(bits(-ln2)),
+		one:   a.Const(bits(1)),
+	}
+	for _, c := range poly {
+		e.c = append(e.c, a.Const(bits(c)))
+	}
+	return e
+}
+
+// of replaces each d by r, the reduced argument, and returns the results. They
+// keep NaNs, and are 1 where d was 0.
+func (e expMinus) of(a *Asm, ds []*Vec) []*Vec {
+	ps, ts := make([]*Vec, len(ds)), make([]*Vec, len(ds))
+	for i, d := range ds {
+		a.AtLeast(d, e.low)
+		ts[i] = a.Vec("t")
+		a.MulAddUni(ts[i], d, e.log2e, e.round)
+	}
+	for i, d := range ds {
+		ps[i] = a.Vec("p")
+		a.SubUni(ps[i], ts[i], e.round)
+		a.MulAdd(d, ps[i], e.ln2)
+	}
+	a.polynomial(ps, ds, e.c, e.one)
+	for i, t := range ts {
+		a.ShiftLeft(t, 23)
+		a.Mul(ps[i], t)
+	}
+	a.Free(ts...)
+	return ps
+}
+
+// polynomial sets p = 1 + r + c[0] r^2 + c[1] r^3 + ... by Horner's rule.
+func (a *Asm) polynomial(ps, rs []*Vec, c []Uni, one Uni) {
+	last := len(c) - 1
+	for i, r := range rs {
+		a.MulAddUni(ps[i], r, c[last], c[last-1])
+	}
+	for j := last - 2; j >= -2; j-- {
+		k := one
+		if j >= 0 {
+			k = c[j]
+		}
+		for i, r := range rs {
+			a.Horner(ps[i], r, k)
+		}
+	}
+}
+
+var expKernel = kernel{
+	name: "exp",
+	doc: `dst[i] is e^x[i] for all i < n, over all of float32: n = round(x log2 e),
+r = x - n ln 2 in two parts, a polynomial of degree 6, and 2^n with one rounding.`,
+	args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"n", "int"}},
+	body: func(a *Asm) {
+		low, high := a.ConstReg(bits(-104.5)), a.ConstReg(bits(89.5))
+		kLog2e, kRound := a.Const(bits(log2e)), a.Const(bits(round+254))
+		kLn2, kLn2lo := a.Const(bits(-ln2)), a.Const(bits(-ln2lo))
+		one := a.Const(bits(1))
+		var c []Uni
+		for _, f := range exp6 {
+			c = append(c, a.Const(bits(f)))
+		}
+		of := func(xs []*Vec) []*Vec {
+			ps, ts := make([]*Vec, len(xs)), make([]*Vec, len(xs))
+			for i, x := range xs {
+				a.AtLeast(x, low)
+				a.AtMost(x, high)
+				ts[i] = a.Vec("t")
+				a.MulAddUni(ts[i], x, kLog2e, kRound)
+			}
+			for i, x := range xs {
+				ps[i] = a.Vec("p")
+				a.SubUni(ps[i], ts[i], kRound)
+				a.MulAdd(x, ps[i], kLn2)
+				a.MulAdd(x, ps[i], kLn2lo)
+			}
+			a.polynomial(ps, xs, c, one)
+			for i, x := range xs {
+				a.Scale(ps[i], ts[i], x, kRound)
+			}
+			a.Free(ts...)
+			return ps
+		}
+		dst, p, n := a.Arg("dst"), a.Arg("x"), a.Arg("n")
+		fill := a.Const(0)
+		a.Steps(p, n, func() {
+			a.ByPart(func() {
+				xs := a.Vecs(4, "x")
+				for i, x := range xs {
+					a.Load(x, p, 4*lanes*i)
+				}
+				ps := of(xs)
+				for i, y := range ps {
+					a.Store(y, dst, 4*lanes*i)
+				}
+				a.Free(xs...)
+				a.Free(ps...)
+			})
+			a.AddImm(4*step, dst)
+		}, nil, func() {
+			x := a.Vec("x")
+			a.LoadTail(x, p, n, fill)
+			ps := of([]*Vec{x})
+			a.StoreTail(ps[0], dst, n)
+			a.Free(x, ps[0])
+			a.AddImm(4*lanes, dst)
+		})
+		a.Ret()
+	},
+}

@@ -1,0 +1,323 @@
+package main
+
+import "fmt"
+
+// neon lowers to Advanced SIMD. Go's assembler has few of its float
+// instructions, so most come out as words.
+type neon struct{}
+
+func (neon) name() string  { return "NEON" }
+func (neon) width() int    { return 4 }
+func (neon) vregs() int    { return 32 }
+func (neon) gregs() string { return "R0 R1 R2 R3 R4 R5 R6 R7 R8 R9 R10 R11 R12 R13 R14 R15 R19 R20" }
+
+// frame: a tail goes through sixteen elements on the stack.
+func (neon) frame(a *Asm) int {
+	if a.stack {
+		return 64
+	}
+	return 0
+}
+
+func (neon) ret(a *Asm) { a.emit("RET") }
+
+func (neon) arg(a *Asm, name string, off int, d Reg) { a.emit("MOVD %s+%d(FP), %s", name, off, d) }
+func (neon) movImm(a *Asm, imm int, d Reg)           { a.emit("MOVD $%d, %s", imm, d) }
+func (neon) mov(a *Asm, s, d Reg)                    { a.emit("MOVD %s, %s", s, d) }
+func (neon) addImm(a *Asm, imm int, d Reg)           { a.emit("ADD $%d, %s", imm, d) }
+func (neon) add(a *Asm, s, d Reg)                    { a.emit("ADD %s, %s", s, d) }
+func (neon) sub(a *Asm, s, d Reg)                    { a.emit("SUB %s, %s", s, d) }
+func (neon) andImm(a *Asm, imm int, d Reg)           { a.emit("AND $%d, %s", imm, d) }
+func (neon) shl(a *Asm, n int, d Reg)                { a.emit("LSL $%d, %s", n, d) }
+func (neon) shr(a *Asm, n int, d Reg)                { a.emit("LSR $%d, %s", n, d) }
+func (neon) store64(a *Asm, s, base Reg)             { a.emit("MOVD %s, (%s)", s, base) }
+
+func (neon) prefetch(a *Asm, base Reg, off int) { a.emit("PRFM %s, PLDL1KEEP", mem(base, off)) }
+
+var neonJumps = map[string]string{"==": "BEQ", "!=": "BNE", "<": "BLT", "<=": "BLE", ">": "BGT", ">=": "BGE"}
+
+func (neon) jumpIf(a *Asm, cond string, x, y Reg, label string) {
+	a.emit("CMP %s, %s", y, x)
+	a.emit("%s %s", neonJumps[cond], label)
+}
+
+func (neon) jumpIfImm(a *Asm, cond string, x Reg, imm int, label string) {
+	a.emit("CMP $%d, %s", imm, x)
+	a.emit("%s %s", neonJumps[cond], label)
+}
+
+func (neon) constant(a *Asm, bits uint32, reg bool) Uni {
+	d, t := a.Uniform(), a.Reg()
+	a.emit("MOVD $0x%08x, %s", bits, t)
+	a.emit("VDUP %s, V%d.S4", t, d.r)
+	a.FreeReg(t)
+	return d
+}
+
+// A word is an instruction that Go's assembler does not have: what is left of
+// it without its registers. Its operands are registers of 4 float32 lanes
+// unless it says otherwise.
+type word struct {
+	name string
+	bits uint32
+	regs int // number of operands; the last one is the destination
+}
+
+var (
+	fadd  = word{"FADD", 0x4E20D400, 3}
+	fsub  = word{"FSUB", 0x4EA0D400, 3}
+	fmul  = word{"FMUL", 0x6E20DC00, 3}
+	fmax  = word{"FMAX", 0x4E20F400, 3}
+	fmin  = word{"FMIN", 0x4EA0F400, 3}
+	fcmeq = word{"FCMEQ", 0x4E20E400, 3}
+	fcmz  = word{"FCMEQ $0,", 0x4EA0D800, 2}
+	orn   = word{"ORN", 0x4EE01C00, 3}   // bytes
+	umaxv = word{"UMAXV", 0x6EB0A800, 2} // into a scalar
+	uminv = word{"UMINV", 0x6EB1A800, 2} // into a scalar
+)
+
+var words = []word{fadd, fsub, fmul, fmax, fmin, fcmeq, fcmz, orn, umaxv, uminv}
+
+// text prints the instruction in Go's order of operands: d = n op m.
+func (w word) text(m, n, d int) string {
+	switch {
+	case w == umaxv || w == uminv:
+		return fmt.Sprintf("%s V%d.S4, F%d", w.name, n, d)
+	case w == orn:
+		return fmt.Sprintf("%s V%d.B16, V%d.B16, V%d.B16", w.name, m, n, d)
+	case w.regs == 2:
+		return fmt.Sprintf("%s V%d.S4, V%d.S4", w.name, n, d)
+	}
+	return fmt.Sprintf("%s V%d.S4, V%d.S4, V%d.S4", w.name, m, n, d)
+}
+
+func (w word) encode(m, n, d int) uint32 {
+	if w.regs == 2 {
+		m = 0
+	}
+	return w.bits | uint32(m)<<16 | uint32(n)<<5 | uint32(d)
+}
+
+func (w word) emit(a *Asm, m, n, d int) {
+	a.emit("WORD $0x%08X // %s", w.encode(m, n, d), w.text(m, n, d))
+}
+
+func (neon) set(a *Asm, u operand, d int) {
+	if u.r != d {
+		a.emit("VMOV V%d.B16, V%d.B16", u.r, d)
+	}
+}
+
+func (neon) load(a *Asm, base Reg, off int, d int)  { a.emit("FMOVQ %s, F%d", mem(base, off), d) }
+func (neon) store(a *Asm, s int, base Reg, off int) { a.emit("FMOVQ F%d, %s", s, mem(base, off)) }
+
+// loadTail copies fewer than 16 elements over a stack buffer of fill.
+func (x neon) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
+	whole, done := a.NewLabel("whole"), a.NewLabel("done")
+	x.jumpIfImm(a, ">=", n, 16, whole)
+	x.buffer(a, func(buf Reg) {
+		for i := range 4 {
+			x.store(a, fill.r, buf, 16*i)
+		}
+		x.copyTail(a, base, buf, n)
+		a.emit("MOVD $tail-64(SP), %s", buf)
+		for i, r := range v.r {
+			x.load(a, buf, 16*i, r)
+		}
+	})
+	a.emit("JMP %s", done)
+	a.Label(whole)
+	for i, r := range v.r {
+		x.load(a, base, 16*i, r)
+	}
+	a.Label(done)
+}
+
+func (x neon) storeTail(a *Asm, v *Vec, base, n Reg) {
+	whole, done := a.NewLabel("whole"), a.NewLabel("done")
+	x.jumpIfImm(a, ">=", n, 16, whole)
+	x.buffer(a, func(buf Reg) {
+		for i, r := range v.r {
+			x.store(a, r, buf, 16*i)
+		}
+		x.copyTail(a, buf, base, n)
+	})
+	a.emit("JMP %s", done)
+	a.Label(whole)
+	for i, r := range v.r {
+		x.store(a, r, base, 16*i)
+	}
+	a.Label(done)
+}
+
+func (neon) buffer(a *Asm, f func(buf Reg)) {
+	a.stack = true
+	buf := a.Reg()
+	a.emit("MOVD $tail-64(SP), %s", buf)
+	f(buf)
+	a.FreeReg(buf)
+}
+
+// copyTail copies n < 16 elements from s to d, by the bits of n.
+func (neon) copyTail(a *Asm, s, d, n Reg) {
+	from, to, v := a.Reg(), a.Reg(), a.vreg(false)
+	a.emit("MOVD %s, %s", s, from)
+	a.emit("MOVD %s, %s", d, to)
+	for bit := 3; bit >= 0; bit-- {
+		skip := a.NewLabel("skip")
+		a.emit("TBZ $%d, %s, %s", bit, n, skip)
+		mov, size := "FMOVQ", 16
+		if bit < 2 {
+			mov, size = []string{"FMOVS", "FMOVD"}[bit], 4<<bit
+		}
+		for range max(1, 4<<bit/size) {
+			a.emit("%s.P %d(%s), F%d", mov, size, from, v)
+			a.emit("%s.P F%d, %d(%s)", mov, v, size, to)
+		}
+		a.Label(skip)
+	}
+	a.FreeReg(to)
+	a.FreeReg(from)
+	a.vfree[v] = true
+}
+
+var neonOps = [...]word{opAdd: fadd, opSub: fsub, opMul: fmul, opMax: fmax, opMin: fmin}
+
+func (neon) op(a *Asm, op op, x int, y operand, d int) { neonOps[op].emit(a, y.r, x, d) }
+
+func (n neon) opLoad(a *Asm, op op, base Reg, off int, d int) {
+	t := a.vreg(false)
+	n.load(a, base, off, t)
+	n.op(a, op, d, inReg(t), d)
+	a.vfree[t] = true
+}
+
+// clamp: FMAX and FMIN return a NaN if there is one.
+func (n neon) clamp(a *Asm, op op, bound Uni, x, d int) { n.op(a, op, x, bound, d) }
+
+// fma: VFMLA adds to its destination only, so a Horner step goes to a new register.
+func (n neon) fma(a *Asm, x int, y, c operand, d *int) {
+	if x == *d {
+		t := a.vreg(false)
+		n.set(a, c, t)
+		a.emit("VFMLA V%d.S4, V%d.S4, V%d.S4", y.r, x, t)
+		a.vfree[*d] = true
+		*d = t
+		return
+	}
+	n.set(a, c, *d)
+	a.emit("VFMLA V%d.S4, V%d.S4, V%d.S4", y.r, x, *d)
+}
+
+func (neon) shiftLeft(a *Asm, n int, d int) { a.emit("VSHL $%d, V%d.S4, V%d.S4", n, d, d) }
+
+// scale multiplies by 2^h and 2^(n-h) as on AVX2.
+func (n neon) scale(a *Asm, p, t, tmp int, magic Uni) {
+	a.emit("VUSHR $1, V%d.S4, V%d.S4", t, tmp)
+	a.emit("VSUB V%d.S4, V%d.S4, V%d.S4", tmp, t, t)
+	n.shiftLeft(a, 23, tmp)
+	n.shiftLeft(a, 23, t)
+	fmul.emit(a, tmp, p, p)
+	fmul.emit(a, t, p, p)
+}
+
+func (neon) eqOne(a *Asm, x, d int, zero, one Uni) {
+	fcmz.emit(a, 0, x, d)
+	a.emit("VAND V%d.B16, V%d.B16, V%d.B16", one.r, d, d)
+}
+
+// FMAX keeps NaNs, so the folded maximum tells.
+func (neon) nanInit(a *Asm)          {}
+func (neon) nanSee(a *Asm, x, y int) {}
+
+func (neon) nanJump(a *Asm, folded int, label string) {
+	a.emit("FCMPS F%d, F%d", folded, folded)
+	a.emit("BVS %s", label)
+}
+
+func (n neon) fold(a *Asm, op op, v *Vec) {
+	r := v.r
+	n.op(a, op, r[0], inReg(r[2]), r[0])
+	n.op(a, op, r[1], inReg(r[3]), r[1])
+	n.op(a, op, r[0], inReg(r[1]), r[0])
+	a.emit("VEXT $8, V%d.B16, V%d.B16, V%d.B16", r[0], r[0], r[1])
+	n.op(a, op, r[0], inReg(r[1]), r[0])
+	a.emit("VDUP V%d.S[1], V%d.S4", r[0], r[1])
+	n.op(a, op, r[0], inReg(r[1]), r[0])
+}
+
+func (neon) broadcast(a *Asm, s int, d int) { a.emit("VDUP V%d.S[0], V%d.S4", s, d) }
+
+func (n neon) loadScalar(a *Asm, base Reg, off int, d int) {
+	a.emit("FMOVS %s, F%d", mem(base, off), d)
+	n.broadcast(a, d, d)
+}
+
+func (neon) storeScalar(a *Asm, s int, base Reg, off int) {
+	a.emit("FMOVS F%d, %s", s, mem(base, off))
+}
+
+func (n neon) addDouble(a *Asm, s int, base Reg) {
+	t := a.vreg(false)
+	a.emit("FCVTSD F%d, F%d", s, s)
+	a.emit("FMOVD (%s), F%d", base, t)
+	a.emit("FADDD F%d, F%d", t, s)
+	n.storeDouble(a, s, base)
+	a.vfree[t] = true
+}
+
+func (neon) storeDouble(a *Asm, s int, base Reg) { a.emit("FMOVD F%d, (%s)", s, base) }
+
+func (neon) jumpGreater(a *Asm, x, y int, label string) {
+	a.emit("FCMPS F%d, F%d", y, x)
+	a.emit("BGT %s", label)
+}
+
+func (n neon) jumpAnyEq(a *Asm, base Reg, m Uni, label string) {
+	t := [3]int{a.vreg(false), a.vreg(false), a.vreg(false)}
+	for i := range 16 {
+		k := min(i, 1+i%2)
+		n.load(a, base, 16*i, t[k])
+		fcmeq.emit(a, m.r, t[k], t[k])
+		if i > 0 {
+			a.emit("VORR V%d.B16, V%d.B16, V%d.B16", t[k], t[0], t[0])
+		}
+	}
+	umaxv.emit(a, 0, t[0], t[0])
+	r := a.Reg()
+	a.emit("FMOVS F%d, %s", t[0], r)
+	a.emit("CBNZ %s, %s", r, label)
+	a.FreeReg(r)
+	for _, r := range t {
+		a.vfree[r] = true
+	}
+}
+
+// first takes the least of the numbers of the lanes that match.
+func (n neon) first(a *Asm, v *Vec, m *Uni, d Reg, label string) {
+	iota := a.vreg(false)
+	for i, lanes := range []string{"0x100000000", "0x300000002"} {
+		a.emit("MOVD $%s, %s", lanes, d)
+		a.emit("VMOV %s, V%d.D[%d]", d, iota, i)
+	}
+	for i, r := range v.r {
+		none := a.NewLabel("none")
+		if m == nil {
+			fcmeq.emit(a, r, r, r)
+			a.emit("VORR V%d.B16, V%d.B16, V%d.B16", r, iota, r)
+		} else {
+			fcmeq.emit(a, m.r, r, r)
+			orn.emit(a, r, iota, r)
+		}
+		uminv.emit(a, 0, r, r)
+		a.emit("FMOVS F%d, %s", r, d)
+		a.emit("CMPW $-1, %s", d)
+		a.emit("BEQ %s", none)
+		if i > 0 {
+			a.emit("ADD $%d, %s", 4*i, d)
+		}
+		a.Jump(label)
+		a.Label(none)
+	}
+	a.vfree[iota] = true
+}

@@ -1,0 +1,359 @@
+package main
+
+import "fmt"
+
+// x86 lowers to AVX2 with FMA3, or to AVX-512 F, BW, DQ and VL.
+type x86 struct{ avx512 bool }
+
+func (x x86) name() string {
+	if x.avx512 {
+		return "AVX512"
+	}
+	return "AVX2"
+}
+
+func (x x86) width() int {
+	if x.avx512 {
+		return 16
+	}
+	return 8
+}
+
+func (x x86) vregs() int {
+	if x.avx512 {
+		return 32
+	}
+	return 16
+}
+
+func (x x86) gregs() string { return "AX BX CX DX SI DI R8 R9 R10 R11 R12 R13 R14" }
+
+// v prints a whole register, or the place in memory.
+func (x x86) v(u operand) string {
+	switch {
+	case u.mem != "":
+		return u.mem
+	case x.avx512:
+		return fmt.Sprintf("Z%d", u.r)
+	}
+	return fmt.Sprintf("Y%d", u.r)
+}
+
+func (x x86) reg(r int) string { return x.v(inReg(r)) }
+
+func mem(base Reg, off int) string {
+	if off == 0 {
+		return fmt.Sprintf("(%s)", base)
+	}
+	return fmt.Sprintf("%d(%s)", off, base)
+}
+
+func (x x86) frame(a *Asm) int { return 0 }
+
+func (x x86) ret(a *Asm) {
+	a.emit("VZEROUPPER")
+	a.emit("RET")
+}
+
+func (x x86) arg(a *Asm, name string, off int, d Reg) { a.emit("MOVQ %s+%d(FP), %s", name, off, d) }
+func (x x86) mov(a *Asm, s, d Reg)                    { a.emit("MOVQ %s, %s", s, d) }
+func (x x86) addImm(a *Asm, imm int, d Reg)           { a.emit("ADDQ $%d, %s", imm, d) }
+func (x x86) add(a *Asm, s, d Reg)                    { a.emit("ADDQ %s, %s", s, d) }
+func (x x86) sub(a *Asm, s, d Reg)                    { a.emit("SUBQ %s, %s", s, d) }
+func (x x86) andImm(a *Asm, imm int, d Reg)           { a.emit("ANDQ $%d, %s", imm, d) }
+func (x x86) shl(a *Asm, n int, d Reg)                { a.emit("SHLQ $%d, %s", n, d) }
+func (x x86) shr(a *Asm, n int, d Reg)                { a.emit("SHRQ $%d, %s", n, d) }
+func (x x86) store64(a *Asm, s, base Reg)             { a.emit("MOVQ %s, (%s)", s, base) }
+func (x x86) prefetch(a *Asm, base Reg, off int)      { a.emit("PREFETCHT0 %s", mem(base, off)) }
+
+func (x x86) movImm(a *Asm, imm int, d Reg) {
+	if imm == 0 {
+		a.emit("XORL %s, %s", d, d)
+		return
+	}
+	a.emit("MOVQ $%d, %s", imm, d)
+}
+
+var x86Jumps = map[string]string{"==": "JEQ", "!=": "JNE", "<": "JLT", "<=": "JLE", ">": "JGT", ">=": "JGE"}
+
+func (x x86) jumpIf(a *Asm, cond string, p, q Reg, label string) {
+	a.emit("CMPQ %s, %s", p, q)
+	a.emit("%s %s", x86Jumps[cond], label)
+}
+
+func (x x86) jumpIfImm(a *Asm, cond string, p Reg, imm int, label string) {
+	a.emit("CMPQ %s, $%d", p, imm)
+	a.emit("%s %s", x86Jumps[cond], label)
+}
+
+// constant leaves constants in memory on AVX2, whose 16 registers are few:
+// there any operation reads its last operand from memory at no cost.
+func (x x86) constant(a *Asm, bits uint32, reg bool) Uni {
+	a.consts[bits] = true
+	u := Uni{mem: fmt.Sprintf("c%08x<>(SB)", bits)}
+	switch {
+	case x.avx512:
+		d := a.Uniform()
+		a.emit("VBROADCASTSS %s, %s", u.mem, x.v(d))
+		return d
+	case reg:
+		d := a.Uniform()
+		x.set(a, u, d.r)
+		return d
+	}
+	return u
+}
+
+func (x x86) set(a *Asm, u operand, d int) { a.emit("VMOVUPS %s, %s", x.v(u), x.reg(d)) }
+
+func (x x86) load(a *Asm, base Reg, off int, d int) {
+	a.emit("VMOVUPS %s, %s", mem(base, off), x.reg(d))
+}
+
+func (x x86) store(a *Asm, s int, base Reg, off int) {
+	a.emit("VMOVUPS %s, %s", x.reg(s), mem(base, off))
+}
+
+// loadTail: AVX-512 takes a mask from a table and leaves it in K1; AVX2 takes
+// two from a window into sixteen times -1 followed by sixteen times 0.
+func (x x86) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
+	if x.avx512 {
+		t := a.Reg()
+		a.emit("LEAQ bits<>(SB), %s", t)
+		a.emit("KMOVW (%s)(%s*2), K1", t, n)
+		a.FreeReg(t)
+		x.set(a, fill, v.r[0])
+		a.emit("VMOVUPS (%s), K1, %s", base, x.reg(v.r[0]))
+		return
+	}
+	x.masked(a, n, func(i int, m string) {
+		y := x.reg(v.r[i])
+		a.emit("VMASKMOVPS %s, %s, %s", mem(base, 32*i), m, y)
+		a.emit("VANDNPS %s, %s, %s", x.v(fill), m, m)
+		a.emit("VORPS %s, %s, %s", m, y, y)
+	}, func(i int) { x.load(a, base, 32*i, v.r[i]) })
+}
+
+// storeTail uses the mask of the loadTail before it on AVX-512.
+func (x x86) storeTail(a *Asm, v *Vec, base, n Reg) {
+	if x.avx512 {
+		a.emit("VMOVUPS %s, K1, (%s)", x.reg(v.r[0]), base)
+		return
+	}
+	x.masked(a, n, func(i int, m string) {
+		a.emit("VMASKMOVPS %s, %s, %s", x.reg(v.r[i]), m, mem(base, 32*i))
+	}, func(i int) { x.store(a, v.r[i], base, 32*i) })
+}
+
+// masked runs full for both halves of a Vec if n >= 16, or part with the masks of n lanes.
+func (x x86) masked(a *Asm, n Reg, part func(i int, mask string), full func(i int)) {
+	whole, done := a.NewLabel("whole"), a.NewLabel("done")
+	x.jumpIfImm(a, ">=", n, 16, whole)
+	t, m := a.Reg(), a.vreg(false)
+	a.emit("LEAQ tails<>+64(SB), %s", t)
+	a.emit("NEGQ %s", n)
+	for i := range 2 {
+		a.emit("VMOVUPS %d(%s)(%s*4), %s", 32*i, t, n, x.reg(m))
+		part(i, x.reg(m))
+	}
+	a.emit("NEGQ %s", n)
+	a.FreeReg(t)
+	a.vfree[m] = true
+	a.emit("JMP %s", done)
+	a.Label(whole)
+	full(0)
+	full(1)
+	a.Label(done)
+}
+
+var x86Ops = [...]string{opAdd: "VADDPS", opSub: "VSUBPS", opMul: "VMULPS", opMax: "VMAXPS", opMin: "VMINPS"}
+
+func (x x86) op(a *Asm, op op, p int, y operand, d int) {
+	a.emit("%s %s, %s, %s", x86Ops[op], x.v(y), x.reg(p), x.reg(d))
+}
+
+func (x x86) opLoad(a *Asm, op op, base Reg, off int, d int) {
+	x.op(a, op, d, Uni{mem: mem(base, off)}, d)
+}
+
+// clamp: VMAXPS and VMINPS return their last operand, Go's first, if one is a NaN.
+func (x x86) clamp(a *Asm, op op, bound Uni, p, d int) {
+	x.op(a, op, a.inReg(bound), inReg(p), d)
+}
+
+func (x x86) fma(a *Asm, p int, y, c operand, d *int) {
+	switch {
+	case c == inReg(*d):
+		a.emit("VFMADD231PS %s, %s, %s", x.v(y), x.reg(p), x.reg(*d))
+	case p == *d:
+		a.emit("VFMADD213PS %s, %s, %s", x.v(c), x.v(y), x.reg(*d))
+	default:
+		x.set(a, c, *d)
+		a.emit("VFMADD231PS %s, %s, %s", x.v(y), x.reg(p), x.reg(*d))
+	}
+}
+
+func (x x86) shiftLeft(a *Asm, n int, d int) { a.emit("VPSLLD $%d, %s, %s", n, x.reg(d), x.reg(d)) }
+
+// scale: AVX2 multiplies by 2^h and 2^(n-h), h = floor(n/2), whose exponent
+// fields are halves of the low bits of t: exact, then rounded once.
+func (x x86) scale(a *Asm, p, t, tmp int, magic Uni) {
+	if x.avx512 {
+		x.op(a, opSub, t, magic, t)
+		a.emit("VSCALEFPS %s, %s, %s", x.reg(t), x.reg(p), x.reg(p))
+		return
+	}
+	a.emit("VPSRLD $1, %s, %s", x.reg(t), x.reg(tmp))
+	a.emit("VPSUBD %s, %s, %s", x.reg(tmp), x.reg(t), x.reg(t))
+	x.shiftLeft(a, 23, tmp)
+	x.shiftLeft(a, 23, t)
+	x.op(a, opMul, p, inReg(tmp), p)
+	x.op(a, opMul, p, inReg(t), p)
+}
+
+func (x x86) eqOne(a *Asm, p, d int, zero, one Uni) {
+	if x.avx512 {
+		a.emit("VCMPPS $0, %s, %s, K2", x.v(zero), x.reg(p))
+		a.emit("VMOVAPS.Z %s, K2, %s", x.v(one), x.reg(d))
+		return
+	}
+	a.emit("VCMPPS $0, %s, %s, %s", x.v(zero), x.reg(p), x.reg(d))
+	a.emit("VANDPS %s, %s, %s", x.v(one), x.reg(d), x.reg(d))
+}
+
+// nanInit: AVX-512 keeps in K7 the lanes that have seen numbers only, AVX2
+// keeps a mask of those that have seen a NaN.
+func (x x86) nanInit(a *Asm) {
+	if x.avx512 {
+		a.emit("KXNORW K7, K7, K7")
+		return
+	}
+	if a.nan < 0 {
+		a.nan = a.Uniform().r
+	}
+	a.emit("VXORPS %s, %s, %s", x.reg(a.nan), x.reg(a.nan), x.reg(a.nan))
+}
+
+func (x x86) nanSee(a *Asm, p, q int) {
+	if x.avx512 {
+		a.emit("VCMPPS $7, %s, %s, K7, K7", x.reg(p), x.reg(q))
+		return
+	}
+	t := a.vreg(false)
+	a.emit("VCMPPS $3, %s, %s, %s", x.reg(p), x.reg(q), x.reg(t))
+	a.emit("VORPS %s, %s, %s", x.reg(t), x.reg(a.nan), x.reg(a.nan))
+	a.vfree[t] = true
+}
+
+func (x x86) nanJump(a *Asm, folded int, label string) {
+	if x.avx512 {
+		a.emit("KORTESTW K7, K7")
+		a.emit("JCC %s", label)
+		return
+	}
+	t := a.Reg()
+	a.emit("VMOVMSKPS %s, %s", x.reg(a.nan), t)
+	a.emit("TESTL %s, %s", t, t)
+	a.emit("JNE %s", label)
+	a.FreeReg(t)
+}
+
+func (x x86) fold(a *Asm, op op, v *Vec) {
+	r, t := v.r[0], a.vreg(false)
+	half := func(size string) { a.emit("%s %s%d, %s%d, %s%d", x86Ops[op], size, t, size, r, size, r) }
+	if x.avx512 {
+		a.emit("VEXTRACTF64X4 $1, Z%d, Y%d", r, t)
+		half("Y")
+	} else {
+		x.op(a, op, r, inReg(v.r[1]), r)
+	}
+	a.emit("VEXTRACTF128 $1, Y%d, X%d", r, t)
+	half("X")
+	a.emit("VPERMILPD $1, X%d, X%d", r, t)
+	half("X")
+	a.emit("VMOVSHDUP X%d, X%d", r, t)
+	half("X")
+	a.vfree[t] = true
+}
+
+func (x x86) broadcast(a *Asm, s int, d int) { a.emit("VBROADCASTSS X%d, %s", s, x.reg(d)) }
+
+func (x x86) loadScalar(a *Asm, base Reg, off int, d int) {
+	a.emit("VBROADCASTSS %s, %s", mem(base, off), x.reg(d))
+}
+
+func (x x86) storeScalar(a *Asm, s int, base Reg, off int) {
+	a.emit("VMOVSS X%d, %s", s, mem(base, off))
+}
+
+func (x x86) addDouble(a *Asm, s int, base Reg) {
+	a.emit("VCVTSS2SD X%d, X%d, X%d", s, s, s)
+	a.emit("VADDSD (%s), X%d, X%d", base, s, s)
+	x.storeDouble(a, s, base)
+}
+
+func (x x86) storeDouble(a *Asm, s int, base Reg) { a.emit("VMOVSD X%d, (%s)", s, base) }
+
+func (x x86) jumpGreater(a *Asm, p, q int, label string) {
+	a.emit("VUCOMISS X%d, X%d", q, p)
+	a.emit("JHI %s", label)
+}
+
+func (x x86) jumpAnyEq(a *Asm, base Reg, m Uni, label string) {
+	if x.avx512 {
+		for i := range 4 {
+			a.emit("VCMPPS $0, %s, %s, K%d", mem(base, 64*i), x.v(m), 2+i)
+		}
+		a.emit("KORW K2, K3, K2")
+		a.emit("KORW K4, K5, K4")
+		a.emit("KORTESTW K2, K4")
+		a.emit("JNE %s", label)
+		return
+	}
+	t := [3]int{a.vreg(false), a.vreg(false), a.vreg(false)}
+	for i := range 8 {
+		k := min(i, 1+i%2)
+		a.emit("VCMPPS $0, %s, %s, %s", mem(base, 32*i), x.v(m), x.reg(t[k]))
+		if i > 0 {
+			a.emit("VORPS %s, %s, %s", x.reg(t[k]), x.reg(t[0]), x.reg(t[0]))
+		}
+	}
+	r := a.Reg()
+	a.emit("VMOVMSKPS %s, %s", x.reg(t[0]), r)
+	a.emit("TESTL %s, %s", r, r)
+	a.emit("JNE %s", label)
+	a.FreeReg(r)
+	for _, r := range t {
+		a.vfree[r] = true
+	}
+}
+
+func (x x86) first(a *Asm, v *Vec, m *Uni, d Reg, label string) {
+	if x.avx512 {
+		a.emit("%s, K2", x.compare(v.r[0], m))
+		a.emit("KMOVW K2, %s", d)
+	} else {
+		t := a.Reg()
+		a.emit("%s, %s", x.compare(v.r[0], m), x.reg(v.r[0]))
+		a.emit("%s, %s", x.compare(v.r[1], m), x.reg(v.r[1]))
+		a.emit("VMOVMSKPS %s, %s", x.reg(v.r[0]), d)
+		a.emit("VMOVMSKPS %s, %s", x.reg(v.r[1]), t)
+		a.emit("SHLL $8, %s", t)
+		a.emit("ORL %s, %s", t, d)
+		a.FreeReg(t)
+	}
+	none := a.NewLabel("none")
+	a.emit("TESTL %s, %s", d, d)
+	a.emit("JEQ %s", none)
+	a.emit("BSFL %s, %s", d, d)
+	a.Jump(label)
+	a.Label(none)
+}
+
+// compare prints all but the destination of a comparison with m, or a search for NaNs.
+func (x x86) compare(r int, m *Uni) string {
+	if m == nil {
+		return fmt.Sprintf("VCMPPS $3, %s, %s", x.reg(r), x.reg(r))
+	}
+	return fmt.Sprintf("VCMPPS $0, %s, %s", x.v(*m), x.reg(r))
+}

@@ -1,0 +1,161 @@
+package logits
+
+import (
+	"math"
+	"unsafe"
+)
+
+// The portable kernels. They compute in float64 and round once, so that they
+// are more exact than the assembly, and products are wrapped in conversions so
+// that no compiler fuses them: their bits are the same everywhere.
+
+func genericKernels[T Float]() kernels[T] {
+	return kernels[T]{
+		name:   "generic",
+		max:    maxGeneric[T],
+		argMax: argMaxGeneric[T],
+		sum:    sumGeneric[T],
+		exp:    expGeneric[T],
+		sumExp: sumExpGeneric[T],
+		expSum: expSumGeneric[T],
+		scale:  scaleGeneric[T],
+		shift:  shiftGeneric[T],
+	}
+}
+
+// at returns the element i places after p as a slice of n.
+func at[T any](p *T, i, n int) []T {
+	return unsafe.Slice((*T)(unsafe.Add(unsafe.Pointer(p), i*int(unsafe.Sizeof(*p)))), n)
+}
+
+// expOf returns e^d, good for a T.
+func expOf[T Float](d float64) float64 {
+	if is32[T]() {
+		return exp32(d)
+	}
+	return exp64(d)
+}
+
+// first returns the index of the first maximum of x, or of the first NaN.
+func first[T Float](x []T) int {
+	best, m := 0, x[0]
+	for i, v := range x {
+		if v > m {
+			best, m = i, v
+		}
+		if v != v {
+			return i
+		}
+	}
+	return best
+}
+
+func maxGeneric[T Float](dst, x *T, rows, cols, stride int) {
+	out := at(dst, 0, rows)
+	for i := range out {
+		x := at(x, i*stride, cols)
+		out[i] = x[first(x)]
+	}
+}
+
+func argMaxGeneric[T Float](dst *int, x *T, rows, cols, stride int) {
+	out := at(dst, 0, rows)
+	for i := range out {
+		out[i] = first(at(x, i*stride, cols))
+	}
+}
+
+func sumGeneric[T Float](dst *float64, x *T, rows, cols, stride int) {
+	out := at(dst, 0, rows)
+	for i := range out {
+		x := at(x, i*stride, cols)
+		var s0, s1, s2, s3 float64
+		for ; len(x) >= 4; x = x[4:] {
+			s0 += float64(x[0])
+			s1 += float64(x[1])
+			s2 += float64(x[2])
+			s3 += float64(x[3])
+		}
+		for _, v := range x {
+			s0 += float64(v)
+		}
+		out[i] = (s0 + s1) + (s2 + s3)
+	}
+}
+
+func expGeneric[T Float](dst, x *T, n int) {
+	out := at(dst, 0, n)
+	for i, v := range at(x, 0, n) {
+		out[i] = T(expOf[T](float64(v)))
+	}
+}
+
+func sumExpGeneric[T Float](dst *partial[T], x *T, rows, cols, stride int) {
+	blocks := (cols + blockSize - 1) / blockSize
+	out := at(dst, 0, rows*blocks)
+	for i := range rows {
+		x := at(x, i*stride, cols)
+		m := lowest[T]()
+		for len(x) > 0 {
+			b := x[:min(blockSize, len(x))]
+			x = x[len(b):]
+			top, ones := -1, T(0)
+			for j, v := range b {
+				if v > m {
+					m, top, ones = v, j, 1
+				}
+			}
+			var s float64
+			for j, v := range b {
+				if j != top {
+					s += expOf[T](float64(v) - float64(m))
+				}
+			}
+			out[0] = partial[T]{m, T(s), ones}
+			out = out[1:]
+		}
+	}
+}
+
+// lowest is the least finite T: a row's maximum starts there and not at -Inf,
+// so that masked elements never meet -Inf - -Inf.
+func lowest[T Float]() T {
+	if is32[T]() {
+		return T(-math.MaxFloat32)
+	}
+	f := -math.MaxFloat64
+	return T(f)
+}
+
+func expSumGeneric[T Float](dst *T, sum *float64, x, max *T, rows, cols, dstStride, stride int) {
+	sums, maxs := at(sum, 0, rows), at(max, 0, rows)
+	for i := range sums {
+		out, m := at(dst, i*dstStride, cols), float64(maxs[i])
+		var s float64
+		for j, v := range at(x, i*stride, cols) {
+			e := expOf[T](float64(v) - m)
+			out[j] = T(e)
+			s += e
+		}
+		sums[i] = s
+	}
+}
+
+func scaleGeneric[T Float](x, factor *T, rows, cols, stride int) {
+	for i, f := range at(factor, 0, rows) {
+		x := at(x, i*stride, cols)
+		for j, v := range x {
+			x[j] = T(v * f)
+		}
+	}
+}
+
+func shiftGeneric[T Float](dst, x, max, log *T, rows, cols, dstStride, stride int) {
+	logs := at(log, 0, rows)
+	for i, m := range at(max, 0, rows) {
+		out, l := at(dst, i*dstStride, cols), float64(logs[i])
+		for j, v := range at(x, i*stride, cols) {
+			out[j] = T((float64(v) - float64(m)) - l)
+		}
+	}
+}

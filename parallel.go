@@ -1,0 +1,56 @@
+package logits
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// grain is the least number of elements that is worth a goroutine of its own:
+// a dozen microseconds of the fastest kernel.
+const grain = 1 << 17
+
+var maxWorkers atomic.Int64
+
+// SetWorkers caps the number of goroutines that a call may use at n, and by
+// GOMAXPROCS in any case. With n = 1 every call stays on its caller's
+// goroutine and allocates nothing; n <= 0, as at start-up, means no cap of its
+// own. Small inputs are never split. The results do not depend on it, bit for bit.
+func SetWorkers(n int) { maxWorkers.Store(int64(max(n, 0))) }
+
+// workers returns how many goroutines should share n elements.
+func workers(n int) int {
+	w := n / grain
+	if w <= 1 {
+		return 1
+	}
+	if limit := int(maxWorkers.Load()); limit > 0 {
+		w = min(w, limit)
+	}
+	return min(w, runtime.GOMAXPROCS(0))
+}
+
+// spread calls f for w contiguous parts of [0, n) on as many goroutines, the
+// last one on its own.
+func spread(w, n int, f func(lo, hi int)) {
+	w = min(w, n)
+	var wg sync.WaitGroup
+	for i := range w - 1 {
+		wg.Go(func() { f(i*n/w, (i+1)*n/w) })
+	}
+	f((w-1)*n/w, n)
+	wg.Wait()
+}
+
+// chunks returns the number of chunks of a row.
+func chunks(cols int) int { return (cols + chunkSize - 1) / chunkSize }
+
+// spreadChunks calls f for the chunks [off, off+n) of a row of cols elements,
+// chunk c among w goroutines.
+func spreadChunks(w, cols int, f func(c, off, n int)) {
+	spread(w, chunks(cols), func(lo, hi int) {
+		for c := lo; c < hi; c++ {
+			f(c, c*chunkSize, min(chunkSize, cols-c*chunkSize))
+		}
+	})
+}
