@@ -22,8 +22,14 @@ type kernels[T Float] struct {
 	sum func(dst *float64, x *T, rows, cols, stride int)
 	// exp sets dst[i] to e^x[i] for i < n.
 	exp func(dst, x *T, n int)
-	// sumExp fills in a partial for each block of blockSize elements, row by row.
-	sumExp func(dst *partial[T], x *T, rows, cols, stride int)
+	// sumExp finds, for each block of blockSize elements and row by row: max, the
+	// greatest element of the row so far, or -MaxFloat if none is greater; sum,
+	// the sum of e^(x-max) over the block but for some elements that equal max;
+	// and ones, their number. The row's first maximum is always among them, so
+	// that the sum beside it keeps its digits however small it is.
+	sumExp func(max, sum, ones, x *T, rows, cols, stride int)
+	// log1p replaces x[i] by log(1 + x[i]) for i < n, n a multiple of 8, x[i] >= 0.
+	log1p func(x *float64, n int)
 	// expSum sets row i of dst to e^(x - max[i]) and sum[i] to its sum.
 	expSum func(dst *T, sum *float64, x, max *T, rows, cols, dstStride, stride int)
 	// scale multiplies row i of x by factor[i].
@@ -32,19 +38,12 @@ type kernels[T Float] struct {
 	shift func(dst, x, max, log *T, rows, cols, dstStride, stride int)
 }
 
-// A partial is what sumExp finds in a block: max, the greatest element of the
-// row so far, or -MaxFloat if none is greater; sum, the sum of e^(x-max) over
-// the block but for some elements that equal max; and ones, their number. The
-// row's first maximum is always among them, so that the sum beside it keeps
-// its digits however small it is.
-type partial[T Float] struct{ max, sum, ones T }
-
 const (
 	// blockSize elements are summed in float32 before float64 takes over.
 	blockSize = 2048
 	// chunkSize is the longest row that a kernel which sums is given: longer
 	// ones go in chunks, which may be shared among goroutines.
-	chunkSize = 32 * blockSize
+	chunkSize = 16 * blockSize
 )
 
 var (
@@ -107,10 +106,7 @@ func SetPath(name string) error {
 }
 
 // is32 tells whether T is a float32; the compiler knows.
-func is32[T Float]() bool {
-	var x T
-	return unsafe.Sizeof(x) == 4
-}
+func is32[T Float]() bool { return elemSize[T]() == 4 }
 
 // table returns the kernels that run for T. A type of underlying type float32
 // is given those of float32, which are the same in memory.

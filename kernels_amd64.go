@@ -17,7 +17,10 @@ func sumAVX2(dst *float64, x *float32, rows, cols, stride int)
 func expAVX2(dst, x *float32, n int)
 
 //go:noescape
-func sumExpAVX2(dst *partial[float32], x *float32, rows, cols, stride int)
+func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride int)
+
+//go:noescape
+func log1pAVX2(x *float64, n int)
 
 //go:noescape
 func expSumAVX2(dst *float32, sum *float64, x, max *float32, rows, cols, dstStride, stride int)
@@ -35,6 +38,7 @@ var tableAVX2 = kernels[float32]{
 	sum:    sumAVX2,
 	exp:    expAVX2,
 	sumExp: sumExpAVX2,
+	log1p:  log1pAVX2,
 	expSum: expSumAVX2,
 	scale:  scaleAVX2,
 	shift:  shiftAVX2,
@@ -53,7 +57,10 @@ func sumAVX512(dst *float64, x *float32, rows, cols, stride int)
 func expAVX512(dst, x *float32, n int)
 
 //go:noescape
-func sumExpAVX512(dst *partial[float32], x *float32, rows, cols, stride int)
+func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride int)
+
+//go:noescape
+func log1pAVX512(x *float64, n int)
 
 //go:noescape
 func expSumAVX512(dst *float32, sum *float64, x, max *float32, rows, cols, dstStride, stride int)
@@ -71,6 +78,7 @@ var tableAVX512 = kernels[float32]{
 	sum:    sumAVX512,
 	exp:    expAVX512,
 	sumExp: sumExpAVX512,
+	log1p:  log1pAVX512,
 	expSum: expSumAVX512,
 	scale:  scaleAVX512,
 	shift:  shiftAVX512,

@@ -17,7 +17,10 @@ func sumNEON(dst *float64, x *float32, rows, cols, stride int)
 func expNEON(dst, x *float32, n int)
 
 //go:noescape
-func sumExpNEON(dst *partial[float32], x *float32, rows, cols, stride int)
+func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride int)
+
+//go:noescape
+func log1pNEON(x *float64, n int)
 
 //go:noescape
 func expSumNEON(dst *float32, sum *float64, x, max *float32, rows, cols, dstStride, stride int)
@@ -35,6 +38,7 @@ var tableNEON = kernels[float32]{
 	sum:    sumNEON,
 	exp:    expNEON,
 	sumExp: sumExpNEON,
+	log1p:  log1pNEON,
 	expSum: expSumNEON,
 	scale:  scaleNEON,
 	shift:  shiftNEON,

@@ -17,6 +17,7 @@ func genericKernels[T Float]() kernels[T] {
 		sum:    sumGeneric[T],
 		exp:    expGeneric[T],
 		sumExp: sumExpGeneric[T],
+		log1p:  log1pGeneric,
 		expSum: expSumGeneric[T],
 		scale:  scaleGeneric[T],
 		shift:  shiftGeneric[T],
@@ -28,7 +29,8 @@ func at[T any](p *T, i, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Add(unsafe.Pointer(p), i*int(unsafe.Sizeof(*p)))), n)
 }
 
-// expOf returns e^d, good for a T.
+// expOf returns e^d, good for a T. It is a call; the float32 loops have exp32
+// inlined.
 func expOf[T Float](d float64) float64 {
 	if is32[T]() {
 		return exp32(d)
@@ -40,11 +42,11 @@ func expOf[T Float](d float64) float64 {
 func first[T Float](x []T) int {
 	best, m := 0, x[0]
 	for i, v := range x {
-		if v > m {
+		if !(v <= m) {
 			best, m = i, v
-		}
-		if v != v {
-			return i
+			if v != v {
+				break
+			}
 		}
 	}
 	return best
@@ -84,37 +86,58 @@ func sumGeneric[T Float](dst *float64, x *T, rows, cols, stride int) {
 }
 
 func expGeneric[T Float](dst, x *T, n int) {
-	out := at(dst, 0, n)
-	for i, v := range at(x, 0, n) {
-		out[i] = T(expOf[T](float64(v)))
+	out, in := at(dst, 0, n), at(x, 0, n)
+	if is32[T]() {
+		for i, v := range in {
+			out[i] = T(exp32(float64(v)))
+		}
+		return
+	}
+	for i, v := range in {
+		out[i] = T(exp64(float64(v)))
 	}
 }
 
-func sumExpGeneric[T Float](dst *partial[T], x *T, rows, cols, stride int) {
-	blocks := (cols + blockSize - 1) / blockSize
-	out := at(dst, 0, rows*blocks)
+func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride int) {
+	n := blocks(cols)
+	maxs, sums, counts := at(max, 0, rows*n), at(sum, 0, rows*n), at(ones, 0, rows*n)
 	for i := range rows {
 		x := at(x, i*stride, cols)
 		m := lowest[T]()
-		for len(x) > 0 {
-			b := x[:min(blockSize, len(x))]
-			x = x[len(b):]
-			top, ones := -1, T(0)
-			for j, v := range b {
+		for b := range n {
+			block := x[b*blockSize : min((b+1)*blockSize, cols)]
+			top := -1
+			for j, v := range block {
 				if v > m {
-					m, top, ones = v, j, 1
+					m, top = v, j
 				}
 			}
 			var s float64
-			for j, v := range b {
-				if j != top {
-					s += expOf[T](float64(v) - float64(m))
-				}
+			one := 0
+			if top >= 0 {
+				s = sumOfExp(block[:top], m)
+				block = block[top+1:]
+				one = 1
 			}
-			out[0] = partial[T]{m, T(s), ones}
-			out = out[1:]
+			s += sumOfExp(block, m)
+			maxs[i*n+b], sums[i*n+b], counts[i*n+b] = m, T(s), T(one)
 		}
 	}
+}
+
+// sumOfExp returns the sum of e^(x-m).
+func sumOfExp[T Float](x []T, m T) float64 {
+	var s, t float64
+	if is32[T]() {
+		for ; len(x) >= 2; x = x[2:] {
+			s += exp32(float64(x[0]) - float64(m))
+			t += exp32(float64(x[1]) - float64(m))
+		}
+	}
+	for _, v := range x {
+		s += expOf[T](float64(v) - float64(m))
+	}
+	return s + t
 }
 
 // lowest is the least finite T: a row's maximum starts there and not at -Inf,
@@ -127,15 +150,30 @@ func lowest[T Float]() T {
 	return T(f)
 }
 
+func log1pGeneric(x *float64, n int) {
+	xs := at(x, 0, n)
+	for i, s := range xs {
+		xs[i] = log1p64(s)
+	}
+}
+
 func expSumGeneric[T Float](dst *T, sum *float64, x, max *T, rows, cols, dstStride, stride int) {
 	sums, maxs := at(sum, 0, rows), at(max, 0, rows)
 	for i := range sums {
-		out, m := at(dst, i*dstStride, cols), float64(maxs[i])
+		out, in, m := at(dst, i*dstStride, cols), at(x, i*stride, cols), float64(maxs[i])
 		var s float64
-		for j, v := range at(x, i*stride, cols) {
-			e := expOf[T](float64(v) - m)
-			out[j] = T(e)
-			s += e
+		if is32[T]() {
+			for j, v := range in {
+				e := exp32(float64(v) - m)
+				out[j] = T(e)
+				s += e
+			}
+		} else {
+			for j, v := range in {
+				e := exp64(float64(v) - m)
+				out[j] = T(e)
+				s += e
+			}
 		}
 		sums[i] = s
 	}

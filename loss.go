@@ -17,45 +17,61 @@ import "fmt"
 // nothing is written; loss must not overlap x. It reads x once.
 func LogSoftmaxNLL[T Float, I Index](loss []T, x Matrix[T], targets []I) error {
 	const fn = "LogSoftmaxNLL"
-	if err := checkDst(fn, "loss", loss, x); err != nil {
+	if err := checkDst(fn, "loss", loss, &x); err != nil {
 		return err
 	}
 	if err := checkTargets(fn, targets, x.Rows, x.Cols); err != nil {
 		return err
 	}
-	if overlap(loss, targets) {
+	if overlap(addr(loss), size(loss), addr(targets), size(targets)) {
 		return fmt.Errorf("logits: %s: loss overlaps targets", fn)
 	}
 	k := table[T]()
-	w := workers(x.Rows * x.Cols)
-	switch {
-	case w > 1 && x.Rows < w:
-		for i, t := range targets {
-			row := x.row(i)
-			m, s := logSumRow(k, row, w)
-			loss[i] = nll(row[t], m, s)
-		}
-	case w > 1:
-		spread(w, x.Rows, func(lo, hi int) { logSoftmaxNLL(k, loss[lo:hi], x.slice(lo, hi), targets[lo:hi]) })
-	default:
-		logSoftmaxNLL(k, loss, x, targets)
+	if w := workers(x.Rows * x.Cols); w > 1 {
+		spreadNLL(w, k, loss, x, targets)
+		return nil
 	}
+	rowNLL(k, loss, &x, targets)
 	return nil
 }
 
-func logSoftmaxNLL[T Float, I Index](k *kernels[T], loss []T, x Matrix[T], targets []I) {
-	var t sums[T]
+func spreadNLL[T Float, I Index](w int, k *kernels[T], loss []T, x Matrix[T], targets []I) {
+	if x.Rows >= w {
+		spread(w, x.Rows, func(lo, hi int) {
+			part := x.slice(lo, hi)
+			rowNLL(k, loss[lo:hi], &part, targets[lo:hi])
+		})
+		return
+	}
+	for i, t := range targets {
+		row := x.row(i)
+		m, log := spreadSumExp(w, k, row)
+		loss[i] = nll(row[t], m, log)
+	}
+}
+
+func rowNLL[T Float, I Index](k *kernels[T], loss []T, x *Matrix[T], targets []I) {
+	if x.Rows <= tile {
+		var r room[T]
+		t := r.sumExps()
+		nlls(k, loss, x, targets, &t)
+		return
+	}
+	var r wideRoom[T]
+	t := r.sumExps()
+	nlls(k, loss, x, targets, &t)
+}
+
+func nlls[T Float, I Index](k *kernels[T], loss []T, x *Matrix[T], targets []I, t *sumExps[T]) {
 	for i := 0; i < x.Rows; i += t.n {
 		t.next(k, x, i)
 		for j := range t.n {
-			loss[i+j] = nll(x.Data[(i+j)*x.Stride+int(targets[i+j])], t.max[j], t.sum[j])
+			loss[i+j] = nll(x.Data[(i+j)*x.Stride+int(targets[i+j])], t.max[j], t.log[j])
 		}
 	}
 }
 
-func nll[T Float](x, m T, s float64) T {
-	return T((float64(m) - float64(x)) + log1p64(s))
-}
+func nll[T Float](x, m T, log float64) T { return T((float64(m) - float64(x)) + log) }
 
 func checkTargets[I Index](fn string, targets []I, rows, cols int) error {
 	if err := checkLen(fn, "targets", len(targets), rows); err != nil {

@@ -61,55 +61,45 @@ type view[T Float] struct {
 func (x Matrix[T]) view() view[T] { return view[T]{x.Rows, x.Cols, 1, x.Data, x.Stride} }
 func (x Planar[T]) view() view[T] { return view[T]{x.N, x.C, x.D, x.Data, x.C * x.D} }
 
-func (v view[T]) matrix() Matrix[T] { return Matrix[T]{v.n, v.c, v.data, v.stride} }
+func (v *view[T]) matrix() Matrix[T] { return Matrix[T]{v.n, v.c, v.data, v.stride} }
 
-// span returns how many elements of Data the matrix takes, first to last.
-func (x Matrix[T]) span() int {
-	if x.Rows == 0 || x.Cols == 0 {
-		return 0
+// checkMatrix reports what is wrong with a matrix over n elements. Like all
+// checks it takes numbers and pointers: copies of a Matrix would cost a short
+// row more than its kernel.
+func checkMatrix(fn, name string, rows, cols, stride, n int) error {
+	if rows < 0 || cols < 0 {
+		return fmt.Errorf("logits: %s: %s is %d x %d, want no negative size", fn, name, rows, cols)
 	}
-	return (x.Rows-1)*x.Stride + x.Cols
-}
-
-// check reports what is wrong with a matrix of the given name.
-func (x Matrix[T]) check(fn, name string) error {
-	if x.Rows < 0 || x.Cols < 0 {
-		return fmt.Errorf("logits: %s: %s is %d x %d, want no negative size", fn, name, x.Rows, x.Cols)
+	if rows > 1 && stride < cols {
+		return fmt.Errorf("logits: %s: %s.Stride is %d, want at least its %d columns", fn, name, stride, cols)
 	}
-	if x.Rows <= 1 {
-		if x.Rows == 1 && len(x.Data) < x.Cols {
-			return fmt.Errorf("logits: %s: len(%s.Data) is %d, want at least %d for a row", fn, name, len(x.Data), x.Cols)
-		}
+	if rows == 0 || cols == 0 {
 		return nil
 	}
-	if x.Stride < x.Cols {
-		return fmt.Errorf("logits: %s: %s.Stride is %d, want at least its %d columns", fn, name, x.Stride, x.Cols)
+	if rows == 1 {
+		stride = 0
 	}
-	hi, lo := bits.Mul(uint(x.Rows-1), uint(x.Stride))
-	need := lo + uint(x.Cols)
-	if x.Cols > 0 && (hi != 0 || need < lo || need > uint(len(x.Data))) {
-		return fmt.Errorf("logits: %s: len(%s.Data) is %d, too short for %d rows of %d, stride %d", fn, name, len(x.Data), x.Rows, x.Cols, x.Stride)
-	}
-	return nil
-}
-
-func (v view[T]) check(fn, name string) error {
-	if v.d == 1 {
-		return v.matrix().check(fn, name)
-	}
-	if v.n < 0 || v.c < 0 || v.d < 0 {
-		return fmt.Errorf("logits: %s: %s is %d x %d x %d, want no negative size", fn, name, v.n, v.c, v.d)
-	}
-	h1, size := bits.Mul(uint(v.c), uint(v.d))
-	h2, size := bits.Mul(uint(v.n), size)
-	if h2 != 0 || h1 != 0 && v.n != 0 || size > uint(len(v.data)) {
-		return fmt.Errorf("logits: %s: len(%s.Data) is %d, too short for %d x %d x %d", fn, name, len(v.data), v.n, v.c, v.d)
+	hi, lo := bits.Mul(uint(rows-1), uint(stride))
+	if need := lo + uint(cols); hi != 0 || need < lo || need > uint(n) {
+		return fmt.Errorf("logits: %s: len(%s.Data) is %d, too short for %d rows of %d, stride %d", fn, name, n, rows, cols, stride)
 	}
 	return nil
 }
 
-// rows returns the number of rows.
-func (v view[T]) rows() int { return v.n * v.d }
+func checkPlanar(fn, name string, n, c, d, size int) error {
+	if n < 0 || c < 0 || d < 0 {
+		return fmt.Errorf("logits: %s: %s is %d x %d x %d, want no negative size", fn, name, n, c, d)
+	}
+	if n == 0 || c == 0 || d == 0 {
+		return nil
+	}
+	h1, plane := bits.Mul(uint(c), uint(d))
+	h2, all := bits.Mul(uint(n), plane)
+	if h1 != 0 || h2 != 0 || all > uint(size) {
+		return fmt.Errorf("logits: %s: len(%s.Data) is %d, too short for %d x %d x %d", fn, name, size, n, c, d)
+	}
+	return nil
+}
 
 // checkLen reports a slice that does not have one element a row.
 func checkLen(fn, name string, got, rows int) error {
@@ -119,9 +109,30 @@ func checkLen(fn, name string, got, rows int) error {
 	return nil
 }
 
+// checkDst reports what is wrong with a slice of one result a row, and with x.
+func checkDst[T Float, U any](fn, name string, dst []U, x *Matrix[T]) error {
+	if err := checkMatrix(fn, "x", x.Rows, x.Cols, x.Stride, len(x.Data)); err != nil {
+		return err
+	}
+	if err := checkLen(fn, name, len(dst), x.Rows); err != nil {
+		return err
+	}
+	if overlap(addr(dst), size(dst), addr(x.Data), span(x.Rows, x.Cols, x.Stride)*elemSize[T]()) {
+		return fmt.Errorf("logits: %s: %s overlaps x", fn, name)
+	}
+	return nil
+}
+
+func (v *view[T]) check(fn, name string) error {
+	if v.d == 1 {
+		return checkMatrix(fn, name, v.n, v.c, v.stride, len(v.data))
+	}
+	return checkPlanar(fn, name, v.n, v.c, v.d, len(v.data))
+}
+
 // checkShape reports a dst that does not have the shape of x, or overlaps it
 // without being the same.
-func checkShape[T Float](fn, dstName string, dst view[T], xName string, x view[T]) error {
+func checkShape[T Float](fn, dstName string, dst *view[T], xName string, x *view[T]) error {
 	if err := x.check(fn, xName); err != nil {
 		return err
 	}
@@ -137,61 +148,74 @@ func checkShape[T Float](fn, dstName string, dst view[T], xName string, x view[T
 	return nil
 }
 
-func (v view[T]) shape() string {
+func (v *view[T]) shape() string {
 	if v.d == 1 {
 		return fmt.Sprintf("%d x %d", v.n, v.c)
 	}
 	return fmt.Sprintf("%d x %d x %d", v.n, v.c, v.d)
 }
 
-func (v view[T]) span() int {
+// bytes returns how many bytes the view takes, first to last.
+func (v *view[T]) bytes() int {
 	if v.d == 1 {
-		return v.matrix().span()
+		return span(v.n, v.c, v.stride) * elemSize[T]()
 	}
-	return v.n * v.c * v.d
+	return v.n * v.c * v.d * elemSize[T]()
 }
 
 // overlaps reports whether two views of one shape share memory without being
 // the same. Of two matrices of one stride it tells columns that lie side by side.
-func (v view[T]) overlaps(w view[T]) bool {
-	if !overlap(v.data[:v.span()], w.data[:w.span()]) {
+func (v *view[T]) overlaps(w *view[T]) bool {
+	a, b := addr(v.data), addr(w.data)
+	if !overlap(a, v.bytes(), b, w.bytes()) {
 		return false
 	}
-	a, b := unsafe.Pointer(unsafe.SliceData(v.data)), unsafe.Pointer(unsafe.SliceData(w.data))
 	if a == b && (v.stride == w.stride || v.n == 1) {
 		return false
 	}
 	if v.d > 1 || v.stride != w.stride || v.n == 1 {
 		return true
 	}
-	var x T
-	size := uintptr(unsafe.Sizeof(x))
-	apart := (max(uintptr(a), uintptr(b)) - min(uintptr(a), uintptr(b)))
-	side := int(apart % (uintptr(v.stride) * size) / size)
+	size := uintptr(elemSize[T]())
+	apart := max(a, b) - min(a, b)
+	side := int(apart / size % uintptr(v.stride))
 	return apart%size != 0 || side < v.c || side+v.c > v.stride
 }
 
-// overlap reports whether two slices share memory.
-func overlap[T, U any](x []T, y []U) bool {
-	if len(x) == 0 || len(y) == 0 {
-		return false
+// span returns how many elements a matrix takes, first to last.
+func span(rows, cols, stride int) int {
+	switch {
+	case rows == 0 || cols == 0:
+		return 0
+	case rows == 1:
+		return cols
 	}
-	a, b := uintptr(unsafe.Pointer(unsafe.SliceData(x))), uintptr(unsafe.Pointer(unsafe.SliceData(y)))
-	return a < b+uintptr(len(y))*unsafe.Sizeof(y[0]) && b < a+uintptr(len(x))*unsafe.Sizeof(x[0])
+	return (rows-1)*stride + cols
 }
 
-// checkDst reports what is wrong with a slice of one result a row, and with x.
-func checkDst[T Float, U any](fn, name string, dst []U, x Matrix[T]) error {
-	if err := x.check(fn, "x"); err != nil {
-		return err
-	}
-	if err := checkLen(fn, name, len(dst), x.Rows); err != nil {
-		return err
-	}
-	if overlap(dst, x.Data[:x.span()]) {
-		return fmt.Errorf("logits: %s: %s overlaps x", fn, name)
-	}
-	return nil
+// overlap reports whether n bytes at a and m bytes at b have one in common.
+func overlap(a uintptr, n int, b uintptr, m int) bool {
+	return n > 0 && m > 0 && a < b+uintptr(m) && b < a+uintptr(n)
+}
+
+func addr[T any](s []T) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(s))) }
+
+func size[T any](s []T) int {
+	var x T
+	return len(s) * int(unsafe.Sizeof(x))
+}
+
+func elemSize[T Float]() int {
+	var x T
+	return int(unsafe.Sizeof(x))
+}
+
+// row returns row i.
+func (x *Matrix[T]) row(i int) []T { return x.Data[i*x.Stride:][:x.Cols] }
+
+// slice returns the rows [lo, hi).
+func (x *Matrix[T]) slice(lo, hi int) Matrix[T] {
+	return Matrix[T]{hi - lo, x.Cols, x.Data[lo*x.Stride:], x.Stride}
 }
 
 // ptr returns the address of s[i:], hidden from escape analysis: kernels are

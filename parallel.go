@@ -42,6 +42,14 @@ func spread(w, n int, f func(lo, hi int)) {
 	wg.Wait()
 }
 
+// spreadRows calls f for parts of the rows of x and their results.
+func spreadRows[T Float, U any](w int, k *kernels[T], dst []U, x Matrix[T], f func(*kernels[T], []U, *Matrix[T])) {
+	spread(w, x.Rows, func(lo, hi int) {
+		part := x.slice(lo, hi)
+		f(k, dst[lo:hi], &part)
+	})
+}
+
 // chunks returns the number of chunks of a row.
 func chunks(cols int) int { return (cols + chunkSize - 1) / chunkSize }
 

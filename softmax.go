@@ -16,7 +16,12 @@ import (
 //
 // dst has the shape of x, and is the same or apart from it.
 func Softmax[T Float, S Scores[T]](dst, x S) error {
-	return scores("Softmax", softmaxOp, "dst", dst.view(), "x", x.view(), "", view[T]{})
+	to, from := dst.view(), x.view()
+	if err := checkShape("Softmax", "dst", &to, "x", &from); err != nil {
+		return err
+	}
+	run(softmaxOp, &to, &from, &from)
+	return nil
 }
 
 // LogSoftmax sets every row of dst to the logarithm of the softmax of the row
@@ -27,14 +32,19 @@ func Softmax[T Float, S Scores[T]](dst, x S) error {
 //
 // dst has the shape of x, and is the same or apart from it.
 func LogSoftmax[T Float, S Scores[T]](dst, x S) error {
-	return scores("LogSoftmax", logSoftmaxOp, "dst", dst.view(), "x", x.view(), "", view[T]{})
+	to, from := dst.view(), x.view()
+	if err := checkShape("LogSoftmax", "dst", &to, "x", &from); err != nil {
+		return err
+	}
+	run(logSoftmaxOp, &to, &from, &from)
+	return nil
 }
 
 // SoftmaxGrad sets dx to the gradient with respect to the logits, given y,
 // their softmax, and dy, the gradient with respect to y: y * (dy - sum(y*dy)),
 // the sum going over the row. All three have one shape; dx may be y or dy.
 func SoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
-	return scores("SoftmaxGrad", softmaxGradOp, "dx", dx.view(), "y", y.view(), "dy", dy.view())
+	return grad("SoftmaxGrad", softmaxGradOp, dx.view(), y.view(), dy.view())
 }
 
 // LogSoftmaxGrad sets dx to the gradient with respect to the logits, given y,
@@ -42,7 +52,7 @@ func SoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
 // dy - e^y * sum(dy), the sum going over the row. All three have one shape; dx
 // may be y or dy.
 func LogSoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
-	return scores("LogSoftmaxGrad", logSoftmaxGradOp, "dx", dx.view(), "y", y.view(), "dy", dy.view())
+	return grad("LogSoftmaxGrad", logSoftmaxGradOp, dx.view(), y.view(), dy.view())
 }
 
 // A rowOp is something that is done to every row of a matrix or a planar array.
@@ -55,62 +65,64 @@ const (
 	logSoftmaxGradOp // reads y
 )
 
-// scores checks the operands, y of which only gradients have, and runs op.
-func scores[T Float](fn string, op rowOp, dstName string, dst view[T], xName string, x view[T], yName string, y view[T]) error {
-	if err := checkShape(fn, dstName, dst, xName, x); err != nil {
+func grad[T Float](fn string, op rowOp, dx, y, dy view[T]) error {
+	if err := checkShape(fn, "dx", &dx, "y", &y); err != nil {
 		return err
 	}
-	if op >= softmaxGradOp {
-		if err := checkShape(fn, dstName, dst, yName, y); err != nil {
-			return err
-		}
+	if err := checkShape(fn, "dx", &dx, "dy", &dy); err != nil {
+		return err
 	}
-	k := table[T]()
-	rows := x.rows()
-	if rows == 0 || x.c == 0 {
-		return nil
-	}
-	w := workers(rows * x.c)
-	switch {
-	case x.d > 1:
-		// Tiles of rows, so many that the reads along d fill cache lines.
-		n := min(x.d, max(1, min(64, chunkSize/x.c)))
-		tiles := (x.d + n - 1) / n
-		if w > 1 {
-			spread(w, x.n*tiles, func(lo, hi int) { planarTiles(op, k, dst, x, y, n, lo, hi) })
-		} else {
-			planarTiles(op, k, dst, x, y, n, 0, x.n*tiles)
-		}
-	case w > 1 && rows < w && op == softmaxOp:
-		for i := range rows {
-			softmaxRow(k, dst.matrix().row(i), x.matrix().row(i), w)
-		}
-	case w > 1 && rows < w && op == logSoftmaxOp:
-		for i := range rows {
-			logSoftmaxRow(k, dst.matrix().row(i), x.matrix().row(i), w)
-		}
-	case w > 1:
-		spread(w, rows, func(lo, hi int) {
-			runOp(op, k, dst.matrix(), x.matrix(), y.matrix(), lo, hi)
-		})
-	default:
-		runOp(op, k, dst.matrix(), x.matrix(), y.matrix(), 0, rows)
-	}
+	run(op, &dx, &y, &dy)
 	return nil
 }
 
-// runOp does the rows [lo, hi).
-func runOp[T Float](op rowOp, k *kernels[T], dst, x, y Matrix[T], lo, hi int) {
-	dst, x = dst.slice(lo, hi), x.slice(lo, hi)
+// run does op on operands that have been checked; only gradients have a y.
+func run[T Float](op rowOp, dst, x, y *view[T]) {
+	if x.n == 0 || x.c == 0 || x.d == 0 {
+		return
+	}
+	k := table[T]()
+	if w := workers(x.n * x.d * x.c); w > 1 {
+		spreadOp(w, op, k, *dst, *x, *y)
+		return
+	}
+	if x.d > 1 {
+		planarTiles(op, k, dst, x, y, 0, x.n*x.tiles())
+		return
+	}
+	runRows(op, k, dst, x, y, 0, x.n)
+}
+
+func spreadOp[T Float](w int, op rowOp, k *kernels[T], dst, x, y view[T]) {
+	switch {
+	case x.d > 1:
+		spread(w, x.n*x.tiles(), func(lo, hi int) { planarTiles(op, k, &dst, &x, &y, lo, hi) })
+	case x.n < w && op == softmaxOp:
+		to, from := dst.matrix(), x.matrix()
+		for i := range from.Rows {
+			spreadSoftmax(w, k, to.row(i), from.row(i))
+		}
+	case x.n < w && op == logSoftmaxOp:
+		to, from := dst.matrix(), x.matrix()
+		for i := range from.Rows {
+			spreadLogSoftmax(w, k, to.row(i), from.row(i))
+		}
+	default:
+		spread(w, x.n, func(lo, hi int) { runRows(op, k, &dst, &x, &y, lo, hi) })
+	}
+}
+
+// runRows does the rows [lo, hi) of matrices.
+func runRows[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
 	switch op {
 	case softmaxOp:
-		softmaxRows(k, dst, x)
+		softmax(k, dst, x, lo, hi)
 	case logSoftmaxOp:
-		logSoftmaxRows(k, dst, x)
+		logSoftmax(k, dst, x, lo, hi)
 	case softmaxGradOp:
-		softmaxGradRows(dst, x, y.slice(lo, hi))
+		softmaxGrad(dst, x, y, lo, hi)
 	case logSoftmaxGradOp:
-		logSoftmaxGradRows(dst, x, y.slice(lo, hi))
+		logSoftmaxGrad(dst, x, y, lo, hi)
 	}
 }
 
@@ -118,75 +130,73 @@ func runOp[T Float](op rowOp, k *kernels[T], dst, x, y Matrix[T], lo, hi int) {
 // at once: those that stay in the first-level cache.
 func cachedRows(left, cols int) int { return min(left, tile, max(1, 2*blockSize/cols)) }
 
-func softmaxRows[T Float](k *kernels[T], dst, x Matrix[T]) {
+func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 	var max, factor [tile]T
 	var sum [tile]float64
-	for i := 0; i < x.Rows; {
-		n := cachedRows(x.Rows-i, x.Cols)
-		y, p := ptr(dst.Data, i*dst.Stride), ptr(x.Data, i*x.Stride)
-		k.max(ptr(max[:], 0), p, n, x.Cols, x.Stride)
-		if x.Cols <= chunkSize {
-			k.expSum(y, ptr(sum[:], 0), p, ptr(max[:], 0), n, x.Cols, dst.Stride, x.Stride)
+	for i := lo; i < hi; {
+		n := cachedRows(hi-i, x.c)
+		to, from := i*dst.stride, i*x.stride
+		k.max(ptr(max[:], 0), ptr(x.data, from), n, x.c, x.stride)
+		if x.c <= chunkSize {
+			k.expSum(ptr(dst.data, to), ptr(sum[:], 0), ptr(x.data, from), ptr(max[:], 0), n, x.c, dst.stride, x.stride)
 		} else {
-			sum[0] = 0
-			for off := 0; off < x.Cols; off += chunkSize {
-				var s [1]float64
-				c := min(chunkSize, x.Cols-off)
-				k.expSum(ptr(dst.Data, i*dst.Stride+off), ptr(s[:], 0), ptr(x.Data, i*x.Stride+off), ptr(max[:], 0), 1, c, c, c)
-				sum[0] += s[0]
+			var s float64
+			for off := 0; off < x.c; off += chunkSize {
+				c := min(chunkSize, x.c-off)
+				k.expSum(ptr(dst.data, to+off), ptr(sum[:], 0), ptr(x.data, from+off), ptr(max[:], 0), 1, c, 0, 0)
+				s += sum[0]
 			}
+			sum[0] = s
 		}
 		for j, s := range sum[:n] {
 			factor[j] = T(1 / s)
 		}
-		k.scale(y, ptr(factor[:], 0), n, x.Cols, dst.Stride)
+		k.scale(ptr(dst.data, to), ptr(factor[:], 0), n, x.c, dst.stride)
 		i += n
 	}
 }
 
-// softmaxRow does one long row with w goroutines.
-func softmaxRow[T Float](k *kernels[T], dst, x []T, w int) {
+// spreadSoftmax does one long row with w goroutines.
+func spreadSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 	n := chunks(len(x))
 	maxs, sums := make([]T, n), make([]float64, n)
-	spreadChunks(w, len(x), func(c, off, n int) { k.max(ptr(maxs, c), ptr(x, off), 1, n, n) })
-	m := maxs[first(maxs)]
+	spreadChunks(w, len(x), func(c, off, n int) { k.max(ptr(maxs, c), ptr(x, off), 1, n, 0) })
+	m := maxs[:1]
+	k.max(ptr(m, 0), ptr(maxs, 0), 1, n, 0)
 	spreadChunks(w, len(x), func(c, off, n int) {
-		m := m
-		k.expSum(ptr(dst, off), ptr(sums, c), ptr(x, off), &m, 1, n, n, n)
+		k.expSum(ptr(dst, off), ptr(sums, c), ptr(x, off), ptr(m, 0), 1, n, 0, 0)
 	})
 	var s float64
 	for _, p := range sums {
 		s += p
 	}
-	spreadChunks(w, len(x), func(c, off, n int) {
-		f := T(1 / s)
-		k.scale(ptr(dst, off), &f, 1, n, n)
-	})
+	factor := []T{T(1 / s)}
+	spreadChunks(w, len(x), func(c, off, n int) { k.scale(ptr(dst, off), ptr(factor, 0), 1, n, 0) })
 }
 
-func logSoftmaxRows[T Float](k *kernels[T], dst, x Matrix[T]) {
-	var t sums[T]
+func logSoftmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
+	var r room[T]
 	var log [tile]T
-	for i := 0; i < x.Rows; i += t.n {
-		t.next(k, x.slice(0, i+cachedRows(x.Rows-i, x.Cols)), i)
-		for j, s := range t.sum[:t.n] {
-			log[j] = T(log1p64(s))
+	t := r.sumExps()
+	for i := lo; i < hi; i += t.n {
+		m := Matrix[T]{i + cachedRows(hi-i, x.c), x.c, x.data, x.stride}
+		t.next(k, &m, i)
+		for j, l := range t.log[:t.n] {
+			log[j] = T(l)
 		}
-		k.shift(ptr(dst.Data, i*dst.Stride), ptr(x.Data, i*x.Stride), ptr(t.max[:], 0), ptr(log[:], 0), t.n, x.Cols, dst.Stride, x.Stride)
+		k.shift(ptr(dst.data, i*dst.stride), ptr(x.data, i*x.stride), ptr(t.max[:], 0), ptr(log[:], 0), t.n, x.c, dst.stride, x.stride)
 	}
 }
 
-// logSoftmaxRow does one long row with w goroutines.
-func logSoftmaxRow[T Float](k *kernels[T], dst, x []T, w int) {
-	m, s := logSumRow(k, x, w)
-	spreadChunks(w, len(x), func(c, off, n int) {
-		m, l := m, T(log1p64(s))
-		k.shift(ptr(dst, off), ptr(x, off), &m, &l, 1, n, n, n)
-	})
+// spreadLogSoftmax does one long row with w goroutines.
+func spreadLogSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
+	max, log := spreadSumExp(w, k, x)
+	m, l := []T{max}, []T{T(log)}
+	spreadChunks(w, len(x), func(c, off, n int) { k.shift(ptr(dst, off), ptr(x, off), ptr(m, 0), ptr(l, 0), 1, n, 0, 0) })
 }
 
-func softmaxGradRows[T Float](dx, y, dy Matrix[T]) {
-	for i := range y.Rows {
+func softmaxGrad[T Float](dx, y, dy *view[T], lo, hi int) {
+	for i := lo; i < hi; i++ {
 		dx, y, dy := dx.row(i), y.row(i), dy.row(i)
 		var s float64
 		for j, p := range y {
@@ -198,8 +208,8 @@ func softmaxGradRows[T Float](dx, y, dy Matrix[T]) {
 	}
 }
 
-func logSoftmaxGradRows[T Float](dx, y, dy Matrix[T]) {
-	for i := range y.Rows {
+func logSoftmaxGrad[T Float](dx, y, dy *view[T], lo, hi int) {
+	for i := lo; i < hi; i++ {
 		dx, y, dy := dx.row(i), y.row(i), dy.row(i)
 		var s float64
 		for _, g := range dy {
@@ -211,39 +221,48 @@ func logSoftmaxGradRows[T Float](dx, y, dy Matrix[T]) {
 	}
 }
 
-// planarTiles runs op on the tiles [lo, hi) of n rows each, through copies
-// whose rows are contiguous.
-func planarTiles[T Float](op rowOp, k *kernels[T], dst, x, y view[T], n, lo, hi int) {
+// row returns row i of a matrix.
+func (v *view[T]) row(i int) []T { return v.data[i*v.stride:][:v.c] }
+
+// tileRows is the number of rows, neighbours along d, that are copied at once:
+// so many that the reads fill cache lines, few enough for the cache.
+func (v *view[T]) tileRows() int { return min(v.d, max(1, min(64, chunkSize/v.c))) }
+
+// tiles returns the number of tiles of a plane.
+func (v *view[T]) tiles() int { return (v.d + v.tileRows() - 1) / v.tileRows() }
+
+// planarTiles runs op on the tiles [lo, hi), through copies whose rows are contiguous.
+func planarTiles[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
 	b := buffers.Get().(*[]float64)
 	defer buffers.Put(b)
-	buf := scratch[T](b, 2*n*x.c)
-	tiles := (x.d + n - 1) / n
+	size := x.tileRows() * x.c
+	buf := scratch[T](b, 2*size)
 	for t := lo; t < hi; t++ {
-		d := t % tiles * n
-		at := t/tiles*x.stride + d
-		rows := min(n, x.d-d)
-		a := Dense(rows, x.c, buf[:rows*x.c])
-		gather(a, x, at)
-		g := a
+		d := t % x.tiles() * x.tileRows()
+		first := t/x.tiles()*x.c*x.d + d
+		n := min(x.tileRows(), x.d-d)
+		from := view[T]{n, x.c, 1, buf[:size], x.c}
+		from.gather(x, first)
+		g := from
 		if op >= softmaxGradOp {
-			g = Dense(rows, x.c, buf[n*x.c:][:rows*x.c])
-			gather(g, y, at)
+			g.data = buf[size:]
+			g.gather(y, first)
 		}
-		runOp(op, k, a, a, g, 0, rows)
+		runRows(op, k, &from, &from, &g, 0, n)
 		for j := range x.c {
-			out := dst.data[at+j*x.d:][:rows]
+			out := dst.data[first+j*x.d:][:n]
 			for i := range out {
-				out[i] = a.Data[i*x.c+j]
+				out[i] = from.data[i*x.c+j]
 			}
 		}
 	}
 }
 
-// gather copies the rows of v that start at v.data[at] into a.
-func gather[T Float](a Matrix[T], v view[T], at int) {
-	for j := range a.Cols {
-		for i, x := range v.data[at+j*v.d:][:a.Rows] {
-			a.Data[i*a.Cols+j] = x
+// gather copies the rows of x from the one that starts at x.data[first].
+func (v *view[T]) gather(x *view[T], first int) {
+	for j := range v.c {
+		for i, e := range x.data[first+j*x.d:][:v.n] {
+			v.data[i*v.c+j] = e
 		}
 	}
 }

@@ -35,17 +35,18 @@ type isa interface {
 	store64(a *Asm, s, base Reg)
 	prefetch(a *Asm, base Reg, off int)
 
-	constant(a *Asm, bits uint32, reg bool) Uni
+	constant(a *Asm, bits uint64, reg bool) Uni
 	set(a *Asm, u operand, d int)
 	load(a *Asm, base Reg, off int, d int)
 	store(a *Asm, s int, base Reg, off int)
+	setTail(a *Asm, n Reg)
 	loadTail(a *Asm, v *Vec, base, n Reg, fill Uni)
 	storeTail(a *Asm, v *Vec, base, n Reg)
 	op(a *Asm, op op, x int, y operand, d int)
 	opLoad(a *Asm, op op, base Reg, off int, d int)
 	clamp(a *Asm, op op, bound Uni, x, d int)
-	fma(a *Asm, x int, y, c operand, d *int)
-	shiftLeft(a *Asm, n int, d int)
+	fma(a *Asm, size int, x int, y, c operand, d *int)
+	shift(a *Asm, size, left, d int) // to the right if left is negative
 	scale(a *Asm, p, t, tmp int, magic Uni)
 	eqOne(a *Asm, x, d int, zero, one Uni)
 
@@ -53,6 +54,8 @@ type isa interface {
 	nanSee(a *Asm, x, y int)
 	nanJump(a *Asm, folded int, label string)
 	fold(a *Asm, op op, v *Vec)
+	collapse(a *Asm, op op, v *Vec)
+	merge(a *Asm, op op, level int, p, q int)
 	broadcast(a *Asm, s int, d int)
 	loadScalar(a *Asm, base Reg, off int, d int)
 	storeScalar(a *Asm, s int, base Reg, off int)
@@ -72,6 +75,15 @@ const (
 	opMul
 	opMax
 	opMin
+
+	// On lanes of 64 bits: a Vec has 8 of them.
+	opAdd64
+	opSub64
+	opMul64
+	opDiv64
+	opAddInt64
+	opSubInt64
+	opOr
 )
 
 // A Reg is a general register.
@@ -122,9 +134,10 @@ type Asm struct {
 	greg   []Reg
 	vfree  []bool
 	labels int
-	consts map[uint32]bool // constants in memory, in use by any kernel
+	consts map[uint64]bool // constants in memory, in use by any kernel
 	heads  map[head]string // registers of the Vecs that are live at the labels
 	lo, hi int             // the parts that Vec operations work on
+	tail   Reg             // AVX-512: K1 has the mask of its tail
 	nan    int             // x86: register of nanSee
 	stack  bool            // arm64: the kernel uses its stack buffer
 	vecs   map[*Vec]bool
@@ -144,7 +157,7 @@ func (a *Asm) Func(k kernel) {
 	a.heads = map[head]string{}
 	a.vecs = map[*Vec]bool{}
 	a.labels = 0
-	a.nan, a.stack = -1, false
+	a.nan, a.stack, a.tail = -1, false, ""
 	a.lo, a.hi = 0, lanes/a.isa.width()
 	name := k.name + a.isa.name()
 	fmt.Fprintf(&a.out, "\n// func %s(%s)\n//\n", name, goParams(k.args))
@@ -348,10 +361,15 @@ func (a *Asm) Free(vs ...*Vec) {
 
 // Const returns a constant given by its bits, as an operand of any operation
 // that does not ask for a register.
-func (a *Asm) Const(bits uint32) Uni { return a.isa.constant(a, bits, false) }
+func (a *Asm) Const(bits uint32) Uni { return a.isa.constant(a, twice(bits), false) }
 
 // ConstReg returns a constant in a register.
-func (a *Asm) ConstReg(bits uint32) Uni { return a.isa.constant(a, bits, true) }
+func (a *Asm) ConstReg(bits uint32) Uni { return a.isa.constant(a, twice(bits), true) }
+
+// Const64 is Const for lanes of 64 bits.
+func (a *Asm) Const64(bits uint64) Uni { return a.isa.constant(a, bits, false) }
+
+func twice(bits uint32) uint64 { return uint64(bits)<<32 | uint64(bits) }
 
 // Uniform allocates a register for a value that is the same in every lane.
 func (a *Asm) Uniform() Uni { return Uni{r: a.vreg(true)} }
@@ -379,6 +397,16 @@ func (a *Asm) Set(d *Vec, u Uni) {
 	}
 }
 
+// Copy sets d = x.
+func (a *Asm) Copy(d, x *Vec) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.set(a, inReg(x.r[i]), d.r[i])
+	}
+}
+
+// MaxLanes sets d = max(d, u) in the first register of d.
+func (a *Asm) MaxLanes(d *Vec, u Uni) { a.isa.op(a, opMax, d.r[0], u, d.r[0]) }
+
 // Load loads 16 elements at base+off.
 func (a *Asm) Load(d *Vec, base Reg, off int) {
 	for i := a.lo; i < a.hi; i++ {
@@ -393,18 +421,29 @@ func (a *Asm) Store(s *Vec, base Reg, off int) {
 	}
 }
 
+// KeepTail promises that every LoadTail until KeepTail("") has this n.
+func (a *Asm) KeepTail(n Reg) {
+	a.tail = ""
+	if n != "" {
+		a.isa.setTail(a, n)
+	}
+	a.tail = n
+}
+
 // LoadTail loads min(n, 16) elements at base, n <= 64, and fills the other lanes.
 func (a *Asm) LoadTail(d *Vec, base, n Reg, fill Uni) { a.isa.loadTail(a, d, base, n, fill) }
 
 // StoreTail stores min(n, 16) elements at base. The LoadTail before it had the same n.
 func (a *Asm) StoreTail(s *Vec, base, n Reg) { a.isa.storeTail(a, s, base, n) }
 
-func (a *Asm) each(op op, x *Vec, y *Vec, d *Vec) {
+// each sets d = x op y.
+func (a *Asm) each(op op, x, y, d *Vec) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.op(a, op, x.r[i], inReg(y.r[i]), d.r[i])
 	}
 }
 
+// eachUni sets d = x op y.
 func (a *Asm) eachUni(op op, x *Vec, y Uni, d *Vec) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.op(a, op, x.r[i], y, d.r[i])
@@ -460,30 +499,61 @@ func (a *Asm) AtMost(d *Vec, bound Uni) {
 // MulAdd sets d += x*y with one rounding.
 func (a *Asm) MulAdd(d, x *Vec, y Uni) {
 	for i := a.lo; i < a.hi; i++ {
-		a.isa.fma(a, x.r[i], y, inReg(d.r[i]), &d.r[i])
+		a.isa.fma(a, 32, x.r[i], y, inReg(d.r[i]), &d.r[i])
 	}
 }
 
 // MulAddUni sets d = x*y + c with one rounding.
 func (a *Asm) MulAddUni(d, x *Vec, y, c Uni) {
 	for i := a.lo; i < a.hi; i++ {
-		a.isa.fma(a, x.r[i], y, c, &d.r[i])
+		a.isa.fma(a, 32, x.r[i], y, c, &d.r[i])
 	}
 }
 
 // Horner sets p = p*x + c with one rounding. The Vec p may move to another register.
 func (a *Asm) Horner(p, x *Vec, c Uni) {
 	for i := a.lo; i < a.hi; i++ {
-		a.isa.fma(a, p.r[i], inReg(x.r[i]), c, &p.r[i])
+		a.isa.fma(a, 32, p.r[i], inReg(x.r[i]), c, &p.r[i])
+	}
+}
+
+// MulAdd64 sets d += x*y on float64 lanes, with one rounding.
+func (a *Asm) MulAdd64(d, x *Vec, y operand) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.fma(a, 64, x.r[i], y, inReg(d.r[i]), &d.r[i])
+	}
+}
+
+// MulAddVec64 sets d += x*y on float64 lanes, with one rounding.
+func (a *Asm) MulAddVec64(d, x, y *Vec) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.fma(a, 64, x.r[i], inReg(y.r[i]), inReg(d.r[i]), &d.r[i])
+	}
+}
+
+// Horner64 is Horner on float64 lanes.
+func (a *Asm) Horner64(p, x *Vec, c Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.fma(a, 64, p.r[i], inReg(x.r[i]), c, &p.r[i])
 	}
 }
 
 // ShiftLeft shifts the bits of every lane.
 func (a *Asm) ShiftLeft(d *Vec, n int) {
 	for i := a.lo; i < a.hi; i++ {
-		a.isa.shiftLeft(a, n, d.r[i])
+		a.isa.shift(a, 32, n, d.r[i])
 	}
 }
+
+// ShiftLeft64 shifts the bits of lanes of 64.
+func (a *Asm) ShiftLeft64(d *Vec, n int) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.shift(a, 64, n, d.r[i])
+	}
+}
+
+// ShiftRight64 shifts the bits of lanes of 64 and fills in zeros.
+func (a *Asm) ShiftRight64(d *Vec, n int) { a.ShiftLeft64(d, -n) }
 
 // Scale sets p = p * 2^n with one rounding, n in [-151, 129] being t - magic,
 // and magic 1.5*2^23 + 254. It destroys t and tmp.
@@ -523,6 +593,42 @@ func (a *Asm) FoldAdd(v *Vec) { a.isa.fold(a, opAdd, v) }
 
 // FoldMax leaves the maximum of the lanes of v in lane 0.
 func (a *Asm) FoldMax(v *Vec) { a.isa.fold(a, opMax, v) }
+
+// FoldRows folds the Vecs of as many rows as a register has lanes, all at
+// once: lane i of the results' first register, the only one they have left, is
+// what FoldAdd or FoldMax would give for leaf(i). A leaf may have several Vecs,
+// and there are as many results.
+func (a *Asm) FoldRows(op op, leaf func(row int) []*Vec) []*Vec {
+	quarter := a.isa.width() / 4
+	var fold func(from, n int) []*Vec
+	fold = func(from, n int) []*Vec {
+		if n == 1 {
+			vs := leaf(from%quarter*4 + from/quarter)
+			for _, v := range vs {
+				a.isa.collapse(a, op, v)
+			}
+			return vs
+		}
+		ps, qs := fold(from, n/2), fold(from+n/2, n/2)
+		for i, p := range ps {
+			a.isa.merge(a, op, n/2, p.r[0], qs[i].r[0])
+			a.Free(qs[i])
+		}
+		return ps
+	}
+	return fold(0, a.isa.width())
+}
+
+// StoreRows stores the results of FoldRows at base.
+func (a *Asm) StoreRows(v *Vec, base Reg) { a.isa.store(a, v.r[0], base, 0) }
+
+// dropToFirst frees all registers of v but the first.
+func (a *Asm) dropToFirst(v *Vec) {
+	for i, r := range v.r[1:] {
+		a.vfree[r] = true
+		v.r[1+i] = -1
+	}
+}
 
 // Broadcast sets d to lane 0 of v.
 func (a *Asm) Broadcast(d Uni, v *Vec) { a.isa.broadcast(a, v.r[0], d.r) }

@@ -297,7 +297,7 @@ func funcError(isa isa, body func(a *Asm)) (msg string) {
 			msg = fmt.Sprint(e)
 		}
 	}()
-	a := &Asm{isa: isa, consts: map[uint32]bool{}}
+	a := &Asm{isa: isa, consts: map[uint64]bool{}}
 	a.Func(kernel{name: "test", doc: "It is a test.", body: body})
 	return ""
 }

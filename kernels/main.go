@@ -22,7 +22,7 @@ import (
 )
 
 // kernels are the entries of the table, in the order of its fields.
-var kernels = []kernel{maxKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, expSumKernel, scaleKernel, shiftKernel}
+var kernels = []kernel{maxKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, log1pKernel, expSumKernel, scaleKernel, shiftKernel}
 
 // A target is one architecture's pair of files.
 type target struct {
@@ -56,7 +56,7 @@ func generate() map[string][]byte {
 	for _, t := range targets {
 		var asm bytes.Buffer
 		asm.WriteString(header + "#include \"textflag.h\"\n")
-		consts := map[uint32]bool{}
+		consts := map[uint64]bool{}
 		for _, isa := range t.isas {
 			for _, k := range kernels {
 				a := &Asm{isa: isa, consts: consts}
@@ -73,16 +73,19 @@ func generate() map[string][]byte {
 	return files
 }
 
-// x86Data writes each constant eight times, for AVX2's sake, and the table of
-// masks: words of n bits for AVX-512, and a window of -1 and 0 for AVX2, which
-// are the same symbol's two halves.
-func x86Data(b *bytes.Buffer, consts map[uint32]bool) {
+// x86Data writes each constant as often as AVX2 wants it, and the tables of
+// masks: words of n bits for AVX-512, and a window into -1 and 0 for AVX2.
+func x86Data(b *bytes.Buffer, consts map[uint64]bool) {
 	for _, c := range slices.Sorted(maps.Keys(consts)) {
-		fmt.Fprintf(b, "\n// %v\n", math.Float32frombits(c))
-		for i := range 4 {
-			fmt.Fprintf(b, "DATA c%08x<>+%d(SB)/8, $0x%08x%08x\n", c, 8*i, c, c)
+		if c == twice(uint32(c)) {
+			fmt.Fprintf(b, "\n// %v\n", math.Float32frombits(uint32(c)))
+		} else {
+			fmt.Fprintf(b, "\n// %v\n", math.Float64frombits(c))
 		}
-		fmt.Fprintf(b, "GLOBL c%08x<>(SB), RODATA|NOPTR, $32\n", c)
+		for i := range 4 {
+			fmt.Fprintf(b, "DATA c%016x<>+%d(SB)/8, $0x%016x\n", c, 8*i, c)
+		}
+		fmt.Fprintf(b, "GLOBL c%016x<>(SB), RODATA|NOPTR, $32\n", c)
 	}
 	b.WriteString("\n// 16 times -1, then 16 times 0: the lanes below n are set in the 16 words from 16-n.\n")
 	for i := range 16 {

@@ -12,8 +12,8 @@ A maximum of zero may have either sign.`,
 	body: func(a *Asm) {
 		low, nan := a.ConstReg(negInf), a.ConstReg(0x7fc00000)
 		dst, p, n := a.Arg("dst"), a.Reg(), a.Reg()
-		a.Rows(func(l rowLoop) {
-			a.Mov(l.x, p)
+		a.Rows(func(x Reg) {
+			a.Mov(x, p)
 			a.LoadArg("cols", n)
 			m := a.maxOf(p, n, low)
 			bad, next := a.NewLabel("nan"), a.NewLabel("next")
@@ -74,9 +74,9 @@ Blocks are compared by their maxima; the best one is searched at the end.`,
 		low := a.ConstReg(negInf)
 		dst, p, n, b, q, best := a.Arg("dst"), a.Reg(), a.Reg(), a.Reg(), a.Reg(), a.Reg()
 		top, m := a.Uniform(), a.Uniform()
-		a.Rows(func(l rowLoop) {
+		a.Rows(func(x Reg) {
 			block, better, next, nan, found := a.NewLabel("block"), a.NewLabel("better"), a.NewLabel("next"), a.NewLabel("nan"), a.NewLabel("found")
-			a.Mov(l.x, p)
+			a.Mov(x, p)
 			a.Mov(p, best)
 			a.LoadArg("cols", n)
 			a.SetUniform(top, low)
@@ -97,12 +97,12 @@ Blocks are compared by their maxima; the best one is searched at the end.`,
 			a.AddImm(4*blockSize, p)
 			a.JumpIfImm(n, ">", 0, block)
 
-			a.search(l.x, best, q, n, low, func(x *Vec) { a.FirstEq(x, top, q, found) })
+			a.search(x, best, q, n, low, func(x *Vec) { a.FirstEq(x, top, q, found) })
 			a.Label(nan)
 			a.Mov(p, best)
-			a.search(l.x, best, q, n, low, func(x *Vec) { a.FirstNaN(x, q, found) })
+			a.search(x, best, q, n, low, func(x *Vec) { a.FirstNaN(x, q, found) })
 			a.Label(found)
-			a.SubReg(l.x, best)
+			a.SubReg(x, best)
 			a.ShiftDown(2, best)
 			a.AddReg(best, q)
 			a.Store64(q, dst)

@@ -46,10 +46,10 @@ func (neon) jumpIfImm(a *Asm, cond string, x Reg, imm int, label string) {
 	a.emit("%s %s", neonJumps[cond], label)
 }
 
-func (neon) constant(a *Asm, bits uint32, reg bool) Uni {
+func (neon) constant(a *Asm, bits uint64, reg bool) Uni {
 	d, t := a.Uniform(), a.Reg()
-	a.emit("MOVD $0x%08x, %s", bits, t)
-	a.emit("VDUP %s, V%d.S4", t, d.r)
+	a.emit("MOVD $0x%016x, %s", bits, t)
+	a.emit("VDUP %s, V%d.D2", t, d.r)
 	a.FreeReg(t)
 	return d
 }
@@ -71,12 +71,16 @@ var (
 	fmin  = word{"FMIN", 0x4EA0F400, 3}
 	fcmeq = word{"FCMEQ", 0x4E20E400, 3}
 	fcmz  = word{"FCMEQ $0,", 0x4EA0D800, 2}
+	faddd = word{"FADD", 0x4E60D400, 3}  // doubles
+	fsubd = word{"FSUB", 0x4EE0D400, 3}  // doubles
+	fmuld = word{"FMUL", 0x6E60DC00, 3}  // doubles
+	fdivd = word{"FDIV", 0x6E60FC00, 3}  // doubles
 	orn   = word{"ORN", 0x4EE01C00, 3}   // bytes
 	umaxv = word{"UMAXV", 0x6EB0A800, 2} // into a scalar
 	uminv = word{"UMINV", 0x6EB1A800, 2} // into a scalar
 )
 
-var words = []word{fadd, fsub, fmul, fmax, fmin, fcmeq, fcmz, orn, umaxv, uminv}
+var words = []word{fadd, fsub, fmul, fmax, fmin, fcmeq, fcmz, faddd, fsubd, fmuld, fdivd, orn, umaxv, uminv}
 
 // text prints the instruction in Go's order of operands: d = n op m.
 func (w word) text(m, n, d int) string {
@@ -88,7 +92,11 @@ func (w word) text(m, n, d int) string {
 	case w.regs == 2:
 		return fmt.Sprintf("%s V%d.S4, V%d.S4", w.name, n, d)
 	}
-	return fmt.Sprintf("%s V%d.S4, V%d.S4, V%d.S4", w.name, m, n, d)
+	lanes := "S4"
+	if w == faddd || w == fsubd || w == fmuld || w == fdivd {
+		lanes = "D2"
+	}
+	return fmt.Sprintf("%s V%d.%s, V%d.%s, V%d.%s", w.name, m, lanes, n, lanes, d, lanes)
 }
 
 func (w word) encode(m, n, d int) uint32 {
@@ -110,6 +118,8 @@ func (neon) set(a *Asm, u operand, d int) {
 
 func (neon) load(a *Asm, base Reg, off int, d int)  { a.emit("FMOVQ %s, F%d", mem(base, off), d) }
 func (neon) store(a *Asm, s int, base Reg, off int) { a.emit("FMOVQ F%d, %s", s, mem(base, off)) }
+
+func (neon) setTail(a *Asm, n Reg) {}
 
 // loadTail copies fewer than 16 elements over a stack buffer of fill.
 func (x neon) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
@@ -181,9 +191,20 @@ func (neon) copyTail(a *Asm, s, d, n Reg) {
 	a.vfree[v] = true
 }
 
-var neonOps = [...]word{opAdd: fadd, opSub: fsub, opMul: fmul, opMax: fmax, opMin: fmin}
+var neonOps = map[op]word{opAdd: fadd, opSub: fsub, opMul: fmul, opMax: fmax, opMin: fmin,
+	opAdd64: faddd, opSub64: fsubd, opMul64: fmuld, opDiv64: fdivd}
 
-func (neon) op(a *Asm, op op, x int, y operand, d int) { neonOps[op].emit(a, y.r, x, d) }
+// Those that Go's assembler has.
+var neonGoOps = map[op]struct{ name, lanes string }{opAddInt64: {"VADD", "D2"}, opSubInt64: {"VSUB", "D2"}, opOr: {"VORR", "B16"}}
+
+func (neon) op(a *Asm, op op, x int, y operand, d int) {
+	if w, ok := neonOps[op]; ok {
+		w.emit(a, y.r, x, d)
+		return
+	}
+	o := neonGoOps[op]
+	a.emit("%s V%d.%s, V%d.%s, V%d.%s", o.name, y.r, o.lanes, x, o.lanes, d, o.lanes)
+}
 
 func (n neon) opLoad(a *Asm, op op, base Reg, off int, d int) {
 	t := a.vreg(false)
@@ -196,27 +217,32 @@ func (n neon) opLoad(a *Asm, op op, base Reg, off int, d int) {
 func (n neon) clamp(a *Asm, op op, bound Uni, x, d int) { n.op(a, op, x, bound, d) }
 
 // fma: VFMLA adds to its destination only, so a Horner step goes to a new register.
-func (n neon) fma(a *Asm, x int, y, c operand, d *int) {
-	if x == *d {
-		t := a.vreg(false)
-		n.set(a, c, t)
-		a.emit("VFMLA V%d.S4, V%d.S4, V%d.S4", y.r, x, t)
-		a.vfree[*d] = true
-		*d = t
-		return
+func (n neon) fma(a *Asm, size, x int, y, c operand, d *int) {
+	t := *d
+	if x == t {
+		t = a.vreg(false)
+		a.vfree[x] = true
 	}
-	n.set(a, c, *d)
-	a.emit("VFMLA V%d.S4, V%d.S4, V%d.S4", y.r, x, *d)
+	n.set(a, c, t)
+	lanes := map[int]string{32: "S4", 64: "D2"}[size]
+	a.emit("VFMLA V%d.%s, V%d.%s, V%d.%s", y.r, lanes, x, lanes, t, lanes)
+	*d = t
 }
 
-func (neon) shiftLeft(a *Asm, n int, d int) { a.emit("VSHL $%d, V%d.S4, V%d.S4", n, d, d) }
+func (neon) shift(a *Asm, size, left, d int) {
+	op, lanes := "VSHL", map[int]string{32: "S4", 64: "D2"}[size]
+	if left < 0 {
+		op, left = "VUSHR", -left
+	}
+	a.emit("%s $%d, V%d.%s, V%d.%s", op, left, d, lanes, d, lanes)
+}
 
 // scale multiplies by 2^h and 2^(n-h) as on AVX2.
 func (n neon) scale(a *Asm, p, t, tmp int, magic Uni) {
 	a.emit("VUSHR $1, V%d.S4, V%d.S4", t, tmp)
 	a.emit("VSUB V%d.S4, V%d.S4, V%d.S4", tmp, t, t)
-	n.shiftLeft(a, 23, tmp)
-	n.shiftLeft(a, 23, t)
+	n.shift(a, 32, 23, tmp)
+	n.shift(a, 32, 23, t)
 	fmul.emit(a, tmp, p, p)
 	fmul.emit(a, t, p, p)
 }
@@ -244,6 +270,26 @@ func (n neon) fold(a *Asm, op op, v *Vec) {
 	n.op(a, op, r[0], inReg(r[1]), r[0])
 	a.emit("VDUP V%d.S[1], V%d.S4", r[0], r[1])
 	n.op(a, op, r[0], inReg(r[1]), r[0])
+}
+
+func (n neon) collapse(a *Asm, op op, v *Vec) {
+	n.op(a, op, v.r[0], inReg(v.r[2]), v.r[0])
+	n.op(a, op, v.r[1], inReg(v.r[3]), v.r[1])
+	n.op(a, op, v.r[0], inReg(v.r[1]), v.r[0])
+	a.dropToFirst(v)
+}
+
+// merge folds two registers by a half into p.
+func (n neon) merge(a *Asm, op op, level, p, q int) {
+	t := a.vreg(false)
+	low, high, size := "VZIP1", "VZIP2", "D2"
+	if level == 2 {
+		low, high, size = "VUZP1", "VUZP2", "S4"
+	}
+	a.emit("%s V%d.%s, V%d.%s, V%d.%s", low, q, size, p, size, t, size)
+	a.emit("%s V%d.%s, V%d.%s, V%d.%s", high, q, size, p, size, q, size)
+	n.op(a, op, t, inReg(q), p)
+	a.vfree[t] = true
 }
 
 func (neon) broadcast(a *Asm, s int, d int) { a.emit("VDUP V%d.S[0], V%d.S4", s, d) }

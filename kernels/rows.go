@@ -7,25 +7,65 @@ const blockSize = 2048
 // step is the number of elements that the main loops take at once.
 const step = 4 * lanes
 
-// A rowLoop walks over the rows of a kernel with parameters x, rows, cols and
-// stride. The body runs once a row, with x at its start.
-type rowLoop struct {
-	x, rows Reg
+// Rows writes the loop over the rows of a kernel with parameters x, rows, cols
+// and stride, whose body runs with x at the start of each, and the end of the
+// kernel.
+func (a *Asm) Rows(body func(x Reg)) {
+	x, rows := a.Arg("x"), a.Arg("rows")
+	a.eachRow(x, rows, func() { body(x) })
 }
 
-// Rows writes the loop. The other registers of the body are its own, and
-// free again after it.
-func (a *Asm) Rows(body func(l rowLoop)) {
+func (a *Asm) eachRow(x, rows Reg, body func()) {
 	row, done := a.NewLabel("row"), a.NewLabel("return")
-	l := rowLoop{x: a.Arg("x"), rows: a.Arg("rows")}
-	a.JumpIfImm(l.rows, "<=", 0, done)
+	a.JumpIfImm(rows, "<=", 0, done)
 	a.Label(row)
-	body(l)
-	a.Advance(l.x, "stride")
-	a.AddImm(-1, l.rows)
-	a.JumpIfImm(l.rows, ">", 0, row)
+	body()
+	a.Advance(x, "stride")
+	a.AddImm(-1, rows)
+	a.JumpIfImm(rows, ">", 0, row)
 	a.Label(done)
 	a.Ret()
+}
+
+// A rowWalk finds rows in FoldRows' order, 0, 4, 8, ..., 1, 5, 9, ...
+type rowWalk struct {
+	a                   *Asm
+	x, start, one, four Reg // x and x + 4 bytes * (0, 1 or 4) * stride
+}
+
+func (a *Asm) rowWalk(x Reg) *rowWalk {
+	w := &rowWalk{a, x, a.Reg(), a.Reg(), a.Reg()}
+	a.LoadArg("stride", w.one)
+	a.ShiftReg(2, w.one)
+	a.Mov(w.one, w.four)
+	a.ShiftReg(2, w.four)
+	w.restart()
+	return w
+}
+
+func (w *rowWalk) restart() { w.a.Mov(w.x, w.start) }
+
+// to sets p to the start of a row, the next one in order.
+func (w *rowWalk) to(row int, p Reg) {
+	switch {
+	case row == 0:
+		w.a.Mov(w.start, p)
+	case row < 4:
+		w.a.AddReg(w.one, w.start)
+		w.a.Mov(w.start, p)
+	default:
+		w.a.AddReg(w.four, p)
+	}
+}
+
+// end moves x behind the last row and frees the walk's registers.
+func (w *rowWalk) end() {
+	for range w.a.isa.width() / 4 {
+		w.a.AddReg(w.four, w.x)
+	}
+	for _, r := range []Reg{w.four, w.one, w.start} {
+		w.a.FreeReg(r)
+	}
 }
 
 // Advance adds a parameter, a number of elements, to the pointer p.

@@ -10,11 +10,11 @@ var expSumKernel = kernel{
 		exp := a.newExpMinus(exp6)
 		m := a.Uniform()
 		dst, sum, max, p, q, n, b := a.Arg("dst"), a.Arg("sum"), a.Arg("max"), a.Reg(), a.Reg(), a.Reg(), a.Reg()
-		a.Rows(func(l rowLoop) {
+		a.Rows(func(x Reg) {
 			block := a.NewLabel("block")
 			a.LoadUni(m, max, 0)
 			a.AddImm(4, max)
-			a.Mov(l.x, p)
+			a.Mov(x, p)
 			a.Mov(dst, q)
 			a.LoadArg("cols", n)
 			s := a.Vec("s")
@@ -71,10 +71,10 @@ var scaleKernel = kernel{
 		zero := a.ConstReg(0)
 		f := a.Uniform()
 		factor, p, n := a.Arg("factor"), a.Reg(), a.Reg()
-		a.Rows(func(l rowLoop) {
+		a.Rows(func(x Reg) {
 			a.LoadUni(f, factor, 0)
 			a.AddImm(4, factor)
-			a.Mov(l.x, p)
+			a.Mov(x, p)
 			a.LoadArg("cols", n)
 			a.Steps(p, n, func() {
 				x := a.Vec("x")
@@ -104,12 +104,12 @@ var shiftKernel = kernel{
 		zero := a.ConstReg(0)
 		m, s := a.Uniform(), a.Uniform()
 		dst, max, log, p, q, n := a.Arg("dst"), a.Arg("max"), a.Arg("log"), a.Reg(), a.Reg(), a.Reg()
-		a.Rows(func(l rowLoop) {
+		a.Rows(func(x Reg) {
 			a.LoadUni(m, max, 0)
 			a.LoadUni(s, log, 0)
 			a.AddImm(4, max)
 			a.AddImm(4, log)
-			a.Mov(l.x, p)
+			a.Mov(x, p)
 			a.Mov(dst, q)
 			a.LoadArg("cols", n)
 			a.Steps(p, n, func() {

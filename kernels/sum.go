@@ -8,8 +8,8 @@ elements j, j+64, ...; the lanes are folded by halves, the blocks in float64.`,
 	body: func(a *Asm) {
 		zero := a.ConstReg(0)
 		dst, p, n, b := a.Arg("dst"), a.Reg(), a.Reg(), a.Reg()
-		a.Rows(func(l rowLoop) {
-			a.Mov(l.x, p)
+		a.Rows(func(x Reg) {
+			a.Mov(x, p)
 			a.LoadArg("cols", n)
 			t := a.Vec("t")
 			a.Set(t, zero)

@@ -4,23 +4,103 @@ import "math"
 
 var sumExpKernel = kernel{
 	name: "sumExp",
-	doc: `dst holds, row by row, a partial for each block of 2048 elements x of the row:
-max, the greatest x so far; sum, the sum of e^(x - max) over the block, but for
-some elements equal to max, the first of the row among them; and ones, their number.
+	doc: `For each block of 2048 elements x of a row, and row by row: max is the greatest
+x of the row so far; sum the sum of e^(x - max) over the block, but for some
+elements equal to max, the first of the row among them; and ones their number.
 Lane j of 16 adds up (j, j+16) and (j+32, j+48) of every 64 elements, or each
 of them where the maximum or the end of the row is. Blocks are read from memory
 once: the maximum is found while the block is in cache, and its step by a search.`,
-	args: []arg{{"dst", "*partial[float32]"}, {"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
+	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"},
+		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
 		low := a.Const(negInf)
 		start, zero := a.Const(math.Float32bits(-math.MaxFloat32)), a.Const(0)
 		exp := a.newExpMinus(exp5)
 		m := a.Uniform()
-		dst, p, n, b, q := a.Arg("dst"), a.Reg(), a.Reg(), a.Reg(), a.Reg()
-		full, stop, k := a.Reg(), a.Reg(), a.Reg()
-		a.Rows(func(l rowLoop) {
+		maxs, sums, counts, n := a.Arg("max"), a.Arg("sum"), a.Arg("ones"), a.Reg()
+		next := func(rows int) {
+			for _, r := range []Reg{maxs, sums, counts} {
+				a.AddImm(4*rows, r)
+			}
+		}
+
+		// split replaces d by e^(d - m), or 0 where d is m, and returns 1 there.
+		split := func(d *Vec) *Vec {
+			one := a.Vec("one")
+			a.ByPart(func() {
+				a.SubUni(d, d, m)
+				a.EqOne(one, d, zero, exp.one)
+				e := exp.of(a, []*Vec{d})[0]
+				a.Copy(d, e)
+				a.Sub(d, one)
+				a.Free(e)
+			})
+			return one
+		}
+
+		a.Comment("Rows of one vector: as many at once as a register has lanes.")
+		long, single := a.NewLabel("long"), a.NewLabel("single")
+		a.LoadArg("cols", n)
+		a.JumpIfImm(n, ">", lanes, long)
+		x, rows, p := a.Arg("x"), a.Arg("rows"), a.Reg()
+		a.KeepTail(n)
+		group, width := a.NewLabel("group"), a.isa.width()
+		a.Label(group)
+		a.JumpIfImm(rows, "<", width, single)
+		walk := a.rowWalk(x)
+		v := a.FoldRows(opMax, func(row int) []*Vec {
+			d := a.Vec("d")
+			walk.to(row, p)
+			a.LoadTail(d, p, n, low)
+			return []*Vec{d}
+		})[0]
+		a.MaxLanes(v, start)
+		a.StoreRows(v, maxs)
+		a.Free(v)
+		walk.restart()
+		vs := a.FoldRows(opAdd, func(row int) []*Vec {
+			d := a.Vec("d")
+			walk.to(row, p)
+			a.LoadTail(d, p, n, low)
+			a.LoadUni(m, maxs, 4*row)
+			return []*Vec{d, split(d)}
+		})
+		a.StoreRows(vs[0], sums)
+		a.StoreRows(vs[1], counts)
+		a.Free(vs...)
+		next(width)
+		walk.end()
+		a.AddImm(-width, rows)
+		a.Jump(group)
+
+		a.Label(single)
+		a.eachRow(x, rows, func() {
+			d, v := a.Vec("d"), a.Vec("v")
+			a.LoadTail(d, x, n, low)
+			a.Copy(v, d)
+			a.FoldMax(v)
+			a.MaxLanes(v, start)
+			a.Broadcast(m, v)
+			a.StoreUni(m, maxs, 0)
+			a.Free(v)
+			ones := split(d)
+			a.FoldAdd(d)
+			a.FoldAdd(ones)
+			a.StoreLane0(d, sums, 0)
+			a.StoreLane0(ones, counts, 0)
+			a.Free(d, ones)
+			next(1)
+		})
+
+		a.KeepTail("")
+		a.Comment("Longer rows.")
+		a.Label(long)
+		a.LoadArg("x", x)
+		a.LoadArg("rows", rows)
+		b, q, full, stop, k := a.Reg(), a.Reg(), a.Reg(), a.Reg(), a.Reg()
+		a.eachRow(x, rows, func() {
 			block := a.NewLabel("block")
-			a.Mov(l.x, p)
+			a.Mov(x, p)
 			a.LoadArg("cols", n)
 			a.SetUniform(m, start)
 			a.Label(block)
@@ -54,29 +134,29 @@ once: the maximum is found while the block is in cache, and its step by a search
 			a.Comment("The step that holds a new maximum, or the end of the full ones.")
 			sum := a.Vec("sum")
 			a.Set(sum, zero)
-			grew, search, next := a.NewLabel("grew"), a.NewLabel("search"), a.NewLabel("next")
+			grew, search, found := a.NewLabel("grew"), a.NewLabel("search"), a.NewLabel("found")
 			a.Mov(b, full)
 			a.AndImm(-step, full)
 			a.ShiftReg(2, full)
 			a.AddReg(p, full)
-			a.StoreUni(m, dst, 0)
-			a.StoreLane0(sum, dst, 8)
+			a.StoreUni(m, maxs, 0)
+			a.StoreLane0(sum, counts, 0)
 			a.Mov(full, stop)
 			a.Mov(p, q)
 			a.JumpGreater(m, before, grew)
 			a.FreeUniform(before)
-			a.Jump(next)
+			a.Jump(found)
 			a.Label(grew)
 			a.Mov(p, stop)
 			a.Label(search)
-			a.JumpIf(stop, ">=", full, next)
-			a.JumpAnyEq(stop, m, next)
+			a.JumpIf(stop, ">=", full, found)
+			a.JumpAnyEq(stop, m, found)
 			a.AddImm(4*step, stop)
 			a.Jump(search)
 
 			a.Comment("The sum.")
 			loop, special, done := a.NewLabel("loop"), a.NewLabel("special"), a.NewLabel("done")
-			a.Label(next)
+			a.Label(found)
 			a.JumpIf(q, ">=", stop, special)
 			a.Label(loop)
 			for i := range 4 {
@@ -100,7 +180,7 @@ once: the maximum is found while the block is in cache, and its step by a search
 			a.JumpIf(q, "<", stop, loop)
 
 			a.Comment("The step of the maximum, or the end of the row.")
-			vec, inside := a.NewLabel("vec"), a.NewLabel("inside")
+			tail, inside := a.NewLabel("tail"), a.NewLabel("inside")
 			a.Label(special)
 			a.MovImm(step, k)
 			a.JumpIf(q, "<", full, inside)
@@ -110,38 +190,31 @@ once: the maximum is found while the block is in cache, and its step by a search
 			a.Label(inside)
 			ones := a.Vec("ones")
 			a.Set(ones, zero)
-			a.Label(vec)
+			a.Label(tail)
 			d := a.Vec("d")
 			a.LoadTail(d, q, k, low)
-			a.ByPart(func() {
-				a.SubUni(d, d, m)
-				one := a.Vec("one")
-				a.EqOne(one, d, zero, exp.one)
-				e := exp.of(a, []*Vec{d})[0]
-				a.Sub(e, one)
-				a.Add(ones, one)
-				a.Add(sum, e)
-				a.Free(one, e)
-			})
-			a.Free(d)
+			one := split(d)
+			a.Add(sum, d)
+			a.Add(ones, one)
+			a.Free(d, one)
 			a.AddImm(4*lanes, q)
 			a.AddImm(-lanes, k)
-			a.JumpIfImm(k, ">", 0, vec)
+			a.JumpIfImm(k, ">", 0, tail)
 			a.FoldAdd(ones)
 			seen := a.Vec("seen")
-			a.LoadLane0(seen, dst, 8)
+			a.LoadLane0(seen, counts, 0)
 			a.AddLane0(ones, seen)
-			a.StoreLane0(ones, dst, 8)
+			a.StoreLane0(ones, counts, 0)
 			a.Free(ones, seen)
 			a.JumpIf(stop, "==", full, done)
 			a.Mov(full, stop)
-			a.Jump(next)
+			a.Jump(found)
 
 			a.Label(done)
 			a.FoldAdd(sum)
-			a.StoreLane0(sum, dst, 4)
+			a.StoreLane0(sum, sums, 0)
 			a.Free(sum)
-			a.AddImm(12, dst)
+			next(1)
 			a.SubReg(b, n)
 			a.AddImm(4*blockSize, p)
 			a.JumpIfImm(n, ">", 0, block)

@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // x86 lowers to AVX2 with FMA3, or to AVX-512 F, BW, DQ and VL.
 type x86 struct{ avx512 bool }
@@ -88,13 +91,13 @@ func (x x86) jumpIfImm(a *Asm, cond string, p Reg, imm int, label string) {
 
 // constant leaves constants in memory on AVX2, whose 16 registers are few:
 // there any operation reads its last operand from memory at no cost.
-func (x x86) constant(a *Asm, bits uint32, reg bool) Uni {
+func (x x86) constant(a *Asm, bits uint64, reg bool) Uni {
 	a.consts[bits] = true
-	u := Uni{mem: fmt.Sprintf("c%08x<>(SB)", bits)}
+	u := Uni{mem: fmt.Sprintf("c%016x<>(SB)", bits)}
 	switch {
 	case x.avx512:
 		d := a.Uniform()
-		a.emit("VBROADCASTSS %s, %s", u.mem, x.v(d))
+		a.emit("VBROADCASTSD %s, %s", u.mem, x.v(d))
 		return d
 	case reg:
 		d := a.Uniform()
@@ -114,14 +117,21 @@ func (x x86) store(a *Asm, s int, base Reg, off int) {
 	a.emit("VMOVUPS %s, %s", x.reg(s), mem(base, off))
 }
 
-// loadTail: AVX-512 takes a mask from a table and leaves it in K1; AVX2 takes
-// two from a window into sixteen times -1 followed by sixteen times 0.
-func (x x86) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
-	if x.avx512 {
+// setTail: AVX-512 takes the mask from a table and leaves it in K1.
+func (x x86) setTail(a *Asm, n Reg) {
+	if x.avx512 && a.tail != n {
 		t := a.Reg()
 		a.emit("LEAQ bits<>(SB), %s", t)
 		a.emit("KMOVW (%s)(%s*2), K1", t, n)
 		a.FreeReg(t)
+	}
+}
+
+// loadTail: AVX2 takes two masks from a window into sixteen times -1 followed
+// by sixteen times 0.
+func (x x86) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
+	if x.avx512 {
+		x.setTail(a, n)
 		x.set(a, fill, v.r[0])
 		a.emit("VMOVUPS (%s), K1, %s", base, x.reg(v.r[0]))
 		return
@@ -166,7 +176,8 @@ func (x x86) masked(a *Asm, n Reg, part func(i int, mask string), full func(i in
 	a.Label(done)
 }
 
-var x86Ops = [...]string{opAdd: "VADDPS", opSub: "VSUBPS", opMul: "VMULPS", opMax: "VMAXPS", opMin: "VMINPS"}
+var x86Ops = [...]string{opAdd: "VADDPS", opSub: "VSUBPS", opMul: "VMULPS", opMax: "VMAXPS", opMin: "VMINPS",
+	opAdd64: "VADDPD", opSub64: "VSUBPD", opMul64: "VMULPD", opDiv64: "VDIVPD", opAddInt64: "VPADDQ", opSubInt64: "VPSUBQ", opOr: "VORPD"}
 
 func (x x86) op(a *Asm, op op, p int, y operand, d int) {
 	a.emit("%s %s, %s, %s", x86Ops[op], x.v(y), x.reg(p), x.reg(d))
@@ -181,19 +192,27 @@ func (x x86) clamp(a *Asm, op op, bound Uni, p, d int) {
 	x.op(a, op, a.inReg(bound), inReg(p), d)
 }
 
-func (x x86) fma(a *Asm, p int, y, c operand, d *int) {
+func (x x86) fma(a *Asm, size, p int, y, c operand, d *int) {
+	t := map[int]string{32: "PS", 64: "PD"}[size]
 	switch {
 	case c == inReg(*d):
-		a.emit("VFMADD231PS %s, %s, %s", x.v(y), x.reg(p), x.reg(*d))
+		a.emit("VFMADD231%s %s, %s, %s", t, x.v(y), x.reg(p), x.reg(*d))
 	case p == *d:
-		a.emit("VFMADD213PS %s, %s, %s", x.v(c), x.v(y), x.reg(*d))
+		a.emit("VFMADD213%s %s, %s, %s", t, x.v(c), x.v(y), x.reg(*d))
 	default:
 		x.set(a, c, *d)
-		a.emit("VFMADD231PS %s, %s, %s", x.v(y), x.reg(p), x.reg(*d))
+		a.emit("VFMADD231%s %s, %s, %s", t, x.v(y), x.reg(p), x.reg(*d))
 	}
 }
 
-func (x x86) shiftLeft(a *Asm, n int, d int) { a.emit("VPSLLD $%d, %s, %s", n, x.reg(d), x.reg(d)) }
+func (x x86) shift(a *Asm, size, left, d int) {
+	op := map[int]string{32: "D", 64: "Q"}[size]
+	if left < 0 {
+		a.emit("VPSRL%s $%d, %s, %s", op, -left, x.reg(d), x.reg(d))
+		return
+	}
+	a.emit("VPSLL%s $%d, %s, %s", op, left, x.reg(d), x.reg(d))
+}
 
 // scale: AVX2 multiplies by 2^h and 2^(n-h), h = floor(n/2), whose exponent
 // fields are halves of the low bits of t: exact, then rounded once.
@@ -205,8 +224,8 @@ func (x x86) scale(a *Asm, p, t, tmp int, magic Uni) {
 	}
 	a.emit("VPSRLD $1, %s, %s", x.reg(t), x.reg(tmp))
 	a.emit("VPSUBD %s, %s, %s", x.reg(tmp), x.reg(t), x.reg(t))
-	x.shiftLeft(a, 23, tmp)
-	x.shiftLeft(a, 23, t)
+	x.shift(a, 32, 23, tmp)
+	x.shift(a, 32, 23, t)
 	x.op(a, opMul, p, inReg(tmp), p)
 	x.op(a, opMul, p, inReg(t), p)
 }
@@ -273,6 +292,46 @@ func (x x86) fold(a *Asm, op op, v *Vec) {
 	half("X")
 	a.emit("VMOVSHDUP X%d, X%d", r, t)
 	half("X")
+	a.vfree[t] = true
+}
+
+// collapse adds the halves of a Vec of two registers.
+func (x x86) collapse(a *Asm, op op, v *Vec) {
+	if !x.avx512 {
+		x.op(a, op, v.r[0], inReg(v.r[1]), v.r[0])
+		a.dropToFirst(v)
+	}
+}
+
+// merge folds two registers by a half into p. At the first level each has one
+// row; how the rows of the levels lie is what FoldRows' order is made for.
+func (x x86) merge(a *Asm, op op, level, p, q int) {
+	var low, high string
+	switch level * 16 / x.width() {
+	case 1:
+		low, high = "VSHUFF64X2 $0x44", "VSHUFF64X2 $0xEE"
+	case 2:
+		low, high = "VSHUFF64X2 $0x88", "VSHUFF64X2 $0xDD"
+		if !x.avx512 {
+			low, high = "VPERM2F128 $0x20", "VPERM2F128 $0x31"
+		}
+	case 4:
+		low, high = "VUNPCKLPD", "VUNPCKHPD"
+	case 8:
+		low, high = "VSHUFPS $0x88", "VSHUFPS $0xDD"
+	}
+	t := a.vreg(false)
+	for _, h := range []struct {
+		op string
+		d  int
+	}{{low, t}, {high, q}} {
+		sep := " "
+		if strings.Contains(h.op, "$") {
+			sep = ", "
+		}
+		a.emit("%s%s%s, %s, %s", h.op, sep, x.reg(q), x.reg(p), x.reg(h.d))
+	}
+	x.op(a, op, t, inReg(q), p)
 	a.vfree[t] = true
 }
 

@@ -1,0 +1,119 @@
+package logits
+
+import "math"
+
+// sumExps holds what the log-sum-exps of some rows come from: the maximum, and
+// log1p of the sum of e^(x-max) over the row without its first maximum. A row of
+// only -Inf has -Inf and 0, which gives it the right log-sum-exp, and NaN for
+// x - max. In a row with a NaN or +Inf the logarithm is NaN.
+type sumExps[T Float] struct {
+	n         int // number of rows
+	max       []T
+	log       []float64
+	sum, ones []T
+}
+
+// A room is memory for sumExps. What is on the stack has to be cleared, which
+// one row would feel: only many rows are given a wide one.
+type room[T Float] struct {
+	parts [3 * tile]T
+	log   [tile]float64
+}
+
+type wideRoom[T Float] struct {
+	parts [12 * tile]T
+	log   [4 * tile]float64
+}
+
+func (r *room[T]) sumExps() sumExps[T] {
+	return sumExps[T]{max: r.parts[:tile], log: r.log[:], sum: r.parts[tile : 2*tile], ones: r.parts[2*tile:]}
+}
+
+func (r *wideRoom[T]) sumExps() sumExps[T] {
+	return sumExps[T]{max: r.parts[:4*tile], log: r.log[:], sum: r.parts[4*tile : 8*tile], ones: r.parts[8*tile:]}
+}
+
+// next takes the rows from i, as many as there is room for.
+func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int) {
+	b := blocks(x.Cols)
+	if b > tile {
+		t.n = 1
+		s := newSum[T]()
+		for off := 0; off < x.Cols; off += chunkSize {
+			n := min(chunkSize, x.Cols-off)
+			k.sumExp(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(x.Data, i*x.Stride+off), 1, n, 0)
+			s.add(t.max, t.sum, t.ones[:blocks(n)])
+		}
+		t.max[0], t.log[0] = s.result()
+	} else {
+		t.n = min(len(t.max), x.Rows-i)
+		if b > 1 {
+			t.n = min(len(t.max)/b, x.Rows-i)
+		}
+		k.sumExp(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(x.Data, i*x.Stride), t.n, x.Cols, x.Stride)
+		log, sum := t.log[:t.n], t.sum[:t.n]
+		for j, ones := range t.ones[:t.n] {
+			if b == 1 && ones > 0 {
+				log[j] = float64(sum[j]) + (float64(ones) - 1)
+				continue
+			}
+			s := newSum[T]()
+			s.add(t.max[j*b:], t.sum[j*b:], t.ones[j*b:][:b])
+			t.max[j], log[j] = s.result()
+		}
+	}
+	k.log1p(ptr(t.log, 0), (t.n+7)&^7)
+}
+
+// spreadSumExp returns the maximum and the logarithm of one long row, using w goroutines.
+func spreadSumExp[T Float](w int, k *kernels[T], row []T) (m T, log float64) {
+	n := blocks(len(row))
+	parts := make([]T, 3*n)
+	max, part, ones := parts[:n], parts[n:2*n], parts[2*n:]
+	spreadChunks(w, len(row), func(c, off, n int) {
+		k.sumExp(ptr(max, c*tile), ptr(part, c*tile), ptr(ones, c*tile), ptr(row, off), 1, n, 0)
+	})
+	s := newSum[T]()
+	s.add(max, part, ones)
+	logs := make([]float64, 8)
+	m, logs[0] = s.result()
+	k.log1p(ptr(logs, 0), 8)
+	return m, logs[0]
+}
+
+// blocks returns the number of blocks of a row.
+func blocks(cols int) int { return (cols + blockSize - 1) / blockSize }
+
+// A sum is a running sum of blocks relative to the greatest maximum so far,
+// with the elements that equal it counted apart.
+type sum[T Float] struct {
+	max       T
+	sum, ones float64
+}
+
+func newSum[T Float]() sum[T] { return sum[T]{max: T(math.Inf(-1))} }
+
+// add adds len(ones) blocks.
+func (s *sum[T]) add(max, part, ones []T) {
+	for i, n := range ones {
+		p, n := float64(part[i]), float64(n)
+		d := float64(max[i]) - float64(s.max)
+		switch {
+		case d > 0:
+			s.sum = float64((s.sum+s.ones)*exp64(-d)) + p
+			s.max, s.ones = max[i], n
+		case d == 0:
+			s.sum += p
+			s.ones += n
+		default:
+			s.sum += float64((p + n) * exp64(d))
+		}
+	}
+}
+
+func (s *sum[T]) result() (T, float64) {
+	if s.ones == 0 && s.sum == 0 {
+		return T(math.Inf(-1)), 0
+	}
+	return s.max, s.sum + (s.ones - 1)
+}
