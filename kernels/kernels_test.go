@@ -158,13 +158,15 @@ var x86Features = []struct{ vex, evex, mnemonics string }{
 	{"x86-64", "", `ADDL ADDQ ANDL ANDQ BSFL BSFQ CMPL CMPQ DECQ INCQ LEAQ MOVL MOVQ NEGQ NOTL NOTQ
 		ORL ORQ PREFETCHT0 SARQ SHLL SHLQ SHRL SHRQ SUBL SUBQ TESTL TESTQ XORL XORQ
 		JCC JCS JEQ JGE JGT JHI JLE JLS JLT JMI JMP JNE JPC JPL JPS RET`},
-	{"AVX", "", "VEXTRACTF128 VMASKMOVPS VMOVMSKPS VZEROUPPER"},
+	{"AVX", "", "VEXTRACTF128 VMASKMOVPS VMOVMSKPS VPERM2F128 VZEROUPPER"},
 	{"AVX", "AVX512F", `VADDPS VADDSD VADDSS VCMPPS VCVTSS2SD VMAXPS VMAXSS VMINPS VMINSS VMOVAPS
-		VMOVSD VMOVSHDUP VMOVSS VMOVUPS VMULPS VPERMILPD VSUBPS VSUBSS VUCOMISS`},
-	{"AVX", "AVX512DQ", "VANDNPS VANDPS VORPS VXORPS"},
-	{"AVX2", "AVX512F", "VBROADCASTSS VPSLLD VPSRLD VPSUBD"}, // VBROADCASTSS from memory is AVX
-	{"FMA", "AVX512F", "VFMADD213PS VFMADD231PS"},
-	{"", "AVX512F", "KMOVW KORTESTW KORW KXNORW VEXTRACTF64X4 VSCALEFPS"},
+		VMOVSD VMOVSHDUP VMOVSS VMOVUPS VMULPS VPERMILPD VSUBPS VSUBSS VUCOMISS
+		VADDPD VDIVPD VMULPD VSHUFPS VSUBPD VUNPCKHPD VUNPCKLPD`},
+	{"AVX", "AVX512DQ", "VANDNPS VANDPS VORPD VORPS VXORPS"},
+	{"AVX2", "AVX512F", `VBROADCASTSD VBROADCASTSS
+		VPADDQ VPSLLD VPSLLQ VPSRLD VPSRLQ VPSUBD VPSUBQ`}, // from memory the broadcasts are AVX
+	{"FMA", "AVX512F", "VFMADD213PD VFMADD213PS VFMADD231PD VFMADD231PS"},
+	{"", "AVX512F", "KMOVW KORTESTW KORW KXNORW VEXTRACTF64X4 VSCALEFPS VSHUFF64X2"},
 }
 
 // x86Guards are the features that a machine has whose kernels are chosen.
@@ -354,6 +356,7 @@ func TestRegistersMove(t *testing.T) {
 		"JumpIfImm":   func(a *Asm, label string) { a.JumpIfImm(a.Reg(), "<", 1, label) },
 		"JumpGreater": func(a *Asm, label string) { u := a.Uniform(); a.JumpGreater(u, u, label) },
 		"JumpAnyEq":   func(a *Asm, label string) { a.JumpAnyEq(a.Reg(), a.Uniform(), label) },
+		"NaNJump":     func(a *Asm, label string) { a.NaNJump(a.Vec("m"), label) },
 		"FirstEq":     func(a *Asm, label string) { a.FirstEq(a.Vec("v"), a.Uniform(), a.Reg(), label) },
 		"FirstNaN":    func(a *Asm, label string) { a.FirstNaN(a.Vec("v"), a.Reg(), label) },
 	} {
