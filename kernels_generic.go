@@ -115,7 +115,7 @@ func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride int) {
 			var s float64
 			one := 0
 			if top >= 0 {
-				s = sumOfExp(block[:top], m)
+				s = float64(m-m) + sumOfExp(block[:top], m) // NaN for +Inf
 				block = block[top+1:]
 				one = 1
 			}

@@ -188,7 +188,9 @@ func goParams(args []arg) string {
 
 // fatalf stops the generator: its input is wrong.
 func (a *Asm) fatalf(format string, args ...any) {
-	panic(fmt.Sprintf("%s%s: ", a.k.name, a.isa.name()) + fmt.Sprintf(format, args...) + "\n" + a.out.String())
+	text := a.out.String()
+	text = text[max(0, len(text)-500):]
+	panic(fmt.Sprintf("%s%s: ", a.k.name, a.isa.name()) + fmt.Sprintf(format, args...) + " after\n" + text)
 }
 
 func (a *Asm) emit(format string, args ...any) {

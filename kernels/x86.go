@@ -22,16 +22,13 @@ func (x x86) width() int {
 	return 8
 }
 
-func (x x86) vregs() int {
-	if x.avx512 {
-		return 32
-	}
-	return 16
-}
+// vregs: of the 32 registers of AVX-512, the upper 16 stay out. VZEROUPPER does
+// not clear them, and while they are in use every context switch saves them.
+func (x x86) vregs() int { return 16 }
 
 func (x x86) gregs() string { return "AX BX CX DX SI DI R8 R9 R10 R11 R12 R13 R14" }
 
-// v prints a whole register, or the place in memory.
+// v prints a whole register, or the place of a constant in memory.
 func (x x86) v(u operand) string {
 	switch {
 	case u.mem != "":
@@ -40,6 +37,15 @@ func (x x86) v(u operand) string {
 		return fmt.Sprintf("Z%d", u.r)
 	}
 	return fmt.Sprintf("Y%d", u.r)
+}
+
+// with completes the mnemonic of an instruction that reads y, perhaps a
+// constant: AVX-512 broadcasts it from memory as it reads.
+func (x x86) with(mnemonic string, y operand) string {
+	if x.avx512 && y.mem != "" {
+		return mnemonic + ".BCST"
+	}
+	return mnemonic
 }
 
 func (x x86) reg(r int) string { return x.v(inReg(r)) }
@@ -89,17 +95,12 @@ func (x x86) jumpIfImm(a *Asm, cond string, p Reg, imm int, label string) {
 	a.emit("%s %s", x86Jumps[cond], label)
 }
 
-// constant leaves constants in memory on AVX2, whose 16 registers are few:
-// there any operation reads its last operand from memory at no cost.
+// constant leaves constants in memory, for the 16 registers are few, and any
+// operation reads its last operand from memory at no cost.
 func (x x86) constant(a *Asm, bits uint64, reg bool) Uni {
 	a.consts[bits] = true
 	u := Uni{mem: fmt.Sprintf("c%016x<>(SB)", bits)}
-	switch {
-	case x.avx512:
-		d := a.Uniform()
-		a.emit("VBROADCASTSD %s, %s", u.mem, x.v(d))
-		return d
-	case reg:
+	if reg {
 		d := a.Uniform()
 		x.set(a, u, d.r)
 		return d
@@ -107,7 +108,13 @@ func (x x86) constant(a *Asm, bits uint64, reg bool) Uni {
 	return u
 }
 
-func (x x86) set(a *Asm, u operand, d int) { a.emit("VMOVUPS %s, %s", x.v(u), x.reg(d)) }
+func (x x86) set(a *Asm, u operand, d int) {
+	op := "VMOVUPS"
+	if x.avx512 && u.mem != "" {
+		op = "VBROADCASTSD" // a float32 constant is there twice
+	}
+	a.emit("%s %s, %s", op, x.v(u), x.reg(d))
+}
 
 func (x x86) load(a *Asm, base Reg, off int, d int) {
 	a.emit("VMOVUPS %s, %s", mem(base, off), x.reg(d))
@@ -180,11 +187,11 @@ var x86Ops = [...]string{opAdd: "VADDPS", opSub: "VSUBPS", opMul: "VMULPS", opMa
 	opAdd64: "VADDPD", opSub64: "VSUBPD", opMul64: "VMULPD", opDiv64: "VDIVPD", opAddInt64: "VPADDQ", opSubInt64: "VPSUBQ", opOr: "VORPD"}
 
 func (x x86) op(a *Asm, op op, p int, y operand, d int) {
-	a.emit("%s %s, %s, %s", x86Ops[op], x.v(y), x.reg(p), x.reg(d))
+	a.emit("%s %s, %s, %s", x.with(x86Ops[op], y), x.v(y), x.reg(p), x.reg(d))
 }
 
 func (x x86) opLoad(a *Asm, op op, base Reg, off int, d int) {
-	x.op(a, op, d, Uni{mem: mem(base, off)}, d)
+	a.emit("%s %s, %s, %s", x86Ops[op], mem(base, off), x.reg(d), x.reg(d))
 }
 
 // clamp: VMAXPS and VMINPS return their last operand, Go's first, if one is a NaN.
@@ -194,15 +201,14 @@ func (x x86) clamp(a *Asm, op op, bound Uni, p, d int) {
 
 func (x x86) fma(a *Asm, size, p int, y, c operand, d *int) {
 	t := map[int]string{32: "PS", 64: "PD"}[size]
-	switch {
-	case c == inReg(*d):
-		a.emit("VFMADD231%s %s, %s, %s", t, x.v(y), x.reg(p), x.reg(*d))
-	case p == *d:
-		a.emit("VFMADD213%s %s, %s, %s", t, x.v(c), x.v(y), x.reg(*d))
-	default:
-		x.set(a, c, *d)
-		a.emit("VFMADD231%s %s, %s, %s", t, x.v(y), x.reg(p), x.reg(*d))
+	if p == *d && c != inReg(*d) {
+		a.emit("%s %s, %s, %s", x.with("VFMADD213"+t, c), x.v(c), x.v(y), x.reg(*d))
+		return
 	}
+	if c != inReg(*d) {
+		x.set(a, c, *d)
+	}
+	a.emit("%s %s, %s, %s", x.with("VFMADD231"+t, y), x.v(y), x.reg(p), x.reg(*d))
 }
 
 func (x x86) shift(a *Asm, size, left, d int) {
@@ -232,8 +238,8 @@ func (x x86) scale(a *Asm, p, t, tmp int, magic Uni) {
 
 func (x x86) eqOne(a *Asm, p, d int, zero, one Uni) {
 	if x.avx512 {
-		a.emit("VCMPPS $0, %s, %s, K2", x.v(zero), x.reg(p))
-		a.emit("VMOVAPS.Z %s, K2, %s", x.v(one), x.reg(d))
+		a.emit("%s $0, %s, %s, K2", x.with("VCMPPS", zero), x.v(zero), x.reg(p))
+		a.emit("VBROADCASTSS.Z %s, K2, %s", x.v(one), x.reg(d))
 		return
 	}
 	a.emit("VCMPPS $0, %s, %s, %s", x.v(zero), x.reg(p), x.reg(d))
