@@ -30,9 +30,11 @@ type kernels[T Float] struct {
 	sumExp func(max, sum, ones, x *T, rows, cols, stride int)
 	// log1p replaces x[i] by log(1 + x[i]) for i < n, n a multiple of 8, x[i] >= 0.
 	log1p func(x *float64, n int)
-	// expSum sets row i of dst to e^(x - max[i]) and sum[i] to its sum.
-	expSum func(dst *T, sum *float64, x, max *T, rows, cols, dstStride, stride int)
-	// scale multiplies row i of x by factor[i].
+	// expSum sets row i of dst to e^(x-max), max being the greatest element of the
+	// row up to the end of the element's block, and fills in max and sum for each
+	// block, nothing left out of the sums.
+	expSum func(dst, max, sum, x *T, rows, cols, dstStride, stride int)
+	// scale multiplies each block of the rows of x by its factor.
 	scale func(x, factor *T, rows, cols, stride int)
 	// shift sets row i of dst to (x - max[i]) - log[i].
 	shift func(dst, x, max, log *T, rows, cols, dstStride, stride int)

@@ -23,7 +23,7 @@ func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride int)
 func log1pAVX2(x *float64, n int)
 
 //go:noescape
-func expSumAVX2(dst *float32, sum *float64, x, max *float32, rows, cols, dstStride, stride int)
+func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func scaleAVX2(x, factor *float32, rows, cols, stride int)
@@ -63,7 +63,7 @@ func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride int)
 func log1pAVX512(x *float64, n int)
 
 //go:noescape
-func expSumAVX512(dst *float32, sum *float64, x, max *float32, rows, cols, dstStride, stride int)
+func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func scaleAVX512(x, factor *float32, rows, cols, stride int)

@@ -23,7 +23,7 @@ func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride int)
 func log1pNEON(x *float64, n int)
 
 //go:noescape
-func expSumNEON(dst *float32, sum *float64, x, max *float32, rows, cols, dstStride, stride int)
+func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func scaleNEON(x, factor *float32, rows, cols, stride int)

@@ -41,10 +41,25 @@ func expOf[T Float](d float64) float64 {
 // first returns the index of the first maximum of x, or of the first NaN.
 func first[T Float](x []T) int {
 	best, m := 0, x[0]
-	for i, v := range x {
-		if !(v <= m) {
-			best, m = i, v
-			if v != v {
+	i := 0
+	for ; i+4 <= len(x); i += 4 {
+		// Four at a time: few of them are greater than the maximum so far.
+		if v := x[i : i+4 : i+4]; v[0] <= m && v[1] <= m && v[2] <= m && v[3] <= m {
+			continue
+		}
+		for j := i; j < i+4; j++ {
+			if !(x[j] <= m) {
+				best, m = j, x[j]
+				if m != m {
+					return best
+				}
+			}
+		}
+	}
+	for ; i < len(x); i++ {
+		if !(x[i] <= m) {
+			best, m = i, x[i]
+			if m != m {
 				break
 			}
 		}
@@ -157,31 +172,44 @@ func log1pGeneric(x *float64, n int) {
 	}
 }
 
-func expSumGeneric[T Float](dst *T, sum *float64, x, max *T, rows, cols, dstStride, stride int) {
-	sums, maxs := at(sum, 0, rows), at(max, 0, rows)
-	for i := range sums {
-		out, in, m := at(dst, i*dstStride, cols), at(x, i*stride, cols), float64(maxs[i])
-		var s float64
-		if is32[T]() {
-			for j, v := range in {
-				e := exp32(float64(v) - m)
-				out[j] = T(e)
-				s += e
+func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride int) {
+	n := blocks(cols)
+	maxs, sums := at(max, 0, rows*n), at(sum, 0, rows*n)
+	for i := range rows {
+		m := lowest[T]()
+		for b := range n {
+			first := b * blockSize
+			size := min(blockSize, cols-first)
+			in, out := at(x, i*stride+first, size), at(dst, i*dstStride+first, size)
+			for _, v := range in {
+				if v > m {
+					m = v
+				}
 			}
-		} else {
-			for j, v := range in {
-				e := exp64(float64(v) - m)
-				out[j] = T(e)
-				s += e
+			var s float64
+			if is32[T]() {
+				for j, v := range in {
+					e := exp32(float64(v) - float64(m))
+					out[j] = T(e)
+					s += e
+				}
+			} else {
+				for j, v := range in {
+					e := exp64(float64(v) - float64(m))
+					out[j] = T(e)
+					s += e
+				}
 			}
+			maxs[i*n+b], sums[i*n+b] = m, T(s)
 		}
-		sums[i] = s
 	}
 }
 
 func scaleGeneric[T Float](x, factor *T, rows, cols, stride int) {
-	for i, f := range at(factor, 0, rows) {
-		x := at(x, i*stride, cols)
+	n := blocks(cols)
+	for i, f := range at(factor, 0, rows*n) {
+		first := i % n * blockSize
+		x := at(x, i/n*stride+first, min(blockSize, cols-first))
 		for j, v := range x {
 			x[j] = T(v * f)
 		}

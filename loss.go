@@ -1,6 +1,9 @@
 package logits
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // LogSoftmaxNLL sets loss[i] to -log softmax(x[i])[targets[i]], the
 // cross-entropy of row i of the logits x against the class targets[i], without
@@ -37,10 +40,12 @@ func LogSoftmaxNLL[T Float, I Index](loss []T, x Matrix[T], targets []I) error {
 
 func spreadNLL[T Float, I Index](w int, k *kernels[T], loss []T, x Matrix[T], targets []I) {
 	if x.Rows >= w {
+		hidden, out, classes := x.hidden(), make([]T, len(loss)), slices.Clone(targets)
 		spread(w, x.Rows, func(lo, hi int) {
-			part := x.slice(lo, hi)
-			rowNLL(k, loss[lo:hi], &part, targets[lo:hi])
+			part := hidden.slice(lo, hi)
+			rowNLL(k, out[lo:hi], &part, classes[lo:hi])
 		})
+		copy(loss, out)
 		return
 	}
 	for i, t := range targets {

@@ -44,7 +44,7 @@ type Planar[T Float] struct {
 	Data    []T
 }
 
-// Scores is a [Matrix] or a [Planar].
+// Scores is a [Matrix] or a [Planar]. The method lets the compiler infer T.
 type Scores[T Float] interface {
 	Matrix[T] | Planar[T]
 	view() view[T]
@@ -60,6 +60,14 @@ type view[T Float] struct {
 
 func (x Matrix[T]) view() view[T] { return view[T]{x.Rows, x.Cols, 1, x.Data, x.Stride} }
 func (x Planar[T]) view() view[T] { return view[T]{x.N, x.C, x.D, x.Data, x.C * x.D} }
+
+// viewOf is x.view(), which would be an indirect call that lets x escape.
+func viewOf[T Float, S Scores[T]](x S) view[T] {
+	if m, ok := any(&x).(*Matrix[T]); ok {
+		return m.view()
+	}
+	return any(&x).(*Planar[T]).view()
+}
 
 func (v *view[T]) matrix() Matrix[T] { return Matrix[T]{v.n, v.c, v.data, v.stride} }
 
@@ -209,6 +217,15 @@ func elemSize[T Float]() int {
 	var x T
 	return int(unsafe.Sizeof(x))
 }
+
+// hide returns s hidden from escape analysis, to be handed to goroutines. Only
+// slices of half a grain and more may be: what is larger than 128 kB is never
+// on a stack, which moves.
+func hide[T any](s []T) []T { return unsafe.Slice(ptr(s, 0), len(s)) }
+
+func (x Matrix[T]) hidden() Matrix[T] { return Matrix[T]{x.Rows, x.Cols, hide(x.Data), x.Stride} }
+
+func (v view[T]) hidden() view[T] { return view[T]{v.n, v.c, v.d, hide(v.data), v.stride} }
 
 // row returns row i.
 func (x *Matrix[T]) row(i int) []T { return x.Data[i*x.Stride:][:x.Cols] }

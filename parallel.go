@@ -42,12 +42,15 @@ func spread(w, n int, f func(lo, hi int)) {
 	wg.Wait()
 }
 
-// spreadRows calls f for parts of the rows of x and their results.
+// spreadRows calls f for parts of the rows of x and their results. These go
+// through a copy, since dst may be small and on a stack.
 func spreadRows[T Float, U any](w int, k *kernels[T], dst []U, x Matrix[T], f func(*kernels[T], []U, *Matrix[T])) {
-	spread(w, x.Rows, func(lo, hi int) {
-		part := x.slice(lo, hi)
-		f(k, dst[lo:hi], &part)
+	hidden, out := x.hidden(), make([]U, len(dst))
+	spread(w, hidden.Rows, func(lo, hi int) {
+		part := hidden.slice(lo, hi)
+		f(k, out[lo:hi], &part)
 	})
+	copy(dst, out)
 }
 
 // chunks returns the number of chunks of a row.

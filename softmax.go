@@ -16,7 +16,7 @@ import (
 //
 // dst has the shape of x, and is the same or apart from it.
 func Softmax[T Float, S Scores[T]](dst, x S) error {
-	to, from := dst.view(), x.view()
+	to, from := viewOf[T](dst), viewOf[T](x)
 	if err := checkShape("Softmax", "dst", &to, "x", &from); err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func Softmax[T Float, S Scores[T]](dst, x S) error {
 //
 // dst has the shape of x, and is the same or apart from it.
 func LogSoftmax[T Float, S Scores[T]](dst, x S) error {
-	to, from := dst.view(), x.view()
+	to, from := viewOf[T](dst), viewOf[T](x)
 	if err := checkShape("LogSoftmax", "dst", &to, "x", &from); err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func LogSoftmax[T Float, S Scores[T]](dst, x S) error {
 // their softmax, and dy, the gradient with respect to y: y * (dy - sum(y*dy)),
 // the sum going over the row. All three have one shape; dx may be y or dy.
 func SoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
-	return grad("SoftmaxGrad", softmaxGradOp, dx.view(), y.view(), dy.view())
+	return grad("SoftmaxGrad", softmaxGradOp, viewOf[T](dx), viewOf[T](y), viewOf[T](dy))
 }
 
 // LogSoftmaxGrad sets dx to the gradient with respect to the logits, given y,
@@ -52,7 +52,7 @@ func SoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
 // dy - e^y * sum(dy), the sum going over the row. All three have one shape; dx
 // may be y or dy.
 func LogSoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
-	return grad("LogSoftmaxGrad", logSoftmaxGradOp, dx.view(), y.view(), dy.view())
+	return grad("LogSoftmaxGrad", logSoftmaxGradOp, viewOf[T](dx), viewOf[T](y), viewOf[T](dy))
 }
 
 // A rowOp is something that is done to every row of a matrix or a planar array.
@@ -93,7 +93,8 @@ func run[T Float](op rowOp, dst, x, y *view[T]) {
 	runRows(op, k, dst, x, y, 0, x.n)
 }
 
-func spreadOp[T Float](w int, op rowOp, k *kernels[T], dst, x, y view[T]) {
+func spreadOp[T Float](w int, op rowOp, k *kernels[T], to, from, with view[T]) {
+	dst, x, y := to.hidden(), from.hidden(), with.hidden()
 	switch {
 	case x.d > 1:
 		spread(w, x.n*x.tiles(), func(lo, hi int) { planarTiles(op, k, &dst, &x, &y, lo, hi) })
@@ -131,47 +132,81 @@ func runRows[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
 func cachedRows(left, cols int) int { return min(left, tile, max(1, 2*blockSize/cols)) }
 
 func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
-	var max, factor [tile]T
-	var sum [tile]float64
+	if b := blocks(x.c); b > tile {
+		buf := buffers.Get().(*[]float64)
+		defer buffers.Put(buf)
+		parts := scratch[T](buf, 2*b)
+		softmaxRows(k, dst, x, lo, hi, parts[:b], parts[b:])
+		return
+	}
+	var max, sum [tile]T
+	softmaxRows(k, dst, x, lo, hi, max[:], sum[:])
+}
+
+// softmaxRows has room for the maxima and sums of one block and more.
+func softmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, max, sum []T) {
+	b := blocks(x.c)
 	for i := lo; i < hi; {
-		n := cachedRows(hi-i, x.c)
+		n := min(cachedRows(hi-i, x.c), len(max)/b)
 		to, from := i*dst.stride, i*x.stride
-		k.max(ptr(max[:], 0), ptr(x.data, from), n, x.c, x.stride)
-		if x.c <= chunkSize {
-			k.expSum(ptr(dst.data, to), ptr(sum[:], 0), ptr(x.data, from), ptr(max[:], 0), n, x.c, dst.stride, x.stride)
+		if b <= tile {
+			k.expSum(ptr(dst.data, to), ptr(max, 0), ptr(sum, 0), ptr(x.data, from), n, x.c, dst.stride, x.stride)
 		} else {
-			var s float64
 			for off := 0; off < x.c; off += chunkSize {
-				c := min(chunkSize, x.c-off)
-				k.expSum(ptr(dst.data, to+off), ptr(sum[:], 0), ptr(x.data, from+off), ptr(max[:], 0), 1, c, 0, 0)
-				s += sum[0]
+				p := off / blockSize
+				k.expSum(ptr(dst.data, to+off), ptr(max, p), ptr(sum, p), ptr(x.data, from+off), 1, min(chunkSize, x.c-off), 0, 0)
 			}
-			sum[0] = s
 		}
-		for j, s := range sum[:n] {
-			factor[j] = T(1 / s)
+		if b == 1 {
+			for j, s := range sum[:n] {
+				max[j] = T(1 / float64(s))
+			}
+		} else {
+			for j := 0; j < n*b; j += b {
+				factors(max[j:j+b], sum[j:j+b])
+			}
 		}
-		k.scale(ptr(dst.data, to), ptr(factor[:], 0), n, x.c, dst.stride)
+		k.scale(ptr(dst.data, to), ptr(max, 0), n, x.c, dst.stride)
 		i += n
+	}
+}
+
+// factors replaces the maxima of a row's blocks by what turns the results of
+// expSum into probabilities: e^(max-m) / s, m being the row's maximum and s its
+// sum. A row of only -Inf has sums of 0, and gets NaN.
+func factors[T Float](max, sum []T) {
+	m := float64(max[0])
+	for _, v := range max[1:] {
+		if v := float64(v); v > m {
+			m = v
+		}
+	}
+	var s float64
+	for i, v := range sum {
+		if d := float64(max[i]) - m; d == 0 {
+			s += float64(v)
+		} else {
+			s += float64(float64(v) * exp64(d))
+		}
+	}
+	inv := 1 / s
+	for i, v := range max {
+		if d := float64(v) - m; d == 0 {
+			max[i] = T(inv)
+		} else {
+			max[i] = T(exp64(d) * inv)
+		}
 	}
 }
 
 // spreadSoftmax does one long row with w goroutines.
 func spreadSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
-	n := chunks(len(x))
-	maxs, sums := make([]T, n), make([]float64, n)
-	spreadChunks(w, len(x), func(c, off, n int) { k.max(ptr(maxs, c), ptr(x, off), 1, n, 0) })
-	m := maxs[:1]
-	k.max(ptr(m, 0), ptr(maxs, 0), 1, n, 0)
+	max, sum := make([]T, blocks(len(x))), make([]T, blocks(len(x)))
 	spreadChunks(w, len(x), func(c, off, n int) {
-		k.expSum(ptr(dst, off), ptr(sums, c), ptr(x, off), ptr(m, 0), 1, n, 0, 0)
+		k.expSum(ptr(dst, off), ptr(max, c*tile), ptr(sum, c*tile), ptr(x, off), 1, n, 0, 0)
 	})
-	var s float64
-	for _, p := range sums {
-		s += p
-	}
-	factor := []T{T(1 / s)}
-	spreadChunks(w, len(x), func(c, off, n int) { k.scale(ptr(dst, off), ptr(factor, 0), 1, n, 0) })
+	factors(max, sum)
+	spreadChunks(w, len(x), func(c, off, n int) { k.scale(ptr(dst, off), ptr(max, c*tile), 1, n, 0) })
 }
 
 func logSoftmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -22,6 +23,7 @@ type isa interface {
 	frame(a *Asm) int // bytes of stack the kernel uses
 	ret(a *Asm)
 	arg(a *Asm, name string, off int, d Reg)
+	setArg(a *Asm, name string, off int, s Reg)
 	movImm(a *Asm, imm int, d Reg)
 	mov(a *Asm, s, d Reg)
 	addImm(a *Asm, imm int, d Reg)
@@ -225,14 +227,17 @@ func (a *Asm) Arg(name string) Reg {
 }
 
 // LoadArg loads a parameter.
-func (a *Asm) LoadArg(name string, d Reg) {
-	for i, p := range a.k.args {
-		if p.name == name {
-			a.isa.arg(a, name, 8*i, d)
-			return
-		}
+func (a *Asm) LoadArg(name string, d Reg) { a.isa.arg(a, name, a.argOffset(name), d) }
+
+// StoreArg changes a parameter.
+func (a *Asm) StoreArg(name string, s Reg) { a.isa.setArg(a, name, a.argOffset(name), s) }
+
+func (a *Asm) argOffset(name string) int {
+	i := slices.IndexFunc(a.k.args, func(p arg) bool { return p.name == name })
+	if i < 0 {
+		a.fatalf("no parameter %s", name)
 	}
-	a.fatalf("no parameter %s", name)
+	return 8 * i
 }
 
 // General registers: the last operand is the destination.
@@ -378,6 +383,13 @@ func (a *Asm) Uniform() Uni { return Uni{r: a.vreg(true)} }
 
 // FreeUniform gives u back.
 func (a *Asm) FreeUniform(u Uni) { a.vfree[a.inReg(u)] = true }
+
+// FreeConst gives the register of a constant back, if it has one.
+func (a *Asm) FreeConst(u Uni) {
+	if u.mem == "" {
+		a.FreeUniform(u)
+	}
+}
 
 // inReg returns the register of a u that must not be in memory.
 func (a *Asm) inReg(u Uni) int {

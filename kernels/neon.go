@@ -22,15 +22,18 @@ func (neon) frame(a *Asm) int {
 func (neon) ret(a *Asm) { a.emit("RET") }
 
 func (neon) arg(a *Asm, name string, off int, d Reg) { a.emit("MOVD %s+%d(FP), %s", name, off, d) }
-func (neon) movImm(a *Asm, imm int, d Reg)           { a.emit("MOVD $%d, %s", imm, d) }
-func (neon) mov(a *Asm, s, d Reg)                    { a.emit("MOVD %s, %s", s, d) }
-func (neon) addImm(a *Asm, imm int, d Reg)           { a.emit("ADD $%d, %s", imm, d) }
-func (neon) add(a *Asm, s, d Reg)                    { a.emit("ADD %s, %s", s, d) }
-func (neon) sub(a *Asm, s, d Reg)                    { a.emit("SUB %s, %s", s, d) }
-func (neon) andImm(a *Asm, imm int, d Reg)           { a.emit("AND $%d, %s", imm, d) }
-func (neon) shl(a *Asm, n int, d Reg)                { a.emit("LSL $%d, %s", n, d) }
-func (neon) shr(a *Asm, n int, d Reg)                { a.emit("LSR $%d, %s", n, d) }
-func (neon) store64(a *Asm, s, base Reg)             { a.emit("MOVD %s, (%s)", s, base) }
+func (neon) setArg(a *Asm, name string, off int, s Reg) {
+	a.emit("MOVD %s, %s+%d(FP)", s, name, off)
+}
+func (neon) movImm(a *Asm, imm int, d Reg) { a.emit("MOVD $%d, %s", imm, d) }
+func (neon) mov(a *Asm, s, d Reg)          { a.emit("MOVD %s, %s", s, d) }
+func (neon) addImm(a *Asm, imm int, d Reg) { a.emit("ADD $%d, %s", imm, d) }
+func (neon) add(a *Asm, s, d Reg)          { a.emit("ADD %s, %s", s, d) }
+func (neon) sub(a *Asm, s, d Reg)          { a.emit("SUB %s, %s", s, d) }
+func (neon) andImm(a *Asm, imm int, d Reg) { a.emit("AND $%d, %s", imm, d) }
+func (neon) shl(a *Asm, n int, d Reg)      { a.emit("LSL $%d, %s", n, d) }
+func (neon) shr(a *Asm, n int, d Reg)      { a.emit("LSR $%d, %s", n, d) }
+func (neon) store64(a *Asm, s, base Reg)   { a.emit("MOVD %s, (%s)", s, base) }
 
 func (neon) prefetch(a *Asm, base Reg, off int) { a.emit("PRFM %s, PLDL1KEEP", mem(base, off)) }
 

@@ -76,6 +76,14 @@ func (a *Asm) Advance(p Reg, stride string) {
 	a.FreeReg(t)
 }
 
+// AdvanceArg is Advance for a pointer that is a parameter.
+func (a *Asm) AdvanceArg(name, stride string) {
+	p := a.Arg(name)
+	a.Advance(p, stride)
+	a.StoreArg(name, p)
+	a.FreeReg(p)
+}
+
 // Steps runs full for each whole step of the n elements at p, then tail for
 // each vector of what is left; p and n end past the row. The function between,
 // if any, runs after the full steps, and is left out if there are none.

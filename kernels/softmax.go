@@ -1,82 +1,23 @@
 package main
 
-var expSumKernel = kernel{
-	name: "expSum",
-	doc:  `Row i of dst is e^(x - max[i]), and sum[i] is its sum, added up as in sumExp.`,
-	args: []arg{{"dst", "*float32"}, {"sum", "*float64"}, {"x", "*float32"}, {"max", "*float32"},
-		{"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
-	body: func(a *Asm) {
-		low, zero := a.Const(negInf), a.Const(0)
-		exp := a.newExpMinus(exp6)
-		m := a.Uniform()
-		dst, sum, max, p, q, n, b := a.Arg("dst"), a.Arg("sum"), a.Arg("max"), a.Reg(), a.Reg(), a.Reg(), a.Reg()
-		a.Rows(func(x Reg) {
-			block := a.NewLabel("block")
-			a.LoadUni(m, max, 0)
-			a.AddImm(4, max)
-			a.Mov(x, p)
-			a.Mov(dst, q)
-			a.LoadArg("cols", n)
-			s := a.Vec("s")
-			a.Set(s, zero)
-			a.StoreDouble(s, sum)
-			a.Label(block)
-			a.TakeBlock(n, b)
-			a.SubReg(b, n)
-			a.Steps(p, b, func() {
-				a.ByPart(func() {
-					d := a.Vecs(4, "d")
-					for i, d := range d {
-						a.Load(d, p, 4*lanes*i)
-						a.SubUni(d, d, m)
-					}
-					e := exp.of(a, d)
-					for i, e := range e {
-						a.Store(e, q, 4*lanes*i)
-					}
-					a.Add(e[0], e[1])
-					a.Add(e[2], e[3])
-					a.Add(e[0], e[2])
-					a.Add(s, e[0])
-					a.Free(d...)
-					a.Free(e...)
-				})
-				a.AddImm(4*step, q)
-			}, nil, func() {
-				d := a.Vec("d")
-				a.LoadTail(d, p, b, low)
-				a.SubUni(d, d, m)
-				e := exp.of(a, []*Vec{d})[0]
-				a.StoreTail(e, q, b)
-				a.Add(s, e)
-				a.Free(d, e)
-				a.AddImm(4*lanes, q)
-			})
-			a.FoldAdd(s)
-			a.AddDouble(s, sum)
-			a.Set(s, zero)
-			a.JumpIfImm(n, ">", 0, block)
-			a.Free(s)
-			a.AddImm(8, sum)
-			a.Advance(dst, "dstStride")
-		})
-	},
-}
-
 var scaleKernel = kernel{
 	name: "scale",
-	doc:  `Row i of x is multiplied by factor[i].`,
+	doc:  `Each block of 2048 elements of the rows of x is multiplied by its factor.`,
 	args: []arg{{"x", "*float32"}, {"factor", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
 		zero := a.ConstReg(0)
 		f := a.Uniform()
-		factor, p, n := a.Arg("factor"), a.Reg(), a.Reg()
+		factor, p, n, b := a.Arg("factor"), a.Reg(), a.Reg(), a.Reg()
 		a.Rows(func(x Reg) {
-			a.LoadUni(f, factor, 0)
-			a.AddImm(4, factor)
 			a.Mov(x, p)
 			a.LoadArg("cols", n)
-			a.Steps(p, n, func() {
+			block := a.NewLabel("block")
+			a.Label(block)
+			a.LoadUni(f, factor, 0)
+			a.AddImm(4, factor)
+			a.TakeBlock(n, b)
+			a.SubReg(b, n)
+			a.Steps(p, b, func() {
 				x := a.Vec("x")
 				for i := range 4 {
 					a.Load(x, p, 4*lanes*i)
@@ -86,11 +27,12 @@ var scaleKernel = kernel{
 				a.Free(x)
 			}, nil, func() {
 				x := a.Vec("x")
-				a.LoadTail(x, p, n, zero)
+				a.LoadTail(x, p, b, zero)
 				a.MulUni(x, x, f)
-				a.StoreTail(x, p, n)
+				a.StoreTail(x, p, b)
 				a.Free(x)
 			})
+			a.JumpIfImm(n, ">", 0, block)
 		})
 	},
 }

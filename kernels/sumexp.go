@@ -13,211 +13,376 @@ once: the maximum is found while the block is in cache, and its step by a search
 	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
-		low := a.Const(negInf)
-		start, zero := a.Const(math.Float32bits(-math.MaxFloat32)), a.Const(0)
-		exp := a.newExpMinus(exp5)
-		m := a.Uniform()
-		maxs, sums, counts, n := a.Arg("max"), a.Arg("sum"), a.Arg("ones"), a.Reg()
-		next := func(rows int) {
-			for _, r := range []Reg{maxs, sums, counts} {
-				a.AddImm(4*rows, r)
-			}
-		}
-
-		// split replaces d by e^(d - m), or 0 where d is m, and returns 1 there.
-		split := func(d *Vec) *Vec {
-			one := a.Vec("one")
-			a.ByPart(func() {
-				a.SubUni(d, d, m)
-				a.EqOne(one, d, zero, exp.one)
-				e := exp.of(a, []*Vec{d})[0]
-				a.Copy(d, e)
-				a.Sub(d, one)
-				a.Free(e)
-			})
-			return one
-		}
-
-		a.Comment("Rows of one vector: as many at once as a register has lanes.")
-		long, single := a.NewLabel("long"), a.NewLabel("single")
-		a.LoadArg("cols", n)
-		a.JumpIfImm(n, ">", lanes, long)
-		x, rows, p := a.Arg("x"), a.Arg("rows"), a.Reg()
-		a.KeepTail(n)
-		group, width := a.NewLabel("group"), a.isa.width()
-		a.Label(group)
-		a.JumpIfImm(rows, "<", width, single)
-		walk := a.rowWalk(x)
-		v := a.FoldRows(opMax, func(row int) []*Vec {
-			d := a.Vec("d")
-			walk.to(row, p)
-			a.LoadTail(d, p, n, low)
-			return []*Vec{d}
-		})[0]
-		a.MaxLanes(v, start)
-		a.StoreRows(v, maxs)
-		a.Free(v)
-		walk.restart()
-		vs := a.FoldRows(opAdd, func(row int) []*Vec {
-			d := a.Vec("d")
-			walk.to(row, p)
-			a.LoadTail(d, p, n, low)
-			a.LoadUni(m, maxs, 4*row)
-			return []*Vec{d, split(d)}
-		})
-		a.StoreRows(vs[0], sums)
-		a.StoreRows(vs[1], counts)
-		a.Free(vs...)
-		next(width)
-		walk.end()
-		a.AddImm(-width, rows)
-		a.Jump(group)
-
-		a.Label(single)
-		a.eachRow(x, rows, func() {
-			d, v := a.Vec("d"), a.Vec("v")
-			a.LoadTail(d, x, n, low)
-			a.Copy(v, d)
-			a.FoldMax(v)
-			a.MaxLanes(v, start)
-			a.Broadcast(m, v)
-			a.StoreUni(m, maxs, 0)
-			a.Free(v)
-			ones := split(d)
-			a.FoldAdd(d)
-			a.FoldAdd(ones)
-			a.StoreLane0(d, sums, 0)
-			a.StoreLane0(ones, counts, 0)
-			a.Free(d, ones)
-			next(1)
-		})
-
-		a.KeepTail("")
-		a.Comment("Longer rows.")
-		a.Label(long)
-		a.LoadArg("x", x)
-		a.LoadArg("rows", rows)
-		b, q, full, stop, k := a.Reg(), a.Reg(), a.Reg(), a.Reg(), a.Reg()
-		a.eachRow(x, rows, func() {
-			block := a.NewLabel("block")
-			a.Mov(x, p)
-			a.LoadArg("cols", n)
-			a.SetUniform(m, start)
-			a.Label(block)
-			before := a.Uniform()
-			a.SetUniform(before, m)
-			a.TakeBlock(n, b)
-
-			a.Comment("The maximum.")
-			v := a.Vecs(4, "m")
-			for _, v := range v {
-				a.Set(v, m)
-			}
-			a.Mov(p, q)
-			a.Mov(b, k)
-			a.Steps(q, k, func() {
-				for i, v := range v {
-					a.MaxLoad(v, q, 4*lanes*i)
-				}
-			}, func() {
-				a.Max(v[0], v[1])
-				a.Max(v[2], v[3])
-				a.Max(v[0], v[2])
-			}, func() {
-				a.LoadTail(v[1], q, k, low)
-				a.Max(v[0], v[1])
-			})
-			a.FoldMax(v[0])
-			a.Broadcast(m, v[0])
-			a.Free(v...)
-
-			a.Comment("The step that holds a new maximum, or the end of the full ones.")
-			sum := a.Vec("sum")
-			a.Set(sum, zero)
-			grew, search, found := a.NewLabel("grew"), a.NewLabel("search"), a.NewLabel("found")
-			a.Mov(b, full)
-			a.AndImm(-step, full)
-			a.ShiftReg(2, full)
-			a.AddReg(p, full)
-			a.StoreUni(m, maxs, 0)
-			a.StoreLane0(sum, counts, 0)
-			a.Mov(full, stop)
-			a.Mov(p, q)
-			a.JumpGreater(m, before, grew)
-			a.FreeUniform(before)
-			a.Jump(found)
-			a.Label(grew)
-			a.Mov(p, stop)
-			a.Label(search)
-			a.JumpIf(stop, ">=", full, found)
-			a.JumpAnyEq(stop, m, found)
-			a.AddImm(4*step, stop)
-			a.Jump(search)
-
-			a.Comment("The sum.")
-			loop, special, done := a.NewLabel("loop"), a.NewLabel("special"), a.NewLabel("done")
-			a.Label(found)
-			a.JumpIf(q, ">=", stop, special)
-			a.Label(loop)
-			for i := range 4 {
-				a.Prefetch(q, 4*(blockSize+lanes*i))
-			}
-			a.ByPart(func() {
-				d := a.Vecs(4, "d")
-				for i, d := range d {
-					a.Load(d, q, 4*lanes*i)
-					a.SubUni(d, d, m)
-				}
-				e := exp.of(a, d)
-				a.Add(e[0], e[1])
-				a.Add(e[2], e[3])
-				a.Add(e[0], e[2])
-				a.Add(sum, e[0])
-				a.Free(d...)
-				a.Free(e...)
-			})
-			a.AddImm(4*step, q)
-			a.JumpIf(q, "<", stop, loop)
-
-			a.Comment("The step of the maximum, or the end of the row.")
-			tail, inside := a.NewLabel("tail"), a.NewLabel("inside")
-			a.Label(special)
-			a.MovImm(step, k)
-			a.JumpIf(q, "<", full, inside)
-			a.Mov(b, k)
-			a.AndImm(step-1, k)
-			a.JumpIfImm(k, "==", 0, done)
-			a.Label(inside)
-			ones := a.Vec("ones")
-			a.Set(ones, zero)
-			a.Label(tail)
-			d := a.Vec("d")
-			a.LoadTail(d, q, k, low)
-			one := split(d)
-			a.Add(sum, d)
-			a.Add(ones, one)
-			a.Free(d, one)
-			a.AddImm(4*lanes, q)
-			a.AddImm(-lanes, k)
-			a.JumpIfImm(k, ">", 0, tail)
-			a.FoldAdd(ones)
-			seen := a.Vec("seen")
-			a.LoadLane0(seen, counts, 0)
-			a.AddLane0(ones, seen)
-			a.StoreLane0(ones, counts, 0)
-			a.Free(ones, seen)
-			a.JumpIf(stop, "==", full, done)
-			a.Mov(full, stop)
-			a.Jump(found)
-
-			a.Label(done)
-			a.FoldAdd(sum)
-			a.StoreLane0(sum, sums, 0)
-			a.Free(sum)
-			next(1)
-			a.SubReg(b, n)
-			a.AddImm(4*blockSize, p)
-			a.JumpIfImm(n, ">", 0, block)
-		})
+		s := newSumExp(a, exp5)
+		s.counts = a.Arg("ones")
+		s.write()
 	},
+}
+
+var expSumKernel = kernel{
+	name: "expSum",
+	doc: `Row i of dst is e^(x - max), max being the greatest x of the row up to the end
+of the element's block of 2048. max and sum, that of e^(x - max), are per block
+and row by row. It adds up as sumExp does, no element left out.`,
+	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"},
+		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+	body: func(a *Asm) {
+		s := newSumExp(a, exp6)
+		s.store = true
+		s.write()
+	},
+}
+
+// A sumExp writes one of the two kernels.
+type sumExp struct {
+	*Asm
+	store                  bool // write dst, and leave nothing out of the sums
+	low, zero              Uni
+	exp                    expMinus
+	m                      Uni // the maximum
+	maxs, sums, counts     Reg // where the next block's results go
+	n                      Reg // elements left of the row
+	p, q                   Reg // the block, the elements at hand
+	size, full, stop, left Reg // of the block: its elements, the end of its full steps, where the loop stops
+	toDst                  Reg // what takes an address in x to that in dst
+}
+
+func newSumExp(a *Asm, poly []float32) *sumExp {
+	s := &sumExp{Asm: a, low: a.Const(negInf), zero: a.Const(0)}
+	s.exp = a.newExpMinus(poly)
+	s.m = a.Uniform()
+	s.maxs, s.sums, s.n = a.Arg("max"), a.Arg("sum"), a.Reg()
+	return s
+}
+
+func (s *sumExp) write() {
+	long := s.NewLabel("long")
+	s.LoadArg("cols", s.n)
+	s.JumpIfImm(s.n, ">", lanes, long)
+	s.KeepTail(s.n)
+	x, rows, p := s.Arg("x"), s.Arg("rows"), s.Reg()
+	if s.store {
+		s.LoadArg("dst", p)
+	} else {
+		s.rowGroups(x, rows, p)
+	}
+	s.Comment("Rows of one vector, one by one.")
+	s.eachRow(x, rows, func() { s.shortRow(x, p) })
+	s.FreeReg(p)
+	s.FreeReg(rows)
+	s.FreeReg(x)
+	s.KeepTail("")
+	s.Label(long)
+	s.longRows()
+}
+
+// next moves on to the results of other blocks.
+func (s *sumExp) next(blocks int) {
+	s.AddImm(4*blocks, s.maxs)
+	s.AddImm(4*blocks, s.sums)
+	if !s.store {
+		s.AddImm(4*blocks, s.counts)
+	}
+}
+
+// lowest returns the maximum to start from: not -Inf, so that masked elements
+// never meet -Inf - -Inf.
+func (s *sumExp) lowest() Uni { return s.Const(bits(-math.MaxFloat32)) }
+
+func (s *sumExp) atLeastLowest(v *Vec) {
+	start := s.lowest()
+	s.MaxLanes(v, start)
+	s.FreeConst(start)
+}
+
+// split replaces d by e^(d - m), or by 0 where d is m, and returns 1 there.
+func (s *sumExp) split(d *Vec) *Vec {
+	one := s.Vec("one")
+	s.ByPart(func() {
+		s.SubUni(d, d, s.m)
+		s.EqOne(one, d, s.zero, s.exp.one)
+		e := s.exp.of(s.Asm, []*Vec{d})[0]
+		s.Copy(d, e)
+		s.Sub(d, one)
+		s.Free(e)
+	})
+	return one
+}
+
+// replace replaces d by e^(d - m).
+func (s *sumExp) replace(d *Vec) {
+	s.ByPart(func() {
+		s.SubUni(d, d, s.m)
+		e := s.exp.of(s.Asm, []*Vec{d})[0]
+		s.Copy(d, e)
+		s.Free(e)
+	})
+}
+
+// rowGroups does rows of one vector, as many at once as a register has lanes.
+func (s *sumExp) rowGroups(x, rows, p Reg) {
+	width := s.isa.width()
+	s.Comment("Rows of one vector, %d at once.", width)
+	group, single := s.NewLabel("group"), s.NewLabel("single")
+	s.Label(group)
+	s.JumpIfImm(rows, "<", width, single)
+	walk := s.rowWalk(x)
+	load := func(row int) *Vec {
+		d := s.Vec("d")
+		walk.to(row, p)
+		s.LoadTail(d, p, s.n, s.low)
+		return d
+	}
+	v := s.FoldRows(opMax, func(row int) []*Vec { return []*Vec{load(row)} })[0]
+	s.atLeastLowest(v)
+	s.StoreRows(v, s.maxs)
+	s.Free(v)
+	walk.restart()
+	vs := s.FoldRows(opAdd, func(row int) []*Vec {
+		d := load(row)
+		s.LoadUni(s.m, s.maxs, 4*row)
+		return []*Vec{d, s.split(d)}
+	})
+	s.StoreRows(vs[0], s.sums)
+	s.StoreRows(vs[1], s.counts)
+	s.Free(vs...)
+	s.next(width)
+	walk.end()
+	s.AddImm(-width, rows)
+	s.Jump(group)
+	s.Label(single)
+}
+
+// shortRow does a row of one vector; dst is where the row goes, if anywhere.
+func (s *sumExp) shortRow(x, dst Reg) {
+	d, v := s.Vec("d"), s.Vec("v")
+	s.LoadTail(d, x, s.n, s.low)
+	s.Copy(v, d)
+	s.FoldMax(v)
+	s.atLeastLowest(v)
+	s.Broadcast(s.m, v)
+	s.StoreUni(s.m, s.maxs, 0)
+	s.Free(v)
+	if s.store {
+		s.replace(d)
+		s.StoreTail(d, dst, s.n)
+		s.Advance(dst, "dstStride")
+	} else {
+		ones := s.split(d)
+		s.FoldAdd(ones)
+		s.StoreLane0(ones, s.counts, 0)
+		s.Free(ones)
+	}
+	s.FoldAdd(d)
+	s.StoreLane0(d, s.sums, 0)
+	s.Free(d)
+	s.next(1)
+}
+
+// longRows does the others. The registers are for the blocks; what belongs to
+// the rows stays in the parameters.
+func (s *sumExp) longRows() {
+	s.Comment("Longer rows.")
+	for _, r := range []*Reg{&s.p, &s.q, &s.size, &s.full, &s.stop, &s.left} {
+		*r = s.Reg()
+	}
+	if s.store {
+		s.toDst = s.Reg()
+	}
+	row, block := s.NewLabel("row"), s.NewLabel("block")
+	s.Label(row)
+	s.LoadArg("x", s.p)
+	s.LoadArg("cols", s.n)
+	if s.store {
+		s.LoadArg("dst", s.toDst)
+		s.SubReg(s.p, s.toDst)
+	}
+	start := s.lowest()
+	s.SetUniform(s.m, start)
+	s.FreeConst(start)
+	s.Label(block)
+	s.block()
+	s.next(1)
+	s.SubReg(s.size, s.n)
+	s.AddImm(4*blockSize, s.p)
+	s.JumpIfImm(s.n, ">", 0, block)
+
+	s.AdvanceArg("x", "stride")
+	if s.store {
+		s.AdvanceArg("dst", "dstStride")
+	}
+	s.LoadArg("rows", s.n)
+	s.AddImm(-1, s.n)
+	s.StoreArg("rows", s.n)
+	s.JumpIfImm(s.n, ">", 0, row)
+	s.Ret()
+}
+
+func (s *sumExp) block() {
+	before := s.Uniform()
+	s.SetUniform(before, s.m)
+	s.TakeBlock(s.n, s.size)
+	s.findMax()
+	s.StoreUni(s.m, s.maxs, 0)
+	s.Mov(s.size, s.full)
+	s.AndImm(-step, s.full)
+	s.ShiftReg(2, s.full)
+	s.AddReg(s.p, s.full)
+	s.Mov(s.full, s.stop)
+	s.Mov(s.p, s.q)
+	sum := s.Vec("sum")
+	s.Set(sum, s.zero)
+	loop, steps, special, inside, done := s.NewLabel("loop"), s.NewLabel("steps"), s.NewLabel("special"), s.NewLabel("inside"), s.NewLabel("done")
+	if !s.store {
+		s.Comment("The step that holds a new maximum, or the end of the full ones.")
+		s.StoreLane0(sum, s.counts, 0)
+		grew, search := s.NewLabel("grew"), s.NewLabel("search")
+		s.JumpGreater(s.m, before, grew)
+		s.Jump(loop)
+		s.Label(grew)
+		s.Mov(s.p, s.stop)
+		s.Label(search)
+		s.JumpIf(s.stop, ">=", s.full, loop)
+		s.JumpAnyEq(s.stop, s.m, loop)
+		s.AddImm(4*step, s.stop)
+		s.Jump(search)
+	}
+	s.FreeUniform(before)
+
+	s.Comment("The steps up to there.")
+	s.Label(loop)
+	s.JumpIf(s.q, ">=", s.stop, special)
+	s.Label(steps)
+	s.step(sum)
+	s.AddImm(4*step, s.q)
+	s.JumpIf(s.q, "<", s.stop, steps)
+
+	s.Comment("The step of the maximum, or the end of the row.")
+	s.Label(special)
+	if !s.store {
+		s.MovImm(step, s.left)
+		s.JumpIf(s.q, "<", s.full, inside)
+	}
+	s.Mov(s.size, s.left)
+	s.AndImm(step-1, s.left)
+	s.JumpIfImm(s.left, "==", 0, done)
+	s.Label(inside)
+	s.vectors(sum)
+	if !s.store {
+		s.JumpIf(s.stop, "==", s.full, done)
+		s.Mov(s.full, s.stop)
+		s.Jump(loop)
+	}
+
+	s.Label(done)
+	s.FoldAdd(sum)
+	s.StoreLane0(sum, s.sums, 0)
+	s.Free(sum)
+}
+
+// findMax sets m to the maximum of m and the block.
+func (s *sumExp) findMax() {
+	v := s.Vecs(4, "m")
+	for _, v := range v {
+		s.Set(v, s.m)
+	}
+	s.Mov(s.p, s.q)
+	s.Mov(s.size, s.left)
+	s.Steps(s.q, s.left, func() {
+		for i, v := range v {
+			s.MaxLoad(v, s.q, 4*lanes*i)
+		}
+	}, func() {
+		s.Max(v[0], v[1])
+		s.Max(v[2], v[3])
+		s.Max(v[0], v[2])
+	}, func() {
+		s.LoadTail(v[1], s.q, s.left, s.low)
+		s.Max(v[0], v[1])
+	})
+	s.FoldMax(v[0])
+	s.Broadcast(s.m, v[0])
+	s.Free(v...)
+}
+
+// inDst returns a register with the address in dst that goes with q.
+func (s *sumExp) inDst() Reg {
+	t := s.Reg()
+	s.Mov(s.q, t)
+	s.AddReg(s.toDst, t)
+	return t
+}
+
+// step adds the 64 elements at q to sum, and asks for those of the next block.
+func (s *sumExp) step(sum *Vec) {
+	var dst Reg
+	if s.store {
+		dst = s.inDst()
+	}
+	for i := range 4 {
+		s.Prefetch(s.q, 4*(blockSize+lanes*i))
+		if s.store {
+			s.Prefetch(dst, 4*(blockSize+lanes*i))
+		}
+	}
+	s.ByPart(func() {
+		d := s.Vecs(4, "d")
+		for i, d := range d {
+			s.Load(d, s.q, 4*lanes*i)
+			s.SubUni(d, d, s.m)
+		}
+		e := s.exp.of(s.Asm, d)
+		if s.store {
+			for i, e := range e {
+				s.Store(e, dst, 4*lanes*i)
+			}
+		}
+		s.Add(e[0], e[1])
+		s.Add(e[2], e[3])
+		s.Add(e[0], e[2])
+		s.Add(sum, e[0])
+		s.Free(d...)
+		s.Free(e...)
+	})
+	if s.store {
+		s.FreeReg(dst)
+	}
+}
+
+// vectors adds the left elements at q one vector after the other, those that
+// equal m apart if some are to be left out.
+func (s *sumExp) vectors(sum *Vec) {
+	var ones *Vec
+	if !s.store {
+		ones = s.Vec("ones")
+		s.Set(ones, s.zero)
+	}
+	tail := s.NewLabel("tail")
+	s.Label(tail)
+	d := s.Vec("d")
+	s.LoadTail(d, s.q, s.left, s.low)
+	if s.store {
+		s.replace(d)
+		dst := s.inDst()
+		s.StoreTail(d, dst, s.left)
+		s.FreeReg(dst)
+	} else {
+		one := s.split(d)
+		s.Add(ones, one)
+		s.Free(one)
+	}
+	s.Add(sum, d)
+	s.Free(d)
+	s.AddImm(4*lanes, s.q)
+	s.AddImm(-lanes, s.left)
+	s.JumpIfImm(s.left, ">", 0, tail)
+	if s.store {
+		return
+	}
+	s.FoldAdd(ones)
+	seen := s.Vec("seen")
+	s.LoadLane0(seen, s.counts, 0)
+	s.AddLane0(ones, seen)
+	s.StoreLane0(ones, s.counts, 0)
+	s.Free(ones, seen)
 }
