@@ -1,0 +1,384 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/seed26845165/logits"
+)
+
+// An errorKind is a line of the table of errors.
+type errorKind int
+
+const (
+	expULP errorKind = iota
+	sumError
+	lseError
+	logSoftmaxError
+	nllError
+	smallLoss
+	softmaxError
+	softmaxBeyond
+	totals
+	wrongMax
+	errorKinds
+)
+
+// errorNames says what each line holds, and the bound that the package promises.
+var errorNames = [errorKinds]struct {
+	name  string
+	bound float64
+}{
+	expULP:          {"`Exp`, ULP", 1},
+	sumError:        {"`RowSum`, of the sum of magnitudes", 1e-6},
+	lseError:        {"`RowLogSumExp`, of max(1, \\|exact\\|)", 4e-7},
+	logSoftmaxError: {"`LogSoftmax`, of max(1, \\|exact\\|)", 4e-7},
+	nllError:        {"`LogSoftmaxNLL`, of max(1, exact)", 4e-7},
+	smallLoss:       {"`LogSoftmaxNLL`, relative, losses of 1e-35 to 0.1", 1e-6},
+	softmaxError:    {"`Softmax`, relative", math.Inf(1)}, // The next line has the bound.
+	softmaxBeyond:   {"`Softmax`, relative, less d", 6e-7},
+	totals:          {"`Softmax`, a row's total - 1", 1.5e-6},
+	wrongMax:        {"`RowMax`, `RowArgMax`, wrong rows", 0},
+}
+
+// errorsOf holds the worst that one engine reached.
+type errorsOf [errorKinds]float64
+
+// worst notes an error; NaN, from a result that is NaN or infinite where the
+// exact one is not, counts as infinite.
+func (e *errorsOf) worst(m errorKind, err float64) {
+	if math.IsNaN(err) {
+		err = math.Inf(1)
+	}
+	e[m] = max(e[m], err)
+}
+
+// An engine computes kernels: the package on a path, or PyTorch.
+type engine struct {
+	name   string
+	peer   *torch
+	errors errorsOf
+}
+
+// results returns what the kernel makes of w.
+func (e *engine) results(dst []float32, k kernel, w *workspace) ([]float32, error) {
+	if e.peer != nil {
+		return e.peer.result(dst[:0], k.torch, w.shape)
+	}
+	if err := logits.SetPath(e.name); err != nil {
+		return nil, err
+	}
+	if err := k.run(w); err != nil {
+		return nil, err
+	}
+	return k.results(dst[:0], w), nil
+}
+
+// prepare hands new data to the engines that keep a copy.
+func prepare(engines []*engine, w *workspace) error {
+	saved := false
+	for _, e := range engines {
+		if e.peer == nil {
+			continue
+		}
+		if !saved {
+			if err := saveData(e.peer.dir, w); err != nil {
+				return err
+			}
+			saved = true
+		}
+		if err := e.peer.load(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// One float32 in expStride goes through exp.
+const expStride = 101
+
+var (
+	accuracyScales  = []float64{0.01, 0.1, 1, 10, 100, 1000, 10000}
+	accuracyLengths = []int{1, 2, 3, 7, 10, 33, 100, 1000, 4096, 50257, 100_000, 1_000_000}
+)
+
+// reportAccuracy prints the worst errors of every path, and of PyTorch beside
+// them, as a table for README.md.
+func reportAccuracy(w io.Writer, c config) error {
+	rng := rand.New(rand.NewPCG(c.seed, 2))
+	var engines []*engine
+	for _, p := range c.paths {
+		engines = append(engines, &engine{name: p})
+	}
+	if c.peers {
+		peers, note, stop, err := startPeers(c.paths, newWorkspace(shape{1, 1}), false)
+		defer stop()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "\nPyTorch   %s\n", note)
+		for _, p := range peers {
+			engines = append(engines, &engine{name: "PyTorch " + p.build, peer: p})
+		}
+	}
+	if err := measureErrors(engines, rng, expStride, accuracyLengths); err != nil {
+		return err
+	}
+	head, rule := "| worst error, float32 | bound |", "| --- | --- |"
+	for _, e := range engines {
+		head += " " + e.name + " |"
+		rule += " --- |"
+	}
+	fmt.Fprintf(w, "\n%s\n%s\n", head, rule)
+	var failed []string
+	for kind, n := range errorNames {
+		cells := []string{n.name, errorText(errorKind(kind), n.bound)}
+		for _, e := range engines {
+			err := e.errors[kind]
+			cells = append(cells, errorText(errorKind(kind), err))
+			if e.peer == nil && err > n.bound {
+				failed = append(failed, fmt.Sprintf("%s: %s is %g, want at most %g", e.name, n.name, err, n.bound))
+			}
+		}
+		fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
+	}
+	fmt.Fprintf(w, `
+Against float64: `+"`Exp`"+` at one float32 in %d, the others for normal numbers times
+%g to %g in rows of 1 to %d. The small losses are those of rows
+whose target is 10 to 80 above the rest, x - max exact; a relative error of 1
+there is a loss of 0. d is |x - max| * 2^-24, the rounding of x - max, for
+probabilities above 1e-37.
+`, expStride, accuracyScales[0], accuracyScales[len(accuracyScales)-1], accuracyLengths[len(accuracyLengths)-1])
+	if failed != nil {
+		return fmt.Errorf("over the bounds: %s", strings.Join(failed, "; "))
+	}
+	return nil
+}
+
+func errorText(kind errorKind, v float64) string {
+	switch {
+	case math.IsInf(v, 1) && kind == softmaxError:
+		return "6e-7 + d"
+	case kind == expULP && v != 1:
+		return fmt.Sprintf("%.3f", v)
+	}
+	return strings.Replace(fmt.Sprintf("%.2g", v), "e-0", "e-", 1)
+}
+
+// measureErrors fills in the errors of the engines.
+func measureErrors(engines []*engine, rng *rand.Rand, stride int, lengths []int) error {
+	if err := expErrors(engines, stride); err != nil {
+		return err
+	}
+	for _, scale := range accuracyScales {
+		for _, cols := range lengths {
+			if err := rowErrors(engines, randomRows(rng, scale, cols, 200_000)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, cols := range []int{2, 10, 100, 4096} {
+		if err := smallLosses(engines, confidentRows(rng, cols)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expErrors sends every stride-th float32 through exp, special values too.
+func expErrors(engines []*engine, stride int) error {
+	const chunk = 1 << 21
+	k := kernelNamed("exp")
+	ws := newWorkspace(shape{1, chunk})
+	want, ulps := make([]float64, chunk), make([]float64, chunk)
+	var got []float32
+	for bits := uint64(0); bits < 1<<32; {
+		n := 0
+		for ; n < chunk && bits < 1<<32; bits += uint64(stride) {
+			x := math.Float32frombits(uint32(bits))
+			ws.x[n] = x
+			want[n] = math.Exp(float64(x))
+			ulps[n] = 1 / ulp(want[n])
+			n++
+		}
+		part := ws.as(shape{1, n})
+		if err := prepare(engines, part); err != nil {
+			return err
+		}
+		for _, e := range engines {
+			var err error
+			if got, err = e.results(got, k, part); err != nil {
+				return err
+			}
+			var worst float64
+			for i, g := range got {
+				// Not greater, rather than smaller, so that NaN gets in.
+				if d := math.Abs(float64(g)-want[i]) * ulps[i]; !(d <= worst) && !sameSpecial(g, want[i]) {
+					worst = d
+				}
+			}
+			e.errors.worst(expULP, worst)
+		}
+	}
+	return nil
+}
+
+// sameSpecial reports whether got is the float32 for a result that is not finite.
+func sameSpecial(got float32, want float64) bool {
+	return got != got && want != want || math.IsInf(float64(got), 1) && float32(want) == got
+}
+
+// ulp is the spacing of float32 at v, which it has from the binade that v is in.
+func ulp(v float64) float64 {
+	switch {
+	case v == 0:
+		return 0x1p-149
+	case math.IsInf(v, 0) || v != v:
+		return 1
+	}
+	_, e := math.Frexp(min(v, math.MaxFloat32))
+	return math.Ldexp(1, max(e-24, -149))
+}
+
+// randomRows returns normal numbers times scale: about n of them, but at most
+// 64 rows, and at least one.
+func randomRows(rng *rand.Rand, scale float64, cols, n int) *workspace {
+	s := shape{min(64, max(1, n/cols)), cols}
+	ws := newWorkspace(s)
+	for i := range ws.x {
+		ws.x[i] = float32(rng.NormFloat64() * scale)
+	}
+	for i := range ws.targets {
+		ws.targets[i] = rng.IntN(cols)
+	}
+	return ws.as(s)
+}
+
+// rowErrors notes the errors of the kernels that work on rows.
+func rowErrors(engines []*engine, w *workspace) error {
+	if err := prepare(engines, w); err != nil {
+		return err
+	}
+	refs := make([]reference, w.rows)
+	for i := range refs {
+		refs[i] = newReference(w.row(i))
+	}
+	for _, e := range engines {
+		note := func(kernel string, f func(i int, r *reference, x, got []float32)) error {
+			k := kernelNamed(kernel)
+			got, err := e.results(nil, k, w)
+			if err != nil {
+				return err
+			}
+			n := len(got) / w.rows
+			for i := range refs {
+				f(i, &refs[i], w.row(i), got[i*n:(i+1)*n])
+			}
+			return nil
+		}
+		relative := func(m errorKind, got float32, want float64) {
+			e.errors.worst(m, math.Abs(float64(got)-want)/max(1, math.Abs(want)))
+		}
+		wrong := func(bad bool) {
+			if bad {
+				e.errors[wrongMax]++
+			}
+		}
+		for _, err := range []error{
+			note("max", func(_ int, r *reference, _, got []float32) { wrong(float64(got[0]) != r.max) }),
+			note("argmax", func(_ int, r *reference, _, got []float32) { wrong(int(got[0]) != r.argMax) }),
+			note("sum", func(_ int, r *reference, _, got []float32) {
+				e.errors.worst(sumError, math.Abs(float64(got[0])-r.sum)/r.magnitudes)
+			}),
+			note("log-sum-exp", func(_ int, r *reference, _, got []float32) { relative(lseError, got[0], r.max+r.log) }),
+			note("nll", func(i int, r *reference, x, got []float32) {
+				relative(nllError, got[0], r.max-float64(x[w.targets[i]])+r.log)
+			}),
+			note("log-softmax", func(_ int, r *reference, x, got []float32) {
+				for j, g := range got {
+					relative(logSoftmaxError, g, float64(x[j])-r.max-r.log)
+				}
+			}),
+			note("softmax", func(_ int, r *reference, x, got []float32) {
+				var total float64
+				for j, g := range got {
+					total += float64(g)
+					d := float64(x[j]) - r.max
+					want := math.Exp(d) / r.total
+					if want > 1e-37 {
+						err := math.Abs(float64(g)-want) / want
+						e.errors.worst(softmaxError, err)
+						e.errors.worst(softmaxBeyond, err+d*0x1p-24)
+					}
+				}
+				e.errors.worst(totals, math.Abs(total-1))
+			}),
+		} {
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// A reference holds what is known of a row in float64.
+type reference struct {
+	max, sum, magnitudes float64
+	argMax               int
+	total, log           float64 // sum of e^(x-max), and its logarithm
+}
+
+func newReference(x []float32) reference {
+	r := reference{max: math.Inf(-1)}
+	for i, v := range x {
+		v := float64(v)
+		if v > r.max {
+			r.max, r.argMax = v, i
+		}
+		r.sum += v
+		r.magnitudes += math.Abs(v)
+	}
+	var others float64
+	for i, v := range x {
+		if i != r.argMax {
+			others += math.Exp(float64(v) - r.max)
+		}
+	}
+	r.total, r.log = 1+others, math.Log1p(others)
+	return r
+}
+
+// confidentRows returns rows whose first element, the target, is 0, and the
+// others 10 to 80 below it, so that x - max is exact.
+func confidentRows(rng *rand.Rand, cols int) *workspace {
+	s := shape{70, cols}
+	ws := newWorkspace(s)
+	for i := range s.rows {
+		for j := 1; j < cols; j++ {
+			ws.x[i*cols+j] = float32(-float64(10+i) - rng.Float64())
+		}
+	}
+	return ws.as(s)
+}
+
+// smallLosses notes the relative errors of the losses of confidentRows.
+func smallLosses(engines []*engine, w *workspace) error {
+	if err := prepare(engines, w); err != nil {
+		return err
+	}
+	for _, e := range engines {
+		got, err := e.results(nil, kernelNamed("nll"), w)
+		if err != nil {
+			return err
+		}
+		for i, g := range got {
+			r := newReference(w.row(i))
+			e.errors.worst(smallLoss, math.Abs(float64(g)-r.log)/r.log)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,328 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed26845165/logits"
+)
+
+// usePath forces a path until the test ends.
+func usePath(t testing.TB, name string) {
+	t.Helper()
+	before := logits.Path()
+	if err := logits.SetPath(name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { logits.SetPath(before) })
+}
+
+func TestParseShapes(t *testing.T) {
+	got, err := parseShapes("64x10, 1x4096")
+	if want := []shape{{64, 10}, {1, 4096}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	for _, bad := range []string{"", "64", "64x", "x10", "0x10", "64x-1", "64x10x3", "64x10,", "1000000000x1000000000"} {
+		if got, err := parseShapes(bad); err == nil {
+			t.Errorf("%q: got %v, want an error", bad, got)
+		}
+	}
+}
+
+func TestFlags(t *testing.T) {
+	c, err := parseFlags([]string{"-kernels", "nll, max,nll", "-paths", "generic", "-shapes", "2x3", "-time", "5ms", "-seed", "7", "-peers"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := names(c.kernels); !slices.Equal(got, []string{"max", "nll"}) {
+		t.Errorf("kernels %v", got)
+	}
+	if !slices.Equal(c.paths, []string{"generic"}) || !slices.Equal(c.shapes, []shape{{2, 3}}) ||
+		c.time != 5*time.Millisecond || c.seed != 7 || !c.peers || c.accuracy || c.cpu != -1 {
+		t.Errorf("got %+v", c)
+	}
+	c, err = parseFlags(nil, io.Discard)
+	if err != nil || len(c.kernels) != len(kernels) || !slices.Equal(c.paths, logits.Paths()) || len(c.shapes) != 6 {
+		t.Errorf("default: %v, %+v", err, c)
+	}
+	for _, bad := range []string{"-kernels=softmin", "-kernels=", "-paths=sse", "-shapes=9", "-time=0", "-rounds=0", "-nonsense", "loss"} {
+		if _, err := parseFlags([]string{bad}, io.Discard); err == nil {
+			t.Errorf("%s: no error", bad)
+		}
+	}
+	_, err = parseFlags([]string{"-paths=sse"}, io.Discard)
+	if !strings.Contains(err.Error(), "generic") {
+		t.Errorf("%v does not name the paths there are", err)
+	}
+}
+
+func TestSample(t *testing.T) {
+	for _, test := range []struct {
+		s              sample
+		median, spread float64
+	}{
+		{sample{3}, 3, 0},
+		{sample{1, 2}, 1.5, 1.0 / 3},
+		{sample{1, 2, 4}, 2, 0.75},
+		{sample{1, 2, 3, 4, 10}, 3, 2.0 / 3},
+	} {
+		if m, s := test.s.median(), test.s.spread(); m != test.median || math.Abs(s-test.spread) > 1e-15 {
+			t.Errorf("%v: median %v, spread %v, want %v, %v", test.s, m, s, test.median, test.spread)
+		}
+	}
+	if m := (sample{}).median(); !math.IsNaN(m) {
+		t.Errorf("median of nothing: %v", m)
+	}
+}
+
+func TestDigitsOf(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 123.4: "123", 12.34: "12.3", 1: "1.00", 0.01234: "0.0123", -0.5: "-0.500", math.Inf(1): "+Inf"} {
+		if got := digitsOf(v, 3); got != want {
+			t.Errorf("%v: got %q, want %q", v, got, want)
+		}
+	}
+}
+
+// A clock that does not run on real time: a row costs its contender a fixed
+// time, and what it was given is noted.
+func TestMeasure(t *testing.T) {
+	s := shape{10000, 10}
+	var order []int
+	fake := func(id int, perRow time.Duration, whole bool, rows, calls *int) contender {
+		return contender{name: "fake", whole: whole, run: func(r, c int) (time.Duration, error) {
+			order = append(order, id)
+			*rows, *calls = r, c
+			return time.Duration(r*c) * perRow, nil
+		}}
+	}
+	var rows, calls [3]int
+	samples, err := measure(s, []contender{
+		fake(0, 10*time.Nanosecond, false, &rows[0], &calls[0]),  // 0.1 ms a call
+		fake(1, 10*time.Microsecond, false, &rows[1], &calls[1]), // 100 ms
+		fake(2, 10*time.Microsecond, true, &rows[2], &calls[2]),
+	}, 50*time.Millisecond, 5, rand.New(rand.NewPCG(1, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []float64{1, 1000, 1000} {
+		if len(samples[i]) != 5 || samples[i].median() != want || samples[i].spread() != 0 {
+			t.Errorf("contender %d: %v, want 5 times %v", i, samples[i], want)
+		}
+	}
+	if want := [3]int{10000, 1000, 10000}; rows != want {
+		t.Errorf("rows %v, want %v", rows, want)
+	}
+	if want := [3]int{100, 1, 1}; calls != want {
+		t.Errorf("calls %v, want %v", calls, want)
+	}
+	for i := len(order) - 15; i < len(order); i += 3 {
+		turn := slices.Clone(order[i : i+3])
+		slices.Sort(turn)
+		if !slices.Equal(turn, []int{0, 1, 2}) {
+			t.Errorf("turns %v of a round", turn)
+		}
+	}
+}
+
+func TestParts(t *testing.T) {
+	w := newWorkspace(shape{10, 4})
+	for i := range w.x {
+		w.x[i] = float32(i)
+	}
+	w = w.as(shape{10, 4})
+	var seen []float32
+	c := goContender("", w, func(w *workspace) error {
+		seen = append(seen, w.x[0])
+		return nil
+	})
+	if _, err := c.run(4, 3); err != nil {
+		t.Fatal(err)
+	}
+	if want := []float32{0, 16, 0}; !slices.Equal(seen, want) {
+		t.Errorf("parts start at %v, want %v", seen, want)
+	}
+}
+
+func TestDigits(t *testing.T) {
+	x, labels, err := digits()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x.Rows != 1797 || x.Cols != 10 || len(labels) != 1797 {
+		t.Fatalf("%d x %d, %d labels", x.Rows, x.Cols, len(labels))
+	}
+	for _, path := range logits.Paths() {
+		t.Run(path, func(t *testing.T) {
+			usePath(t, path)
+			loss, err := meanLoss(x, labels)
+			if err != nil || math.Abs(loss-digitsLoss) > 1e-7 {
+				t.Errorf("mean loss %v, %v, want %v", loss, err, digitsLoss)
+			}
+		})
+	}
+}
+
+// Every kernel and its plain loop do the same, and the check sees it when not.
+func TestAgree(t *testing.T) {
+	for _, s := range []shape{{1, 1}, {3, 10}, {2, 5000}} {
+		w := newWorkspace(s)
+		w.fill(rand.New(rand.NewPCG(1, 1)))
+		for _, k := range kernels {
+			if _, err := rightContenders(k, w.as(s), logits.Paths()); err != nil {
+				t.Errorf("%v: %v", s, err)
+			}
+			k.run = func(w *workspace) error {
+				clear(w.y)
+				clear(w.out)
+				for i := range w.index {
+					w.index[i] = -1
+				}
+				return nil
+			}
+			if _, err := rightContenders(k, w.as(s), logits.Paths()[:1]); err == nil && s.cols > 1 {
+				t.Errorf("%s, %v: zeros passed for right", k.name, s)
+			}
+		}
+	}
+	k := kernelNamed("nll")
+	if agree(k, 3, []float32{float32(math.NaN())}, []float32{1}) == nil {
+		t.Error("NaN passed for right")
+	}
+}
+
+func TestULP(t *testing.T) {
+	for _, x := range []float32{1, 1.5, 3, 0x1p-126, 0x1p-140, 0, math.MaxFloat32 / 3} {
+		want := float64(math.Nextafter32(x, math.MaxFloat32)) - float64(x)
+		if got := ulp(float64(x)); got != want {
+			t.Errorf("%v: got %v, want %v", x, got, want)
+		}
+	}
+}
+
+func TestErrorsWithinBounds(t *testing.T) {
+	var engines []*engine
+	for _, p := range logits.Paths() {
+		engines = append(engines, &engine{name: p})
+	}
+	defer logits.SetPath(logits.Path())
+	if err := measureErrors(engines, rand.New(rand.NewPCG(1, 1)), 99_991, []int{1, 3, 10, 100, 5000}); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range engines {
+		for kind, n := range errorNames {
+			if got := e.errors[kind]; got > n.bound {
+				t.Errorf("%s: %s: %g, want at most %g", e.name, n.name, got, n.bound)
+			} else if got == 0 && n.bound > 0 {
+				t.Errorf("%s: %s: not measured", e.name, n.name)
+			}
+		}
+	}
+	var broken errorsOf
+	broken.worst(nllError, math.NaN())
+	if !math.IsInf(broken[nllError], 1) {
+		t.Error("NaN is no error")
+	}
+}
+
+func TestWhyPath(t *testing.T) {
+	t.Setenv("LOGITS_PATH", "generic")
+	if got := whyPath(); got != "LOGITS_PATH=generic" {
+		t.Errorf("got %q", got)
+	}
+	t.Setenv("LOGITS_PATH", "")
+	if got := whyPath(); got == "" {
+		t.Error("no reason")
+	}
+}
+
+func TestPin(t *testing.T) {
+	said, undo, err := pin(-1)
+	if err != nil || said == "" {
+		t.Fatalf("%q, %v", said, err)
+	}
+	undo()
+	if _, _, err := pin(1 << 20); err == nil {
+		t.Error("pinned to a core that no machine has")
+	}
+}
+
+func TestRun(t *testing.T) {
+	before := logits.Path()
+	var out, errs bytes.Buffer
+	err := run([]string{"-shapes", "3x5,2x300", "-time", "1ms", "-rounds", "2"}, &out, &errs)
+	if err != nil || errs.Len() > 0 {
+		t.Fatalf("%v: %s", err, &errs)
+	}
+	words := strings.Fields(out.String())
+	for _, want := range append(append(names(kernels), logits.Paths()...), "2.5141", "0.1701599689086844", "3x5", "2x300", "naive", "Took") {
+		if !slices.Contains(words, want) {
+			t.Errorf("no %q in the output", want)
+		}
+	}
+	if logits.Path() != before {
+		t.Errorf("path %s afterwards, want %s", logits.Path(), before)
+	}
+	t.Log(out.String())
+}
+
+// The workers' table is for matrices that are worth sharing.
+func TestRunWorkers(t *testing.T) {
+	var out bytes.Buffer
+	if err := run([]string{"-shapes", "4x65536", "-kernels", "nll", "-time", "1ms", "-rounds", "1"}, &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	t.Log(out.String())
+}
+
+func TestTorch(t *testing.T) {
+	data := newWorkspace(shape{20, 50})
+	data.fill(rand.New(rand.NewPCG(1, 1)))
+	peers, note, stop, err := startPeers(logits.Paths(), data, false)
+	defer stop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if peers == nil {
+		t.Skip(note)
+	}
+	defer logits.SetPath(logits.Path())
+	for _, p := range peers {
+		for _, s := range []shape{{20, 50}, {7, 3}} {
+			for _, k := range kernels {
+				if _, err := p.compare(k, data.as(s)); err != nil {
+					t.Error(err)
+				}
+				if d, err := p.contender(k, s).run(s.rows, 3); err != nil || d <= 0 {
+					t.Errorf("%s: %v, %v", k.name, d, err)
+				}
+			}
+		}
+		_, err := p.ask("tan 3 3 1")
+		if err == nil || !strings.Contains(err.Error(), "tan") {
+			t.Errorf("unknown operation: %v", err)
+		}
+		if d, err := p.contender(kernels[0], shape{1, 1}).run(1, 1); err != nil {
+			t.Errorf("after an error: %v, %v", d, err)
+		}
+		p.cmd.Process.Kill()
+		if _, err := p.ask("sum 1 1 1"); err == nil {
+			t.Error("no error from a process that has ended")
+		}
+	}
+}
+
+func TestResults(t *testing.T) {
+	w := &workspace{shape: shape{1, 2}, y: []float32{1, 2}, out: []float32{3}, index: []int{4}}
+	for r, want := range map[result][]float32{perRow: {3}, perElement: {1, 2}, indices: {4}} {
+		if got := (kernel{result: r}).results(nil, w); !reflect.DeepEqual(got, want) {
+			t.Errorf("%d: got %v, want %v", r, got, want)
+		}
+	}
+}
