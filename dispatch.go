@@ -36,6 +36,9 @@ type kernels[T Float] struct {
 	expSum func(dst, max, sum, x *T, rows, cols, dstStride, stride int)
 	// scale multiplies each block of the rows of x by its factor.
 	scale func(x, factor *T, rows, cols, stride int)
+	// dot sets dst[i] to the sum of w[j] (x - base[i]) over row i, or of x - base[i]
+	// if w is nil.
+	dot func(dst *float64, x, base, w *T, rows, cols, stride int)
 	// shift sets row i of dst to (x - max[i]) - log[i].
 	shift func(dst, x, max, log *T, rows, cols, dstStride, stride int)
 }

@@ -29,6 +29,9 @@ func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 func scaleAVX2(x, factor *float32, rows, cols, stride int)
 
 //go:noescape
+func dotAVX2(dst *float64, x, base, w *float32, rows, cols, stride int)
+
+//go:noescape
 func shiftAVX2(dst, x, max, log *float32, rows, cols, dstStride, stride int)
 
 var tableAVX2 = kernels[float32]{
@@ -41,6 +44,7 @@ var tableAVX2 = kernels[float32]{
 	log1p:  log1pAVX2,
 	expSum: expSumAVX2,
 	scale:  scaleAVX2,
+	dot:    dotAVX2,
 	shift:  shiftAVX2,
 }
 
@@ -69,6 +73,9 @@ func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 func scaleAVX512(x, factor *float32, rows, cols, stride int)
 
 //go:noescape
+func dotAVX512(dst *float64, x, base, w *float32, rows, cols, stride int)
+
+//go:noescape
 func shiftAVX512(dst, x, max, log *float32, rows, cols, dstStride, stride int)
 
 var tableAVX512 = kernels[float32]{
@@ -81,5 +88,6 @@ var tableAVX512 = kernels[float32]{
 	log1p:  log1pAVX512,
 	expSum: expSumAVX512,
 	scale:  scaleAVX512,
+	dot:    dotAVX512,
 	shift:  shiftAVX512,
 }

@@ -29,6 +29,9 @@ func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 func scaleNEON(x, factor *float32, rows, cols, stride int)
 
 //go:noescape
+func dotNEON(dst *float64, x, base, w *float32, rows, cols, stride int)
+
+//go:noescape
 func shiftNEON(dst, x, max, log *float32, rows, cols, dstStride, stride int)
 
 var tableNEON = kernels[float32]{
@@ -41,5 +44,6 @@ var tableNEON = kernels[float32]{
 	log1p:  log1pNEON,
 	expSum: expSumNEON,
 	scale:  scaleNEON,
+	dot:    dotNEON,
 	shift:  shiftNEON,
 }

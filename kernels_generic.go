@@ -20,6 +20,7 @@ func genericKernels[T Float]() kernels[T] {
 		log1p:  log1pGeneric,
 		expSum: expSumGeneric[T],
 		scale:  scaleGeneric[T],
+		dot:    dotGeneric[T],
 		shift:  shiftGeneric[T],
 	}
 }
@@ -213,6 +214,24 @@ func scaleGeneric[T Float](x, factor *T, rows, cols, stride int) {
 		for j, v := range x {
 			x[j] = T(v * f)
 		}
+	}
+}
+
+func dotGeneric[T Float](dst *float64, x, base, w *T, rows, cols, stride int) {
+	out, bases := at(dst, 0, rows), at(base, 0, rows)
+	for i := range out {
+		x, b := at(x, i*stride, cols), float64(bases[i])
+		var s float64
+		if w == nil {
+			for _, v := range x {
+				s += float64(v) - b
+			}
+		} else {
+			for j, w := range at(w, 0, cols) {
+				s += float64(float64(w) * (float64(x[j]) - b))
+			}
+		}
+		out[i] = s
 	}
 }
 

@@ -69,6 +69,9 @@ func viewOf[T Float, S Scores[T]](x S) view[T] {
 	return any(&x).(*Planar[T]).view()
 }
 
+// rows returns the number of rows.
+func (v *view[T]) rows() int { return v.n * v.d }
+
 func (v *view[T]) matrix() Matrix[T] { return Matrix[T]{v.n, v.c, v.data, v.stride} }
 
 // checkMatrix reports what is wrong with a matrix over n elements. Like all
@@ -119,14 +122,18 @@ func checkLen(fn, name string, got, rows int) error {
 
 // checkDst reports what is wrong with a slice of one result a row, and with x.
 func checkDst[T Float, U any](fn, name string, dst []U, x *Matrix[T]) error {
-	if err := checkMatrix(fn, "x", x.Rows, x.Cols, x.Stride, len(x.Data)); err != nil {
+	return checkDstNamed(fn, name, dst, "x", x)
+}
+
+func checkDstNamed[T Float, U any](fn, name string, dst []U, xName string, x *Matrix[T]) error {
+	if err := checkMatrix(fn, xName, x.Rows, x.Cols, x.Stride, len(x.Data)); err != nil {
 		return err
 	}
 	if err := checkLen(fn, name, len(dst), x.Rows); err != nil {
 		return err
 	}
 	if overlap(addr(dst), size(dst), addr(x.Data), span(x.Rows, x.Cols, x.Stride)*elemSize[T]()) {
-		return fmt.Errorf("logits: %s: %s overlaps x", fn, name)
+		return fmt.Errorf("logits: %s: %s overlaps %s", fn, name, xName)
 	}
 	return nil
 }

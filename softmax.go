@@ -266,6 +266,25 @@ func (v *view[T]) tileRows() int { return min(v.d, max(1, min(64, chunkSize/v.c)
 // tiles returns the number of tiles of a plane.
 func (v *view[T]) tiles() int { return (v.d + v.tileRows() - 1) / v.tileRows() }
 
+// tile returns the size of a tile, where in data it starts, and the number of
+// its first row.
+func (v *view[T]) tile(t int) (n, first, row int) {
+	d := t % v.tiles() * v.tileRows()
+	plane := t / v.tiles()
+	return min(v.tileRows(), v.d-d), plane*v.c*v.d + d, plane*v.d + d
+}
+
+// rowGroup is the number of a matrix's rows whose losses are added up together.
+const rowGroup = 4 * tile
+
+// groups returns the number of groups of rows: tiles of a planar array.
+func (v *view[T]) groups() int {
+	if v.d > 1 {
+		return v.n * v.tiles()
+	}
+	return (v.n + rowGroup - 1) / rowGroup
+}
+
 // planarTiles runs op on the tiles [lo, hi), through copies whose rows are contiguous.
 func planarTiles[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
 	b := buffers.Get().(*[]float64)
@@ -273,9 +292,7 @@ func planarTiles[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi in
 	size := x.tileRows() * x.c
 	buf := scratch[T](b, 2*size)
 	for t := lo; t < hi; t++ {
-		d := t % x.tiles() * x.tileRows()
-		first := t/x.tiles()*x.c*x.d + d
-		n := min(x.tileRows(), x.d-d)
+		n, first, _ := x.tile(t)
 		from := view[T]{n, x.c, 1, buf[:size], x.c}
 		from.gather(x, first)
 		g := from
@@ -284,12 +301,7 @@ func planarTiles[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi in
 			g.gather(y, first)
 		}
 		runRows(op, k, &from, &from, &g, 0, n)
-		for j := range x.c {
-			out := dst.data[first+j*x.d:][:n]
-			for i := range out {
-				out[i] = from.data[i*x.c+j]
-			}
-		}
+		from.scatter(dst, first)
 	}
 }
 
@@ -300,6 +312,24 @@ func (v *view[T]) gather(x *view[T], first int) {
 			v.data[i*v.c+j] = e
 		}
 	}
+}
+
+// scatter is the inverse of gather.
+func (v *view[T]) scatter(x *view[T], first int) {
+	for j := range v.c {
+		out := x.data[first+j*x.d:][:v.n]
+		for i := range out {
+			out[i] = v.data[i*v.c+j]
+		}
+	}
+}
+
+// from returns n rows of a matrix, from row i.
+func (v *view[T]) from(i, n int) view[T] {
+	if v == nil {
+		return view[T]{}
+	}
+	return view[T]{n, v.c, 1, v.data[i*v.stride:], v.stride}
 }
 
 var buffers = sync.Pool{New: func() any { return new([]float64) }}

@@ -517,6 +517,13 @@ func (a *Asm) MulAdd(d, x *Vec, y Uni) {
 	}
 }
 
+// MulAddVec sets d += x*y with one rounding.
+func (a *Asm) MulAddVec(d, x, y *Vec) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.fma(a, 32, x.r[i], inReg(y.r[i]), inReg(d.r[i]), &d.r[i])
+	}
+}
+
 // MulAddUni sets d = x*y + c with one rounding.
 func (a *Asm) MulAddUni(d, x *Vec, y, c Uni) {
 	for i := a.lo; i < a.hi; i++ {

@@ -22,7 +22,7 @@ import (
 )
 
 // kernels are the entries of the table, in the order of its fields.
-var kernels = []kernel{maxKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, log1pKernel, expSumKernel, scaleKernel, shiftKernel}
+var kernels = []kernel{maxKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, log1pKernel, expSumKernel, scaleKernel, dotKernel, shiftKernel}
 
 // A target is one architecture's pair of files.
 type target struct {

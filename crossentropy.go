@@ -1,0 +1,435 @@
+package logits
+
+import (
+	"math"
+	"slices"
+)
+
+// CrossEntropy returns the cross-entropy of the logits x against the class
+// targets: the mean or sum over the rows of
+//
+//	(1-e) w[t] (-log p[t]) + e/C sum over j of w[j] (-log p[j])
+//
+// with p = softmax of the row, t its target, e = LabelSmoothing, w = Weight and
+// C the number of classes, as PyTorch's CrossEntropyLoss defines it. The mean is
+// NaN if no row counts. The rows' losses are those of [LogSoftmaxNLL] in
+// accuracy and special values; they are added up in float64. It reads x once
+// and, unless a row is longer than the caches, the weights from them.
+func CrossEntropy[T Float, S Scores[T], I Index](x S, targets []I, opt *Options[T]) (float64, error) {
+	v := viewOf[T](x)
+	return crossEntropy("CrossEntropy", &v, targets, opt, nil, nil)
+}
+
+// CrossEntropyRows sets loss[i] to the cross-entropy of row i, 0 if it is
+// ignored: PyTorch's reduction "none". loss has one element a row and must not
+// overlap x.
+func CrossEntropyRows[T Float, S Scores[T], I Index](loss []T, x S, targets []I, opt *Options[T]) error {
+	v := viewOf[T](x)
+	if loss == nil {
+		loss = []T{}
+	}
+	_, err := crossEntropy("CrossEntropyRows", &v, targets, opt, loss, nil)
+	return err
+}
+
+// CrossEntropyGrad is [CrossEntropy] and sets grad to its gradient with respect
+// to x, in the same pass and with one exponential an element:
+// (p - q) w[t] / N for the plain mean over N rows, q being 1 at the target. The
+// gradient at the target keeps its digits however confident the row is. grad
+// has the shape of x and may be x.
+func CrossEntropyGrad[T Float, S Scores[T], I Index](grad, x S, targets []I, opt *Options[T]) (float64, error) {
+	v, g := viewOf[T](x), viewOf[T](grad)
+	return crossEntropy("CrossEntropyGrad", &v, targets, opt, nil, &g)
+}
+
+// A ceJob is the work of one call. Rows go in groups, whose losses are added up
+// one group after the other, so that the sum does not depend on the goroutines.
+type ceJob[T Float, I Index] struct {
+	k       *kernels[T]
+	opt     Options[T]
+	targets []I
+	ignore  int
+	loss    []T // of the rows, if they are asked for
+
+	keep, share float64 // 1-e and e/C
+	weights     float64 // sum of the classes' weights
+	norm        float64 // of the gradient: 1, or 1 over what the mean divides by
+	w           int     // goroutines for each row
+}
+
+func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Options[T], loss []T, grad *view[T]) (float64, error) {
+	j := ceJob[T, I]{k: table[T](), targets: targets, loss: loss, w: 1}
+	if opt != nil {
+		j.opt = *opt
+	}
+	j.ignore = j.opt.ignored()
+	total, err := checkCriterion(fn, x, targets, &j.opt, loss, grad)
+	if err != nil {
+		return 0, err
+	}
+	j.norm = 1
+	if j.opt.Reduction == Mean {
+		j.norm = 1 / total
+	}
+	j.keep, j.share = 1-j.opt.LabelSmoothing, j.opt.LabelSmoothing/float64(x.c)
+	j.weights = weightSum(j.opt.Weight, x.c)
+	s := j.run(x, grad)
+	if j.opt.Reduction == Mean {
+		s /= total
+	}
+	return s, nil
+}
+
+// run returns the sum of the losses.
+func (j *ceJob[T, I]) run(x, grad *view[T]) float64 {
+	if x.c == 0 {
+		fill(j.loss, 0)
+		return 0
+	}
+	groups := x.groups()
+	if w := workers(x.rows() * x.c); w > 1 {
+		return spreadCrossEntropy(w, groups, *j, *x, grad)
+	}
+	var total float64
+	for g := range groups {
+		total += j.group(x, grad, g)
+	}
+	return total
+}
+
+func spreadCrossEntropy[T Float, I Index](w, groups int, job ceJob[T, I], from view[T], to *view[T]) float64 {
+	j := &ceJob[T, I]{job.k, job.opt.clone(), slices.Clone(job.targets), job.ignore, nil, job.keep, job.share, job.weights, job.norm, 1}
+	if job.loss != nil {
+		j.loss = make([]T, len(job.loss))
+	}
+	x := from.hidden()
+	var grad *view[T]
+	if to != nil {
+		g := to.hidden()
+		grad = &g
+	}
+	sums := make([]float64, groups)
+	if x.d == 1 && x.n < w {
+		j.w = w
+		sums[0] = j.group(&x, grad, 0)
+	} else {
+		spread(w, groups, func(lo, hi int) {
+			for g := lo; g < hi; g++ {
+				sums[g] = j.group(&x, grad, g)
+			}
+		})
+	}
+	copy(job.loss, j.loss)
+	var total float64
+	for _, s := range sums {
+		total += s
+	}
+	return total
+}
+
+// group does one group of rows: of a matrix, or a tile of a planar array
+// through a copy whose rows are contiguous.
+func (j *ceJob[T, I]) group(x, grad *view[T], g int) float64 {
+	if x.d == 1 {
+		first := g * rowGroup
+		n := min(rowGroup, x.n-first)
+		return j.rows(x.from(first, n), grad.from(first, n), first)
+	}
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	n, at, row := x.tile(g)
+	buf := scratch[T](b, 2*n*x.c)
+	rows := view[T]{n, x.c, 1, buf[:n*x.c], x.c}
+	rows.gather(x, at)
+	if grad == nil {
+		return j.rows(rows, view[T]{}, row)
+	}
+	to := rows
+	if j.opt.Accumulate {
+		to.data = buf[n*x.c:]
+		to.gather(grad, at)
+	}
+	s := j.rows(rows, to, row)
+	to.scatter(grad, at)
+	return s
+}
+
+// rows does rows of a matrix, whose targets start at first, and returns the sum
+// of their losses.
+func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
+	var r ceRoom[T]
+	var total float64
+	for i := 0; i < x.n; {
+		n := min(tile/min(tile, blocks(x.c)), cachedRows(x.n-i, x.c))
+		xs := x.from(i, n)
+		for c := range n {
+			if t := int(j.targets[first+i+c]); t != j.ignore {
+				r.x[c] = xs.data[c*xs.stride+t]
+			}
+		}
+		if j.share > 0 {
+			// The maxima are not known yet: any element near them will do.
+			for c := range n {
+				r.base[c] = finite(xs.data[c*xs.stride])
+			}
+			j.k.dot(ptr(r.dot[:], 0), ptr(xs.data, 0), ptr(r.base[:], 0), j.weightPtr(), n, xs.c, xs.stride)
+		}
+		if grad.data == nil {
+			j.forward(xs, &r)
+		} else {
+			j.backward(xs, grad.from(i, n), first+i, &r)
+		}
+		for c := range n {
+			l := j.rowLoss(&r, c, first+i+c)
+			if j.loss != nil {
+				j.loss[first+i+c] = T(l)
+			}
+			total += l
+		}
+		i += n
+	}
+	return total
+}
+
+// finite returns x, or 0 for what is not a number to measure from.
+func finite[T Float](x T) T {
+	if x-x != 0 {
+		return 0
+	}
+	return x
+}
+
+func (j *ceJob[T, I]) weightPtr() *T {
+	if j.opt.Weight == nil {
+		return nil
+	}
+	return ptr(j.opt.Weight, 0)
+}
+
+// A ceRoom holds what is known of the rows at hand.
+type ceRoom[T Float] struct {
+	x, base [tile]T       // the target's logit; what the dot is relative to
+	dot     [tile]float64 // sum of w[j] (x[j] - base)
+	log     [tile]float64 // log1p of the sum without the maximum
+	s       [tile]float64 // that sum
+	max     [tile]T       // the row's maximum
+	parts   [2 * tile]T   // the maxima and sums of blocks
+}
+
+func (j *ceJob[T, I]) forward(x view[T], r *ceRoom[T]) {
+	if j.w > 1 {
+		r.max[0], r.log[0] = spreadSumExp(j.w, j.k, x.data[:x.c])
+		return
+	}
+	var buf room[T]
+	t := buf.sumExps()
+	m := x.matrix()
+	t.next(j.k, &m, 0)
+	copy(r.max[:], t.max[:t.n])
+	copy(r.log[:], t.log[:t.n])
+}
+
+// rowLoss is the loss of a row that is row c of the room.
+func (j *ceJob[T, I]) rowLoss(r *ceRoom[T], c, row int) float64 {
+	t := int(j.targets[row])
+	if t == j.ignore {
+		return 0
+	}
+	m, l := float64(r.max[c]), r.log[c]
+	loss := (m - float64(r.x[c])) + l
+	if j.keep != 1 || j.opt.Weight != nil {
+		loss = float64(float64(j.keep*weightOf(j.opt.Weight, t)) * loss)
+	}
+	if j.share > 0 {
+		others := (float64(j.weights*(m-float64(r.base[c]))) - r.dot[c]) + float64(j.weights*l)
+		loss += float64(j.share * others)
+	}
+	return loss
+}
+
+// backward sets grad to the gradient and fills in the room.
+func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
+	dst := grad
+	if j.opt.Accumulate {
+		b := buffers.Get().(*[]float64)
+		defer buffers.Put(b)
+		dst = view[T]{x.n, x.c, 1, scratch[T](b, x.n*x.c), x.c}
+	}
+	b := blocks(x.c)
+	max, sum := r.parts[:tile], r.parts[tile:]
+	if b > tile {
+		buf := buffers.Get().(*[]float64)
+		defer buffers.Put(buf)
+		parts := scratch[T](buf, 2*b)
+		max, sum = parts[:b], parts[b:]
+	}
+	j.exps(dst, x, max, sum)
+	for c := range x.n {
+		m, s, all := sumOf(max[c*b:][:b], sum[c*b:][:b])
+		if all < 1.5 {
+			s = j.others(dst.data[c*dst.stride:][:x.c], max[c*b:][:b], m)
+			all = 1 + s
+		}
+		r.max[c], r.s[c], r.log[c] = m, s, s
+		j.factors(max[c*b:][:b], m, all, first+c)
+	}
+	j.k.log1p(ptr(r.log[:], 0), (x.n+7)&^7)
+	j.scale(dst, max, first)
+	for c := range x.n {
+		j.atTarget(dst.data[c*dst.stride:][:x.c], r, c, first+c)
+	}
+	if j.opt.Accumulate {
+		for c := range x.n {
+			add(grad.data[c*grad.stride:][:x.c], dst.data[c*dst.stride:][:x.c])
+		}
+	}
+}
+
+// exps fills dst with e^(x-max).
+func (j *ceJob[T, I]) exps(dst, x view[T], max, sum []T) {
+	switch {
+	case j.w > 1:
+		spreadChunks(j.w, x.c, func(c, off, n int) {
+			j.k.expSum(ptr(dst.data, off), ptr(max, c*tile), ptr(sum, c*tile), ptr(x.data, off), 1, n, 0, 0)
+		})
+	case x.c > chunkSize:
+		for off := 0; off < x.c; off += chunkSize {
+			p := off / blockSize
+			j.k.expSum(ptr(dst.data, off), ptr(max, p), ptr(sum, p), ptr(x.data, off), 1, min(chunkSize, x.c-off), 0, 0)
+		}
+	default:
+		j.k.expSum(ptr(dst.data, 0), ptr(max, 0), ptr(sum, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
+	}
+}
+
+// sumOf adds up the blocks of a row: its maximum, the sum of e^(x-max) without
+// one maximum, and with it. A row of only -Inf gives NaN.
+func sumOf[T Float](max, sum []T) (m T, s, all float64) {
+	m = max[0]
+	for _, v := range max[1:] {
+		if v > m {
+			m = v
+		}
+	}
+	for i, v := range sum {
+		if d := float64(max[i]) - float64(m); d == 0 {
+			all += float64(v)
+		} else {
+			all += float64(float64(v) * exp64(d))
+		}
+	}
+	if all == 0 {
+		all = math.NaN()
+	}
+	return m, all - 1, all
+}
+
+// others adds up the elements of a row of exps without the maximum, which is
+// known to outweigh the rest.
+func (j *ceJob[T, I]) others(e []T, max []T, m T) float64 {
+	var s float64
+	for b := 0; b < len(max); b++ {
+		f := 1.0
+		if max[b] != m {
+			f = exp64(float64(max[b]) - float64(m))
+		}
+		block := e[b*blockSize : min((b+1)*blockSize, len(e))]
+		if len(block) <= 4*tile || f != 1 {
+			var t float64
+			for _, v := range block {
+				if v < 0.75 || f != 1 {
+					t += float64(v)
+				}
+			}
+			s += float64(t * f)
+			continue
+		}
+		// The maximum gives way to 0 while the kernel adds.
+		top := -1
+		var at [1]int
+		j.k.argMax(ptr(at[:], 0), ptr(block, 0), 1, len(block), 0)
+		if block[at[0]] >= 0.75 {
+			top = at[0]
+			block[top] = 0
+		}
+		var t [1]float64
+		j.k.sum(ptr(t[:], 0), ptr(block, 0), 1, len(block), 0)
+		if top >= 0 {
+			block[top] = 1
+		}
+		s += t[0]
+	}
+	return s
+}
+
+// scaleOf returns the factors of the probabilities, of the weights, and of the
+// one at the target, in the gradient of a row.
+func (j *ceJob[T, I]) scaleOf(row int) (p, w, t float64) {
+	up := upstream(j.opt.Upstream, row) * j.norm
+	t = float64(float64(up*j.keep) * weightOf(j.opt.Weight, int(j.targets[row])))
+	w = float64(up * j.share)
+	return t + float64(w*j.weights), w, t
+}
+
+// factors replaces the blocks' maxima by what the exps are to be multiplied by.
+func (j *ceJob[T, I]) factors(max []T, m T, all float64, row int) {
+	var p float64
+	if int(j.targets[row]) != j.ignore {
+		p, _, _ = j.scaleOf(row)
+	}
+	f := p / all
+	for i, v := range max {
+		if d := float64(v) - float64(m); d == 0 {
+			max[i] = T(f)
+		} else {
+			max[i] = T(exp64(d) * f)
+		}
+	}
+}
+
+// scale turns exps into gradients, but for the elements at the targets.
+func (j *ceJob[T, I]) scale(dst view[T], factor []T, first int) {
+	if j.w > 1 {
+		spreadChunks(j.w, dst.c, func(c, off, n int) { j.k.scale(ptr(dst.data, off), ptr(factor, c*tile), 1, n, 0) })
+	} else {
+		j.k.scale(ptr(dst.data, 0), ptr(factor, 0), dst.n, dst.c, dst.stride)
+	}
+	if j.share == 0 {
+		return
+	}
+	for c := range dst.n {
+		row := dst.data[c*dst.stride:][:dst.c]
+		_, w, _ := j.scaleOf(first + c)
+		for i, v := range row {
+			row[i] = T(float64(v) - float64(w*weightOf(j.opt.Weight, i)))
+		}
+	}
+}
+
+// atTarget sets the gradient at the target, which is the difference of two
+// close numbers in a confident row; or clears an ignored row.
+func (j *ceJob[T, I]) atTarget(grad []T, r *ceRoom[T], c, row int) {
+	t := int(j.targets[row])
+	if t == j.ignore {
+		clear(grad)
+		return
+	}
+	_, w, a := j.scaleOf(row)
+	all := 1 + r.s[c]
+	p, rest := 1/all, r.s[c]/all
+	if d := float64(r.x[c]) - float64(r.max[c]); d != 0 {
+		p = exp64(d) / all
+		rest = 1 - p
+	}
+	g := -float64(a * rest)
+	if w != 0 {
+		g += float64(w * (float64(j.weights*p) - weightOf(j.opt.Weight, t)))
+	}
+	grad[t] = T(g)
+}
+
+func add[T Float](dst, x []T) {
+	for i, v := range x {
+		dst[i] += v
+	}
+}

@@ -1,0 +1,184 @@
+package logits
+
+import "fmt"
+
+// MSE returns the mean, over all elements, or the sum of (x - y)^2, as
+// PyTorch's MSELoss defines it; y may be one-hot labels, see [OneHot]. x and y
+// have one shape. The mean of no elements is NaN. It adds up in float64 and
+// reads both once.
+func MSE[T Float](x, y Matrix[T], r Reduction) (float64, error) {
+	return elementLoss("MSE", square, nil, &x, &y, r, 0)
+}
+
+// MSEGrad is [MSE] and sets grad to its gradient with respect to x times
+// upstream, in the same pass: 2 (x - y) upstream, divided by the number of
+// elements for the mean. grad may be x or y.
+func MSEGrad[T Float](grad, x, y Matrix[T], r Reduction, upstream T) (float64, error) {
+	return elementLoss("MSEGrad", square, &grad, &x, &y, r, upstream)
+}
+
+// MSEEach sets every element of dst to (x - y)^2. dst may be x or y.
+func MSEEach[T Float](dst, x, y Matrix[T]) error {
+	return elementLosses("MSEEach", square, &dst, &x, &y)
+}
+
+// L1 returns the mean, over all elements, or the sum of |x - y|, as PyTorch's
+// L1Loss defines it. x and y have one shape. The mean of no elements is NaN. It
+// adds up in float64 and reads both once.
+func L1[T Float](x, y Matrix[T], r Reduction) (float64, error) {
+	return elementLoss("L1", distance, nil, &x, &y, r, 0)
+}
+
+// L1Grad is [L1] and sets grad to its gradient with respect to x times
+// upstream: the sign of x - y, 0 where they are equal, divided by the number of
+// elements for the mean. grad may be x or y.
+func L1Grad[T Float](grad, x, y Matrix[T], r Reduction, upstream T) (float64, error) {
+	return elementLoss("L1Grad", distance, &grad, &x, &y, r, upstream)
+}
+
+// L1Each sets every element of dst to |x - y|. dst may be x or y.
+func L1Each[T Float](dst, x, y Matrix[T]) error {
+	return elementLosses("L1Each", distance, &dst, &x, &y)
+}
+
+// An elementOp is a loss of two elements.
+type elementOp int
+
+const (
+	square elementOp = iota
+	distance
+)
+
+// of returns the loss of d = x - y and its derivative.
+func (op elementOp) of(d float64) (loss, slope float64) {
+	switch {
+	case op == square:
+		return float64(d * d), 2 * d
+	case d > 0:
+		return d, 1
+	case d < 0:
+		return -d, -1
+	}
+	return d - d + float64(d*d), 0 // 0 or NaN
+}
+
+func checkPair[T Float](fn string, x, y *Matrix[T], dstName string, dst *Matrix[T]) error {
+	if err := checkMatrix(fn, "x", x.Rows, x.Cols, x.Stride, len(x.Data)); err != nil {
+		return err
+	}
+	if y.Rows != x.Rows || y.Cols != x.Cols {
+		return fmt.Errorf("logits: %s: y is %d x %d, want the %d x %d of x", fn, y.Rows, y.Cols, x.Rows, x.Cols)
+	}
+	if err := checkMatrix(fn, "y", y.Rows, y.Cols, y.Stride, len(y.Data)); err != nil {
+		return err
+	}
+	if dst == nil {
+		return nil
+	}
+	d, a, b := dst.view(), x.view(), y.view()
+	if err := checkShape(fn, dstName, &d, "x", &a); err != nil {
+		return err
+	}
+	return checkShape(fn, dstName, &d, "y", &b)
+}
+
+func elementLoss[T Float](fn string, op elementOp, grad, x, y *Matrix[T], r Reduction, upstream T) (float64, error) {
+	if err := checkPair(fn, x, y, "grad", grad); err != nil {
+		return 0, err
+	}
+	if err := r.check(fn); err != nil {
+		return 0, err
+	}
+	n := float64(x.Rows) * float64(x.Cols)
+	scale := float64(upstream)
+	if r == Mean {
+		scale /= n
+	}
+	var total float64
+	for i := range x.Rows {
+		var s float64
+		a, b := x.row(i), y.row(i)
+		if grad == nil {
+			for j, v := range a {
+				l, _ := op.of(float64(v) - float64(b[j]))
+				s += l
+			}
+		} else {
+			g := grad.row(i)
+			for j, v := range a {
+				l, d := op.of(float64(v) - float64(b[j]))
+				s += l
+				g[j] = T(d * scale)
+			}
+		}
+		total += s
+	}
+	if r == Mean {
+		total /= n
+	}
+	return total, nil
+}
+
+func elementLosses[T Float](fn string, op elementOp, dst, x, y *Matrix[T]) error {
+	if err := checkPair(fn, x, y, "dst", dst); err != nil {
+		return err
+	}
+	for i := range x.Rows {
+		b, out := y.row(i), dst.row(i)
+		for j, v := range x.row(i) {
+			l, _ := op.of(float64(v) - float64(b[j]))
+			out[j] = T(l)
+		}
+	}
+	return nil
+}
+
+// OneHot sets row i of dst to 0 but for a 1 at targets[i]. The targets are in
+// [0, dst.Cols), or nothing is written.
+func OneHot[T Float, I Index](dst Matrix[T], targets []I) error {
+	const fn = "OneHot"
+	if err := checkMatrix(fn, "dst", dst.Rows, dst.Cols, dst.Stride, len(dst.Data)); err != nil {
+		return err
+	}
+	if err := checkTargets(fn, targets, dst.Rows, dst.Cols); err != nil {
+		return err
+	}
+	if overlap(addr(targets), size(targets), addr(dst.Data), span(dst.Rows, dst.Cols, dst.Stride)*elemSize[T]()) {
+		return fmt.Errorf("logits: %s: targets overlaps dst", fn)
+	}
+	for i, t := range targets {
+		row := dst.row(i)
+		clear(row)
+		row[t] = 1
+	}
+	return nil
+}
+
+// RowCrossEntropy sets dst[i] to the cross-entropy of the distributions in row i
+// of p and q, H(p, q) = -sum p log q in nats, with 0 log 0 = 0: where p is 0 the
+// term is 0 whatever q is, and p > 0 against q = 0 makes it +Inf. The rows need
+// not sum to 1. p and q have one shape, dst has one element a row and overlaps
+// neither.
+func RowCrossEntropy[T Float](dst []T, p, q Matrix[T]) error {
+	const fn = "RowCrossEntropy"
+	if err := checkDstNamed(fn, "dst", dst, "p", &p); err != nil {
+		return err
+	}
+	if q.Rows != p.Rows || q.Cols != p.Cols {
+		return fmt.Errorf("logits: %s: q is %d x %d, want the %d x %d of p", fn, q.Rows, q.Cols, p.Rows, p.Cols)
+	}
+	if err := checkDstNamed(fn, "dst", dst, "q", &q); err != nil {
+		return err
+	}
+	for i := range dst {
+		var s float64
+		b := q.row(i)
+		for j, v := range p.row(i) {
+			if v != 0 {
+				s -= float64(float64(v) * log64(float64(b[j])))
+			}
+		}
+		dst[i] = T(s)
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package logits
+
+import "fmt"
+
+// NLL returns the negative log-likelihood of the log-probabilities x against
+// the class targets: the mean or sum over the rows of -w[t] x[t], t being the
+// row's target, as PyTorch's NLLLoss defines it. LabelSmoothing must be 0. It
+// reads one element a row.
+func NLL[T Float, S Scores[T], I Index](x S, targets []I, opt *Options[T]) (float64, error) {
+	v := viewOf[T](x)
+	return nllLoss("NLL", &v, targets, opt, nil, nil)
+}
+
+// NLLRows sets loss[i] to the loss of row i, 0 if it is ignored. loss has one
+// element a row and must not overlap x.
+func NLLRows[T Float, S Scores[T], I Index](loss []T, x S, targets []I, opt *Options[T]) error {
+	v := viewOf[T](x)
+	if loss == nil {
+		loss = []T{}
+	}
+	_, err := nllLoss("NLLRows", &v, targets, opt, loss, nil)
+	return err
+}
+
+// NLLGrad is [NLL] and sets grad to its gradient with respect to x, which is 0
+// but at the targets. grad has the shape of x and may be x.
+func NLLGrad[T Float, S Scores[T], I Index](grad, x S, targets []I, opt *Options[T]) (float64, error) {
+	v, g := viewOf[T](x), viewOf[T](grad)
+	return nllLoss("NLLGrad", &v, targets, opt, nil, &g)
+}
+
+func nllLoss[T Float, I Index](fn string, x *view[T], targets []I, opt *Options[T], loss []T, grad *view[T]) (float64, error) {
+	var o Options[T]
+	if opt != nil {
+		o = *opt
+	}
+	total, err := checkCriterion(fn, x, targets, &o, loss, grad)
+	if err != nil {
+		return 0, err
+	}
+	if o.LabelSmoothing != 0 {
+		return 0, fmt.Errorf("logits: %s: LabelSmoothing is %v, want 0", fn, o.LabelSmoothing)
+	}
+	norm := 1.0
+	if o.Reduction == Mean {
+		norm = 1 / total
+	}
+	if grad == nil {
+		return nllRows(x, targets, &o, loss, nil, 0) * norm, nil
+	}
+	s := nllRows(x, targets, &o, nil, nil, 0) * norm
+	if !o.Accumulate {
+		grad.clear()
+	}
+	nllRows(x, targets, &o, nil, grad, norm)
+	return s, nil
+}
+
+// nllRows returns the sum of the losses and sets loss, or adds to grad.
+func nllRows[T Float, I Index](x *view[T], targets []I, o *Options[T], loss []T, grad *view[T], norm float64) float64 {
+	ignore := o.ignored()
+	var total float64
+	for i, t := range targets {
+		var l float64
+		if t := int(t); t != ignore {
+			w := weightOf(o.Weight, t)
+			if grad != nil {
+				grad.data[grad.index(i, t)] -= T(float64(upstream(o.Upstream, i)*norm) * w)
+				continue
+			}
+			l = -float64(w * float64(x.data[x.index(i, t)]))
+		}
+		if loss != nil {
+			loss[i] = T(l)
+		}
+		total += l
+	}
+	return total
+}
+
+// index returns where in data class c of a row is.
+func (v *view[T]) index(row, c int) int {
+	if v.d == 1 {
+		return row*v.stride + c
+	}
+	return row/v.d*v.stride + c*v.d + row%v.d
+}
+
+func (v *view[T]) clear() {
+	if v.d > 1 {
+		clear(v.data[:v.n*v.stride])
+		return
+	}
+	for i := range v.n {
+		clear(v.data[i*v.stride:][:v.c])
+	}
+}
+
+// checkCriterion checks the arguments of a loss of class targets and returns
+// the sum of the weights of those that count.
+func checkCriterion[T Float, I Index](fn string, x *view[T], targets []I, o *Options[T], loss []T, grad *view[T]) (float64, error) {
+	if err := x.check(fn, "x"); err != nil {
+		return 0, err
+	}
+	rows, ignore := x.rows(), o.ignored()
+	if err := o.check(fn, x.c, rows); err != nil {
+		return 0, err
+	}
+	if err := checkClasses(fn, targets, rows, x.c, ignore); err != nil {
+		return 0, err
+	}
+	if err := checkResults(fn, x, loss, grad, o.Accumulate); err != nil {
+		return 0, err
+	}
+	var total float64
+	for _, t := range targets {
+		if int(t) != ignore {
+			total += weightOf(o.Weight, int(t))
+		}
+	}
+	return total, nil
+}
+
+// checkResults checks where the rows' losses or the gradient are to go; either
+// may be nil.
+func checkResults[T Float](fn string, x *view[T], loss []T, grad *view[T], accumulate bool) error {
+	if loss != nil {
+		if err := checkLen(fn, "loss", len(loss), x.rows()); err != nil {
+			return err
+		}
+		if overlap(addr(loss), size(loss), addr(x.data), x.bytes()) {
+			return fmt.Errorf("logits: %s: loss overlaps x", fn)
+		}
+	}
+	if grad != nil {
+		if err := checkShape(fn, "grad", grad, "x", x); err != nil {
+			return err
+		}
+		if accumulate && addr(grad.data) == addr(x.data) && x.bytes() > 0 {
+			return fmt.Errorf("logits: %s: grad is x, which Accumulate would add to", fn)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,224 @@
+package logits
+
+import "fmt"
+
+// CrossEntropyProbs returns the cross-entropy of the logits x against the class
+// probabilities q, which have the shape of x: the mean or sum over the rows of
+//
+//	sum over j of w[j] ((1-e) q[j] + e/C) (-log p[j])
+//
+// with p = softmax of the row of x, e = LabelSmoothing, w = Weight and C the
+// number of classes, as PyTorch's CrossEntropyLoss defines it. The mean divides
+// by the number of rows, whatever the weights. The rows of q need not sum to 1;
+// where the smoothed q is 0 the term is 0, even if p is 0. IgnoreIndex must be
+// negative or nil, and has no effect.
+func CrossEntropyProbs[T Float, S Scores[T]](x, q S, opt *Options[T]) (float64, error) {
+	v, p := viewOf[T](x), viewOf[T](q)
+	return crossEntropyProbs("CrossEntropyProbs", &v, &p, opt, nil, nil)
+}
+
+// CrossEntropyProbsRows sets loss[i] to the cross-entropy of row i. loss has one
+// element a row and overlaps neither x nor q.
+func CrossEntropyProbsRows[T Float, S Scores[T]](loss []T, x, q S, opt *Options[T]) error {
+	v, p := viewOf[T](x), viewOf[T](q)
+	if loss == nil {
+		loss = []T{}
+	}
+	_, err := crossEntropyProbs("CrossEntropyProbsRows", &v, &p, opt, loss, nil)
+	return err
+}
+
+// CrossEntropyProbsGrad is [CrossEntropyProbs] and sets grad to its gradient
+// with respect to x, with one exponential an element. grad has the shape of x
+// and may be x; it must not overlap q.
+func CrossEntropyProbsGrad[T Float, S Scores[T]](grad, x, q S, opt *Options[T]) (float64, error) {
+	v, p, g := viewOf[T](x), viewOf[T](q), viewOf[T](grad)
+	return crossEntropyProbs("CrossEntropyProbsGrad", &v, &p, opt, nil, &g)
+}
+
+// A probsJob is the work of one call.
+type probsJob[T Float] struct {
+	k           *kernels[T]
+	opt         Options[T]
+	loss        []T
+	keep, share float64 // 1-e and e/C
+	norm        float64
+}
+
+func crossEntropyProbs[T Float](fn string, x, q *view[T], opt *Options[T], loss []T, grad *view[T]) (float64, error) {
+	j := probsJob[T]{k: table[T](), loss: loss, norm: 1}
+	if opt != nil {
+		j.opt = *opt
+	}
+	if err := x.check(fn, "x"); err != nil {
+		return 0, err
+	}
+	if q.n != x.n || q.c != x.c || q.d != x.d {
+		return 0, fmt.Errorf("logits: %s: q is %s, want the %s of x", fn, q.shape(), x.shape())
+	}
+	if err := q.check(fn, "q"); err != nil {
+		return 0, err
+	}
+	rows := x.rows()
+	if err := j.opt.check(fn, x.c, rows); err != nil {
+		return 0, err
+	}
+	if i := j.opt.IgnoreIndex; i != nil && *i >= 0 {
+		return 0, fmt.Errorf("logits: %s: IgnoreIndex is %d, want none: the targets are probabilities", fn, *i)
+	}
+	if err := checkResults(fn, x, loss, grad, j.opt.Accumulate); err != nil {
+		return 0, err
+	}
+	if overlap(addr(loss), size(loss), addr(q.data), q.bytes()) {
+		return 0, fmt.Errorf("logits: %s: loss overlaps q", fn)
+	}
+	if grad != nil && overlap(addr(grad.data), grad.bytes(), addr(q.data), q.bytes()) {
+		return 0, fmt.Errorf("logits: %s: grad overlaps q", fn)
+	}
+	if j.opt.Reduction == Mean {
+		j.norm = 1 / float64(rows)
+	}
+	j.keep, j.share = 1-j.opt.LabelSmoothing, j.opt.LabelSmoothing/float64(x.c)
+	s := j.run(x, q, grad)
+	if j.opt.Reduction == Mean {
+		s /= float64(rows)
+	}
+	return s, nil
+}
+
+// run returns the sum of the losses, added up in groups of rows.
+func (j *probsJob[T]) run(x, q, grad *view[T]) float64 {
+	if x.c == 0 {
+		fill(j.loss, 0)
+		return 0
+	}
+	groups := x.groups()
+	if w := workers(x.rows() * x.c); w > 1 {
+		return spreadProbs(w, groups, *j, *x, *q, grad)
+	}
+	var total float64
+	for g := range groups {
+		total += j.group(x, q, grad, g)
+	}
+	return total
+}
+
+func spreadProbs[T Float](w, groups int, job probsJob[T], from, probs view[T], to *view[T]) float64 {
+	j := &probsJob[T]{job.k, job.opt.clone(), nil, job.keep, job.share, job.norm}
+	if job.loss != nil {
+		j.loss = make([]T, len(job.loss))
+	}
+	x, q := from.hidden(), probs.hidden()
+	var grad *view[T]
+	if to != nil {
+		g := to.hidden()
+		grad = &g
+	}
+	sums := make([]float64, groups)
+	spread(w, groups, func(lo, hi int) {
+		for g := lo; g < hi; g++ {
+			sums[g] = j.group(&x, &q, grad, g)
+		}
+	})
+	copy(job.loss, j.loss)
+	var total float64
+	for _, s := range sums {
+		total += s
+	}
+	return total
+}
+
+func (j *probsJob[T]) group(x, q, grad *view[T], g int) float64 {
+	if x.d == 1 {
+		first := g * rowGroup
+		n := min(rowGroup, x.n-first)
+		return j.rows(x.from(first, n), q.from(first, n), grad.from(first, n), first)
+	}
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	n, at, row := x.tile(g)
+	buf := scratch[T](b, 3*n*x.c)
+	rows := view[T]{n, x.c, 1, buf[:n*x.c], x.c}
+	probs := view[T]{n, x.c, 1, buf[n*x.c:], x.c}
+	rows.gather(x, at)
+	probs.gather(q, at)
+	if grad == nil {
+		return j.rows(rows, probs, view[T]{}, row)
+	}
+	to := rows
+	if j.opt.Accumulate {
+		to.data = buf[2*n*x.c:]
+		to.gather(grad, at)
+	}
+	s := j.rows(rows, probs, to, row)
+	to.scatter(grad, at)
+	return s
+}
+
+// rows does rows of matrices, of which the first has the given number.
+func (j *probsJob[T]) rows(x, q, grad view[T], first int) float64 {
+	var total float64
+	for i := range x.n {
+		l := j.row(x.row(i), q.row(i), grad.from(i, 1).data, first+i)
+		if j.loss != nil {
+			j.loss[first+i] = T(l)
+		}
+		total += l
+	}
+	return total
+}
+
+func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
+	var buf room[T]
+	t := buf.sumExps()
+	m := Row(x)
+	t.next(j.k, &m, 0)
+	max, log := float64(t.max[0]), t.log[0]
+	var mass, s float64 // sums of w q and of w q (max - x)
+	if j.opt.Weight == nil && j.share == 0 {
+		var sum, dot [1]float64
+		j.k.sum(ptr(sum[:], 0), ptr(q, 0), 1, len(q), 0)
+		j.k.dot(ptr(dot[:], 0), ptr(x, 0), ptr(t.max, 0), ptr(q, 0), 1, len(x), 0)
+		mass, s = sum[0], -dot[0]
+	}
+	if j.opt.Weight != nil || j.share != 0 || s != s {
+		mass, s = 0, 0
+		for c, p := range q {
+			if p := j.target(p, c); p != 0 {
+				mass += p
+				s += float64(p * (max - float64(x[c])))
+			}
+		}
+	}
+	loss := s
+	if mass != 0 {
+		loss += float64(mass * log)
+	} else if log != log {
+		loss = log
+	}
+	if grad == nil {
+		return loss
+	}
+	up := upstream(j.opt.Upstream, row) * j.norm
+	p := view[T]{1, len(x), 1, grad[:len(x)], len(x)}
+	if j.opt.Accumulate {
+		b := buffers.Get().(*[]float64)
+		defer buffers.Put(b)
+		p.data = scratch[T](b, len(x))
+	}
+	in := view[T]{1, len(x), 1, x, len(x)}
+	softmax(j.k, &p, &in, 0, 1)
+	for c, y := range p.data[:len(x)] {
+		g := float64(up * (float64(mass*float64(y)) - j.target(q[c], c)))
+		if j.opt.Accumulate {
+			g += float64(grad[c])
+		}
+		grad[c] = T(g)
+	}
+	return loss
+}
+
+// target returns the weighted and smoothed probability of class c.
+func (j *probsJob[T]) target(q T, c int) float64 {
+	return float64((float64(j.keep*float64(q)) + j.share) * weightOf(j.opt.Weight, c))
+}
