@@ -279,9 +279,9 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 		j.atTarget(dst.data[c*dst.stride:][:x.c], r, c, first+c)
 	}
 	if j.opt.Accumulate {
-		for c := range x.n {
-			add(grad.data[c*grad.stride:][:x.c], dst.data[c*dst.stride:][:x.c])
-		}
+		var one [tile]T
+		fill(one[:], 1)
+		j.k.addScaled(ptr(grad.data, 0), ptr(dst.data, 0), ptr(one[:], 0), x.n, x.c, grad.stride, dst.stride)
 	}
 }
 
@@ -389,21 +389,35 @@ func (j *ceJob[T, I]) factors(max []T, m T, all float64, row int) {
 
 // scale turns exps into gradients, but for the elements at the targets.
 func (j *ceJob[T, I]) scale(dst view[T], factor []T, first int) {
-	if j.w > 1 {
-		spreadChunks(j.w, dst.c, func(c, off, n int) { j.k.scale(ptr(dst.data, off), ptr(factor, c*tile), 1, n, 0) })
-	} else {
-		j.k.scale(ptr(dst.data, 0), ptr(factor, 0), dst.n, dst.c, dst.stride)
-	}
-	if j.share == 0 {
-		return
-	}
-	for c := range dst.n {
-		row := dst.data[c*dst.stride:][:dst.c]
-		_, w, _ := j.scaleOf(first + c)
-		for i, v := range row {
-			row[i] = T(float64(v) - float64(w*weightOf(j.opt.Weight, i)))
+	var less [tile]T
+	if j.share > 0 {
+		for c := range dst.n {
+			_, w, _ := j.scaleOf(first + c)
+			less[c] = T(-w)
 		}
 	}
+	add := (*T)(nil)
+	if j.share > 0 && j.opt.Weight == nil {
+		add = ptr(less[:], 0)
+	}
+	if j.w > 1 {
+		j.spreadScale(dst, factor, less[0], add != nil)
+	} else {
+		j.k.scale(ptr(dst.data, 0), ptr(factor, 0), add, dst.n, dst.c, dst.stride)
+	}
+	if j.share > 0 && j.opt.Weight != nil {
+		j.k.addScaled(ptr(dst.data, 0), ptr(j.opt.Weight, 0), ptr(less[:], 0), dst.n, dst.c, dst.stride, 0)
+	}
+}
+
+func (j *ceJob[T, I]) spreadScale(dst view[T], factor []T, less T, add bool) {
+	spreadChunks(j.w, dst.c, func(c, off, n int) {
+		less, p := []T{less}, (*T)(nil)
+		if add {
+			p = &less[0]
+		}
+		j.k.scale(ptr(dst.data, off), ptr(factor, c*tile), p, 1, n, 0)
+	})
 }
 
 // atTarget sets the gradient at the target, which is the difference of two
@@ -426,10 +440,4 @@ func (j *ceJob[T, I]) atTarget(grad []T, r *ceRoom[T], c, row int) {
 		g += float64(w * (float64(j.weights*p) - weightOf(j.opt.Weight, t)))
 	}
 	grad[t] = T(g)
-}
-
-func add[T Float](dst, x []T) {
-	for i, v := range x {
-		dst[i] += v
-	}
 }

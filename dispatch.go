@@ -34,13 +34,22 @@ type kernels[T Float] struct {
 	// row up to the end of the element's block, and fills in max and sum for each
 	// block, nothing left out of the sums.
 	expSum func(dst, max, sum, x *T, rows, cols, dstStride, stride int)
-	// scale multiplies each block of the rows of x by its factor.
-	scale func(x, factor *T, rows, cols, stride int)
+	// scale multiplies each block of the rows of x by its factor, and adds add[i]
+	// to row i if add is not nil.
+	scale func(x, factor, add *T, rows, cols, stride int)
+	// addScaled adds factor[i] times row i of x to row i of dst.
+	addScaled func(dst, x, factor *T, rows, cols, dstStride, stride int)
 	// dot sets dst[i] to the sum of w[j] (x - base[i]) over row i, or of x - base[i]
 	// if w is nil.
 	dot func(dst *float64, x, base, w *T, rows, cols, stride int)
 	// shift sets row i of dst to (x - max[i]) - log[i].
 	shift func(dst, x, max, log *T, rows, cols, dstStride, stride int)
+
+	// square sets dst[i] to the sum of (x - y)^2 over row i, distance to that of
+	// |x - y|. The others also set grad to the derivative with respect to x times
+	// *scale.
+	square, distance         func(dst *float64, x, y *T, rows, cols, stride, yStride int)
+	squareGrad, distanceGrad func(dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride int)
 }
 
 const (

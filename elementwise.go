@@ -1,6 +1,9 @@
 package logits
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // MSE returns the mean, over all elements, or the sum of (x - y)^2, as
 // PyTorch's MSELoss defines it; y may be one-hot labels, see [OneHot]. x and y
@@ -94,29 +97,105 @@ func elementLoss[T Float](fn string, op elementOp, grad, x, y *Matrix[T], r Redu
 	if r == Mean {
 		scale /= n
 	}
-	var total float64
-	for i := range x.Rows {
-		var s float64
-		a, b := x.row(i), y.row(i)
-		if grad == nil {
-			for j, v := range a {
-				l, _ := op.of(float64(v) - float64(b[j]))
-				s += l
-			}
-		} else {
-			g := grad.row(i)
-			for j, v := range a {
-				l, d := op.of(float64(v) - float64(b[j]))
-				s += l
-				g[j] = T(d * scale)
-			}
-		}
-		total += s
+	p := pairJob[T]{table[T](), op, *x, *y, Matrix[T]{}, T(scale)}
+	if grad != nil {
+		p.grad = *grad
 	}
+	total := p.sum()
 	if r == Mean {
 		total /= n
 	}
 	return total, nil
+}
+
+// A pairJob is the work of one call; it has no grad if only the loss is asked for.
+type pairJob[T Float] struct {
+	k          *kernels[T]
+	op         elementOp
+	x, y, grad Matrix[T]
+	scale      T
+}
+
+// sum returns the sum of the losses, added up in float64 chunk by chunk of the
+// rows, or of all elements if they are contiguous.
+func (p *pairJob[T]) sum() float64 {
+	if p.x.contiguous() && p.y.contiguous() && p.grad.contiguous() {
+		n := p.x.Rows * p.x.Cols
+		p.x.Rows, p.x.Cols, p.x.Stride = 1, n, n
+	}
+	units := p.x.Rows * chunks(p.x.Cols)
+	if w := workers(p.x.Rows * p.x.Cols); w > 1 {
+		return spreadPair(w, units, *p)
+	}
+	var total float64
+	for i := range units {
+		total += p.chunk(i)
+	}
+	return total
+}
+
+func spreadPair[T Float](w, units int, job pairJob[T]) float64 {
+	p := &pairJob[T]{job.k, job.op, job.x.hidden(), job.y.hidden(), Matrix[T]{}, job.scale}
+	if job.grad.Data != nil {
+		p.grad = job.grad.hidden()
+	}
+	sums := make([]float64, units)
+	spread(w, units, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			sums[i] = p.chunk(i)
+		}
+	})
+	var total float64
+	for _, s := range sums {
+		total += s
+	}
+	return total
+}
+
+// chunk does one chunk of a row and returns its sum.
+func (p *pairJob[T]) chunk(i int) float64 {
+	row, off := i/chunks(p.x.Cols), i%chunks(p.x.Cols)*chunkSize
+	n := min(chunkSize, p.x.Cols-off)
+	x, y := ptr(p.x.Data, row*p.x.Stride+off), ptr(p.y.Data, row*p.y.Stride+off)
+	if p.grad.Data == nil {
+		return p.loss(p.k, x, y, n)
+	}
+	// The loss of a gradient in place comes first, since it may take two tries.
+	var first float64
+	g := ptr(p.grad.Data, row*p.grad.Stride+off)
+	inPlace := g == x || g == y
+	if inPlace {
+		first = p.loss(p.k, x, y, n)
+	}
+	var sum [1]float64
+	scale := [1]T{p.scale}
+	kernel := p.k.squareGrad
+	if p.op == distance {
+		kernel = p.k.distanceGrad
+	}
+	kernel(ptr(sum[:], 0), g, x, y, ptr(scale[:], 0), 1, n, 0, 0, 0)
+	switch {
+	case inPlace:
+		return first
+	case sum[0]-sum[0] != 0:
+		return p.loss(p.k, x, y, n)
+	}
+	return sum[0]
+}
+
+// loss returns the sum of n losses. Where float32 overflows on the way, the
+// portable code, which adds in float64, has the last word.
+func (p *pairJob[T]) loss(k *kernels[T], x, y *T, n int) float64 {
+	var sum [1]float64
+	kernel := k.square
+	if p.op == distance {
+		kernel = k.distance
+	}
+	kernel(ptr(sum[:], 0), x, y, 1, n, 0, 0)
+	if portable := (*kernels[T])(unsafe.Pointer(&tableGeneric)); sum[0]-sum[0] != 0 && is32[T]() && k != portable {
+		return p.loss(portable, x, y, n)
+	}
+	return sum[0]
 }
 
 func elementLosses[T Float](fn string, op elementOp, dst, x, y *Matrix[T]) error {

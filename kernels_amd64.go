@@ -26,7 +26,10 @@ func log1pAVX2(x *float64, n int)
 func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleAVX2(x, factor *float32, rows, cols, stride int)
+func scaleAVX2(x, factor, add *float32, rows, cols, stride int)
+
+//go:noescape
+func addScaledAVX2(dst, x, factor *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func dotAVX2(dst *float64, x, base, w *float32, rows, cols, stride int)
@@ -34,18 +37,35 @@ func dotAVX2(dst *float64, x, base, w *float32, rows, cols, stride int)
 //go:noescape
 func shiftAVX2(dst, x, max, log *float32, rows, cols, dstStride, stride int)
 
+//go:noescape
+func squareAVX2(dst *float64, x, y *float32, rows, cols, stride, yStride int)
+
+//go:noescape
+func squareGradAVX2(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+
+//go:noescape
+func distanceAVX2(dst *float64, x, y *float32, rows, cols, stride, yStride int)
+
+//go:noescape
+func distanceGradAVX2(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+
 var tableAVX2 = kernels[float32]{
-	name:   "avx2",
-	max:    maxAVX2,
-	argMax: argMaxAVX2,
-	sum:    sumAVX2,
-	exp:    expAVX2,
-	sumExp: sumExpAVX2,
-	log1p:  log1pAVX2,
-	expSum: expSumAVX2,
-	scale:  scaleAVX2,
-	dot:    dotAVX2,
-	shift:  shiftAVX2,
+	name:         "avx2",
+	max:          maxAVX2,
+	argMax:       argMaxAVX2,
+	sum:          sumAVX2,
+	exp:          expAVX2,
+	sumExp:       sumExpAVX2,
+	log1p:        log1pAVX2,
+	expSum:       expSumAVX2,
+	scale:        scaleAVX2,
+	addScaled:    addScaledAVX2,
+	dot:          dotAVX2,
+	shift:        shiftAVX2,
+	square:       squareAVX2,
+	squareGrad:   squareGradAVX2,
+	distance:     distanceAVX2,
+	distanceGrad: distanceGradAVX2,
 }
 
 //go:noescape
@@ -70,7 +90,10 @@ func log1pAVX512(x *float64, n int)
 func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleAVX512(x, factor *float32, rows, cols, stride int)
+func scaleAVX512(x, factor, add *float32, rows, cols, stride int)
+
+//go:noescape
+func addScaledAVX512(dst, x, factor *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func dotAVX512(dst *float64, x, base, w *float32, rows, cols, stride int)
@@ -78,16 +101,33 @@ func dotAVX512(dst *float64, x, base, w *float32, rows, cols, stride int)
 //go:noescape
 func shiftAVX512(dst, x, max, log *float32, rows, cols, dstStride, stride int)
 
+//go:noescape
+func squareAVX512(dst *float64, x, y *float32, rows, cols, stride, yStride int)
+
+//go:noescape
+func squareGradAVX512(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+
+//go:noescape
+func distanceAVX512(dst *float64, x, y *float32, rows, cols, stride, yStride int)
+
+//go:noescape
+func distanceGradAVX512(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+
 var tableAVX512 = kernels[float32]{
-	name:   "avx512",
-	max:    maxAVX512,
-	argMax: argMaxAVX512,
-	sum:    sumAVX512,
-	exp:    expAVX512,
-	sumExp: sumExpAVX512,
-	log1p:  log1pAVX512,
-	expSum: expSumAVX512,
-	scale:  scaleAVX512,
-	dot:    dotAVX512,
-	shift:  shiftAVX512,
+	name:         "avx512",
+	max:          maxAVX512,
+	argMax:       argMaxAVX512,
+	sum:          sumAVX512,
+	exp:          expAVX512,
+	sumExp:       sumExpAVX512,
+	log1p:        log1pAVX512,
+	expSum:       expSumAVX512,
+	scale:        scaleAVX512,
+	addScaled:    addScaledAVX512,
+	dot:          dotAVX512,
+	shift:        shiftAVX512,
+	square:       squareAVX512,
+	squareGrad:   squareGradAVX512,
+	distance:     distanceAVX512,
+	distanceGrad: distanceGradAVX512,
 }

@@ -26,7 +26,10 @@ func log1pNEON(x *float64, n int)
 func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleNEON(x, factor *float32, rows, cols, stride int)
+func scaleNEON(x, factor, add *float32, rows, cols, stride int)
+
+//go:noescape
+func addScaledNEON(dst, x, factor *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func dotNEON(dst *float64, x, base, w *float32, rows, cols, stride int)
@@ -34,16 +37,33 @@ func dotNEON(dst *float64, x, base, w *float32, rows, cols, stride int)
 //go:noescape
 func shiftNEON(dst, x, max, log *float32, rows, cols, dstStride, stride int)
 
+//go:noescape
+func squareNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)
+
+//go:noescape
+func squareGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+
+//go:noescape
+func distanceNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)
+
+//go:noescape
+func distanceGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+
 var tableNEON = kernels[float32]{
-	name:   "neon",
-	max:    maxNEON,
-	argMax: argMaxNEON,
-	sum:    sumNEON,
-	exp:    expNEON,
-	sumExp: sumExpNEON,
-	log1p:  log1pNEON,
-	expSum: expSumNEON,
-	scale:  scaleNEON,
-	dot:    dotNEON,
-	shift:  shiftNEON,
+	name:         "neon",
+	max:          maxNEON,
+	argMax:       argMaxNEON,
+	sum:          sumNEON,
+	exp:          expNEON,
+	sumExp:       sumExpNEON,
+	log1p:        log1pNEON,
+	expSum:       expSumNEON,
+	scale:        scaleNEON,
+	addScaled:    addScaledNEON,
+	dot:          dotNEON,
+	shift:        shiftNEON,
+	square:       squareNEON,
+	squareGrad:   squareGradNEON,
+	distance:     distanceNEON,
+	distanceGrad: distanceGradNEON,
 }

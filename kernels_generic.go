@@ -21,7 +21,13 @@ func genericKernels[T Float]() kernels[T] {
 		expSum: expSumGeneric[T],
 		scale:  scaleGeneric[T],
 		dot:    dotGeneric[T],
-		shift:  shiftGeneric[T],
+
+		addScaled:    addScaledGeneric[T],
+		square:       squareGeneric[T],
+		squareGrad:   squareGradGeneric[T],
+		distance:     distanceGeneric[T],
+		distanceGrad: distanceGradGeneric[T],
+		shift:        shiftGeneric[T],
 	}
 }
 
@@ -206,14 +212,85 @@ func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride i
 	}
 }
 
-func scaleGeneric[T Float](x, factor *T, rows, cols, stride int) {
+func scaleGeneric[T Float](x, factor, add *T, rows, cols, stride int) {
 	n := blocks(cols)
 	for i, f := range at(factor, 0, rows*n) {
+		var c float64
+		if add != nil {
+			c = float64(at(add, i/n, 1)[0])
+		}
 		first := i % n * blockSize
 		x := at(x, i/n*stride+first, min(blockSize, cols-first))
 		for j, v := range x {
-			x[j] = T(v * f)
+			x[j] = T(float64(float64(v)*float64(f)) + c)
 		}
+	}
+}
+
+func addScaledGeneric[T Float](dst, x, factor *T, rows, cols, dstStride, stride int) {
+	for i, f := range at(factor, 0, rows) {
+		out := at(dst, i*dstStride, cols)
+		for j, v := range at(x, i*stride, cols) {
+			out[j] = T(float64(out[j]) + float64(float64(v)*float64(f)))
+		}
+	}
+}
+
+func squareGeneric[T Float](dst *float64, x, y *T, rows, cols, stride, yStride int) {
+	for i := range rows {
+		var s0, s1 float64
+		y := at(y, i*yStride, cols)
+		for j, v := range at(x, i*stride, cols) {
+			d := float64(v) - float64(y[j])
+			s0, s1 = s1, s0+float64(d*d)
+		}
+		at(dst, i, 1)[0] = s0 + s1
+	}
+}
+
+func squareGradGeneric[T Float](dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride int) {
+	c := 2 * float64(*scale)
+	for i := range rows {
+		var s0, s1 float64
+		y, g := at(y, i*yStride, cols), at(grad, i*gradStride, cols)
+		for j, v := range at(x, i*stride, cols) {
+			d := float64(v) - float64(y[j])
+			s0, s1 = s1, s0+float64(d*d)
+			g[j] = T(float64(d * c))
+		}
+		at(dst, i, 1)[0] = s0 + s1
+	}
+}
+
+func distanceGeneric[T Float](dst *float64, x, y *T, rows, cols, stride, yStride int) {
+	for i := range rows {
+		var s0, s1 float64
+		y := at(y, i*yStride, cols)
+		for j, v := range at(x, i*stride, cols) {
+			s0, s1 = s1, s0+math.Abs(float64(v)-float64(y[j]))
+		}
+		at(dst, i, 1)[0] = s0 + s1
+	}
+}
+
+func distanceGradGeneric[T Float](dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride int) {
+	c := *scale
+	for i := range rows {
+		var s0, s1 float64
+		y, g := at(y, i*yStride, cols), at(grad, i*gradStride, cols)
+		for j, v := range at(x, i*stride, cols) {
+			d := float64(v) - float64(y[j])
+			s0, s1 = s1, s0+math.Abs(d)
+			switch {
+			case d > 0:
+				g[j] = c
+			case d < 0:
+				g[j] = -c
+			default:
+				g[j] = T(d * 0) // 0, or a NaN
+			}
+		}
+		at(dst, i, 1)[0] = s0 + s1
 	}
 }
 

@@ -166,7 +166,7 @@ func softmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, max, sum [
 				factors(max[j:j+b], sum[j:j+b])
 			}
 		}
-		k.scale(ptr(dst.data, to), ptr(max, 0), n, x.c, dst.stride)
+		k.scale(ptr(dst.data, to), ptr(max, 0), nil, n, x.c, dst.stride)
 		i += n
 	}
 }
@@ -206,7 +206,7 @@ func spreadSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 		k.expSum(ptr(dst, off), ptr(max, c*tile), ptr(sum, c*tile), ptr(x, off), 1, n, 0, 0)
 	})
 	factors(max, sum)
-	spreadChunks(w, len(x), func(c, off, n int) { k.scale(ptr(dst, off), ptr(max, c*tile), 1, n, 0) })
+	spreadChunks(w, len(x), func(c, off, n int) { k.scale(ptr(dst, off), ptr(max, c*tile), nil, 1, n, 0) })
 }
 
 func logSoftmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {

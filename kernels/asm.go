@@ -86,6 +86,7 @@ const (
 	opAddInt64
 	opSubInt64
 	opOr
+	opAnd
 )
 
 // A Reg is a general register.
@@ -496,6 +497,13 @@ func (a *Asm) AddLoad(d *Vec, base Reg, off int) {
 	}
 }
 
+// SubLoad subtracts the 16 elements at base+off from d.
+func (a *Asm) SubLoad(d *Vec, base Reg, off int) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.opLoad(a, opSub, base, off+a.offset(i), d.r[i])
+	}
+}
+
 // AtLeast sets d = max(d, bound), and leaves a NaN in d a NaN. The bound is in a register.
 func (a *Asm) AtLeast(d *Vec, bound Uni) {
 	for i := a.lo; i < a.hi; i++ {
@@ -556,6 +564,13 @@ func (a *Asm) MulAddVec64(d, x, y *Vec) {
 func (a *Asm) Horner64(p, x *Vec, c Uni) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.fma(a, 64, p.r[i], inReg(x.r[i]), c, &p.r[i])
+	}
+}
+
+// HornerUni sets p = p*x + c with one rounding. The Vec p may move to another register.
+func (a *Asm) HornerUni(p *Vec, x, c Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.fma(a, 32, p.r[i], x, c, &p.r[i])
 	}
 }
 

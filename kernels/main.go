@@ -22,7 +22,8 @@ import (
 )
 
 // kernels are the entries of the table, in the order of its fields.
-var kernels = []kernel{maxKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, log1pKernel, expSumKernel, scaleKernel, dotKernel, shiftKernel}
+var kernels = []kernel{maxKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, log1pKernel, expSumKernel, scaleKernel,
+	addScaledKernel, dotKernel, shiftKernel, squareKernel, squareGradKernel, distanceKernel, distanceGradKernel}
 
 // A target is one architecture's pair of files.
 type target struct {

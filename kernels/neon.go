@@ -198,7 +198,7 @@ var neonOps = map[op]word{opAdd: fadd, opSub: fsub, opMul: fmul, opMax: fmax, op
 	opAdd64: faddd, opSub64: fsubd, opMul64: fmuld, opDiv64: fdivd}
 
 // Those that Go's assembler has.
-var neonGoOps = map[op]struct{ name, lanes string }{opAddInt64: {"VADD", "D2"}, opSubInt64: {"VSUB", "D2"}, opOr: {"VORR", "B16"}}
+var neonGoOps = map[op]struct{ name, lanes string }{opAddInt64: {"VADD", "D2"}, opSubInt64: {"VSUB", "D2"}, opOr: {"VORR", "B16"}, opAnd: {"VAND", "B16"}}
 
 func (neon) op(a *Asm, op op, x int, y operand, d int) {
 	if w, ok := neonOps[op]; ok {

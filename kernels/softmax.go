@@ -2,37 +2,82 @@ package main
 
 var scaleKernel = kernel{
 	name: "scale",
-	doc:  `Each block of 2048 elements of the rows of x is multiplied by its factor.`,
-	args: []arg{{"x", "*float32"}, {"factor", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
+	doc: `Each block of 2048 elements of row i of x is multiplied by its factor; add[i] is
+added, with one rounding, unless add is nil.`,
+	args: []arg{{"x", "*float32"}, {"factor", "*float32"}, {"add", "*float32"},
+		{"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
 		zero := a.ConstReg(0)
-		f := a.Uniform()
-		factor, p, n, b := a.Arg("factor"), a.Reg(), a.Reg(), a.Reg()
+		f, c := a.Uniform(), a.Uniform()
+		factor, add, p, n, b := a.Arg("factor"), a.Arg("add"), a.Reg(), a.Reg(), a.Reg()
+		a.SetUniform(c, zero)
 		a.Rows(func(x Reg) {
 			a.Mov(x, p)
 			a.LoadArg("cols", n)
 			block := a.NewLabel("block")
+			a.JumpIfImm(add, "==", 0, block)
+			a.LoadUni(c, add, 0)
+			a.AddImm(4, add)
 			a.Label(block)
 			a.LoadUni(f, factor, 0)
 			a.AddImm(4, factor)
 			a.TakeBlock(n, b)
 			a.SubReg(b, n)
 			a.Steps(p, b, func() {
-				x := a.Vec("x")
 				for i := range 4 {
+					x := a.Vec("x")
 					a.Load(x, p, 4*lanes*i)
-					a.MulUni(x, x, f)
+					a.HornerUni(x, f, c)
 					a.Store(x, p, 4*lanes*i)
+					a.Free(x)
 				}
-				a.Free(x)
 			}, nil, func() {
 				x := a.Vec("x")
 				a.LoadTail(x, p, b, zero)
-				a.MulUni(x, x, f)
+				a.HornerUni(x, f, c)
 				a.StoreTail(x, p, b)
 				a.Free(x)
 			})
 			a.JumpIfImm(n, ">", 0, block)
+		})
+	},
+}
+
+var addScaledKernel = kernel{
+	name: "addScaled",
+	doc:  `Row i of dst grows by row i of x times factor[i], with one rounding.`,
+	args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"factor", "*float32"},
+		{"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+	body: func(a *Asm) {
+		zero := a.ConstReg(0)
+		f := a.Uniform()
+		dst, factor, p, q, n := a.Arg("dst"), a.Arg("factor"), a.Reg(), a.Reg(), a.Reg()
+		a.Rows(func(x Reg) {
+			a.LoadUni(f, factor, 0)
+			a.AddImm(4, factor)
+			a.Mov(x, p)
+			a.Mov(dst, q)
+			a.LoadArg("cols", n)
+			a.Steps(p, n, func() {
+				x, y := a.Vec("x"), a.Vec("y")
+				for i := range 4 {
+					a.Load(x, p, 4*lanes*i)
+					a.Load(y, q, 4*lanes*i)
+					a.MulAdd(y, x, f)
+					a.Store(y, q, 4*lanes*i)
+				}
+				a.Free(x, y)
+				a.AddImm(4*step, q)
+			}, nil, func() {
+				x, y := a.Vec("x"), a.Vec("y")
+				a.LoadTail(x, p, n, zero)
+				a.LoadTail(y, q, n, zero)
+				a.MulAdd(y, x, f)
+				a.StoreTail(y, q, n)
+				a.Free(x, y)
+				a.AddImm(4*lanes, q)
+			})
+			a.Advance(dst, "dstStride")
 		})
 	},
 }

@@ -1,0 +1,156 @@
+package main
+
+// A difference describes a kernel over d = x - y: what is added up, and the
+// derivative, which is multiplied by the factor at scale.
+type difference struct {
+	loss  func(a *Asm, sum, d *Vec)
+	slope func(a *Asm, d *Vec) // replaces d
+}
+
+func newSquare(a *Asm, grad bool) difference {
+	f := difference{loss: func(a *Asm, sum, d *Vec) { a.MulAddVec(sum, d, d) }}
+	if grad {
+		f.slope = func(a *Asm, d *Vec) { a.Add(d, d) }
+	}
+	return f
+}
+
+// newDistance: the sign of d is d times 2^150, held between -1 and 1; that of
+// 0 is 0, that of a NaN a NaN.
+func newDistance(a *Asm, grad bool) difference {
+	magnitude := a.Const(0x7fffffff)
+	f := difference{loss: func(a *Asm, sum, d *Vec) {
+		t := a.Vec("t")
+		a.eachUni(opAnd, d, magnitude, t)
+		a.Add(sum, t)
+		a.Free(t)
+	}}
+	if grad {
+		low, high := a.ConstReg(bits(-1)), a.ConstReg(bits(1))
+		big, small := a.Const(bits(0x1p127)), a.Const(bits(0x1p23))
+		f.slope = func(a *Asm, d *Vec) {
+			a.MulUni(d, d, big)
+			a.MulUni(d, d, small)
+			a.AtLeast(d, low)
+			a.AtMost(d, high)
+		}
+	}
+	return f
+}
+
+var (
+	pairArgs = []arg{{"dst", "*float64"}, {"x", "*float32"}, {"y", "*float32"},
+		{"rows", "int"}, {"cols", "int"}, {"stride", "int"}, {"yStride", "int"}}
+	pairGradArgs = []arg{{"dst", "*float64"}, {"grad", "*float32"}, {"x", "*float32"}, {"y", "*float32"}, {"scale", "*float32"},
+		{"rows", "int"}, {"cols", "int"}, {"gradStride", "int"}, {"stride", "int"}, {"yStride", "int"}}
+
+	squareKernel = kernel{
+		name: "square",
+		doc:  `dst[i] is the sum of (x - y)^2 over row i. It adds up as sum does.`,
+		args: pairArgs,
+		body: func(a *Asm) { a.pairRows(newSquare(a, false)) },
+	}
+	squareGradKernel = kernel{
+		name: "squareGrad",
+		doc:  `dst[i] is the sum of (x - y)^2 over row i, and row i of grad is 2 (x - y) scale.`,
+		args: pairGradArgs,
+		body: func(a *Asm) { a.pairRows(newSquare(a, true)) },
+	}
+	distanceKernel = kernel{
+		name: "distance",
+		doc:  `dst[i] is the sum of |x - y| over row i. It adds up as sum does.`,
+		args: pairArgs,
+		body: func(a *Asm) { a.pairRows(newDistance(a, false)) },
+	}
+	distanceGradKernel = kernel{
+		name: "distanceGrad",
+		doc:  `dst[i] is the sum of |x - y| over row i, and row i of grad is the sign of x - y times scale.`,
+		args: pairGradArgs,
+		body: func(a *Asm) { a.pairRows(newDistance(a, true)) },
+	}
+)
+
+// pairRows writes the loop over the rows of x and y, and of grad if f has a slope.
+func (a *Asm) pairRows(f difference) {
+	zero := a.Const(0)
+	dst, y, p, q, n, size := a.Arg("dst"), a.Arg("y"), a.Reg(), a.Reg(), a.Reg(), a.Reg()
+	var g, r Reg
+	var scale Uni
+	if f.slope != nil {
+		scale = a.Uniform()
+		g, r = a.Arg("scale"), a.Reg()
+		a.LoadUni(scale, g, 0)
+		a.LoadArg("grad", g)
+	}
+	moveOn := func(elements int) {
+		a.AddImm(4*elements, q)
+		if f.slope != nil {
+			a.AddImm(4*elements, r)
+		}
+	}
+	a.Rows(func(x Reg) {
+		a.Mov(x, p)
+		a.Mov(y, q)
+		if f.slope != nil {
+			a.Mov(g, r)
+		}
+		a.LoadArg("cols", n)
+		t := a.Vec("t")
+		a.Set(t, zero)
+		a.StoreDouble(t, dst)
+		a.Free(t)
+		block := a.NewLabel("block")
+		a.Label(block)
+		a.TakeBlock(n, size)
+		a.SubReg(size, n)
+		s := a.Vecs(4, "s")
+		for _, s := range s {
+			a.Set(s, zero)
+		}
+		a.Steps(p, size, func() {
+			a.ByPart(func() {
+				for i, s := range s {
+					d := a.Vec("d")
+					a.Load(d, p, 4*lanes*i)
+					a.SubLoad(d, q, 4*lanes*i)
+					f.loss(a, s, d)
+					if f.slope != nil {
+						f.slope(a, d)
+						a.MulUni(d, d, scale)
+						a.Store(d, r, 4*lanes*i)
+					}
+					a.Free(d)
+				}
+			})
+			moveOn(step)
+		}, func() {
+			a.Add(s[0], s[1])
+			a.Add(s[2], s[3])
+			a.Add(s[0], s[2])
+			a.Free(s[1:]...)
+		}, func() {
+			d, v := a.Vec("d"), a.Vec("y")
+			a.LoadTail(d, p, size, zero)
+			a.LoadTail(v, q, size, zero)
+			a.Sub(d, v)
+			a.Free(v)
+			a.ByPart(func() { f.loss(a, s[0], d) })
+			if f.slope != nil {
+				f.slope(a, d)
+				a.MulUni(d, d, scale)
+				a.StoreTail(d, r, size)
+			}
+			a.Free(d)
+			moveOn(lanes)
+		})
+		a.FoldAdd(s[0])
+		a.AddDouble(s[0], dst)
+		a.Free(s[0])
+		a.JumpIfImm(n, ">", 0, block)
+		a.AddImm(8, dst)
+		a.Advance(y, "yStride")
+		if f.slope != nil {
+			a.Advance(g, "gradStride")
+		}
+	})
+}
