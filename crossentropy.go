@@ -16,7 +16,7 @@ import (
 // accuracy and special values; they are added up in float64. It reads x once
 // and, unless a row is longer than the caches, the weights from them.
 func CrossEntropy[T Float, S Scores[T], I Index](x S, targets []I, opt *Options[T]) (float64, error) {
-	v := viewOf[T](x)
+	v := x.view()
 	return crossEntropy("CrossEntropy", &v, targets, opt, nil, nil)
 }
 
@@ -24,7 +24,7 @@ func CrossEntropy[T Float, S Scores[T], I Index](x S, targets []I, opt *Options[
 // ignored: PyTorch's reduction "none". loss has one element a row and must not
 // overlap x.
 func CrossEntropyRows[T Float, S Scores[T], I Index](loss []T, x S, targets []I, opt *Options[T]) error {
-	v := viewOf[T](x)
+	v := x.view()
 	if loss == nil {
 		loss = []T{}
 	}
@@ -38,7 +38,7 @@ func CrossEntropyRows[T Float, S Scores[T], I Index](loss []T, x S, targets []I,
 // gradient at the target keeps its digits however confident the row is. grad
 // has the shape of x and may be x.
 func CrossEntropyGrad[T Float, S Scores[T], I Index](grad, x S, targets []I, opt *Options[T]) (float64, error) {
-	v, g := viewOf[T](x), viewOf[T](grad)
+	v, g := x.view(), grad.view()
 	return crossEntropy("CrossEntropyGrad", &v, targets, opt, nil, &g)
 }
 
@@ -75,14 +75,16 @@ func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Opt
 	j.weights = weightSum(j.opt.Weight, x.c)
 	s := j.run(x, grad)
 	if j.opt.Reduction == Mean {
-		s /= total
+		if s /= total; total == 0 {
+			s = math.NaN() // Also where smoothing makes s greater than 0.
+		}
 	}
 	return s, nil
 }
 
 // run returns the sum of the losses.
 func (j *ceJob[T, I]) run(x, grad *view[T]) float64 {
-	if x.c == 0 {
+	if x.c == 0 || x.d == 0 {
 		fill(j.loss, 0)
 		return 0
 	}
@@ -97,21 +99,22 @@ func (j *ceJob[T, I]) run(x, grad *view[T]) float64 {
 	return total
 }
 
-func spreadCrossEntropy[T Float, I Index](w, groups int, job ceJob[T, I], from view[T], to *view[T]) float64 {
+func spreadCrossEntropy[T Float, I Index](w, groups int, job ceJob[T, I], x view[T], to *view[T]) float64 {
 	j := &ceJob[T, I]{job.k, job.opt.clone(), slices.Clone(job.targets), job.ignore, nil, job.keep, job.share, job.weights, job.norm, 1}
 	if job.loss != nil {
 		j.loss = make([]T, len(job.loss))
 	}
-	x := from.hidden()
 	var grad *view[T]
 	if to != nil {
-		g := to.hidden()
+		g := *to
 		grad = &g
 	}
 	sums := make([]float64, groups)
 	if x.d == 1 && x.n < w {
 		j.w = w
-		sums[0] = j.group(&x, grad, 0)
+		for g := range groups {
+			sums[g] = j.group(&x, grad, g)
+		}
 	} else {
 		spread(w, groups, func(lo, hi int) {
 			for g := lo; g < hi; g++ {
@@ -167,13 +170,6 @@ func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
 				r.x[c] = xs.data[c*xs.stride+t]
 			}
 		}
-		if j.share > 0 {
-			// The maxima are not known yet: any element near them will do.
-			for c := range n {
-				r.base[c] = finite(xs.data[c*xs.stride])
-			}
-			j.k.dot(ptr(r.dot[:], 0), ptr(xs.data, 0), ptr(r.base[:], 0), j.weightPtr(), n, xs.c, xs.stride)
-		}
 		if grad.data == nil {
 			j.forward(xs, &r)
 		} else {
@@ -191,34 +187,32 @@ func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
 	return total
 }
 
-// finite returns x, or 0 for what is not a number to measure from.
-func finite[T Float](x T) T {
-	if x-x != 0 {
-		return 0
+// dots fills in r.dot, given the maxima, if there is smoothing.
+func (j *ceJob[T, I]) dots(x view[T], r *ceRoom[T]) {
+	if j.share == 0 {
+		return
 	}
-	return x
-}
-
-func (j *ceJob[T, I]) weightPtr() *T {
-	if j.opt.Weight == nil {
-		return nil
+	weight := (*T)(nil)
+	if j.opt.Weight != nil {
+		weight = ptr(j.opt.Weight, 0)
 	}
-	return ptr(j.opt.Weight, 0)
+	j.k.dot(ptr(r.dot[:], 0), ptr(x.data, 0), ptr(r.max[:], 0), weight, x.n, x.c, x.stride)
 }
 
 // A ceRoom holds what is known of the rows at hand.
 type ceRoom[T Float] struct {
-	x, base [tile]T       // the target's logit; what the dot is relative to
-	dot     [tile]float64 // sum of w[j] (x[j] - base)
-	log     [tile]float64 // log1p of the sum without the maximum
-	s       [tile]float64 // that sum
-	max     [tile]T       // the row's maximum
-	parts   [2 * tile]T   // the maxima and sums of blocks
+	x     [tile]T       // the target's logit
+	max   [tile]T       // the row's maximum
+	dot   [tile]float64 // sum of w[j] (x[j] - max), whose terms have one sign
+	log   [tile]float64 // log1p of the sum without the maximum
+	s     [tile]float64 // that sum
+	parts [2 * tile]T   // the maxima and sums of blocks
 }
 
 func (j *ceJob[T, I]) forward(x view[T], r *ceRoom[T]) {
 	if j.w > 1 {
 		r.max[0], r.log[0] = spreadSumExp(j.w, j.k, x.data[:x.c])
+		j.dots(x, r)
 		return
 	}
 	var buf room[T]
@@ -227,6 +221,7 @@ func (j *ceJob[T, I]) forward(x view[T], r *ceRoom[T]) {
 	t.next(j.k, &m, 0)
 	copy(r.max[:], t.max[:t.n])
 	copy(r.log[:], t.log[:t.n])
+	j.dots(x, r)
 }
 
 // rowLoss is the loss of a row that is row c of the room.
@@ -241,8 +236,7 @@ func (j *ceJob[T, I]) rowLoss(r *ceRoom[T], c, row int) float64 {
 		loss = float64(float64(j.keep*weightOf(j.opt.Weight, t)) * loss)
 	}
 	if j.share > 0 {
-		others := (float64(j.weights*(m-float64(r.base[c]))) - r.dot[c]) + float64(j.weights*l)
-		loss += float64(j.share * others)
+		loss += float64(j.share * (float64(j.weights*l) - r.dot[c]))
 	}
 	return loss
 }
@@ -263,6 +257,11 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 		parts := scratch[T](buf, 2*b)
 		max, sum = parts[:b], parts[b:]
 	}
+	inPlace := j.share > 0 && addr(dst.data) == addr(x.data)
+	if inPlace {
+		j.k.max(ptr(r.max[:], 0), ptr(x.data, 0), x.n, x.c, x.stride)
+		j.dots(x, r)
+	}
 	j.exps(dst, x, max, sum)
 	for c := range x.n {
 		m, s, all := sumOf(max[c*b:][:b], sum[c*b:][:b])
@@ -272,6 +271,9 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 		}
 		r.max[c], r.s[c], r.log[c] = m, s, s
 		j.factors(max[c*b:][:b], m, all, first+c)
+	}
+	if !inPlace {
+		j.dots(x, r)
 	}
 	j.k.log1p(ptr(r.log[:], 0), (x.n+7)&^7)
 	j.scale(dst, max, first)
@@ -363,20 +365,21 @@ func (j *ceJob[T, I]) others(e []T, max []T, m T) float64 {
 }
 
 // scaleOf returns the factors of the probabilities, of the weights, and of the
-// one at the target, in the gradient of a row.
+// one at the target, in the gradient of a row: 0 if it is ignored.
 func (j *ceJob[T, I]) scaleOf(row int) (p, w, t float64) {
+	class := int(j.targets[row])
+	if class == j.ignore {
+		return 0, 0, 0
+	}
 	up := upstream(j.opt.Upstream, row) * j.norm
-	t = float64(float64(up*j.keep) * weightOf(j.opt.Weight, int(j.targets[row])))
+	t = float64(float64(up*j.keep) * weightOf(j.opt.Weight, class))
 	w = float64(up * j.share)
 	return t + float64(w*j.weights), w, t
 }
 
 // factors replaces the blocks' maxima by what the exps are to be multiplied by.
 func (j *ceJob[T, I]) factors(max []T, m T, all float64, row int) {
-	var p float64
-	if int(j.targets[row]) != j.ignore {
-		p, _, _ = j.scaleOf(row)
-	}
+	p, _, _ := j.scaleOf(row)
 	f := p / all
 	for i, v := range max {
 		if d := float64(v) - float64(m); d == 0 {

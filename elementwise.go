@@ -135,10 +135,7 @@ func (p *pairJob[T]) sum() float64 {
 }
 
 func spreadPair[T Float](w, units int, job pairJob[T]) float64 {
-	p := &pairJob[T]{job.k, job.op, job.x.hidden(), job.y.hidden(), Matrix[T]{}, job.scale}
-	if job.grad.Data != nil {
-		p.grad = job.grad.hidden()
-	}
+	p := &job
 	sums := make([]float64, units)
 	spread(w, units, func(lo, hi int) {
 		for i := lo; i < hi; i++ {

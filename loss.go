@@ -40,9 +40,9 @@ func LogSoftmaxNLL[T Float, I Index](loss []T, x Matrix[T], targets []I) error {
 
 func spreadNLL[T Float, I Index](w int, k *kernels[T], loss []T, x Matrix[T], targets []I) {
 	if x.Rows >= w {
-		hidden, out, classes := x.hidden(), make([]T, len(loss)), slices.Clone(targets)
+		out, classes := make([]T, len(loss)), slices.Clone(targets)
 		spread(w, x.Rows, func(lo, hi int) {
-			part := hidden.slice(lo, hi)
+			part := x.slice(lo, hi)
 			rowNLL(k, out[lo:hi], &part, classes[lo:hi])
 		})
 		copy(loss, out)
@@ -83,7 +83,7 @@ func checkTargets[I Index](fn string, targets []I, rows, cols int) error {
 		return err
 	}
 	for i, t := range targets {
-		if uint(t) >= uint(cols) || t < 0 {
+		if t < 0 || uint64(t) >= uint64(cols) {
 			return fmt.Errorf("logits: %s: targets[%d] is %d, want a class in [0, %d)", fn, i, t, cols)
 		}
 	}

@@ -44,7 +44,7 @@ type Planar[T Float] struct {
 	Data    []T
 }
 
-// Scores is a [Matrix] or a [Planar]. The method lets the compiler infer T.
+// Scores is a [Matrix] or a [Planar].
 type Scores[T Float] interface {
 	Matrix[T] | Planar[T]
 	view() view[T]
@@ -60,14 +60,6 @@ type view[T Float] struct {
 
 func (x Matrix[T]) view() view[T] { return view[T]{x.Rows, x.Cols, 1, x.Data, x.Stride} }
 func (x Planar[T]) view() view[T] { return view[T]{x.N, x.C, x.D, x.Data, x.C * x.D} }
-
-// viewOf is x.view(), which would be an indirect call that lets x escape.
-func viewOf[T Float, S Scores[T]](x S) view[T] {
-	if m, ok := any(&x).(*Matrix[T]); ok {
-		return m.view()
-	}
-	return any(&x).(*Planar[T]).view()
-}
 
 // rows returns the number of rows.
 func (v *view[T]) rows() int { return v.n * v.d }
@@ -225,15 +217,6 @@ func elemSize[T Float]() int {
 	return int(unsafe.Sizeof(x))
 }
 
-// hide returns s hidden from escape analysis, to be handed to goroutines. Only
-// slices of half a grain and more may be: what is larger than 128 kB is never
-// on a stack, which moves.
-func hide[T any](s []T) []T { return unsafe.Slice(ptr(s, 0), len(s)) }
-
-func (x Matrix[T]) hidden() Matrix[T] { return Matrix[T]{x.Rows, x.Cols, hide(x.Data), x.Stride} }
-
-func (v view[T]) hidden() view[T] { return view[T]{v.n, v.c, v.d, hide(v.data), v.stride} }
-
 // row returns row i.
 func (x *Matrix[T]) row(i int) []T { return x.Data[i*x.Stride:][:x.Cols] }
 
@@ -242,9 +225,12 @@ func (x *Matrix[T]) slice(lo, hi int) Matrix[T] {
 	return Matrix[T]{hi - lo, x.Cols, x.Data[lo*x.Stride:], x.Stride}
 }
 
-// ptr returns the address of s[i:], hidden from escape analysis: kernels are
-// called through a table, which would send every slice to the heap, and keep
-// no pointer.
+// ptr returns the address of s[i], hidden from escape analysis: kernels are
+// called through a table, which would send every slice to the heap, and keep no
+// pointer. The stack must not move between the two lines.
+//
+//go:nosplit
+//go:nocheckptr
 func ptr[T any](s []T, i int) *T {
 	p := uintptr(unsafe.Pointer(unsafe.SliceData(s[i:])))
 	return *(**T)(unsafe.Pointer(&p))

@@ -7,14 +7,14 @@ import "fmt"
 // row's target, as PyTorch's NLLLoss defines it. LabelSmoothing must be 0. It
 // reads one element a row.
 func NLL[T Float, S Scores[T], I Index](x S, targets []I, opt *Options[T]) (float64, error) {
-	v := viewOf[T](x)
+	v := x.view()
 	return nllLoss("NLL", &v, targets, opt, nil, nil)
 }
 
 // NLLRows sets loss[i] to the loss of row i, 0 if it is ignored. loss has one
 // element a row and must not overlap x.
 func NLLRows[T Float, S Scores[T], I Index](loss []T, x S, targets []I, opt *Options[T]) error {
-	v := viewOf[T](x)
+	v := x.view()
 	if loss == nil {
 		loss = []T{}
 	}
@@ -25,7 +25,7 @@ func NLLRows[T Float, S Scores[T], I Index](loss []T, x S, targets []I, opt *Opt
 // NLLGrad is [NLL] and sets grad to its gradient with respect to x, which is 0
 // but at the targets. grad has the shape of x and may be x.
 func NLLGrad[T Float, S Scores[T], I Index](grad, x S, targets []I, opt *Options[T]) (float64, error) {
-	v, g := viewOf[T](x), viewOf[T](grad)
+	v, g := x.view(), grad.view()
 	return nllLoss("NLLGrad", &v, targets, opt, nil, &g)
 }
 
@@ -87,7 +87,7 @@ func (v *view[T]) index(row, c int) int {
 }
 
 func (v *view[T]) clear() {
-	if v.d > 1 {
+	if v.d != 1 {
 		clear(v.data[:v.n*v.stride])
 		return
 	}

@@ -43,11 +43,11 @@ func spread(w, n int, f func(lo, hi int)) {
 }
 
 // spreadRows calls f for parts of the rows of x and their results. These go
-// through a copy, since dst may be small and on a stack.
+// through a copy, so that a small dst need not be on the heap.
 func spreadRows[T Float, U any](w int, k *kernels[T], dst []U, x Matrix[T], f func(*kernels[T], []U, *Matrix[T])) {
-	hidden, out := x.hidden(), make([]U, len(dst))
-	spread(w, hidden.Rows, func(lo, hi int) {
-		part := hidden.slice(lo, hi)
+	out := make([]U, len(dst))
+	spread(w, x.Rows, func(lo, hi int) {
+		part := x.slice(lo, hi)
 		f(k, out[lo:hi], &part)
 	})
 	copy(dst, out)

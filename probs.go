@@ -13,14 +13,14 @@ import "fmt"
 // where the smoothed q is 0 the term is 0, even if p is 0. IgnoreIndex must be
 // negative or nil, and has no effect.
 func CrossEntropyProbs[T Float, S Scores[T]](x, q S, opt *Options[T]) (float64, error) {
-	v, p := viewOf[T](x), viewOf[T](q)
+	v, p := x.view(), q.view()
 	return crossEntropyProbs("CrossEntropyProbs", &v, &p, opt, nil, nil)
 }
 
 // CrossEntropyProbsRows sets loss[i] to the cross-entropy of row i. loss has one
 // element a row and overlaps neither x nor q.
 func CrossEntropyProbsRows[T Float, S Scores[T]](loss []T, x, q S, opt *Options[T]) error {
-	v, p := viewOf[T](x), viewOf[T](q)
+	v, p := x.view(), q.view()
 	if loss == nil {
 		loss = []T{}
 	}
@@ -32,7 +32,7 @@ func CrossEntropyProbsRows[T Float, S Scores[T]](loss []T, x, q S, opt *Options[
 // with respect to x, with one exponential an element. grad has the shape of x
 // and may be x; it must not overlap q.
 func CrossEntropyProbsGrad[T Float, S Scores[T]](grad, x, q S, opt *Options[T]) (float64, error) {
-	v, p, g := viewOf[T](x), viewOf[T](q), viewOf[T](grad)
+	v, p, g := x.view(), q.view(), grad.view()
 	return crossEntropyProbs("CrossEntropyProbsGrad", &v, &p, opt, nil, &g)
 }
 
@@ -88,7 +88,7 @@ func crossEntropyProbs[T Float](fn string, x, q *view[T], opt *Options[T], loss 
 
 // run returns the sum of the losses, added up in groups of rows.
 func (j *probsJob[T]) run(x, q, grad *view[T]) float64 {
-	if x.c == 0 {
+	if x.c == 0 || x.d == 0 {
 		fill(j.loss, 0)
 		return 0
 	}
@@ -103,15 +103,14 @@ func (j *probsJob[T]) run(x, q, grad *view[T]) float64 {
 	return total
 }
 
-func spreadProbs[T Float](w, groups int, job probsJob[T], from, probs view[T], to *view[T]) float64 {
+func spreadProbs[T Float](w, groups int, job probsJob[T], x, q view[T], to *view[T]) float64 {
 	j := &probsJob[T]{job.k, job.opt.clone(), nil, job.keep, job.share, job.norm}
 	if job.loss != nil {
 		j.loss = make([]T, len(job.loss))
 	}
-	x, q := from.hidden(), probs.hidden()
 	var grad *view[T]
 	if to != nil {
-		g := to.hidden()
+		g := *to
 		grad = &g
 	}
 	sums := make([]float64, groups)

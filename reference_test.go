@@ -1,6 +1,7 @@
 package logits
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -10,18 +11,26 @@ import (
 	"unsafe"
 )
 
-// onPaths runs f as a subtest on each path of the machine. LOGITS_REQUIRE
-// names paths that must be there.
-func onPaths(t *testing.T, f func(t *testing.T)) {
-	t.Helper()
+// TestMain fails when the paths are not those that the environment expects, so
+// that no run passes on a silent fallback: LOGITS_REQUIRE names paths that must
+// be there (and llvm-mc, for the generator's tests), LOGITS_ONLY all of them.
+func TestMain(m *testing.M) {
 	for _, name := range strings.Split(os.Getenv("LOGITS_REQUIRE"), ",") {
-		switch name {
-		case "avx512", "avx2", "neon", "generic":
-			if !slices.Contains(Paths(), name) {
-				t.Fatalf("LOGITS_REQUIRE names %s, but this CPU and build have only %v", name, Paths())
-			}
+		if name != "" && name != "llvm-mc" && !slices.Contains(Paths(), name) {
+			fmt.Printf("LOGITS_REQUIRE names %s, but the paths are %v\n", name, Paths())
+			os.Exit(1)
 		}
 	}
+	if only := os.Getenv("LOGITS_ONLY"); only != "" && only != strings.Join(Paths(), ",") {
+		fmt.Printf("LOGITS_ONLY is %s, but the paths are %v\n", only, Paths())
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// onPaths runs f as a subtest on each path of the machine.
+func onPaths(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
 	for _, name := range Paths() {
 		t.Run(name, func(t *testing.T) {
 			usePath(t, name)

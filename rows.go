@@ -31,7 +31,7 @@ func spreadMax[T Float](w int, k *kernels[T], dst []T, x Matrix[T]) {
 		return
 	}
 	for i := range dst {
-		row := hide(x.row(i))
+		row := x.row(i)
 		parts := Row(make([]T, chunks(len(row))))
 		spreadChunks(w, len(row), func(c, off, n int) {
 			part := Row(row[off:][:n])
@@ -90,7 +90,7 @@ func spreadArgMax[T Float](w int, k *kernels[T], dst []int, x Matrix[T]) {
 		return
 	}
 	for i := range dst {
-		row := hide(x.row(i))
+		row := x.row(i)
 		parts := make([]int, chunks(len(row)))
 		spreadChunks(w, len(row), func(c, off, n int) {
 			part := Row(row[off:][:n])
@@ -140,7 +140,7 @@ func spreadSum[T Float](w int, k *kernels[T], dst []T, x Matrix[T]) {
 		return
 	}
 	for i := range dst {
-		row := hide(x.row(i))
+		row := x.row(i)
 		parts := make([]float64, chunks(len(row)))
 		spreadChunks(w, len(row), func(c, off, n int) { k.sum(ptr(parts, c), ptr(row, off), 1, n, n) })
 		var s float64
@@ -200,8 +200,7 @@ func Exp[T Float](dst, x Matrix[T]) error {
 	return nil
 }
 
-func spreadExp[T Float](w int, k *kernels[T], to, from Matrix[T]) {
-	dst, x := to.hidden(), from.hidden()
+func spreadExp[T Float](w int, k *kernels[T], dst, x Matrix[T]) {
 	if x.contiguous() && dst.contiguous() {
 		spreadChunks(w, x.Rows*x.Cols, func(c, off, n int) { k.exp(ptr(dst.Data, off), ptr(x.Data, off), n) })
 		return

@@ -16,7 +16,7 @@ import (
 //
 // dst has the shape of x, and is the same or apart from it.
 func Softmax[T Float, S Scores[T]](dst, x S) error {
-	to, from := viewOf[T](dst), viewOf[T](x)
+	to, from := dst.view(), x.view()
 	if err := checkShape("Softmax", "dst", &to, "x", &from); err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func Softmax[T Float, S Scores[T]](dst, x S) error {
 //
 // dst has the shape of x, and is the same or apart from it.
 func LogSoftmax[T Float, S Scores[T]](dst, x S) error {
-	to, from := viewOf[T](dst), viewOf[T](x)
+	to, from := dst.view(), x.view()
 	if err := checkShape("LogSoftmax", "dst", &to, "x", &from); err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func LogSoftmax[T Float, S Scores[T]](dst, x S) error {
 // their softmax, and dy, the gradient with respect to y: y * (dy - sum(y*dy)),
 // the sum going over the row. All three have one shape; dx may be y or dy.
 func SoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
-	return grad("SoftmaxGrad", softmaxGradOp, viewOf[T](dx), viewOf[T](y), viewOf[T](dy))
+	return grad("SoftmaxGrad", softmaxGradOp, dx.view(), y.view(), dy.view())
 }
 
 // LogSoftmaxGrad sets dx to the gradient with respect to the logits, given y,
@@ -52,7 +52,7 @@ func SoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
 // dy - e^y * sum(dy), the sum going over the row. All three have one shape; dx
 // may be y or dy.
 func LogSoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
-	return grad("LogSoftmaxGrad", logSoftmaxGradOp, viewOf[T](dx), viewOf[T](y), viewOf[T](dy))
+	return grad("LogSoftmaxGrad", logSoftmaxGradOp, dx.view(), y.view(), dy.view())
 }
 
 // A rowOp is something that is done to every row of a matrix or a planar array.
@@ -93,8 +93,7 @@ func run[T Float](op rowOp, dst, x, y *view[T]) {
 	runRows(op, k, dst, x, y, 0, x.n)
 }
 
-func spreadOp[T Float](w int, op rowOp, k *kernels[T], to, from, with view[T]) {
-	dst, x, y := to.hidden(), from.hidden(), with.hidden()
+func spreadOp[T Float](w int, op rowOp, k *kernels[T], dst, x, y view[T]) {
 	switch {
 	case x.d > 1:
 		spread(w, x.n*x.tiles(), func(lo, hi int) { planarTiles(op, k, &dst, &x, &y, lo, hi) })

@@ -66,8 +66,7 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int) {
 }
 
 // spreadSumExp returns the maximum and the logarithm of one long row, using w goroutines.
-func spreadSumExp[T Float](w int, k *kernels[T], x []T) (m T, log float64) {
-	row := hide(x)
+func spreadSumExp[T Float](w int, k *kernels[T], row []T) (m T, log float64) {
 	n := blocks(len(row))
 	parts := make([]T, 3*n)
 	max, part, ones := parts[:n], parts[n:2*n], parts[2*n:]

@@ -1,0 +1,393 @@
+package logits
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/klauspost/cpuid/v2"
+)
+
+func TestPaths(t *testing.T) {
+	names := Paths()
+	if len(names) == 0 || names[len(names)-1] != "generic" {
+		t.Fatalf("Paths() = %q, want generic last", names)
+	}
+	for i, n := range names {
+		if slices.Index(names, n) != i {
+			t.Errorf("Paths() = %q names %s twice", names, n)
+		}
+	}
+	if os.Getenv("LOGITS_PATH") == "" && Path() != names[0] {
+		t.Errorf("Path() = %q, want the best of %q", Path(), names)
+	}
+	names[0] = "changed"
+	if Paths()[0] == "changed" {
+		t.Error("Paths() returns the package's own slice")
+	}
+}
+
+func TestSetPath(t *testing.T) {
+	usePath(t, Path())
+	for _, name := range Paths() {
+		if err := SetPath(name); err != nil || Path() != name {
+			t.Errorf("SetPath(%q) = %v, Path() = %q after it", name, err, Path())
+		}
+		k := active
+		for _, bad := range []string{"", "sse2", "AVX2", "avx2 ", "generic\n", "avx10"} {
+			err := SetPath(bad)
+			if err == nil {
+				t.Fatalf("SetPath(%q) is no error", bad)
+			}
+			for _, want := range append(Paths(), fmt.Sprintf("%q", bad)) {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("SetPath(%q) = %q, want %s in it", bad, err, want)
+				}
+			}
+			if active != k || Path() != name {
+				t.Fatalf("SetPath(%q) changed the path from %s to %s", bad, name, Path())
+			}
+		}
+	}
+	for _, name := range []string{"avx512", "avx2", "neon"} {
+		if !slices.Contains(Paths(), name) && SetPath(name) == nil {
+			t.Errorf("SetPath(%q) is no error, though this machine has only %q", name, Paths())
+		}
+	}
+}
+
+// emulated tells whether this CPU is QEMU's. Its VMASKMOVPS touches memory
+// under the elements that are masked out, which a CPU's does not.
+func emulated() bool { return cpuid.CPU.HypervisorVendorID == cpuid.QEMU }
+
+// kernelNames are the fields of a table that hold a kernel.
+func kernelNames() []string {
+	var names []string
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[kernels[float32]]()) {
+		if f.Type.Kind() == reflect.Func {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+// wantKernels fails a test that has left out a kernel.
+func wantKernels(t *testing.T, seen map[string]bool) {
+	t.Helper()
+	for _, name := range kernelNames() {
+		if !seen[name] {
+			t.Errorf("the kernel %s was not tested", name)
+		}
+	}
+}
+
+// suffixes are what the names of a path's own kernels end in. A kernel of two
+// paths, or one that falls back on another, belongs in shared.
+var (
+	suffixes = map[string]string{"avx512": "AVX512", "avx2": "AVX2", "neon": "NEON"}
+	shared   = map[string]string{}
+)
+
+// TestTables makes sure that every kernel of a path is the path's own.
+func TestTables(t *testing.T) {
+	seen := map[uintptr]string{}
+	for _, k := range paths {
+		v := reflect.ValueOf(k).Elem()
+		for _, field := range kernelNames() {
+			f := v.FieldByName(field)
+			where := k.name + "'s " + field
+			if f.IsNil() {
+				t.Errorf("%s is missing", where)
+				continue
+			}
+			name := runtime.FuncForPC(f.Pointer()).Name()
+			name = strings.TrimSuffix(name[strings.LastIndexByte(name, '/')+1:], ".abi0")
+			want := "logits." + field + suffixes[k.name]
+			if k.name == "generic" {
+				want = "logits." + field + "Generic"
+				// The compiler wraps instances of generic functions, and numbers the wrappers.
+				if strings.HasPrefix(name, "logits.genericKernels[...].func") {
+					name = want
+				}
+			}
+			if s, ok := shared[where]; ok {
+				want = s
+			}
+			if name != want {
+				t.Errorf("%s is %s, want %s", where, name, want)
+			}
+			if other := seen[f.Pointer()]; other != "" && shared[where] == "" {
+				t.Errorf("%s is %s", where, other)
+			}
+			seen[f.Pointer()] = where
+		}
+	}
+}
+
+// TestPathEnv starts this program again with LOGITS_PATH set.
+func TestPathEnv(t *testing.T) {
+	const child = "LOGITS_TEST_CHILD"
+	if os.Getenv(child) != "" {
+		var sum [1]float32
+		must(t, RowLogSumExp(sum[:], Row([]float32{0, 0, 0})))
+		fmt.Printf("paths=%q path=%s %.4f\n", Paths(), Path(), sum[0])
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Skip(err)
+	}
+	start := func(path string) (string, error) {
+		cmd := exec.Command(self, "-test.run=^TestPathEnv$", "-test.v")
+		for _, v := range os.Environ() {
+			if !strings.HasPrefix(v, "LOGITS_") {
+				cmd.Env = append(cmd.Env, v)
+			}
+		}
+		cmd.Env = append(cmd.Env, child+"=1", "LOGITS_PATH="+path)
+		out, err := cmd.CombinedOutput()
+		if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+			t.Skipf("this program cannot be started again, maybe it is emulated: %v", err)
+		}
+		return string(out), err
+	}
+	line := func(path string) string { return fmt.Sprintf("path=%s %.4f\n", path, math.Log(3)) }
+	out, err := start("")
+	if err == nil && !strings.Contains(out, fmt.Sprintf("paths=%q ", Paths())) {
+		t.Skipf("started again, this program is on another CPU, not the emulated one: %q", out)
+	}
+	if err != nil || !strings.Contains(out, line(Paths()[0])) {
+		t.Fatalf("with no LOGITS_PATH: %v, output %q, want %q in it", err, out, line(Paths()[0]))
+	}
+	for _, path := range Paths() {
+		if out, err := start(path); err != nil || !strings.Contains(out, line(path)) {
+			t.Errorf("with LOGITS_PATH=%s: %v, output %q, want %q in it", path, err, out, line(path))
+		}
+	}
+	bad := []string{"sse2", "AVX2", "generic,avx2"}
+	for _, name := range []string{"avx512", "avx2", "neon"} {
+		if !slices.Contains(Paths(), name) {
+			bad = append(bad, name)
+		}
+	}
+	for _, path := range bad {
+		out, err := start(path)
+		if err == nil || strings.Contains(out, "path=") {
+			t.Errorf("LOGITS_PATH=%s is no failure, output %q", path, out)
+		}
+		for _, want := range append(Paths(), "panic", "LOGITS_PATH", path) {
+			if !strings.Contains(out, want) {
+				t.Errorf("LOGITS_PATH=%s fails with %q, want %s in it", path, out, want)
+			}
+		}
+	}
+}
+
+// An area is a matrix at one end of guarded memory.
+type area[T any] struct {
+	mem                []byte // the matrix and some canaries beside it
+	x                  []T
+	rows, cols, stride int
+	off                int // of the matrix in mem, in bytes
+	want               []byte
+}
+
+func newArea[T any](mem []byte, rows, cols, stride int, end bool) *area[T] {
+	a := &area[T]{rows: rows, cols: cols, stride: stride}
+	n := (rows-1)*stride + cols
+	size := n * int(unsafe.Sizeof(a.x[0]))
+	window := min(len(mem), size+256)
+	if end {
+		a.mem = mem[len(mem)-window:]
+		a.off = window - size
+	} else {
+		a.mem = mem[:window]
+	}
+	a.x = unsafe.Slice((*T)(unsafe.Pointer(&a.mem[a.off])), n)
+	fill(a.mem, 0xcb)
+	return a
+}
+
+func (a *area[T]) row(i int) []T { return a.x[i*a.stride:][:a.cols] }
+func (a *area[T]) p() *T         { return &a.x[0] }
+
+// arm remembers what the memory holds.
+func (a *area[T]) arm() { a.want = append(a.want[:0], a.mem...) }
+
+// changed reports writes outside of the rows, and anywhere if !writable.
+func (a *area[T]) changed(writable bool) bool {
+	if writable {
+		var x T
+		size := int(unsafe.Sizeof(x))
+		for i := range a.rows {
+			lo := a.off + i*a.stride*size
+			copy(a.want[lo:lo+a.cols*size], a.mem[lo:])
+		}
+	}
+	return !bytes.Equal(a.want, a.mem)
+}
+
+type armed interface {
+	arm()
+	changed(writable bool) bool
+}
+
+// guardFill fills rows in a way that makes the kernels search to their ends.
+func guardFill[T Float](rows func(int) []T, n, kind int) {
+	for i := range n {
+		x := rows(i)
+		for j := range x {
+			x[j] = T((7*i+11*j)%61)/8 - 4
+		}
+		switch kind {
+		case 1:
+			x[len(x)-1] = T(math.NaN())
+		case 2:
+			fill(x, T(math.Inf(-1)))
+		case 3:
+			x[len(x)-1] = 50
+		}
+	}
+}
+
+const guardKinds = 4
+
+// A kernelInput says what kernelCalls is to run the kernels on.
+type kernelInput struct {
+	rows, cols, stride, dstStride int
+	end                           bool // at the end of the memory
+	kind                          int  // of numbers, see guardFill
+}
+
+// A kernelCall is one call of a kernel: prepare sets up what it writes and
+// what it reads in memory that it shares with the other calls.
+type kernelCall struct {
+	name    string
+	prepare func() (out, in []armed, run func())
+}
+
+// kernelCalls is where the tests that run kernels by themselves have them from.
+// Of mem the first three are for matrices, the others for one result a block.
+func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelCall {
+	rows, cols, stride, dstStride := in.rows, in.cols, in.stride, in.dstStride
+	blocks := (cols + blockSize - 1) / blockSize
+	matrix := func(mem []byte, stride int) *area[T] {
+		a := newArea[T](mem, rows, cols, stride, in.end)
+		guardFill(a.row, rows, in.kind)
+		return a
+	}
+	x := func() *area[T] { return matrix(mem[0], stride) }
+	y := func() *area[T] { return matrix(mem[1], dstStride) }
+	vec := func(i, n int) *area[T] {
+		a := newArea[T](mem[3+i], 1, n, 0, in.end)
+		fill(a.x, 3)
+		return a
+	}
+	out := func(a ...armed) []armed { return a }
+	return []kernelCall{
+		{"max", func() ([]armed, []armed, func()) {
+			x, dst := x(), vec(0, rows)
+			return out(dst), out(x), func() { k.max(dst.p(), x.p(), rows, cols, stride) }
+		}},
+		{"argMax", func() ([]armed, []armed, func()) {
+			x, dst := x(), newArea[int](mem[3], 1, rows, 0, in.end)
+			return out(dst), out(x), func() { k.argMax(dst.p(), x.p(), rows, cols, stride) }
+		}},
+		{"sum", func() ([]armed, []armed, func()) {
+			x, dst := x(), newArea[float64](mem[3], 1, rows, 0, in.end)
+			return out(dst), out(x), func() { k.sum(dst.p(), x.p(), rows, cols, stride) }
+		}},
+		{"exp", func() ([]armed, []armed, func()) {
+			src, dst := newArea[T](mem[0], 1, cols, 0, in.end), newArea[T](mem[1], 1, cols, 0, in.end)
+			guardFill(src.row, 1, in.kind)
+			return out(dst), out(src), func() { k.exp(dst.p(), src.p(), cols) }
+		}},
+		{"exp", func() ([]armed, []armed, func()) {
+			x := newArea[T](mem[0], 1, cols, 0, in.end)
+			guardFill(x.row, 1, in.kind)
+			return out(x), nil, func() { k.exp(x.p(), x.p(), cols) }
+		}},
+		{"sumExp", func() ([]armed, []armed, func()) {
+			x, max, sum, ones := x(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks)
+			return out(max, sum, ones), out(x), func() { k.sumExp(max.p(), sum.p(), ones.p(), x.p(), rows, cols, stride) }
+		}},
+		{"expSum", func() ([]armed, []armed, func()) {
+			x, y, max, sum := x(), y(), vec(0, rows*blocks), vec(1, rows*blocks)
+			return out(y, max, sum), out(x), func() { k.expSum(y.p(), max.p(), sum.p(), x.p(), rows, cols, dstStride, stride) }
+		}},
+		{"expSum", func() ([]armed, []armed, func()) {
+			y, max, sum := y(), vec(0, rows*blocks), vec(1, rows*blocks)
+			return out(y, max, sum), nil, func() { k.expSum(y.p(), max.p(), sum.p(), y.p(), rows, cols, dstStride, dstStride) }
+		}},
+		{"scale", func() ([]armed, []armed, func()) {
+			x, factor := y(), vec(0, rows*blocks)
+			return out(x), out(factor), func() { k.scale(x.p(), factor.p(), nil, rows, cols, dstStride) }
+		}},
+		{"scale", func() ([]armed, []armed, func()) {
+			x, factor, add := y(), vec(0, rows*blocks), vec(1, rows)
+			return out(x), out(factor, add), func() { k.scale(x.p(), factor.p(), add.p(), rows, cols, dstStride) }
+		}},
+		{"addScaled", func() ([]armed, []armed, func()) {
+			x, y, factor := x(), y(), vec(0, rows)
+			return out(y), out(x, factor), func() { k.addScaled(y.p(), x.p(), factor.p(), rows, cols, dstStride, stride) }
+		}},
+		{"addScaled", func() ([]armed, []armed, func()) {
+			x, y, factor := newArea[T](mem[0], 1, cols, 0, in.end), y(), vec(0, rows)
+			guardFill(x.row, 1, 0)
+			return out(y), out(x, factor), func() { k.addScaled(y.p(), x.p(), factor.p(), rows, cols, dstStride, 0) }
+		}},
+		{"square", func() ([]armed, []armed, func()) {
+			x, y, dst := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end)
+			return out(dst), out(x, y), func() { k.square(dst.p(), x.p(), y.p(), rows, cols, stride, dstStride) }
+		}},
+		{"distance", func() ([]armed, []armed, func()) {
+			x, y, dst := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end)
+			return out(dst), out(x, y), func() { k.distance(dst.p(), x.p(), y.p(), rows, cols, stride, dstStride) }
+		}},
+		{"squareGrad", func() ([]armed, []armed, func()) {
+			x, y, dst, grad, scale := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end), matrix(mem[2], cols+1), vec(1, 1)
+			return out(dst, grad), out(x, y, scale), func() {
+				k.squareGrad(dst.p(), grad.p(), x.p(), y.p(), scale.p(), rows, cols, cols+1, stride, dstStride)
+			}
+		}},
+		{"distanceGrad", func() ([]armed, []armed, func()) {
+			x, y, dst, grad, scale := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end), matrix(mem[2], cols+1), vec(1, 1)
+			return out(dst, grad), out(x, y, scale), func() {
+				k.distanceGrad(dst.p(), grad.p(), x.p(), y.p(), scale.p(), rows, cols, cols+1, stride, dstStride)
+			}
+		}},
+		{"dot", func() ([]armed, []armed, func()) {
+			x, base, dst := x(), vec(1, rows), newArea[float64](mem[3], 1, rows, 0, in.end)
+			w := newArea[T](mem[1], 1, cols, 0, in.end)
+			guardFill(w.row, 1, 0)
+			return out(dst), out(x, base, w), func() { k.dot(dst.p(), x.p(), base.p(), w.p(), rows, cols, stride) }
+		}},
+		{"dot", func() ([]armed, []armed, func()) {
+			x, base, dst := x(), vec(1, rows), newArea[float64](mem[3], 1, rows, 0, in.end)
+			return out(dst), out(x, base), func() { k.dot(dst.p(), x.p(), base.p(), nil, rows, cols, stride) }
+		}},
+		{"shift", func() ([]armed, []armed, func()) {
+			x, y, max, log := x(), y(), vec(0, rows), vec(1, rows)
+			return out(y), out(x, max, log), func() { k.shift(y.p(), x.p(), max.p(), log.p(), rows, cols, dstStride, stride) }
+		}},
+		{"shift", func() ([]armed, []armed, func()) {
+			y, max, log := y(), vec(0, rows), vec(1, rows)
+			return out(y), out(max, log), func() { k.shift(y.p(), y.p(), max.p(), log.p(), rows, cols, dstStride, dstStride) }
+		}},
+		{"log1p", func() ([]armed, []armed, func()) {
+			n := (cols + 7) &^ 7
+			x := newArea[float64](mem[0], 1, n, 0, in.end)
+			fill(x.x, 1.5)
+			return out(x), nil, func() { k.log1p(x.p(), n) }
+		}},
+	}
+}
