@@ -206,6 +206,8 @@ type ceRoom[T Float] struct {
 	dot   [tile]float64 // sum of w[j] (x[j] - max), whose terms have one sign
 	log   [tile]float64 // log1p of the sum without the maximum
 	s     [tile]float64 // that sum
+	less  [tile]T       // the factor of the weights in the gradient
+	scale [tile]float64 // what is subtracted at the target
 	parts [2 * tile]T   // the maxima and sums of blocks
 }
 
@@ -264,21 +266,49 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 	}
 	j.exps(dst, x, max, sum)
 	for c := range x.n {
+		t := int(j.targets[first+c])
+		if t == j.ignore {
+			clear(dst.data[c*dst.stride:][:x.c]) // NaN times 0 would stay
+			fill(max[c*b:][:b], 0)
+			r.less[c] = 0
+			continue
+		}
 		m, s, all := sumOf(max[c*b:][:b], sum[c*b:][:b])
 		if all < 1.5 {
 			s = j.others(dst.data[c*dst.stride:][:x.c], max[c*b:][:b], m)
 			all = 1 + s
 		}
 		r.max[c], r.s[c], r.log[c] = m, s, s
-		j.factors(max[c*b:][:b], m, all, first+c)
+		up := upstream(j.opt.Upstream, first+c) * j.norm
+		r.scale[c] = float64(float64(up*j.keep) * weightOf(j.opt.Weight, t))
+		p := r.scale[c]
+		if j.share > 0 {
+			w := float64(up * j.share)
+			p += float64(w * j.weights)
+			r.less[c] = T(-w)
+		}
+		probabilities(max[c*b:][:b], m, p/all)
 	}
 	if !inPlace {
 		j.dots(x, r)
 	}
 	j.k.log1p(ptr(r.log[:], 0), (x.n+7)&^7)
-	j.scale(dst, max, first)
+	j.scale(dst, max, r)
 	for c := range x.n {
-		j.atTarget(dst.data[c*dst.stride:][:x.c], r, c, first+c)
+		if t := int(j.targets[first+c]); t != j.ignore {
+			g := &dst.data[c*dst.stride+t]
+			if r.x[c] == r.max[c] {
+				// 1 - p from the sum of the others, which a confident row keeps.
+				all := 1 + r.s[c]
+				v := -float64(r.scale[c] * (r.s[c] / all))
+				if less := float64(r.less[c]); less != 0 {
+					v += float64(less * (weightOf(j.opt.Weight, t) - j.weights/all))
+				}
+				*g = T(v)
+			} else {
+				*g = T(float64(*g) - r.scale[c])
+			}
+		}
 	}
 	if j.opt.Accumulate {
 		var one [tile]T
@@ -289,41 +319,27 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 
 // exps fills dst with e^(x-max).
 func (j *ceJob[T, I]) exps(dst, x view[T], max, sum []T) {
+	k := j.k
 	switch {
 	case j.w > 1:
-		spreadChunks(j.w, x.c, func(c, off, n int) {
-			j.k.expSum(ptr(dst.data, off), ptr(max, c*tile), ptr(sum, c*tile), ptr(x.data, off), 1, n, 0, 0)
-		})
+		spreadExps(j.w, k, dst, x, max, sum)
 	case x.c > chunkSize:
 		for off := 0; off < x.c; off += chunkSize {
 			p := off / blockSize
-			j.k.expSum(ptr(dst.data, off), ptr(max, p), ptr(sum, p), ptr(x.data, off), 1, min(chunkSize, x.c-off), 0, 0)
+			k.expSum(ptr(dst.data, off), ptr(max, p), ptr(sum, p), ptr(x.data, off), 1, min(chunkSize, x.c-off), 0, 0)
 		}
 	default:
-		j.k.expSum(ptr(dst.data, 0), ptr(max, 0), ptr(sum, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
+		k.expSum(ptr(dst.data, 0), ptr(max, 0), ptr(sum, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
 	}
 }
 
-// sumOf adds up the blocks of a row: its maximum, the sum of e^(x-max) without
-// one maximum, and with it. A row of only -Inf gives NaN.
-func sumOf[T Float](max, sum []T) (m T, s, all float64) {
-	m = max[0]
-	for _, v := range max[1:] {
-		if v > m {
-			m = v
-		}
-	}
-	for i, v := range sum {
-		if d := float64(max[i]) - float64(m); d == 0 {
-			all += float64(v)
-		} else {
-			all += float64(float64(v) * exp64(d))
-		}
-	}
-	if all == 0 {
-		all = math.NaN()
-	}
-	return m, all - 1, all
+func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T) {
+	maxs, sums := make([]T, len(max)), make([]T, len(sum))
+	spreadChunks(w, x.c, func(c, off, n int) {
+		k.expSum(ptr(dst.data, off), ptr(maxs, c*tile), ptr(sums, c*tile), ptr(x.data, off), 1, n, 0, 0)
+	})
+	copy(max, maxs)
+	copy(sum, sums)
 }
 
 // others adds up the elements of a row of exps without the maximum, which is
@@ -364,83 +380,29 @@ func (j *ceJob[T, I]) others(e []T, max []T, m T) float64 {
 	return s
 }
 
-// scaleOf returns the factors of the probabilities, of the weights, and of the
-// one at the target, in the gradient of a row: 0 if it is ignored.
-func (j *ceJob[T, I]) scaleOf(row int) (p, w, t float64) {
-	class := int(j.targets[row])
-	if class == j.ignore {
-		return 0, 0, 0
-	}
-	up := upstream(j.opt.Upstream, row) * j.norm
-	t = float64(float64(up*j.keep) * weightOf(j.opt.Weight, class))
-	w = float64(up * j.share)
-	return t + float64(w*j.weights), w, t
-}
-
-// factors replaces the blocks' maxima by what the exps are to be multiplied by.
-func (j *ceJob[T, I]) factors(max []T, m T, all float64, row int) {
-	p, _, _ := j.scaleOf(row)
-	f := p / all
-	for i, v := range max {
-		if d := float64(v) - float64(m); d == 0 {
-			max[i] = T(f)
-		} else {
-			max[i] = T(exp64(d) * f)
-		}
-	}
-}
-
 // scale turns exps into gradients, but for the elements at the targets.
-func (j *ceJob[T, I]) scale(dst view[T], factor []T, first int) {
-	var less [tile]T
-	if j.share > 0 {
-		for c := range dst.n {
-			_, w, _ := j.scaleOf(first + c)
-			less[c] = T(-w)
-		}
-	}
-	add := (*T)(nil)
+func (j *ceJob[T, I]) scale(dst view[T], factor []T, r *ceRoom[T]) {
+	var add *T
 	if j.share > 0 && j.opt.Weight == nil {
-		add = ptr(less[:], 0)
+		add = ptr(r.less[:], 0)
 	}
 	if j.w > 1 {
-		j.spreadScale(dst, factor, less[0], add != nil)
+		spreadScale(j.w, j.k, dst, factor, r.less[0], add != nil)
 	} else {
 		j.k.scale(ptr(dst.data, 0), ptr(factor, 0), add, dst.n, dst.c, dst.stride)
 	}
 	if j.share > 0 && j.opt.Weight != nil {
-		j.k.addScaled(ptr(dst.data, 0), ptr(j.opt.Weight, 0), ptr(less[:], 0), dst.n, dst.c, dst.stride, 0)
+		j.k.addScaled(ptr(dst.data, 0), ptr(j.opt.Weight, 0), ptr(r.less[:], 0), dst.n, dst.c, dst.stride, 0)
 	}
 }
 
-func (j *ceJob[T, I]) spreadScale(dst view[T], factor []T, less T, add bool) {
-	spreadChunks(j.w, dst.c, func(c, off, n int) {
-		less, p := []T{less}, (*T)(nil)
+func spreadScale[T Float](w int, k *kernels[T], dst view[T], factors []T, less T, add bool) {
+	factor := slices.Clone(factors)
+	spreadChunks(w, dst.c, func(c, off, n int) {
+		p := (*T)(nil)
 		if add {
-			p = &less[0]
+			p = &[]T{less}[0]
 		}
-		j.k.scale(ptr(dst.data, off), ptr(factor, c*tile), p, 1, n, 0)
+		k.scale(ptr(dst.data, off), ptr(factor, c*tile), p, 1, n, 0)
 	})
-}
-
-// atTarget sets the gradient at the target, which is the difference of two
-// close numbers in a confident row; or clears an ignored row.
-func (j *ceJob[T, I]) atTarget(grad []T, r *ceRoom[T], c, row int) {
-	t := int(j.targets[row])
-	if t == j.ignore {
-		clear(grad)
-		return
-	}
-	_, w, a := j.scaleOf(row)
-	all := 1 + r.s[c]
-	p, rest := 1/all, r.s[c]/all
-	if d := float64(r.x[c]) - float64(r.max[c]); d != 0 {
-		p = exp64(d) / all
-		rest = 1 - p
-	}
-	g := -float64(a * rest)
-	if w != 0 {
-		g += float64(w * (float64(j.weights*p) - weightOf(j.opt.Weight, t)))
-	}
-	grad[t] = T(g)
 }

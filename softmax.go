@@ -1,6 +1,7 @@
 package logits
 
 import (
+	"math"
 	"sync"
 	"unsafe"
 )
@@ -171,29 +172,42 @@ func softmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, max, sum [
 }
 
 // factors replaces the maxima of a row's blocks by what turns the results of
-// expSum into probabilities: e^(max-m) / s, m being the row's maximum and s its
-// sum. A row of only -Inf has sums of 0, and gets NaN.
+// expSum into probabilities.
 func factors[T Float](max, sum []T) {
-	m := float64(max[0])
+	m, _, all := sumOf(max, sum)
+	probabilities(max, m, 1/all)
+}
+
+// sumOf adds up the blocks of a row: its maximum, the sum of e^(x-max) without
+// one maximum, and with it. A row of only -Inf gives NaN.
+func sumOf[T Float](max, sum []T) (m T, s, all float64) {
+	m = max[0]
 	for _, v := range max[1:] {
-		if v := float64(v); v > m {
+		if v > m {
 			m = v
 		}
 	}
-	var s float64
 	for i, v := range sum {
-		if d := float64(max[i]) - m; d == 0 {
-			s += float64(v)
+		if d := float64(max[i]) - float64(m); d == 0 {
+			all += float64(v)
 		} else {
-			s += float64(float64(v) * exp64(d))
+			all += float64(float64(v) * exp64(d))
 		}
 	}
-	inv := 1 / s
+	if all == 0 {
+		all = math.NaN()
+	}
+	return m, all - 1, all
+}
+
+// probabilities replaces the blocks' maxima by what turns the exps into
+// probabilities times f, f already being divided by the row's sum.
+func probabilities[T Float](max []T, m T, f float64) {
 	for i, v := range max {
-		if d := float64(v) - m; d == 0 {
-			max[i] = T(inv)
+		if d := float64(v) - float64(m); d == 0 {
+			max[i] = T(f)
 		} else {
-			max[i] = T(exp64(d) * inv)
+			max[i] = T(exp64(d) * f)
 		}
 	}
 }
