@@ -130,17 +130,88 @@ func spreadCrossEntropy[T Float, I Index](w, groups int, job ceJob[T, I], x view
 	return total
 }
 
-// group does one group of rows: of a matrix, or a tile of a planar array
-// through a copy whose rows are contiguous.
+// group does one group of rows: of a matrix, or a span of a planar array.
 func (j *ceJob[T, I]) group(x, grad *view[T], g int) float64 {
 	if x.d == 1 {
 		first := g * rowGroup
 		n := min(rowGroup, x.n-first)
 		return j.rows(x.from(first, n), grad.from(first, n), first)
 	}
+	n, at, row := x.span(g)
+	whole := n &^ 15
+	if j.share > 0 || j.opt.Accumulate {
+		whole = 0
+	}
+	var total float64
+	if whole > 0 {
+		total = j.positions(x, grad, whole, at, row)
+	}
+	for i := whole; i < n; i += x.tileRows() {
+		total += j.tile(x, grad, min(x.tileRows(), n-i), at+i, row+i)
+	}
+	return total
+}
+
+// positions does n positions of a planar array in place.
+func (j *ceJob[T, I]) positions(x, grad *view[T], n, at, row int) float64 {
 	b := buffers.Get().(*[]float64)
 	defer buffers.Put(b)
-	n, at, row := x.tile(g)
+	r := newPlanarRoom[T](b, x.c)
+	logits := func() {
+		for i, t := range j.targets[row:][:n] {
+			if int(t) != j.ignore {
+				r.x[i] = x.data[at+i+int(t)*x.d]
+			}
+		}
+	}
+	if grad != nil {
+		logits() // grad may be x
+		for i, t := range j.targets[row:][:n] {
+			r.scale[i] = 0
+			if int(t) != j.ignore {
+				r.scale[i] = T(float64(upstream(j.opt.Upstream, row+i)*j.norm) * weightOf(j.opt.Weight, int(t)))
+			}
+		}
+		r.sumExps(j.k, grad, x, at, n)
+	} else {
+		r.sumExps(j.k, nil, x, at, n)
+		logits() // now they are in a cache
+	}
+	var total float64
+	for i := range n {
+		var l float64
+		if t := int(j.targets[row+i]); t != j.ignore {
+			l = (float64(r.max[i]) - float64(r.x[i])) + r.log[i]
+			if j.opt.Weight != nil {
+				l = float64(weightOf(j.opt.Weight, t) * l)
+			}
+			if grad != nil {
+				g := &grad.data[at+i+t*x.d]
+				if r.x[i] == r.max[i] {
+					// 1 - p from the sum of the others, which a confident row keeps.
+					s := r.others(i)
+					*g = T(-float64(float64(r.scale[i]) * (s / (1 + s))))
+				} else {
+					*g = T(float64(*g) - float64(r.scale[i]))
+				}
+			}
+		} else if grad != nil {
+			for c := range x.c {
+				grad.data[at+i+c*x.d] = 0
+			}
+		}
+		if j.loss != nil {
+			j.loss[row+i] = T(l)
+		}
+		total += l
+	}
+	return total
+}
+
+// tile does n rows of a planar array through a copy whose rows are contiguous.
+func (j *ceJob[T, I]) tile(x, grad *view[T], n, at, row int) float64 {
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
 	buf := scratch[T](b, 2*n*x.c)
 	rows := view[T]{n, x.c, 1, buf[:n*x.c], x.c}
 	rows.gather(x, at)

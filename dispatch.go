@@ -50,6 +50,15 @@ type kernels[T Float] struct {
 	// *scale.
 	square, distance         func(dst *float64, x, y *T, rows, cols, stride, yStride int)
 	squareGrad, distanceGrad func(dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride int)
+
+	// planarSumExp finds for n positions, a multiple of 16, whose classes are
+	// stride apart: max, as sumExp does; sum + low, the sum of e^(x-max) but for
+	// terms of 1; and ones, their number. planarSoftmax also sets dst to the
+	// probabilities times scale. scratch has classes*16 elements.
+	planarSumExp  func(max, sum, low, ones, x, scratch *T, n, classes, stride int)
+	planarSoftmax func(dst, scale, max, sum, low, ones, x, scratch *T, n, classes, stride int)
+	// planarShift sets dst to (x - max) - log, of which each position has one.
+	planarShift func(dst, x, max, log *T, n, classes, stride int)
 }
 
 const (

@@ -383,6 +383,37 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			y, max, log := y(), vec(0, rows), vec(1, rows)
 			return out(y), out(max, log), func() { k.shift(y.p(), y.p(), max.p(), log.p(), rows, cols, dstStride, dstStride) }
 		}},
+		// The rows are the classes, the columns the positions.
+		{"planarSumExp", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x := newArea[T](mem[0], rows, n, n+3, in.end)
+			guardFill(x.row, rows, in.kind)
+			max, sum, low, ones := vec(0, n), vec(1, n), vec(2, n), newArea[T](mem[1], 1, n, 0, in.end)
+			scratch := newArea[T](mem[2], 1, 16*rows, 0, in.end)
+			return out(max, sum, low, ones, scratch), out(x), func() {
+				k.planarSumExp(max.p(), sum.p(), low.p(), ones.p(), x.p(), scratch.p(), n, rows, n+3)
+			}
+		}},
+		{"planarSoftmax", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x := newArea[T](mem[0], rows, n, n+3, in.end)
+			guardFill(x.row, rows, in.kind)
+			dst := newArea[T](mem[1], rows, n, n+3, in.end)
+			max, sum, low := vec(0, n), vec(1, n), vec(2, n)
+			scratch := newArea[T](mem[2], 1, 16*rows, 0, in.end)
+			ones, scale := make([]T, n), make([]T, n)
+			fill(scale, 1)
+			return out(dst, max, sum, low, scratch), out(x), func() {
+				k.planarSoftmax(dst.p(), &scale[0], max.p(), sum.p(), low.p(), &ones[0], x.p(), scratch.p(), n, rows, n+3)
+			}
+		}},
+		{"planarShift", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x := newArea[T](mem[0], rows, n, n+3, in.end)
+			guardFill(x.row, rows, in.kind)
+			dst, max, log := newArea[T](mem[1], rows, n, n+3, in.end), vec(0, n), vec(1, n)
+			return out(dst), out(x, max, log), func() { k.planarShift(dst.p(), x.p(), max.p(), log.p(), n, rows, n+3) }
+		}},
 		{"log1p", func() ([]armed, []armed, func()) {
 			n := (cols + 7) &^ 7
 			x := newArea[float64](mem[0], 1, n, 0, in.end)

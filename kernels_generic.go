@@ -27,7 +27,11 @@ func genericKernels[T Float]() kernels[T] {
 		squareGrad:   squareGradGeneric[T],
 		distance:     distanceGeneric[T],
 		distanceGrad: distanceGradGeneric[T],
-		shift:        shiftGeneric[T],
+
+		planarSumExp:  planarSumExpGeneric[T],
+		planarSoftmax: planarSoftmaxGeneric[T],
+		planarShift:   planarShiftGeneric[T],
+		shift:         shiftGeneric[T],
 	}
 }
 
@@ -318,6 +322,58 @@ func shiftGeneric[T Float](dst, x, max, log *T, rows, cols, dstStride, stride in
 		out, l := at(dst, i*dstStride, cols), float64(logs[i])
 		for j, v := range at(x, i*stride, cols) {
 			out[j] = T((float64(v) - float64(m)) - l)
+		}
+	}
+}
+
+func planarSumExpGeneric[T Float](max, sum, low, ones, x, scratch *T, n, classes, stride int) {
+	planarGeneric(nil, nil, max, sum, low, ones, x, scratch, n, classes, stride)
+}
+
+func planarSoftmaxGeneric[T Float](dst, scale, max, sum, low, ones, x, scratch *T, n, classes, stride int) {
+	planarGeneric(dst, scale, max, sum, low, ones, x, scratch, n, classes, stride)
+}
+
+func planarGeneric[T Float](dst, scale, max, sum, low, ones, x, scratch *T, n, classes, stride int) {
+	maxs, sums, lows, counts := at(max, 0, n), at(sum, 0, n), at(low, 0, n), at(ones, 0, n)
+	buf := at(scratch, 0, classes)
+	for i := range maxs {
+		m := lowest[T]()
+		for c := range buf {
+			v := at(x, i+c*stride, 1)[0]
+			buf[c] = v
+			if v > m {
+				m = v
+			}
+		}
+		var s float64
+		var one T
+		for c, v := range buf {
+			e := expOf[T](float64(v) - float64(m))
+			buf[c] = T(e)
+			if e == 1 {
+				one++
+			} else {
+				s += e
+			}
+		}
+		maxs[i], sums[i], counts[i] = m, T(s), one
+		lows[i] = T(s - float64(sums[i]))
+		if dst != nil {
+			f := float64(at(scale, i, 1)[0]) / (s + float64(one))
+			for c, e := range buf {
+				at(dst, i+c*stride, 1)[0] = T(float64(e) * f)
+			}
+		}
+	}
+}
+
+func planarShiftGeneric[T Float](dst, x, max, log *T, n, classes, stride int) {
+	maxs, logs := at(max, 0, n), at(log, 0, n)
+	for c := range classes {
+		out := at(dst, c*stride, n)
+		for i, v := range at(x, c*stride, n) {
+			out[i] = T((float64(v) - float64(maxs[i])) - float64(logs[i]))
 		}
 	}
 }

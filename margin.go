@@ -98,7 +98,10 @@ func multiMargin[T Float, I Index](fn string, x *Matrix[T], targets []I, opt *Ma
 			slope := 0.0
 			if j != t && !(z <= 0) {
 				slope = 1
-				if o.P == 2 {
+				switch {
+				case z != z:
+					slope = z
+				case o.P == 2:
 					slope = 2 * z
 					z = float64(z * z)
 				}

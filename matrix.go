@@ -14,8 +14,9 @@ type Float interface{ ~float32 | ~float64 }
 type Index interface{ ~int | ~int32 | ~int64 }
 
 // Matrix is a row-major view: element (i, j) is Data[i*Stride+j]. It has the
-// fields of gonum's blas32.General and blas64.General, in the same order, so
-// that logits.Matrix[float32](g) converts one without a copy.
+// fields of gonum's blas64.General in the same order, so that
+// logits.Matrix[float64](g) converts one without a copy; those of blas32.General
+// are in another order, logits.Matrix[float32]{g.Rows, g.Cols, g.Data, g.Stride}.
 //
 // Stride must be at least Cols unless there is only one row, and Data must
 // reach to the last element. Zero rows and zero columns are fine.

@@ -1,6 +1,9 @@
 package logits
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // CrossEntropyProbs returns the cross-entropy of the logits x against the class
 // probabilities q, which have the shape of x: the mean or sum over the rows of
@@ -133,9 +136,18 @@ func (j *probsJob[T]) group(x, q, grad *view[T], g int) float64 {
 		n := min(rowGroup, x.n-first)
 		return j.rows(x.from(first, n), q.from(first, n), grad.from(first, n), first)
 	}
+	n, at, row := x.span(g)
+	var total float64
+	for i := 0; i < n; i += x.tileRows() {
+		total += j.tile(x, q, grad, min(x.tileRows(), n-i), at+i, row+i)
+	}
+	return total
+}
+
+// tile does n rows of planar arrays through copies whose rows are contiguous.
+func (j *probsJob[T]) tile(x, q, grad *view[T], n, at, row int) float64 {
 	b := buffers.Get().(*[]float64)
 	defer buffers.Put(b)
-	n, at, row := x.tile(g)
 	buf := scratch[T](b, 3*n*x.c)
 	rows := view[T]{n, x.c, 1, buf[:n*x.c], x.c}
 	probs := view[T]{n, x.c, 1, buf[n*x.c:], x.c}
@@ -192,8 +204,8 @@ func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
 	loss := s
 	if mass != 0 {
 		loss += float64(mass * log)
-	} else if log != log {
-		loss = log
+	} else if log != log || math.IsInf(max, -1) {
+		loss = math.NaN()
 	}
 	if grad == nil {
 		return loss

@@ -178,3 +178,14 @@ func shifted[T Float](x []T, off int) []T {
 	copy(buf[skip:], x)
 	return buf[skip:][:len(x):len(x)]
 }
+
+// alike compares results of two dataflows: to within some roundings, relative
+// and absolute.
+func alike[T Float](a, b T, abs float64) bool {
+	rel := 2e-6
+	if !is32[T]() {
+		rel, abs = 1e-12, abs*1e-6
+	}
+	d := math.Abs(float64(a) - float64(b))
+	return sameBits(a, b) || d <= rel*math.Max(math.Abs(float64(a)), math.Abs(float64(b)))+abs
+}

@@ -88,7 +88,7 @@ func run[T Float](op rowOp, dst, x, y *view[T]) {
 		return
 	}
 	if x.d > 1 {
-		planarTiles(op, k, dst, x, y, 0, x.n*x.tiles())
+		planarParts(op, k, dst, x, y, 0, x.groups())
 		return
 	}
 	runRows(op, k, dst, x, y, 0, x.n)
@@ -97,7 +97,7 @@ func run[T Float](op rowOp, dst, x, y *view[T]) {
 func spreadOp[T Float](w int, op rowOp, k *kernels[T], dst, x, y view[T]) {
 	switch {
 	case x.d > 1:
-		spread(w, x.n*x.tiles(), func(lo, hi int) { planarTiles(op, k, &dst, &x, &y, lo, hi) })
+		spread(w, x.groups(), func(lo, hi int) { planarParts(op, k, &dst, &x, &y, lo, hi) })
 	case x.n < w && op == softmaxOp:
 		to, from := dst.matrix(), x.matrix()
 		for i := range from.Rows {
@@ -276,46 +276,15 @@ func (v *view[T]) row(i int) []T { return v.data[i*v.stride:][:v.c] }
 // so many that the reads fill cache lines, few enough for the cache.
 func (v *view[T]) tileRows() int { return min(v.d, max(1, min(64, chunkSize/v.c))) }
 
-// tiles returns the number of tiles of a plane.
-func (v *view[T]) tiles() int { return (v.d + v.tileRows() - 1) / v.tileRows() }
-
-// tile returns the size of a tile, where in data it starts, and the number of
-// its first row.
-func (v *view[T]) tile(t int) (n, first, row int) {
-	d := t % v.tiles() * v.tileRows()
-	plane := t / v.tiles()
-	return min(v.tileRows(), v.d-d), plane*v.c*v.d + d, plane*v.d + d
-}
-
 // rowGroup is the number of a matrix's rows whose losses are added up together.
 const rowGroup = 4 * tile
 
-// groups returns the number of groups of rows: tiles of a planar array.
+// groups returns the number of groups of rows: spans of a planar array.
 func (v *view[T]) groups() int {
 	if v.d > 1 {
-		return v.n * v.tiles()
+		return v.n * spans(v.d)
 	}
 	return (v.n + rowGroup - 1) / rowGroup
-}
-
-// planarTiles runs op on the tiles [lo, hi), through copies whose rows are contiguous.
-func planarTiles[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
-	b := buffers.Get().(*[]float64)
-	defer buffers.Put(b)
-	size := x.tileRows() * x.c
-	buf := scratch[T](b, 2*size)
-	for t := lo; t < hi; t++ {
-		n, first, _ := x.tile(t)
-		from := view[T]{n, x.c, 1, buf[:size], x.c}
-		from.gather(x, first)
-		g := from
-		if op >= softmaxGradOp {
-			g.data = buf[size:]
-			g.gather(y, first)
-		}
-		runRows(op, k, &from, &from, &g, 0, n)
-		from.scatter(dst, first)
-	}
 }
 
 // gather copies the rows of x from the one that starts at x.data[first].

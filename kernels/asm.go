@@ -51,6 +51,7 @@ type isa interface {
 	shift(a *Asm, size, left, d int) // to the right if left is negative
 	scale(a *Asm, p, t, tmp int, magic Uni)
 	eqOne(a *Asm, x, d int, zero, one Uni)
+	eqValue(a *Asm, x, d int, value Uni)
 
 	nanInit(a *Asm)
 	nanSee(a *Asm, x, y int)
@@ -77,6 +78,7 @@ const (
 	opMul
 	opMax
 	opMin
+	opDiv
 
 	// On lanes of 64 bits: a Vec has 8 of them.
 	opAdd64
@@ -330,6 +332,10 @@ func (a *Asm) ByPart(f func()) {
 	a.lo, a.hi = lo, hi
 }
 
+// Narrow makes every Vec, from here to the end of the kernel, one register: a
+// Vec then has as many lanes as a register.
+func (a *Asm) Narrow() { a.hi = 1 }
+
 // Vec allocates a vector.
 func (a *Asm) Vec(name string) *Vec {
 	v := &Vec{name: name, r: make([]int, lanes/a.isa.width())}
@@ -490,10 +496,10 @@ func (a *Asm) MaxLoad(d *Vec, base Reg, off int) {
 	}
 }
 
-// AddLoad adds the 16 elements at base+off to d.
-func (a *Asm) AddLoad(d *Vec, base Reg, off int) {
+// MulLoad multiplies d by the 16 elements at base+off.
+func (a *Asm) MulLoad(d *Vec, base Reg, off int) {
 	for i := a.lo; i < a.hi; i++ {
-		a.isa.opLoad(a, opAdd, base, off+a.offset(i), d.r[i])
+		a.isa.opLoad(a, opMul, base, off+a.offset(i), d.r[i])
 	}
 }
 
@@ -522,13 +528,6 @@ func (a *Asm) AtMost(d *Vec, bound Uni) {
 func (a *Asm) MulAdd(d, x *Vec, y Uni) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.fma(a, 32, x.r[i], y, inReg(d.r[i]), &d.r[i])
-	}
-}
-
-// MulAddVec sets d += x*y with one rounding.
-func (a *Asm) MulAddVec(d, x, y *Vec) {
-	for i := a.lo; i < a.hi; i++ {
-		a.isa.fma(a, 32, x.r[i], inReg(y.r[i]), inReg(d.r[i]), &d.r[i])
 	}
 }
 
@@ -603,6 +602,13 @@ func (a *Asm) Scale(p, t, tmp *Vec, magic Uni) {
 func (a *Asm) EqOne(d, x *Vec, zero, one Uni) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.eqOne(a, x.r[i], d.r[i], zero, one)
+	}
+}
+
+// EqValue sets d to u where x is u, and to 0 elsewhere.
+func (a *Asm) EqValue(d, x *Vec, u Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.eqValue(a, x.r[i], d.r[i], u)
 	}
 }
 

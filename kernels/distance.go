@@ -1,14 +1,18 @@
 package main
 
-// A difference describes a kernel over d = x - y: what is added up, and the
-// derivative, which is multiplied by the factor at scale.
+// A difference describes a kernel over d = x - y: the loss that is added up, and
+// the derivative, which is multiplied by the factor at scale.
 type difference struct {
-	loss  func(a *Asm, sum, d *Vec)
+	loss  func(a *Asm, d *Vec) *Vec
 	slope func(a *Asm, d *Vec) // replaces d
 }
 
 func newSquare(a *Asm, grad bool) difference {
-	f := difference{loss: func(a *Asm, sum, d *Vec) { a.MulAddVec(sum, d, d) }}
+	f := difference{loss: func(a *Asm, d *Vec) *Vec {
+		t := a.Vec("t")
+		a.each(opMul, d, d, t)
+		return t
+	}}
 	if grad {
 		f.slope = func(a *Asm, d *Vec) { a.Add(d, d) }
 	}
@@ -19,11 +23,10 @@ func newSquare(a *Asm, grad bool) difference {
 // 0 is 0, that of a NaN a NaN.
 func newDistance(a *Asm, grad bool) difference {
 	magnitude := a.Const(0x7fffffff)
-	f := difference{loss: func(a *Asm, sum, d *Vec) {
+	f := difference{loss: func(a *Asm, d *Vec) *Vec {
 		t := a.Vec("t")
 		a.eachUni(opAnd, d, magnitude, t)
-		a.Add(sum, t)
-		a.Free(t)
+		return t
 	}}
 	if grad {
 		low, high := a.ConstReg(bits(-1)), a.ConstReg(bits(1))
@@ -73,7 +76,7 @@ var (
 // pairRows writes the loop over the rows of x and y, and of grad if f has a slope.
 func (a *Asm) pairRows(f difference) {
 	zero := a.Const(0)
-	dst, y, p, q, n, size := a.Arg("dst"), a.Arg("y"), a.Reg(), a.Reg(), a.Reg(), a.Reg()
+	dst, y, p, q, n := a.Arg("dst"), a.Arg("y"), a.Reg(), a.Reg(), a.Reg()
 	var g, r Reg
 	var scale Uni
 	if f.slope != nil {
@@ -82,12 +85,6 @@ func (a *Asm) pairRows(f difference) {
 		a.LoadUni(scale, g, 0)
 		a.LoadArg("grad", g)
 	}
-	moveOn := func(elements int) {
-		a.AddImm(4*elements, q)
-		if f.slope != nil {
-			a.AddImm(4*elements, r)
-		}
-	}
 	a.Rows(func(x Reg) {
 		a.Mov(x, p)
 		a.Mov(y, q)
@@ -95,59 +92,38 @@ func (a *Asm) pairRows(f difference) {
 			a.Mov(g, r)
 		}
 		a.LoadArg("cols", n)
-		t := a.Vec("t")
-		a.Set(t, zero)
-		a.StoreDouble(t, dst)
-		a.Free(t)
-		block := a.NewLabel("block")
-		a.Label(block)
-		a.TakeBlock(n, size)
-		a.SubReg(size, n)
-		s := a.Vecs(4, "s")
-		for _, s := range s {
-			a.Set(s, zero)
-		}
-		a.Steps(p, size, func() {
-			a.ByPart(func() {
-				for i, s := range s {
-					d := a.Vec("d")
-					a.Load(d, p, 4*lanes*i)
-					a.SubLoad(d, q, 4*lanes*i)
-					f.loss(a, s, d)
-					if f.slope != nil {
-						f.slope(a, d)
-						a.MulUni(d, d, scale)
-						a.Store(d, r, 4*lanes*i)
-					}
-					a.Free(d)
-				}
-			})
-			moveOn(step)
-		}, func() {
-			a.Add(s[0], s[1])
-			a.Add(s[2], s[3])
-			a.Add(s[0], s[2])
-			a.Free(s[1:]...)
-		}, func() {
-			d, v := a.Vec("d"), a.Vec("y")
-			a.LoadTail(d, p, size, zero)
-			a.LoadTail(v, q, size, zero)
-			a.Sub(d, v)
-			a.Free(v)
-			a.ByPart(func() { f.loss(a, s[0], d) })
+		a.total(dst, p, n, func(i int) *Vec {
+			d := a.Vec("d")
+			a.Load(d, p, 4*lanes*i)
+			a.SubLoad(d, q, 4*lanes*i)
+			t := f.loss(a, d)
 			if f.slope != nil {
 				f.slope(a, d)
 				a.MulUni(d, d, scale)
-				a.StoreTail(d, r, size)
+				a.Store(d, r, 4*lanes*i)
 			}
 			a.Free(d)
-			moveOn(lanes)
+			return t
+		}, func(n Reg) *Vec {
+			d, v := a.Vec("d"), a.Vec("y")
+			a.LoadTail(d, p, n, zero)
+			a.LoadTail(v, q, n, zero)
+			a.Sub(d, v)
+			a.Free(v)
+			t := f.loss(a, d)
+			if f.slope != nil {
+				f.slope(a, d)
+				a.MulUni(d, d, scale)
+				a.StoreTail(d, r, n)
+			}
+			a.Free(d)
+			return t
+		}, func(elements int) {
+			a.AddImm(4*elements, q)
+			if f.slope != nil {
+				a.AddImm(4*elements, r)
+			}
 		})
-		a.FoldAdd(s[0])
-		a.AddDouble(s[0], dst)
-		a.Free(s[0])
-		a.JumpIfImm(n, ">", 0, block)
-		a.AddImm(8, dst)
 		a.Advance(y, "yStride")
 		if f.slope != nil {
 			a.Advance(g, "gradStride")

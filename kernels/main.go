@@ -23,7 +23,8 @@ import (
 
 // kernels are the entries of the table, in the order of its fields.
 var kernels = []kernel{maxKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, log1pKernel, expSumKernel, scaleKernel,
-	addScaledKernel, dotKernel, shiftKernel, squareKernel, squareGradKernel, distanceKernel, distanceGradKernel}
+	addScaledKernel, dotKernel, shiftKernel, squareKernel, squareGradKernel, distanceKernel, distanceGradKernel,
+	planarSumExpKernel, planarSoftmaxKernel, planarShiftKernel}
 
 // A target is one architecture's pair of files.
 type target struct {

@@ -72,6 +72,7 @@ var (
 	fmul  = word{"FMUL", 0x6E20DC00, 3}
 	fmax  = word{"FMAX", 0x4E20F400, 3}
 	fmin  = word{"FMIN", 0x4EA0F400, 3}
+	fdiv  = word{"FDIV", 0x6E20FC00, 3}
 	fcmeq = word{"FCMEQ", 0x4E20E400, 3}
 	fcmz  = word{"FCMEQ $0,", 0x4EA0D800, 2}
 	faddd = word{"FADD", 0x4E60D400, 3}  // doubles
@@ -83,7 +84,7 @@ var (
 	uminv = word{"UMINV", 0x6EB1A800, 2} // into a scalar
 )
 
-var words = []word{fadd, fsub, fmul, fmax, fmin, fcmeq, fcmz, faddd, fsubd, fmuld, fdivd, orn, umaxv, uminv}
+var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, fcmeq, fcmz, faddd, fsubd, fmuld, fdivd, orn, umaxv, uminv}
 
 // text prints the instruction in Go's order of operands: d = n op m.
 func (w word) text(m, n, d int) string {
@@ -194,7 +195,7 @@ func (neon) copyTail(a *Asm, s, d, n Reg) {
 	a.vfree[v] = true
 }
 
-var neonOps = map[op]word{opAdd: fadd, opSub: fsub, opMul: fmul, opMax: fmax, opMin: fmin,
+var neonOps = map[op]word{opAdd: fadd, opSub: fsub, opMul: fmul, opMax: fmax, opMin: fmin, opDiv: fdiv,
 	opAdd64: faddd, opSub64: fsubd, opMul64: fmuld, opDiv64: fdivd}
 
 // Those that Go's assembler has.
@@ -253,6 +254,11 @@ func (n neon) scale(a *Asm, p, t, tmp int, magic Uni) {
 func (neon) eqOne(a *Asm, x, d int, zero, one Uni) {
 	fcmz.emit(a, 0, x, d)
 	a.emit("VAND V%d.B16, V%d.B16, V%d.B16", one.r, d, d)
+}
+
+func (neon) eqValue(a *Asm, x, d int, value Uni) {
+	fcmeq.emit(a, value.r, x, d)
+	a.emit("VAND V%d.B16, V%d.B16, V%d.B16", value.r, d, d)
 }
 
 // FMAX keeps NaNs, so the folded maximum tells.

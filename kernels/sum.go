@@ -2,47 +2,91 @@ package main
 
 var sumKernel = kernel{
 	name: "sum",
-	doc: `dst[i] is the sum of row i. In a block of 2048 elements, lane j of 64 adds up
-elements j, j+64, ...; the lanes are folded by halves, the blocks in float64.`,
+	doc: `dst[i] is the sum of row i. Every 64 elements of a block of 2048 are added up to
+16 lanes, (j + (j+16)) + ((j+32) + (j+48)), and those to four sums in turn, 256
+elements at a time; what is left goes to the first sum, the end of the row vector
+by vector. The sums are added, their lanes folded by halves, and the blocks
+added up in float64.`,
 	args: []arg{{"dst", "*float64"}, {"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
-		zero := a.ConstReg(0)
-		dst, p, n, b := a.Arg("dst"), a.Reg(), a.Reg(), a.Reg()
+		zero := a.Const(0)
+		dst, p, n := a.Arg("dst"), a.Reg(), a.Reg()
 		a.Rows(func(x Reg) {
 			a.Mov(x, p)
 			a.LoadArg("cols", n)
-			t := a.Vec("t")
-			a.Set(t, zero)
-			a.StoreDouble(t, dst)
-			a.Free(t)
-			block := a.NewLabel("block")
-			a.Label(block)
-			a.TakeBlock(n, b)
-			a.SubReg(b, n)
-			s := a.Vecs(4, "s")
-			for _, s := range s {
-				a.Set(s, zero)
-			}
-			a.Steps(p, b, func() {
-				for i, s := range s {
-					a.AddLoad(s, p, 4*lanes*i)
-				}
-			}, func() {
-				a.Add(s[0], s[1])
-				a.Add(s[2], s[3])
-				a.Add(s[0], s[2])
-				a.Free(s[1:]...)
-			}, func() {
+			a.total(dst, p, n, func(i int) *Vec {
 				x := a.Vec("x")
-				a.LoadTail(x, p, b, zero)
-				a.Add(s[0], x)
-				a.Free(x)
-			})
-			a.FoldAdd(s[0])
-			a.AddDouble(s[0], dst)
-			a.Free(s[0])
-			a.JumpIfImm(n, ">", 0, block)
-			a.AddImm(8, dst)
+				a.Load(x, p, 4*lanes*i)
+				return x
+			}, func(n Reg) *Vec {
+				x := a.Vec("x")
+				a.LoadTail(x, p, n, zero)
+				return x
+			}, func(int) {})
 		})
 	},
+}
+
+// total adds up a row, or what term makes of each vector, as sum does: it stores
+// the sum at dst and moves dst on. term is for vector i after p; tail for the
+// vector at p, of which n lanes count; moveOn moves other pointers than p.
+func (a *Asm) total(dst, p, n Reg, term func(i int) *Vec, tail func(n Reg) *Vec, moveOn func(elements int)) {
+	zero, size := a.Const(0), a.Reg()
+	t := a.Vec("t")
+	a.Set(t, zero)
+	a.StoreDouble(t, dst)
+	a.Free(t)
+	block := a.NewLabel("block")
+	a.Label(block)
+	a.TakeBlock(n, size)
+	a.SubReg(size, n)
+	s := a.Vecs(4, "s")
+	for _, s := range s {
+		a.Set(s, zero)
+	}
+	add := func(s *Vec, first int) {
+		a.ByPart(func() {
+			x, y := term(first), term(first+1)
+			a.Add(x, y)
+			a.Free(y)
+			y, z := term(first+2), term(first+3)
+			a.Add(y, z)
+			a.Free(z)
+			a.Add(x, y)
+			a.Add(s, x)
+			a.Free(x, y)
+		})
+	}
+	many, few := a.NewLabel("many"), a.NewLabel("few")
+	a.JumpIfImm(size, "<", 4*step, few)
+	a.Label(many)
+	for i, s := range s {
+		add(s, 4*i)
+	}
+	a.AddImm(16*step, p)
+	moveOn(4 * step)
+	a.AddImm(-4*step, size)
+	a.JumpIfImm(size, ">=", 4*step, many)
+	a.Label(few)
+	a.Add(s[2], s[3])
+	a.Free(s[3])
+	a.Steps(p, size, func() {
+		add(s[0], 0)
+		moveOn(step)
+	}, nil, func() {
+		x := tail(size)
+		a.Add(s[0], x)
+		a.Free(x)
+		moveOn(lanes)
+	})
+	a.Add(s[0], s[1])
+	a.Add(s[0], s[2])
+	a.Free(s[1], s[2])
+	a.FoldAdd(s[0])
+	a.AddDouble(s[0], dst)
+	a.Free(s[0])
+	a.JumpIfImm(n, ">", 0, block)
+	a.AddImm(8, dst)
+	a.FreeReg(size)
+	a.FreeConst(zero)
 }

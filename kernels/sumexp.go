@@ -8,8 +8,8 @@ var sumExpKernel = kernel{
 x of the row so far; sum the sum of e^(x - max) over the block, but for some
 elements equal to max, the first of the row among them; and ones their number.
 Lane j of 16 adds up (j, j+16) and (j+32, j+48) of every 64 elements, or each
-of them where the maximum or the end of the row is. Blocks are read from memory
-once: the maximum is found while the block is in cache, and its step by a search.`,
+of them where the maximum or the end of the row is; every 512 elements the lanes
+are folded into the block's sum. Blocks are read from memory once: the maximum is found while the block is in cache, and its step by a search.`,
 	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
@@ -224,6 +224,10 @@ func (s *sumExp) block() {
 	s.TakeBlock(s.n, s.size)
 	s.findMax()
 	s.StoreUni(s.m, s.maxs, 0)
+	zero := s.Vec("zero")
+	s.Set(zero, s.zero)
+	s.StoreLane0(zero, s.sums, 0)
+	s.Free(zero)
 	s.Mov(s.size, s.full)
 	s.AndImm(-step, s.full)
 	s.ShiftReg(2, s.full)
@@ -255,6 +259,7 @@ func (s *sumExp) block() {
 	s.Label(steps)
 	s.step(sum)
 	s.AddImm(4*step, s.q)
+	s.foldAt512(sum)
 	s.JumpIf(s.q, "<", s.stop, steps)
 
 	s.Comment("The step of the maximum, or the end of the row.")
@@ -270,14 +275,37 @@ func (s *sumExp) block() {
 	s.vectors(sum)
 	if !s.store {
 		s.JumpIf(s.stop, "==", s.full, done)
+		s.foldAt512(sum)
 		s.Mov(s.full, s.stop)
 		s.Jump(loop)
 	}
 
 	s.Label(done)
-	s.FoldAdd(sum)
-	s.StoreLane0(sum, s.sums, 0)
+	s.fold(sum)
 	s.Free(sum)
+}
+
+// foldAt512 folds sum into the block's if the elements up to q are a multiple
+// of 512, so that no lane adds up many equal elements, which all round alike.
+func (s *sumExp) foldAt512(sum *Vec) {
+	t, skip := s.Reg(), s.NewLabel("skip")
+	s.Mov(s.q, t)
+	s.SubReg(s.p, t)
+	s.AndImm(4*512-1, t)
+	s.JumpIfImm(t, "!=", 0, skip)
+	s.FreeReg(t)
+	s.fold(sum)
+	s.Set(sum, s.zero)
+	s.Label(skip)
+}
+
+func (s *sumExp) fold(sum *Vec) {
+	s.FoldAdd(sum)
+	before := s.Vec("before")
+	s.LoadLane0(before, s.sums, 0)
+	s.AddLane0(sum, before)
+	s.StoreLane0(sum, s.sums, 0)
+	s.Free(before)
 }
 
 // findMax sets m to the maximum of m and the block.

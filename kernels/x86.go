@@ -186,7 +186,7 @@ func (x x86) masked(a *Asm, n Reg, part func(i int, mask string), full func(i in
 	a.Label(done)
 }
 
-var x86Ops = [...]string{opAdd: "VADDPS", opSub: "VSUBPS", opMul: "VMULPS", opMax: "VMAXPS", opMin: "VMINPS",
+var x86Ops = [...]string{opAdd: "VADDPS", opSub: "VSUBPS", opMul: "VMULPS", opMax: "VMAXPS", opMin: "VMINPS", opDiv: "VDIVPS",
 	opAdd64: "VADDPD", opSub64: "VSUBPD", opMul64: "VMULPD", opDiv64: "VDIVPD", opAddInt64: "VPADDQ", opSubInt64: "VPSUBQ", opOr: "VORPD", opAnd: "VANDPS"}
 
 func (x x86) op(a *Asm, op op, p int, y operand, d int) {
@@ -239,14 +239,19 @@ func (x x86) scale(a *Asm, p, t, tmp int, magic Uni) {
 	x.op(a, opMul, p, inReg(t), p)
 }
 
-func (x x86) eqOne(a *Asm, p, d int, zero, one Uni) {
+func (x x86) eqOne(a *Asm, p, d int, zero, one Uni) { x.equal(a, p, d, zero, one) }
+
+func (x x86) eqValue(a *Asm, p, d int, value Uni) { x.equal(a, p, d, value, value) }
+
+// equal sets d to then where p is u, and to 0 elsewhere.
+func (x x86) equal(a *Asm, p, d int, u, then Uni) {
 	if x.avx512 {
-		a.emit("%s $0, %s, %s, K2", x.with("VCMPPS", zero), x.v(zero), x.reg(p))
-		a.emit("VBROADCASTSS.Z %s, K2, %s", x.v(one), x.reg(d))
+		a.emit("%s $0, %s, %s, K2", x.with("VCMPPS", u), x.v(u), x.reg(p))
+		a.emit("VBROADCASTSS.Z %s, K2, %s", x.v(then), x.reg(d))
 		return
 	}
-	a.emit("VCMPPS $0, %s, %s, %s", x.v(zero), x.reg(p), x.reg(d))
-	a.emit("VANDPS %s, %s, %s", x.v(one), x.reg(d), x.reg(d))
+	a.emit("VCMPPS $0, %s, %s, %s", x.v(u), x.reg(p), x.reg(d))
+	a.emit("VANDPS %s, %s, %s", x.v(then), x.reg(d), x.reg(d))
 }
 
 // nanInit: AVX-512 keeps in K7 the lanes that have seen numbers only, AVX2

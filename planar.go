@@ -1,0 +1,101 @@
+package logits
+
+import "unsafe"
+
+// spanSize is the largest number of positions of a planar array that are
+// worked on at once.
+const spanSize = 256
+
+func spans(d int) int { return (d + spanSize - 1) / spanSize }
+
+// span returns the size of a span, where in data it starts, and the number of
+// its first row.
+func (v *view[T]) span(t int) (n, first, row int) {
+	d := t % spans(v.d) * spanSize
+	plane := t / spans(v.d)
+	return min(spanSize, v.d-d), plane*v.c*v.d + d, plane*v.d + d
+}
+
+// A planarRoom is what the planar kernels need: arrays with an element a
+// position, and scratch with 16 a class.
+type planarRoom[T Float] struct {
+	max, sum, low, ones, scale, x []T
+	scratch                       []T
+	log                           []float64
+}
+
+func newPlanarRoom[T Float](b *[]float64, classes int) planarRoom[T] {
+	buf := scratch[T](b, 6*spanSize+16*classes+2*spanSize)
+	part := func(i int) []T { return buf[i*spanSize:][:spanSize] }
+	// The float64 come first, since they are aligned.
+	return planarRoom[T]{part(2), part(3), part(4), part(5), part(6), part(7),
+		buf[8*spanSize:][:16*classes], unsafe.Slice(unsafe.SliceData(*b), spanSize)}
+}
+
+// sumExps fills in the room for n positions from x.data[at], and log with
+// log1p of the sum without one maximum. If dst is not nil it becomes the
+// probabilities times scale.
+func (r *planarRoom[T]) sumExps(k *kernels[T], dst, x *view[T], at, n int) {
+	if dst == nil {
+		k.planarSumExp(ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(x.data, at), ptr(r.scratch, 0), n, x.c, x.d)
+	} else {
+		k.planarSoftmax(ptr(dst.data, at), ptr(r.scale, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(x.data, at), ptr(r.scratch, 0), n, x.c, x.d)
+	}
+	for i := range r.log[:n] {
+		r.log[i] = r.others(i)
+	}
+	k.log1p(ptr(r.log, 0), n)
+}
+
+// others is the sum of e^(x-max) at a position without one maximum, NaN if all
+// are -Inf.
+func (r *planarRoom[T]) others(i int) float64 {
+	s := float64(r.sum[i]) + float64(r.low[i])
+	if r.ones[i] == 0 && s == 0 {
+		return s / s
+	}
+	return s + (float64(r.ones[i]) - 1)
+}
+
+// planarParts runs op on the spans [lo, hi).
+func planarParts[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	for t := lo; t < hi; t++ {
+		n, at, _ := x.span(t)
+		whole := n &^ 15
+		if op >= softmaxGradOp {
+			whole = 0
+		}
+		if whole > 0 {
+			r := newPlanarRoom[T](b, x.c)
+			if op == softmaxOp {
+				fill(r.scale, 1)
+				r.sumExps(k, dst, x, at, whole)
+			} else {
+				r.sumExps(k, nil, x, at, whole)
+				for i, l := range r.log[:whole] {
+					r.scale[i] = T(l)
+				}
+				k.planarShift(ptr(dst.data, at), ptr(x.data, at), ptr(r.max, 0), ptr(r.scale, 0), whole, x.c, x.d)
+			}
+		}
+		for i := whole; i < n; i += x.tileRows() {
+			planarTile(op, k, dst, x, y, at+i, min(x.tileRows(), n-i), b)
+		}
+	}
+}
+
+// planarTile runs op on n rows from x.data[at] through copies whose rows are contiguous.
+func planarTile[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], at, n int, b *[]float64) {
+	buf := scratch[T](b, 2*n*x.c)
+	from := view[T]{n, x.c, 1, buf[:n*x.c], x.c}
+	from.gather(x, at)
+	g := from
+	if op >= softmaxGradOp {
+		g.data = buf[n*x.c:]
+		g.gather(y, at)
+	}
+	runRows(op, k, &from, &from, &g, 0, n)
+	from.scatter(dst, at)
+}

@@ -1,0 +1,1030 @@
+package logits
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+)
+
+// This file is the executable specification of the accelerated kernels: what
+// every assembly path must return, bit for bit. The kernels work on 16 virtual
+// lanes, 64 elements at a step and 2048 at a block, whatever the machine's
+// registers hold.
+
+// lanes are partial sums: element i of a vector of 16 goes to lane i.
+type lanes [16]float32
+
+const step = 4 * len(lanes{})
+
+// addEach adds the elements vector by vector.
+func (l *lanes) addEach(e []float32) {
+	for i, v := range e {
+		l[i%len(l)] += v
+	}
+}
+
+// addStep adds the four vectors of a step, which are added up first.
+func (l *lanes) addStep(e []float32) {
+	for i := range l {
+		l[i] += (e[i] + e[i+16]) + (e[i+32] + e[i+48])
+	}
+}
+
+// fold adds the lanes by halves.
+func (l lanes) fold() float32 {
+	for h := len(l) / 2; h > 0; h /= 2 {
+		for i := range h {
+			l[i] += l[i+h]
+		}
+	}
+	return l[0]
+}
+
+// fma32 is x*y + z, rounded once. The float64 product is exact; their sum is
+// rounded to odd, after which rounding to float32 is as good as rounding once.
+func fma32(x, y, z float32) float32 {
+	p, a := float64(x)*float64(y), float64(z)
+	s := p + a
+	t := s - p
+	e := (p - (s - t)) + (a - t) // exactly what s lacks
+	b := math.Float64bits(s)
+	if (e > 0 || e < 0) && b&1 == 0 {
+		if (e > 0) == (s > 0) {
+			b++
+		} else {
+			b--
+		}
+	}
+	return float32(math.Float64frombits(b))
+}
+
+const (
+	specLog2e = 0x1.715476p+0
+	specLn2   = 0x1.62e430p-1
+	specLn2lo = -0x1.05c610p-29
+)
+
+// The coefficients of r^2, r^3, ... in e^r.
+var (
+	specExp5 = []float32{0x1.fffdfcp-2, 0x1.5557aep-3, 0x1.572a08p-5, 0x1.10627ap-7}
+	specExp6 = []float32{0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558f2p-5, 0x1.1239e2p-7, 0x1.6a2434p-10}
+)
+
+// specPolynomial is 1 + r + c[0] r^2 + c[1] r^3 + ..., by Horner's rule.
+func specPolynomial(r float32, c []float32) float32 {
+	p := c[len(c)-1]
+	for i := len(c) - 2; i >= 0; i-- {
+		p = fma32(p, r, c[i])
+	}
+	return fma32(fma32(p, r, 1), r, 1)
+}
+
+// specExp is e^x over all of float32.
+func specExp(x float32) float32 {
+	if x != x {
+		return x
+	}
+	x = min(max(x, -104.5), 89.5)
+	const round = 0x1.8p23 + 254
+	n := fma32(x, specLog2e, round) - round
+	r := fma32(n, -specLn2, x)
+	r = fma32(n, -specLn2lo, r)
+	p := specPolynomial(r, specExp6)
+	// In float64 the product is exact, subnormal results are rounded once.
+	return float32(float64(p) * math.Float64frombits(uint64(1023+int(n))<<52))
+}
+
+// specExpMinus is e^d for d = x - max <= 0, without gradual underflow.
+func specExpMinus(d float32, c []float32) float32 {
+	if d != d {
+		return d
+	}
+	d = max(d, -88)
+	const round = 0x1.8p23 + 127
+	n := fma32(d, specLog2e, round) - round
+	p := specPolynomial(fma32(n, -specLn2, d), c)
+	return float32(p * math.Float32frombits(uint32(127+int(n))<<23)) // 2^-127 is 0 here
+}
+
+func specMax(row []float32) float32 { return row[specArgMax(row)] }
+
+func specArgMax(row []float32) int {
+	if i := slices.IndexFunc(row, func(v float32) bool { return v != v }); i >= 0 {
+		return i
+	}
+	best := 0
+	for i, v := range row {
+		if v > row[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+// specTotal adds up the terms of a row of cols elements. Of a block's whole
+// steps, four in turn go to four sums; what is left goes to the first, step by
+// step and then vector by vector, element -1 being past the end of the row.
+func specTotal(cols int, term func(i int) float32) float64 {
+	var total float64
+	for first := 0; first < cols; first += blockSize {
+		size := min(blockSize, cols-first)
+		steps := size / step
+		var s [4]lanes
+		for k := range steps {
+			e := make([]float32, step)
+			for i := range e {
+				e[i] = term(first + k*step + i)
+			}
+			if k < steps/4*4 {
+				s[k%4].addStep(e)
+			} else {
+				s[0].addStep(e)
+			}
+		}
+		for i := steps * step; i < (size+15)/16*16; i++ {
+			at := first + i
+			if i >= size {
+				at = -1
+			}
+			s[0][i%16] += term(at)
+		}
+		for i := range s[0] {
+			s[0][i] = (s[0][i] + s[1][i]) + (s[2][i] + s[3][i])
+		}
+		total += float64(s[0].fold())
+	}
+	return total
+}
+
+func specSum(row []float32) float64 {
+	return specTotal(len(row), func(i int) float32 {
+		if i < 0 {
+			return 0
+		}
+		return row[i]
+	})
+}
+
+// specDot adds up weight * (x - base), or x - base if there are no weights.
+// Past the end there are x = base and weights of 0, which counts if base is a
+// NaN or infinite.
+func specDot(row []float32, base float32, weights []float32) float64 {
+	return specTotal(len(row), func(i int) float32 {
+		x, w := base, float32(0)
+		if i >= 0 {
+			x = row[i]
+		}
+		d := x - base
+		if weights == nil {
+			return d
+		}
+		if i >= 0 {
+			w = weights[i]
+		}
+		return float32(d * w)
+	})
+}
+
+// specSquare adds up (x-y)^2, and sets grad to 2 (x-y) scale if there is one.
+func specSquare(grad, x, y []float32, scale float32) float64 {
+	return specTotal(len(x), func(i int) float32 {
+		if i < 0 {
+			return 0
+		}
+		d := x[i] - y[i]
+		if grad != nil {
+			grad[i] = (d + d) * scale
+		}
+		return float32(d * d)
+	})
+}
+
+// specDistance adds up |x-y|, and sets grad to its sign times scale.
+func specDistance(grad, x, y []float32, scale float32) float64 {
+	return specTotal(len(x), func(i int) float32 {
+		if i < 0 {
+			return 0
+		}
+		d := x[i] - y[i]
+		sign := d // 0 or NaN
+		switch {
+		case d > 0:
+			sign = 1
+		case d < 0:
+			sign = -1
+		}
+		if grad != nil {
+			grad[i] = sign * scale
+		}
+		return float32(math.Abs(float64(d)))
+	})
+}
+
+// A specBlock is what sumExp and expSum return for a block.
+type specBlock struct{ max, sum, ones float32 }
+
+// specSumExp goes lane by lane through the end of the row and, in blocks that
+// raise the maximum, through the first whole step that has it. There elements
+// equal to the maximum are counted as ones, and not added up. The lanes are
+// folded every 512 elements. After a NaN only the sum of its block matters,
+// which is NaN.
+func specSumExp(row []float32) []specBlock {
+	var blocks []specBlock
+	m := float32(-math.MaxFloat32)
+	for block := range slices.Chunk(row, blockSize) {
+		before := m
+		m = max(m, slices.Max(block))
+		var sum lanes
+		var ones, folded float32
+		grew := m > before
+		for k, part := range slices.Collect(slices.Chunk(block, step)) {
+			each := len(part) < step
+			if grew && slices.Contains(part, m) {
+				each, grew = true, false
+			}
+			e := make([]float32, len(part))
+			for i, x := range part {
+				d := x - m
+				e[i] = specExpMinus(d, specExp5)
+				if each && d == 0 {
+					e[i]--
+					ones++
+				}
+			}
+			if each {
+				sum.addEach(e)
+			} else {
+				sum.addStep(e)
+			}
+			if k%8 == 7 && len(part) == step {
+				folded += sum.fold()
+				sum = lanes{}
+			}
+		}
+		blocks = append(blocks, specBlock{m, folded + sum.fold(), ones})
+	}
+	return blocks
+}
+
+// The coefficients of q^3, q^5, ... in 2 atanh(q).
+var specAtanh = []float64{0x1.5555555553981p-1, 0x1.999999a28cdcep-2, 0x1.2492417ba3893p-2,
+	0x1.c722760f1e51dp-3, 0x1.732c61d936e48p-3, 0x1.5874e7e82a55ap-3}
+
+// specLog1p is log(1 + x) = k ln 2 + 2 atanh(f/(f+2)), where 1 + x = 2^k (1 + f).
+func specLog1p(x float64) float64 {
+	k := int64(math.Float64bits(1+x)-math.Float64bits(math.Sqrt2/2)) >> 52
+	w := math.Float64frombits(uint64(1023-k) << 52)
+	f := math.FMA(x, w, w-1)
+	q := f / (f + 2)
+	q2 := float64(q * q)
+	p := specAtanh[len(specAtanh)-1]
+	for i := len(specAtanh) - 2; i >= 0; i-- {
+		p = math.FMA(p, q2, specAtanh[i])
+	}
+	p = math.FMA(p, q2, 2)
+	return math.FMA(float64(k), math.Ln2, float64(q*p))
+}
+
+// specExpSum sets dst to e^(x-max), max being the greatest x up to the end of
+// the block, and adds it up. It goes lane by lane through the end of the row only.
+func specExpSum(dst, row []float32) []specBlock {
+	var blocks []specBlock
+	m := float32(-math.MaxFloat32)
+	for first := 0; first < len(row); first += blockSize {
+		block := row[first:min(first+blockSize, len(row))]
+		e := dst[first:][:len(block)]
+		m = max(m, slices.Max(block))
+		for i, x := range block {
+			e[i] = specExpMinus(x-m, specExp6)
+		}
+		var sum lanes
+		var folded float32
+		for k, part := range slices.Collect(slices.Chunk(e, step)) {
+			if len(part) < step {
+				sum.addEach(part)
+				continue
+			}
+			sum.addStep(part)
+			if k%8 == 7 {
+				folded += sum.fold()
+				sum = lanes{}
+			}
+		}
+		blocks = append(blocks, specBlock{max: m, sum: folded + sum.fold()})
+	}
+	return blocks
+}
+
+// specScale has a factor for each block. A product of -0 becomes +0.
+func specScale(row, factors []float32, add float32) {
+	for i, x := range row {
+		row[i] = fma32(x, factors[i/blockSize], add)
+	}
+}
+
+func specAddScaled(dst, row []float32, f float32) {
+	for i, x := range row {
+		dst[i] = fma32(x, f, dst[i])
+	}
+}
+
+func specShift(dst, row []float32, m, log float32) {
+	for i, x := range row {
+		dst[i] = float32(x-m) - log
+	}
+}
+
+// specTable is the specification as a path, so that what the public functions
+// do around the kernels, the same on all paths, can run on it.
+var specTable = kernels[float32]{
+	name: "spec",
+	max: func(dst, x *float32, rows, cols, stride int) {
+		for i := range rows {
+			at(dst, 0, rows)[i] = specMax(at(x, i*stride, cols))
+		}
+	},
+	argMax: func(dst *int, x *float32, rows, cols, stride int) {
+		for i := range rows {
+			at(dst, 0, rows)[i] = specArgMax(at(x, i*stride, cols))
+		}
+	},
+	sum: func(dst *float64, x *float32, rows, cols, stride int) {
+		for i := range rows {
+			at(dst, 0, rows)[i] = specSum(at(x, i*stride, cols))
+		}
+	},
+	exp: func(dst, x *float32, n int) {
+		for i, v := range at(x, 0, n) {
+			at(dst, 0, n)[i] = specExp(v)
+		}
+	},
+	sumExp: func(max, sum, ones, x *float32, rows, cols, stride int) {
+		n := blocks(cols)
+		for i := range rows {
+			for b, v := range specSumExp(at(x, i*stride, cols)) {
+				at(max, i*n+b, 1)[0], at(sum, i*n+b, 1)[0], at(ones, i*n+b, 1)[0] = v.max, v.sum, v.ones
+			}
+		}
+	},
+	log1p: func(x *float64, n int) {
+		for i, v := range at(x, 0, n) {
+			at(x, 0, n)[i] = specLog1p(v)
+		}
+	},
+	expSum: func(dst, max, sum, x *float32, rows, cols, dstStride, stride int) {
+		n := blocks(cols)
+		for i := range rows {
+			for b, v := range specExpSum(at(dst, i*dstStride, cols), at(x, i*stride, cols)) {
+				at(max, i*n+b, 1)[0], at(sum, i*n+b, 1)[0] = v.max, v.sum
+			}
+		}
+	},
+	scale: func(x, factor, add *float32, rows, cols, stride int) {
+		n := blocks(cols)
+		for i := range rows {
+			var c float32
+			if add != nil {
+				c = at(add, i, 1)[0]
+			}
+			specScale(at(x, i*stride, cols), at(factor, i*n, n), c)
+		}
+	},
+	addScaled: func(dst, x, factor *float32, rows, cols, dstStride, stride int) {
+		for i := range rows {
+			specAddScaled(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(factor, i, 1)[0])
+		}
+	},
+	dot: func(dst *float64, x, base, w *float32, rows, cols, stride int) {
+		var weights []float32
+		if w != nil {
+			weights = at(w, 0, cols)
+		}
+		for i := range rows {
+			at(dst, 0, rows)[i] = specDot(at(x, i*stride, cols), at(base, 0, rows)[i], weights)
+		}
+	},
+	shift: func(dst, x, max, log *float32, rows, cols, dstStride, stride int) {
+		for i := range rows {
+			specShift(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(max, 0, rows)[i], at(log, 0, rows)[i])
+		}
+	},
+}
+
+func init() {
+	type pair = func(grad, x, y []float32, scale float32) float64
+	loss := func(spec pair) func(dst *float64, x, y *float32, rows, cols, stride, yStride int) {
+		return func(dst *float64, x, y *float32, rows, cols, stride, yStride int) {
+			for i := range rows {
+				at(dst, i, 1)[0] = spec(nil, at(x, i*stride, cols), at(y, i*yStride, cols), 1)
+			}
+		}
+	}
+	grad := func(spec pair) func(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int) {
+		return func(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int) {
+			for i := range rows {
+				at(dst, i, 1)[0] = spec(at(grad, i*gradStride, cols), at(x, i*stride, cols), at(y, i*yStride, cols), *scale)
+			}
+		}
+	}
+	specTable.square, specTable.distance = loss(specSquare), loss(specDistance)
+	specTable.squareGrad, specTable.distanceGrad = grad(specSquare), grad(specDistance)
+}
+
+// useTable makes k the table that runs until the test ends.
+func useTable(t testing.TB, k *kernels[float32]) {
+	before := active
+	active = k
+	t.Cleanup(func() { active = before })
+}
+
+// An output is what a function returned, in float64 whatever it was.
+type output struct {
+	name string
+	v    []float64
+}
+
+func newOutput[T ~int | ~float32 | ~float64](name string, v []T) output {
+	o := output{name, make([]float64, len(v))}
+	for i, x := range v {
+		o.v[i] = float64(x)
+	}
+	return o
+}
+
+// gapValue fills what no function may write to.
+const gapValue = -12345
+
+// newMatrix returns a rows x cols matrix whose rows are gap apart and whose
+// elements, and those between, are gapValue; it ends with its last element and
+// starts off elements into a cache line.
+func newMatrix[T Float](rows, cols, gap, off int) Matrix[T] {
+	if cols == 0 {
+		gap = 0
+	}
+	m := Matrix[T]{Rows: rows, Cols: cols, Stride: cols + gap}
+	m.Data = shifted(make([]T, span(rows, cols, m.Stride)), off%(64/elemSize[T]()))
+	fill(m.Data, gapValue)
+	return m
+}
+
+// kernelOutputs runs every kernel of k. What may differ between paths by the
+// kernels' contract, the sign of a maximum of 0 and blocks after a NaN, is made
+// equal.
+func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
+	n := x.Rows
+	in := &x.Data[0]
+	var out []output
+
+	maxs := make([]float32, n)
+	k.max(&maxs[0], in, n, x.Cols, x.Stride)
+	for i := range maxs {
+		maxs[i] += 0
+	}
+	out = append(out, newOutput("max", maxs))
+
+	args := make([]int, n)
+	k.argMax(&args[0], in, n, x.Cols, x.Stride)
+	out = append(out, newOutput("argMax", args))
+
+	sums := make([]float64, n)
+	k.sum(&sums[0], in, n, x.Cols, x.Stride)
+	out = append(out, newOutput("sum", sums))
+
+	dst := newMatrix[float32](n, x.Cols, 3, 2)
+	for i := range n {
+		k.exp(&dst.row(i)[0], &x.row(i)[0], x.Cols)
+	}
+	out = append(out, newOutput("exp", dst.Data))
+
+	// After a NaN the maxima may be anything, and so what comes of them.
+	nb := blocks(x.Cols)
+	afterNaN := func(f func(row, block int)) {
+		for i := range n {
+			if j := slices.IndexFunc(x.row(i), func(v float32) bool { return v != v }); j >= 0 {
+				f(i, j/blockSize)
+			}
+		}
+	}
+	results := make([]float32, 3*n*nb)
+	max, sum, ones := results[:n*nb], results[n*nb:2*n*nb], results[2*n*nb:]
+	forget := func(i, b int) {
+		clear(max[i*nb+b : (i+1)*nb])
+		clear(ones[i*nb+b : (i+1)*nb])
+		clear(sum[i*nb+b+1 : (i+1)*nb]) // That of the block itself is NaN.
+	}
+	k.sumExp(&max[0], &sum[0], &ones[0], in, n, x.Cols, x.Stride)
+	afterNaN(forget)
+	for i := range max {
+		max[i] += 0
+	}
+	out = append(out, newOutput("sumExp", results))
+
+	fill(dst.Data, gapValue)
+	k.expSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride)
+	afterNaN(forget)
+	afterNaN(func(i, b int) { clear(dst.row(i)[b*blockSize:]) })
+	for i := range max {
+		max[i] += 0
+	}
+	out = append(out, newOutput("expSum", dst.Data), newOutput("expSum's blocks", results[:2*n*nb]))
+
+	for i := range results {
+		results[i] = 1 / float32(3+i)
+	}
+	fill(dst.Data, gapValue)
+	for i := range n {
+		copy(dst.row(i), x.row(i))
+	}
+	k.scale(&dst.Data[0], &results[0], nil, n, x.Cols, dst.Stride)
+	out = append(out, newOutput("scale", dst.Data))
+	k.scale(&dst.Data[0], &results[0], &results[n*nb], n, x.Cols, dst.Stride)
+	out = append(out, newOutput("scale and add", dst.Data))
+	k.addScaled(&dst.Data[0], in, &results[0], n, x.Cols, dst.Stride, x.Stride)
+	out = append(out, newOutput("addScaled", dst.Data))
+
+	// The other operand is x with rows and elements moved.
+	y := newMatrix[float32](n, x.Cols, 1, 3)
+	for i := range n {
+		for j := range x.Cols {
+			y.row(i)[j] = x.row((i + 1) % n)[(j+5)%x.Cols]
+		}
+	}
+	scale := float32(-0.7)
+	k.square(&sums[0], in, &y.Data[0], n, x.Cols, x.Stride, y.Stride)
+	out = append(out, newOutput("square", sums))
+	k.distance(&sums[0], in, &y.Data[0], n, x.Cols, x.Stride, y.Stride)
+	out = append(out, newOutput("distance", sums))
+	fill(dst.Data, gapValue)
+	k.squareGrad(&sums[0], &dst.Data[0], in, &y.Data[0], &scale, n, x.Cols, dst.Stride, x.Stride, y.Stride)
+	out = append(out, newOutput("squareGrad", dst.Data), newOutput("squareGrad's sum", sums))
+	fill(dst.Data, gapValue)
+	k.distanceGrad(&sums[0], &dst.Data[0], in, &y.Data[0], &scale, n, x.Cols, dst.Stride, x.Stride, y.Stride)
+	out = append(out, newOutput("distanceGrad", dst.Data), newOutput("distanceGrad's sum", sums))
+
+	weights := make([]float32, x.Cols)
+	for i := range weights {
+		weights[i] = 1/float32(1+i%7) - 0.2
+	}
+	k.dot(&sums[0], in, &maxs[0], &weights[0], n, x.Cols, x.Stride)
+	out = append(out, newOutput("dot", sums))
+	k.dot(&sums[0], in, &maxs[0], nil, n, x.Cols, x.Stride)
+	out = append(out, newOutput("dot without weights", sums))
+
+	fill(dst.Data, gapValue)
+	k.shift(&dst.Data[0], in, &maxs[0], &results[0], n, x.Cols, dst.Stride, x.Stride)
+	return append(out, newOutput("shift", dst.Data))
+}
+
+// publicOutputs runs every public function on x, with the target of row i
+// being i*7 mod the number of columns.
+func publicOutputs[T Float](t testing.TB, x Matrix[T]) []output {
+	t.Helper()
+	n := x.Rows
+	var out []output
+	row := func(name string, f func(dst []T, x Matrix[T]) error) {
+		t.Helper()
+		dst := make([]T, n)
+		if err := f(dst, x); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, newOutput(name, dst))
+	}
+	each := func(name string, f func(dst, x Matrix[T]) error) Matrix[T] {
+		t.Helper()
+		dst := newMatrix[T](n, x.Cols, 3, 2)
+		if err := f(dst, x); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, newOutput(name, dst.Data))
+		return dst
+	}
+	targets := make([]int, n)
+	for i := range targets {
+		targets[i] = 7 * i % x.Cols
+	}
+
+	row("RowMax", RowMax)
+	args := make([]int, n)
+	if err := RowArgMax(args, x); err != nil {
+		t.Fatal(err)
+	}
+	out = append(out, newOutput("RowArgMax", args))
+	row("RowSum", RowSum)
+	row("RowLogSumExp", RowLogSumExp)
+	row("LogSoftmaxNLL", func(dst []T, x Matrix[T]) error { return LogSoftmaxNLL(dst, x, targets) })
+	each("Exp", Exp)
+	soft := each("Softmax", func(dst, x Matrix[T]) error { return Softmax[T](dst, x) })
+	log := each("LogSoftmax", func(dst, x Matrix[T]) error { return LogSoftmax[T](dst, x) })
+	each("SoftmaxGrad", func(dst, x Matrix[T]) error { return SoftmaxGrad[T](dst, soft, x) })
+	each("LogSoftmaxGrad", func(dst, x Matrix[T]) error { return LogSoftmaxGrad[T](dst, log, x) })
+	return out
+}
+
+// diff describes the first value that differs, or is empty.
+func diff(got, want []output) string {
+	for i, w := range want {
+		g := got[i]
+		if len(g.v) != len(w.v) {
+			return fmt.Sprintf("%s has %d values, want %d", w.name, len(g.v), len(w.v))
+		}
+		for j := range w.v {
+			if !sameBits(g.v[j], w.v[j]) {
+				return fmt.Sprintf("%s: value %d is %g, want %g", w.name, j, g.v[j], w.v[j])
+			}
+		}
+	}
+	return ""
+}
+
+// A rowKind fills rows with some kind of data.
+type rowKind struct {
+	name string
+	fill func(rng *rand.Rand, x []float32)
+}
+
+var inf32 = float32(math.Inf(1))
+
+func normals(scale float64) func(rng *rand.Rand, x []float32) {
+	return func(rng *rand.Rand, x []float32) { randomRow(rng, x, scale) }
+}
+
+// with replaces some of the elements of normal rows.
+func with(replace func(rng *rand.Rand, x []float32)) func(rng *rand.Rand, x []float32) {
+	return func(rng *rand.Rand, x []float32) {
+		randomRow(rng, x, 3)
+		replace(rng, x)
+	}
+}
+
+// some sets about one element in n, and always one.
+func some(n int, value func(rng *rand.Rand) float32) func(rng *rand.Rand, x []float32) {
+	return with(func(rng *rand.Rand, x []float32) {
+		for range 1 + len(x)/n {
+			x[rng.IntN(len(x))] = value(rng)
+		}
+	})
+}
+
+// fromBits fills x with random bits.
+func fromBits(bits func(rng *rand.Rand) uint32) func(rng *rand.Rand, x []float32) {
+	return func(rng *rand.Rand, x []float32) {
+		for i := range x {
+			x[i] = math.Float32frombits(bits(rng))
+		}
+	}
+}
+
+// oneOf fills x with some of the values.
+func oneOf(values ...float32) func(rng *rand.Rand, x []float32) {
+	return func(rng *rand.Rand, x []float32) {
+		for i := range x {
+			x[i] = values[rng.IntN(len(values))]
+		}
+	}
+}
+
+func nan32(rng *rand.Rand) float32 {
+	return math.Float32frombits(0x7f800001 + rng.Uint32N(0x7ffffe) | rng.Uint32()&(1<<31))
+}
+
+var rowKinds = []rowKind{
+	{"small", normals(0.01)},
+	{"normal", normals(1)},
+	{"wide", normals(30)},
+	{"huge", normals(1e4)},
+	{"confident", some(1e9, func(rng *rand.Rand) float32 { return 20 + 60*rng.Float32() })},
+	{"ascending", with(func(_ *rand.Rand, x []float32) { slices.Sort(x) })},
+	{"descending", with(func(_ *rand.Rand, x []float32) { slices.Sort(x); slices.Reverse(x) })},
+	{"constant", func(rng *rand.Rand, x []float32) { fill(x, rng.Float32()) }},
+	{"ties", oneOf(1, 2, 2.5, -3)},
+	{"tied maxima", some(500, func(rng *rand.Rand) float32 { return 40 })},
+	{"masked", some(2, func(*rand.Rand) float32 { return -inf32 })},
+	{"all but one masked", func(rng *rand.Rand, x []float32) { fill(x, -inf32); x[rng.IntN(len(x))] = -7.25 }},
+	{"all masked", oneOf(-inf32)},
+	{"NaN", some(1e9, nan32)},
+	{"NaNs", some(100, nan32)},
+	{"+Inf", some(1e9, func(*rand.Rand) float32 { return inf32 })},
+	{"infinities and NaN", oneOf(inf32, -inf32, inf32, -inf32, float32(math.NaN()), 1)},
+	{"subnormals", fromBits(func(rng *rand.Rand) uint32 { return rng.Uint32() & 0x807fffff })},
+	{"zeros", oneOf(0, float32(math.Copysign(0, -1)))},
+	{"zeros at most", oneOf(0, float32(math.Copysign(0, -1)), -1, -100)},
+	{"lowest", oneOf(-math.MaxFloat32, -inf32)},
+	{"extremes", oneOf(-math.MaxFloat32, math.MaxFloat32, 1, -0x1p-149, -inf32)},
+	{"bits", fromBits((*rand.Rand).Uint32)},
+	{"finite bits", fromBits(func(rng *rand.Rand) uint32 {
+		b := rng.Uint32()
+		if b>>23&0xff == 0xff {
+			b &^= 1 << 29
+		}
+		return b
+	})},
+}
+
+func TestSpec(t *testing.T) {
+	if len(Paths()) == 1 {
+		t.Skip("no accelerated path")
+	}
+	cols := slices.Concat(sizes, []int{chunkSize - 1, chunkSize, chunkSize + 1, 2*chunkSize + 2048 + 65})
+	if testing.Short() {
+		cols = []int{1, 3, 15, 16, 17, 63, 64, 65, 127, 200, 2047, 2049, 2113, 4100, chunkSize + 1}
+	}
+	rng := newRand(1)
+	for i, c := range cols {
+		for j, kind := range rowKinds {
+			rows, gap := 3, 5
+			switch {
+			case c >= chunkSize:
+				if j%4 != i%4 { // these are slow
+					continue
+				}
+				rows = 1
+			case c > 1000:
+				rows = 2
+			case c < 10:
+				rows = 19 // more than a tile
+			}
+			x := newMatrix[float32](rows, c, gap, (i+j)%16)
+			for r := range rows {
+				kind.fill(rng, x.row(r))
+			}
+			checkSpec(t, kind.name, x)
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// TestSpecExp sees every bit of e^x and e^(x-max): in rows of 0 and x nothing
+// is added to them.
+func TestSpecExp(t *testing.T) {
+	n := 1 << 17
+	if testing.Short() {
+		n >>= 4
+	}
+	rng := newRand(7)
+	x := newMatrix[float32](n, 2, 0, 0)
+	for i := range n {
+		x.row(i)[1-i%2] = -106 * rng.Float32() * rng.Float32()
+	}
+	want := kernelOutputs(&specTable, x)
+	positive := newMatrix[float32](1, n, 0, 0)
+	for i := range positive.Data {
+		positive.Data[i] = 90 * rng.Float32()
+	}
+	wantExp := slices.Clone(positive.Data)
+	specTable.exp(&wantExp[0], &positive.Data[0], n)
+	for _, k := range paths {
+		if k.name == "generic" {
+			continue
+		}
+		if d := diff(kernelOutputs(k, x), want); d != "" {
+			t.Errorf("%s: kernel %s", k.name, d)
+		}
+		got := slices.Clone(positive.Data)
+		k.exp(&got[0], &got[0], n)
+		for i, v := range got {
+			if !sameBits(v, wantExp[i]) {
+				t.Fatalf("%s: e^%v is %v, want %v", k.name, positive.Data[i], v, wantExp[i])
+			}
+		}
+	}
+}
+
+// checkSpec compares the kernels of all accelerated paths, and the public
+// functions on them, with the specification.
+func checkSpec(t *testing.T, kind string, x Matrix[float32]) {
+	t.Helper()
+	public := func(k *kernels[float32]) []output {
+		before := active
+		active = k
+		defer func() { active = before }()
+		return publicOutputs(t, x)
+	}
+	var wantKernels []output
+	if x.Cols <= chunkSize {
+		wantKernels = kernelOutputs(&specTable, x)
+	}
+	wantPublic := public(&specTable)
+	for _, name := range Paths() {
+		if name == "generic" {
+			continue
+		}
+		k, err := findPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.Cols <= chunkSize {
+			if d := diff(kernelOutputs(k, x), wantKernels); d != "" {
+				t.Errorf("%s, %s, %d x %d: kernel %s", name, kind, x.Rows, x.Cols, d)
+			}
+		}
+		if d := diff(public(k), wantPublic); d != "" {
+			t.Errorf("%s, %s, %d x %d: %s", name, kind, x.Rows, x.Cols, d)
+		}
+	}
+}
+
+func TestSpecLog1p(t *testing.T) {
+	rng := newRand(5)
+	x := make([]float64, 1<<14)
+	for i := range x {
+		switch x[i] = rng.Float64(); rng.IntN(4) {
+		case 0:
+			x[i] *= 1e5
+		case 1:
+			x[i] = math.Exp(-700 * x[i])
+		case 2: // the sums of rows of a few ties
+			x[i] = float64(rng.IntN(5)) + math.Exp(-50*x[i])
+		}
+	}
+	copy(x, []float64{0, 0x1p-1074, 0x1p-53, 0x1p-54, math.Sqrt2 - 1, 1, 1 << 31, 1 << 52, math.NaN()})
+	want := slices.Clone(x)
+	specTable.log1p(&want[0], len(x))
+	for i, v := range x {
+		if ref := math.Log1p(v); math.Abs(want[i]-ref) > 6*0x1p-53*ref+0x1p-1074 {
+			t.Fatalf("the specification of log1p(%v) is %v, want %v", v, want[i], ref)
+		}
+	}
+	for _, k := range paths {
+		if k.name == "generic" {
+			continue
+		}
+		for _, n := range []int{8, 16, len(x)} {
+			got := slices.Clone(x)
+			k.log1p(&got[0], n)
+			for i, v := range got {
+				w := want[i]
+				if i >= n {
+					w = x[i]
+				}
+				if !sameBits(v, w) {
+					t.Fatalf("%s: log1p(%v), %d of %d, is %v, want %v", k.name, x[i], i, n, v, w)
+				}
+			}
+		}
+	}
+}
+
+func TestFMA32(t *testing.T) {
+	rng := newRand(2)
+	check := func(x, y, z float32) {
+		t.Helper()
+		if got, want := fma32(x, y, z), bigFMA(x, y, z); !sameBits(got, want) {
+			t.Errorf("fma32(%x, %x, %x) = %x, want %x", x, y, z, got, want)
+		}
+	}
+	n := 20000
+	if testing.Short() {
+		n = 2000
+	}
+	bit := func() float32 { return float32(math.Ldexp(1, rng.IntN(60)-30)) }
+	for range n {
+		any := func() float32 { return math.Float32frombits(rng.Uint32()) }
+		check(any(), any(), any())
+
+		// Near each other, so that they cancel or overlap.
+		x, y := 1+rng.Float32(), 1+rng.Float32()
+		check(x, y, -x*y)
+		check(x, y, bit()*rng.Float32())
+
+		// A product far below the addend's last bit breaks ties of z and what
+		// float64 keeps: z + half an ulp of z + tiny, of both signs.
+		h := float32(0x1p-24) * (1 - 2*float32(rng.IntN(2)))
+		tiny := float32(math.Ldexp(1, -30-rng.IntN(40)))
+		check(h, 1+0x1p-23, 1+float32(rng.IntN(4))*0x1p-23)
+		check(1+tiny, h, x)
+		check(h*(1+0x1p-12), 1-0x1p-12, x) // h * (1 - 2^-24)
+		check(h*(1+0x1p-23), 1-0x1p-23, x) // h * (1 - 2^-46)
+		check(1+0x1p-12, 1+0x1p-12, -tiny) // a 25-bit product and a tiny addend
+		check(1+0x1p-12, 1+0x1p-12, tiny)
+		check((1+0x1p-12)*0x1p-70, (1+0x1p-12)*0x1p-70, x*0x1p-141) // subnormal results
+		check(x*0x1p-75, y*0x1p-75, any()*0x1p-126)
+		check(x*0x1p64, y*0x1p63, -any())
+	}
+	for _, x := range []float32{0, float32(math.Copysign(0, -1)), 1, -1, math.MaxFloat32, -0x1p-149, inf32, -inf32, float32(math.NaN())} {
+		for _, y := range []float32{0, float32(math.Copysign(0, -1)), 1, -2, 0x1p-149, math.MaxFloat32, inf32} {
+			for _, z := range []float32{0, float32(math.Copysign(0, -1)), 1, -1, 0x1p-149, -math.MaxFloat32, math.MaxFloat32, inf32, -inf32} {
+				check(x, y, z)
+			}
+		}
+	}
+}
+
+// bigFMA is fma32 by arbitrary precision.
+func bigFMA(x, y, z float32) float32 {
+	p := float64(x) * float64(y)
+	s := p + float64(z)
+	if s == 0 || math.IsInf(s, 0) || math.IsNaN(s) {
+		return float32(s) // Exact, as p has 48 bits and no float32 is so small beside another.
+	}
+	exact := new(big.Float).SetPrec(1000)
+	exact.Mul(big.NewFloat(float64(x)).SetPrec(1000), big.NewFloat(float64(y)).SetPrec(1000))
+	exact.Add(exact, big.NewFloat(float64(z)))
+	got, _ := exact.Float32()
+	return got
+}
+
+// TestPathsAgree compares the public functions on all paths, and with any
+// number of goroutines, on inputs that are large enough to be split.
+func TestPathsAgree(t *testing.T) {
+	before := runtime.GOMAXPROCS(4)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+	shapes := []struct{ rows, cols, gap int }{
+		{1, 9*chunkSize + 17, 0}, // one huge row: by chunks
+		{3, 3*chunkSize + 2049, 3},
+		{301, 2001, 9},
+		{5300, 100, 0},
+		{60000, 10, 1},
+	}
+	kinds := []rowKind{}
+	for _, k := range rowKinds {
+		switch k.name {
+		case "normal", "confident", "zeros at most", "extremes", "NaN", "+Inf", "masked":
+			kinds = append(kinds, k)
+		}
+	}
+	if testing.Short() {
+		shapes, kinds = shapes[1:3], kinds[:2]
+	}
+	rng := newRand(3)
+	for i, s := range shapes {
+		x := newMatrix[float32](s.rows, s.cols, s.gap, i)
+		for r := range s.rows {
+			// Few rows are all of one kind, in turn with the shapes.
+			kinds[(r+i)%len(kinds)].fill(rng, x.row(r))
+		}
+		var accelerated []output
+		for _, name := range Paths() {
+			usePath(t, name)
+			want := agreeOnWorkers(t, name, x)
+			switch {
+			case name == "generic":
+			case accelerated == nil:
+				accelerated = want
+			default:
+				if d := diff(want, accelerated); d != "" {
+					t.Errorf("%s, not as on %s, %d x %d: %s", name, Paths()[0], s.rows, s.cols, d)
+				}
+			}
+		}
+		x64 := newMatrix[float64](s.rows, s.cols, s.gap, i)
+		for i, v := range x.Data {
+			x64.Data[i] = float64(v)
+		}
+		agreeOnWorkers(t, "float64", x64)
+	}
+}
+
+// agreeOnWorkers returns the outputs with one goroutine, which are to be those
+// with several.
+func agreeOnWorkers[T Float](t *testing.T, name string, x Matrix[T]) []output {
+	t.Helper()
+	useWorkers(t, 1)
+	want := publicOutputs(t, x)
+	for _, w := range []int{3, 0} {
+		SetWorkers(w)
+		if d := diff(publicOutputs(t, x), want); d != "" {
+			t.Errorf("%s, at most %d workers, %d x %d: %s", name, w, x.Rows, x.Cols, d)
+		}
+	}
+	return want
+}
+
+// TestGrowingStack calls with ever less stack left, so that it is moved at any
+// call inside: pointers to what is on it, hidden from the compiler, must follow.
+func TestGrowingStack(t *testing.T) {
+	x := make([]float32, 100)
+	randomRow(newRand(8), x, 3)
+	targets := []int{4}
+	for _, k := range paths {
+		useTable(t, k)
+		want := make([]float32, 1)
+		if err := LogSoftmaxNLL(want, Row(x), targets); err != nil {
+			t.Fatal(err)
+		}
+		for depth := range 200 {
+			got := make(chan float32)
+			go func() { got <- lossAtDepth(depth, x, targets) }()
+			if g := <-got; !sameBits(g, want[0]) {
+				t.Fatalf("%s, at depth %d: the loss is %v, want %v", k.name, depth, g, want[0])
+			}
+		}
+	}
+}
+
+//go:noinline
+func lossAtDepth(depth int, x []float32, targets []int) float32 {
+	if depth > 0 {
+		return lossAtDepth(depth-1, x, targets) + 0
+	}
+	var loss [1]float32
+	if LogSoftmaxNLL(loss[:], Row(x), targets) != nil {
+		return -1
+	}
+	return loss[0]
+}
