@@ -486,10 +486,10 @@ type (
 	myFloat64 float64
 	myIndex   int32
 
-	// general has the fields of gonum's blas32.General.
+	// general has the fields of gonum's blas64.General.
 	general struct {
 		Rows, Cols int
-		Data       []float32
+		Data       []float64
 		Stride     int
 	}
 )
@@ -500,13 +500,13 @@ func TestNamedTypes(t *testing.T) {
 		testNamedType[myFloat, float32](t)
 		testNamedType[myFloat64, float64](t)
 
-		g := general{Rows: 2, Cols: 3, Data: []float32{-1, -3, 4, 9, -3, 3, -1}, Stride: 4}
-		var loss [2]float32
-		must(t, LogSoftmaxNLL(loss[:], Matrix[float32](g), []int{0, 1}))
-		if mean := (loss[0] + loss[1]) / 2; math.Abs(float64(mean)-2.5141) > 1e-4 {
+		g := general{Rows: 2, Cols: 3, Data: []float64{-1, -3, 4, 9, -3, 3, -1}, Stride: 4}
+		var loss [2]float64
+		must(t, LogSoftmaxNLL(loss[:], Matrix[float64](g), []int{0, 1}))
+		if mean := (loss[0] + loss[1]) / 2; math.Abs(mean-2.5141) > 1e-4 {
 			t.Errorf("the lecture's mean loss is %v", mean)
 		}
-		must(t, Exp(Matrix[float32](g), Matrix[float32](g)))
+		must(t, Exp(Matrix[float64](g), Matrix[float64](g)))
 		if g.Data[3] != 9 {
 			t.Error("Exp wrote between the rows")
 		}
