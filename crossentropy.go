@@ -335,7 +335,7 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 		j.k.max(ptr(r.max[:], 0), ptr(x.data, 0), x.n, x.c, x.stride)
 		j.dots(x, r)
 	}
-	j.exps(dst, x, max, sum)
+	exps(j.w, j.k, dst, x, max, sum)
 	for c := range x.n {
 		t := int(j.targets[first+c])
 		if t == j.ignore {
@@ -346,7 +346,7 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 		}
 		m, s, all := sumOf(max[c*b:][:b], sum[c*b:][:b])
 		if all < 1.5 {
-			s = j.others(dst.data[c*dst.stride:][:x.c], max[c*b:][:b], m)
+			s = others(j.k, dst.data[c*dst.stride:][:x.c], max[c*b:][:b], m)
 			all = 1 + s
 		}
 		r.max[c], r.s[c], r.log[c] = m, s, s
@@ -388,12 +388,12 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 	}
 }
 
-// exps fills dst with e^(x-max).
-func (j *ceJob[T, I]) exps(dst, x view[T], max, sum []T) {
-	k := j.k
+// exps fills dst with e^(x-max), and max and sum with those of the blocks, using
+// w goroutines for the one row there is then.
+func exps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T) {
 	switch {
-	case j.w > 1:
-		spreadExps(j.w, k, dst, x, max, sum)
+	case w > 1:
+		spreadExps(w, k, dst, x, max, sum)
 	case x.c > chunkSize:
 		for off := 0; off < x.c; off += chunkSize {
 			p := off / blockSize
@@ -415,7 +415,7 @@ func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T) {
 
 // others adds up the elements of a row of exps without the maximum, which is
 // known to outweigh the rest.
-func (j *ceJob[T, I]) others(e []T, max []T, m T) float64 {
+func others[T Float](k *kernels[T], e, max []T, m T) float64 {
 	var s float64
 	for b := 0; b < len(max); b++ {
 		f := 1.0
@@ -436,13 +436,13 @@ func (j *ceJob[T, I]) others(e []T, max []T, m T) float64 {
 		// The maximum gives way to 0 while the kernel adds.
 		top := -1
 		var at [1]int
-		j.k.argMax(ptr(at[:], 0), ptr(block, 0), 1, len(block), 0)
+		k.argMax(ptr(at[:], 0), ptr(block, 0), 1, len(block), 0)
 		if block[at[0]] >= 0.75 {
 			top = at[0]
 			block[top] = 0
 		}
 		var t [1]float64
-		j.k.sum(ptr(t[:], 0), ptr(block, 0), 1, len(block), 0)
+		k.sum(ptr(t[:], 0), ptr(block, 0), 1, len(block), 0)
 		if top >= 0 {
 			block[top] = 1
 		}

@@ -1,12 +1,26 @@
 // Package logits computes the last layer of classifiers and language models on
 // a CPU: the row-wise maximum, exponential and sum, softmax, log-softmax and
-// log-sum-exp, and the cross-entropy of class targets ([LogSoftmaxNLL]) fused
-// into one pass that stores no probability.
+// log-sum-exp, and the criteria that train it. The cross-entropy of class
+// targets is one fused pass that stores no probability.
 //
 // Its float32 kernels are assembly for AVX-512, for AVX2 with FMA, and for
 // NEON, chosen once at start-up; everything exists in portable Go too, which
-// also does float64. Rows come as a [Matrix] with a stride, or, for the
-// softmaxes, as [Planar], PyTorch's N x C x d1 x ... layout.
+// also does float64. Rows come as a [Matrix] with a stride, or, where it makes
+// sense, as [Planar], PyTorch's N x C x d1 x ... layout.
+//
+// # Criteria
+//
+// [CrossEntropy] of class targets and [CrossEntropyProbs] of class
+// probabilities, [NLL], [MultiMargin], [MSE] and [L1] are PyTorch's, each in
+// three forms: the mean or sum; the same with the gradient in one pass (...Grad,
+// which may overwrite its input); and the losses one by one (...Rows, ...Each:
+// PyTorch's reduction "none"). [Options] has class weights, the ignored target,
+// label smoothing, and what gradients are multiplied by and added to. Reduced
+// losses are added up in float64. What differs from PyTorch: weights that are
+// negative or NaN, smoothing outside [0, 1], and shapes that would have to be
+// broadcast are errors; a term of the cross-entropy whose target probability is
+// 0 is 0, even against a logit of -Inf; a confident row's loss and gradient keep
+// their digits.
 //
 // # Accuracy
 //
@@ -20,6 +34,10 @@
 //	LogSoftmaxNLL  4e-7 * max(1, exact), and under 1 also
 //	               exact * (1e-6 + |x - m| * 2^-24), down to 1e-36
 //	Softmax        p * (6e-7 + |x - m| * 2^-24), for p above 1e-37
+//
+// The criteria and gradients are as exact: their terms have the errors above,
+// and the gradient of the cross-entropy at the target is computed from the sum
+// of the other classes, not as 1 - p.
 //
 // The term |x - m| * 2^-24 is the rounding of x - m and is absent where that
 // is exact. The loss of a confident row keeps its digits, since it is the

@@ -8,6 +8,65 @@ import (
 )
 
 // The mean cross-entropy of two rows of three logits, targets 0 and 1.
+func ExampleCrossEntropy() {
+	x := logits.Dense(2, 3, []float32{-1, -3, 4, -3, 3, -1})
+	loss, err := logits.CrossEntropy(x, []int{0, 1}, nil)
+	fmt.Printf("%.4f %v\n", loss, err)
+
+	// A row that tells nothing costs log(C).
+	uniform, _ := logits.CrossEntropy(logits.Row(make([]float64, 10)), []int{7}, nil)
+	fmt.Printf("%.4f = log(10)\n", uniform)
+	// Output:
+	// 2.5141 <nil>
+	// 2.3026 = log(10)
+}
+
+// The loss and its gradient in one pass, the gradient in the place of the logits.
+func ExampleCrossEntropyGrad() {
+	x := logits.Dense(2, 3, []float32{-1, -3, 4, -3, 3, -1})
+	loss, _ := logits.CrossEntropyGrad(x, x, []int{0, 1}, nil)
+	fmt.Printf("%.4f %.4f\n", loss, x.Data)
+	// Output: 2.5141 [-0.4967 0.0005 0.4962 0.0012 -0.0102 0.0090]
+}
+
+// NLL of the log-softmax is the cross-entropy.
+func ExampleNLL() {
+	x := logits.Dense(2, 3, []float32{-1, -3, 4, -3, 3, -1})
+	_ = logits.LogSoftmax(x, x)
+	loss, _ := logits.NLL(x, []int64{0, 1}, nil)
+	fmt.Printf("%.4f\n", loss)
+	// Output: 2.5141
+}
+
+// The mean squared error against labels goes through their one-hot rows.
+func ExampleOneHot() {
+	y := logits.Dense(5, 4, make([]float64, 20))
+	_ = logits.OneHot(y, []int{2, 1, 1, 3, 2})
+	for i := range y.Rows {
+		fmt.Println(y.Data[i*y.Stride:][:y.Cols])
+	}
+	loss, _ := logits.MSE(logits.Dense(5, 4, make([]float64, 20)), y, logits.Mean)
+	fmt.Println(loss)
+	// Output:
+	// [0 0 1 0]
+	// [0 1 0 0]
+	// [0 1 0 0]
+	// [0 0 0 1]
+	// [0 0 1 0]
+	// 0.25
+}
+
+// H(p, q), with 0 log 0 = 0.
+func ExampleRowCrossEntropy() {
+	p := logits.Dense(2, 3, []float64{1, 0, 0, 0.5, 0.5, 0})
+	q := logits.Dense(2, 3, []float64{0.5, 0.5, 0, 0.25, 0.25, 0.5})
+	h := make([]float64, 2)
+	_ = logits.RowCrossEntropy(h, p, q)
+	fmt.Printf("%.4f\n", h)
+	// Output: [0.6931 1.3863]
+}
+
+// The fused loss of each row.
 func ExampleLogSoftmaxNLL() {
 	x := logits.Dense(2, 3, []float32{-1, -3, 4, -3, 3, -1})
 	loss := make([]float32, 2)
@@ -25,6 +84,18 @@ func ExampleLogSoftmaxNLL_confident() {
 	_ = logits.LogSoftmaxNLL(loss, logits.Row([]float32{40, 0}), []int{0})
 	fmt.Printf("%.5g\n", loss[0])
 	// Output: 4.2484e-18
+}
+
+// The probabilities of the lecture's two rows.
+func ExampleSoftmax_table() {
+	x := logits.Dense(2, 3, []float32{-1, -3, 4, -3, 3, -1})
+	_ = logits.Softmax(x, x)
+	for i := range x.Rows {
+		fmt.Printf("%.4f\n", x.Data[i*x.Stride:][:x.Cols])
+	}
+	// Output:
+	// [0.0067 0.0009 0.9924]
+	// [0.0024 0.9796 0.0179]
 }
 
 // Softmax in place, with zeros instead of NaN in rows that are wholly masked.

@@ -179,54 +179,84 @@ func (j *probsJob[T]) rows(x, q, grad view[T], first int) float64 {
 	return total
 }
 
+// row returns the loss of a row and sets grad, unless it is nil.
 func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
-	var buf room[T]
-	t := buf.sumExps()
-	m := Row(x)
-	t.next(j.k, &m, 0)
-	max, log := float64(t.max[0]), t.log[0]
-	var mass, s float64 // sums of w q and of w q (max - x)
-	if j.opt.Weight == nil && j.share == 0 {
-		var sum, dot [1]float64
-		j.k.sum(ptr(sum[:], 0), ptr(q, 0), 1, len(q), 0)
-		j.k.dot(ptr(dot[:], 0), ptr(x, 0), ptr(t.max, 0), ptr(q, 0), 1, len(x), 0)
-		mass, s = sum[0], -dot[0]
-	}
-	if j.opt.Weight != nil || j.share != 0 || s != s {
-		mass, s = 0, 0
-		for c, p := range q {
-			if p := j.target(p, c); p != 0 {
-				mass += p
-				s += float64(p * (max - float64(x[c])))
-			}
-		}
-	}
-	loss := s
-	if mass != 0 {
-		loss += float64(mass * log)
-	} else if log != log || math.IsInf(max, -1) {
-		loss = math.NaN()
-	}
 	if grad == nil {
-		return loss
+		var buf room[T]
+		t := buf.sumExps()
+		m := Row(x)
+		t.next(j.k, &m, 0)
+		mass, s := j.against(x, q, t.max[0])
+		return j.rowLoss(mass, s, t.max[0], t.log[0])
 	}
-	up := upstream(j.opt.Upstream, row) * j.norm
-	p := view[T]{1, len(x), 1, grad[:len(x)], len(x)}
+	grad = grad[:len(x)]
+	var m [1]T
+	j.k.max(ptr(m[:], 0), ptr(x, 0), 1, len(x), 0)
+	mass, s := j.against(x, q, m[0])
+
+	e := grad
 	if j.opt.Accumulate {
 		b := buffers.Get().(*[]float64)
 		defer buffers.Put(b)
-		p.data = scratch[T](b, len(x))
+		e = scratch[T](b, len(x))
 	}
-	in := view[T]{1, len(x), 1, x, len(x)}
-	softmax(j.k, &p, &in, 0, 1)
-	for c, y := range p.data[:len(x)] {
-		g := float64(up * (float64(mass*float64(y)) - j.target(q[c], c)))
+	n := blocks(len(x))
+	buf := buffers.Get().(*[]float64)
+	defer buffers.Put(buf)
+	parts := scratch[T](buf, 2*n)
+	max, sum := parts[:n], parts[n:]
+	exps(1, j.k, view[T]{1, len(x), 1, e, len(x)}, view[T]{1, len(x), 1, x, len(x)}, max, sum)
+	top, rest, all := sumOf(max, sum)
+	if all < 1.5 {
+		rest = others(j.k, e, max, top)
+		all = 1 + rest
+	}
+	var log [8]float64
+	log[0] = rest
+	j.k.log1p(ptr(log[:], 0), 8)
+
+	up := upstream(j.opt.Upstream, row) * j.norm
+	probabilities(max, top, float64(up*mass)/all)
+	j.k.scale(ptr(e, 0), ptr(max, 0), nil, 1, len(x), 0)
+	for c, y := range e {
+		g := float64(y) - float64(up*j.target(q[c], c))
 		if j.opt.Accumulate {
 			g += float64(grad[c])
 		}
 		grad[c] = T(g)
 	}
-	return loss
+	return j.rowLoss(mass, s, m[0], log[0])
+}
+
+// against returns the sums of w q and of w q (m - x) over a row, q being
+// smoothed; a term of q = 0 counts for nothing.
+func (j *probsJob[T]) against(x, q []T, m T) (mass, s float64) {
+	if j.opt.Weight == nil && j.share == 0 {
+		var sum, dot [1]float64
+		base := [1]T{m}
+		j.k.sum(ptr(sum[:], 0), ptr(q, 0), 1, len(q), 0)
+		j.k.dot(ptr(dot[:], 0), ptr(x, 0), ptr(base[:], 0), ptr(q, 0), 1, len(x), 0)
+		if dot[0] == dot[0] {
+			return sum[0], -dot[0]
+		}
+	}
+	for c, p := range q {
+		if p := j.target(p, c); p != 0 {
+			mass += p
+			s += float64(p * (float64(m) - float64(x[c])))
+		}
+	}
+	return mass, s
+}
+
+func (j *probsJob[T]) rowLoss(mass, s float64, m T, log float64) float64 {
+	if mass != 0 {
+		return s + float64(mass*log)
+	}
+	if log != log || math.IsInf(float64(m), -1) {
+		return math.NaN()
+	}
+	return s
 }
 
 // target returns the weighted and smoothed probability of class c.
