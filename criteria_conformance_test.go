@@ -140,15 +140,15 @@ func (c *criterionCase) tagged(tag string) bool { return slices.Contains(c.Tags,
 // A conformance run is all cases with one type on one path.
 type conformance[T Float] struct {
 	*testing.T
-	c                *criterionCase
-	failed           bool
-	ran, passed      map[string]int
-	left             []string
-	errors, inverses map[string]float64 // the largest errors, relative, and in tolerances
+	c              *criterionCase
+	failed         bool
+	ran, passed    map[string]int
+	left           []string
+	errors, shares map[string]float64 // the largest errors, relative, and of what is allowed
 }
 
 func newConformance[T Float](t *testing.T) *conformance[T] {
-	return &conformance[T]{T: t, ran: map[string]int{}, passed: map[string]int{}, errors: map[string]float64{}, inverses: map[string]float64{}}
+	return &conformance[T]{T: t, ran: map[string]int{}, passed: map[string]int{}, errors: map[string]float64{}, shares: map[string]float64{}}
 }
 
 func (r *conformance[T]) fail(format string, args ...any) {
@@ -170,7 +170,7 @@ func (r *conformance[T]) run(op string, f func()) {
 func (r *conformance[T]) log(want map[string]int) {
 	for _, op := range slices.Sorted(maps.Keys(r.ran)) {
 		r.Logf("%s: %d of %d cases passed; largest error: output %.2g (%.2f of what is allowed), gradient %.2g (%.2f)", op, r.passed[op], r.ran[op],
-			r.errors[op+" output"], r.inverses[op+" output"], r.errors[op+" gradient"], r.inverses[op+" gradient"])
+			r.errors[op+" output"], r.shares[op+" output"], r.errors[op+" gradient"], r.shares[op+" gradient"])
 	}
 	if len(r.left) > 0 {
 		r.Logf("left out: %s", strings.Join(r.left, "; "))
@@ -217,10 +217,12 @@ func (r *conformance[T]) compare(how, what string, got []float64, want, scale *t
 		case (w != w || math.IsInf(w, 0)) && sameBits(T(got), T(ref)):
 			continue
 		case err <= rtol*size+atol:
-			if size > 1e-37 {
-				key := c.Op + " " + what
+			key := c.Op + " " + what
+			if size > 1e-37 && atol == 0 {
 				r.errors[key] = max(r.errors[key], err/size)
-				r.inverses[key] = max(r.inverses[key], err/(rtol*size+atol))
+			}
+			if size > 1e-37 {
+				r.shares[key] = max(r.shares[key], err/(rtol*size+atol))
 			}
 			continue
 		case is32[T]() && c.tagged("float32-overflow-ok") && math.IsInf(got, int(math.Copysign(1, ref))):
@@ -588,7 +590,7 @@ func onnxClasses[T Float, S Scores[T]](r *conformance[T], c *onnxCase, l layout[
 			if ref != 0 {
 				key := c.Op + " output"
 				r.errors[key] = max(r.errors[key], err/math.Abs(ref))
-				r.inverses[key] = max(r.inverses[key], err/math.Abs(ref)/1e-6)
+				r.shares[key] = max(r.shares[key], err/math.Abs(ref)/1e-6)
 			}
 		}
 	}

@@ -133,8 +133,8 @@ func spreadCrossEntropy[T Float, I Index](w, groups int, job ceJob[T, I], x view
 // group does one group of rows: of a matrix, or a span of a planar array.
 func (j *ceJob[T, I]) group(x, grad *view[T], g int) float64 {
 	if x.d == 1 {
-		first := g * rowGroup
-		n := min(rowGroup, x.n-first)
+		first := g * x.groupRows()
+		n := min(x.groupRows(), x.n-first)
 		return j.rows(x.from(first, n), grad.from(first, n), first)
 	}
 	n, at, row := x.span(g)

@@ -132,8 +132,8 @@ func spreadProbs[T Float](w, groups int, job probsJob[T], x, q view[T], to *view
 
 func (j *probsJob[T]) group(x, q, grad *view[T], g int) float64 {
 	if x.d == 1 {
-		first := g * rowGroup
-		n := min(rowGroup, x.n-first)
+		first := g * x.groupRows()
+		n := min(x.groupRows(), x.n-first)
 		return j.rows(x.from(first, n), q.from(first, n), grad.from(first, n), first)
 	}
 	n, at, row := x.span(g)

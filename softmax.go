@@ -276,15 +276,15 @@ func (v *view[T]) row(i int) []T { return v.data[i*v.stride:][:v.c] }
 // so many that the reads fill cache lines, few enough for the cache.
 func (v *view[T]) tileRows() int { return min(v.d, max(1, min(64, chunkSize/v.c))) }
 
-// rowGroup is the number of a matrix's rows whose losses are added up together.
-const rowGroup = 4 * tile
+// groupRows is the number of a matrix's rows whose losses are added up together.
+func (v *view[T]) groupRows() int { return max(1, min(4*tile, 2*chunkSize/v.c)) }
 
 // groups returns the number of groups of rows: spans of a planar array.
 func (v *view[T]) groups() int {
 	if v.d > 1 {
 		return v.n * spans(v.d)
 	}
-	return (v.n + rowGroup - 1) / rowGroup
+	return (v.n + v.groupRows() - 1) / v.groupRows()
 }
 
 // gather copies the rows of x from the one that starts at x.data[first].
