@@ -72,7 +72,9 @@ func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Opt
 		j.norm = 1 / total
 	}
 	j.keep, j.share = 1-j.opt.LabelSmoothing, j.opt.LabelSmoothing/float64(x.c)
-	j.weights = weightSum(j.opt.Weight, x.c)
+	if j.share > 0 {
+		j.weights = weightSum(j.opt.Weight, x.c)
+	}
 	s := j.run(x, grad)
 	if j.opt.Reduction == Mean {
 		if s /= total; total == 0 {

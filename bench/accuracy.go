@@ -114,7 +114,7 @@ func reportAccuracy(w io.Writer, c config) error {
 		engines = append(engines, &engine{name: p})
 	}
 	if c.peers {
-		peers, note, stop, err := startPeers(c.paths, newWorkspace(shape{1, 1}), false)
+		peers, note, stop, err := startPeers(c.paths, newWorkspace(matrix(1, 1)), false)
 		defer stop()
 		if err != nil {
 			return err
@@ -192,7 +192,7 @@ func measureErrors(engines []*engine, rng *rand.Rand, stride int, lengths []int)
 func expErrors(engines []*engine, stride int) error {
 	const chunk = 1 << 21
 	k := kernelNamed("exp")
-	ws := newWorkspace(shape{1, chunk})
+	ws := newWorkspace(matrix(1, chunk))
 	want, ulps := make([]float64, chunk), make([]float64, chunk)
 	var got []float32
 	for bits := uint64(0); bits < 1<<32; {
@@ -204,7 +204,7 @@ func expErrors(engines []*engine, stride int) error {
 			ulps[n] = 1 / ulp(want[n])
 			n++
 		}
-		part := ws.as(shape{1, n})
+		part := ws.as(matrix(1, n))
 		if err := prepare(engines, part); err != nil {
 			return err
 		}
@@ -246,7 +246,7 @@ func ulp(v float64) float64 {
 // randomRows returns normal numbers times scale: about n of them, but at most
 // 64 rows, and at least one.
 func randomRows(rng *rand.Rand, scale float64, cols, n int) *workspace {
-	s := shape{min(64, max(1, n/cols)), cols}
+	s := matrix(min(64, max(1, n/cols)), cols)
 	ws := newWorkspace(s)
 	for i := range ws.x {
 		ws.x[i] = float32(rng.NormFloat64() * scale)
@@ -355,7 +355,7 @@ func newReference(x []float32) reference {
 // confidentRows returns rows whose first element, the target, is 0, and the
 // others 10 to 80 below it, so that x - max is exact.
 func confidentRows(rng *rand.Rand, cols int) *workspace {
-	s := shape{70, cols}
+	s := matrix(70, cols)
 	ws := newWorkspace(s)
 	for i := range s.rows {
 		for j := 1; j < cols; j++ {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -9,16 +10,17 @@ import (
 	"github.com/seed26845165/logits"
 )
 
-// BenchmarkKernel measures every kernel on every path and shape, and how many
+// BenchmarkKernel measures every kernel on every path, at the shapes that the
+// program measures it at if it is not told others, and how many
 // times as fast as the plain loop it is, both measured in turns.
 func BenchmarkKernel(b *testing.B) {
-	shapes, err := parseShapes("64x10,64x100,1x4096,64x4096,64x50257,256x151936")
+	c, err := parseFlags(nil, io.Discard)
 	if err != nil {
 		b.Fatal(err)
 	}
 	for _, k := range kernels {
 		for _, path := range logits.Paths() {
-			for _, s := range shapes {
+			for _, s := range c.shapesOf(k) {
 				b.Run(fmt.Sprintf("kernel=%s/path=%s/rows=%d/cols=%d", k.name, path, s.rows, s.cols), func(b *testing.B) {
 					w := benchmarkData(b, path, s)
 					benchmark(b, k, w)
@@ -34,7 +36,7 @@ func BenchmarkKernel(b *testing.B) {
 func BenchmarkLossOverSum(b *testing.B) {
 	for _, path := range logits.Paths() {
 		b.Run("path="+path, func(b *testing.B) {
-			s := shape{256, 151936}
+			s := matrix(256, 151936)
 			w := benchmarkData(b, path, s)
 			k := kernelNamed("nll")
 			benchmark(b, k, w)
@@ -47,7 +49,7 @@ func BenchmarkLossOverSum(b *testing.B) {
 // the rest, as a trained model has them, in units of random rows.
 func BenchmarkConfident(b *testing.B) {
 	for _, path := range logits.Paths() {
-		for _, s := range []shape{{64, 10}, {64, 100}, {64, 4096}, {64, 50257}} {
+		for _, s := range []shape{matrix(64, 10), matrix(64, 100), matrix(64, 4096), matrix(64, 50257)} {
 			b.Run(fmt.Sprintf("path=%s/rows=%d/cols=%d", path, s.rows, s.cols), func(b *testing.B) {
 				random := benchmarkData(b, path, s)
 				confident := benchmarkData(b, path, s)

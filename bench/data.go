@@ -12,70 +12,133 @@ import (
 	"github.com/seed26845165/logits"
 )
 
-// A shape is a number of rows and of columns.
-type shape struct{ rows, cols int }
+// A shape is that of a matrix, rows x cols, or planar: samples x classes x
+// positions, which has a row for each position of each sample and a column for
+// each class.
+type shape struct {
+	rows, cols int
+	samples    int // 0: a matrix
+}
 
-func (s shape) String() string { return fmt.Sprintf("%dx%d", s.rows, s.cols) }
+func matrix(rows, cols int) shape { return shape{rows, cols, 0} }
 
-// parseShapes reads a comma-separated list such as 64x10,1x4096.
+func planar(samples, classes, positions int) shape {
+	return shape{samples * positions, classes, samples}
+}
+
+func (s shape) String() string {
+	if s.samples > 0 {
+		return fmt.Sprintf("%dx%dx%d", s.samples, s.cols, s.unit())
+	}
+	return fmt.Sprintf("%dx%d", s.rows, s.cols)
+}
+
+// unit is the number of rows that belong together: those of a sample.
+func (s shape) unit() int {
+	if s.samples > 0 {
+		return s.rows / s.samples
+	}
+	return 1
+}
+
+// someRows returns how many rows to take to have about the given number, or one
+// at least: whole samples, and not more than there are.
+func (s shape) someRows(n int) int {
+	u := s.unit()
+	return min(s.rows, (max(1, n)+u-1)/u*u)
+}
+
+// parseShapes reads a comma-separated list such as 64x10,1x4096,8x21x65536.
 func parseShapes(list string) ([]shape, error) {
-	const most = 1 << 28 // elements: two buffers of 1 GiB
+	const most = 1 << 28 // elements: three buffers of 1 GiB
 	var shapes []shape
 	for _, s := range strings.Split(list, ",") {
-		r, c, ok := strings.Cut(strings.TrimSpace(s), "x")
-		rows, err1 := strconv.Atoi(r)
-		cols, err2 := strconv.Atoi(c)
-		if !ok || err1 != nil || err2 != nil || rows < 1 || cols < 1 {
-			return nil, fmt.Errorf("-shapes: %q is not of the form 64x4096", s)
+		var dims []int
+		size := 1
+		for _, d := range strings.Split(strings.TrimSpace(s), "x") {
+			n, err := strconv.Atoi(d)
+			if err != nil || n < 1 {
+				return nil, fmt.Errorf("-shapes: %q is not of the form 64x4096 or 8x21x65536", s)
+			}
+			if n > most/size {
+				return nil, fmt.Errorf("-shapes: %s has more than %d elements", s, most)
+			}
+			dims = append(dims, n)
+			size *= n
 		}
-		if rows > most/cols {
-			return nil, fmt.Errorf("-shapes: %s has more than %d elements", s, most)
+		switch len(dims) {
+		case 2:
+			shapes = append(shapes, matrix(dims[0], dims[1]))
+		case 3:
+			shapes = append(shapes, planar(dims[0], dims[1], dims[2]))
+		default:
+			return nil, fmt.Errorf("-shapes: %q is not of the form 64x4096 or 8x21x65536", s)
 		}
-		shapes = append(shapes, shape{rows, cols})
 	}
 	return shapes, nil
 }
+
+// smoothing is the label smoothing measured; peers/torch.py has it too.
+const smoothing = 0.1
 
 // A workspace is what the kernels read and write: rows and columns, the data,
 // one target a row, and room for every kind of result.
 type workspace struct {
 	shape
 	x, y    []float32
+	other   []float32 // what MSE and L1 compare x with
 	out     []float32 // one a row
 	index   []int     // one a row
 	targets []int     // one a row
+	weight  []float32 // one a class
+
+	// weighted has weight; smoothed smooths labels.
+	weighted, smoothed *logits.Options[float32]
+
+	loss float64 // of a kernel whose result is the gradient
 }
 
-// newWorkspace returns room for the largest of the shapes. Nothing of x and y
-// has been touched yet.
+// newWorkspace returns room for the largest of the shapes. Nothing of x, y and
+// other has been touched yet.
 func newWorkspace(shapes ...shape) *workspace {
-	var rows, size int
+	var rows, cols, size int
 	for _, s := range shapes {
 		rows = max(rows, s.rows)
+		cols = max(cols, s.cols)
 		size = max(size, s.rows*s.cols)
 	}
 	return &workspace{
 		x:       make([]float32, size),
 		y:       make([]float32, size),
+		other:   make([]float32, size),
+		weight:  make([]float32, cols),
 		out:     make([]float32, rows),
 		index:   make([]int, rows),
 		targets: make([]int, rows),
 	}
 }
 
-// fill sets x to normal numbers, which repeat after a million or so to save
-// time, and touches the pages of y.
+// fill sets x and other to normal numbers, which repeat after a million or so
+// to save time, and weight to 0.5 to 1.5, and touches the pages of y.
 func (w *workspace) fill(rng *rand.Rand) {
-	const period = 1<<20 - 3
-	for i := range w.x[:min(period, len(w.x))] {
-		w.x[i] = float32(rng.NormFloat64())
-	}
-	for n := period; n < len(w.x); n += copy(w.x[n:], w.x[:n]) {
-	}
+	fillNormal(w.x, rng)
 	for i := range w.targets {
 		w.targets[i] = rng.IntN(1 << 30)
 	}
+	fillNormal(w.other, rng)
+	for i := range w.weight {
+		w.weight[i] = 0.5 + rng.Float32()
+	}
 	clear(w.y)
+}
+
+func fillNormal(x []float32, rng *rand.Rand) {
+	const period = 1<<20 - 3
+	for i := range x[:min(period, len(x))] {
+		x[i] = float32(rng.NormFloat64())
+	}
+	for n := period; n < len(x); n += copy(x[n:], x[:n]) {
+	}
 }
 
 // as returns the part that a shape takes. Its targets are those of w modulo
@@ -85,30 +148,47 @@ func (w *workspace) as(s shape) *workspace {
 		shape:   s,
 		x:       w.x[:s.rows*s.cols],
 		y:       w.y[:s.rows*s.cols],
+		other:   w.other[:s.rows*s.cols],
 		out:     w.out[:s.rows],
 		index:   w.index[:s.rows],
 		targets: make([]int, s.rows),
+		weight:  w.weight[:s.cols],
 	}
+	v.weighted = &logits.Options[float32]{Weight: v.weight}
+	v.smoothed = &logits.Options[float32]{LabelSmoothing: smoothing}
 	for i := range v.targets {
 		v.targets[i] = w.targets[i] % s.cols
 	}
 	return v
 }
 
-// slice returns the rows [lo, hi).
+// slice returns the rows [lo, hi), which are of whole samples.
 func (w *workspace) slice(lo, hi int) workspace {
-	return workspace{
-		shape:   shape{hi - lo, w.cols},
-		x:       w.x[lo*w.cols : hi*w.cols],
-		y:       w.y[lo*w.cols : hi*w.cols],
-		out:     w.out[lo:hi],
-		index:   w.index[lo:hi],
-		targets: w.targets[lo:hi],
+	part := *w
+	part.rows = hi - lo
+	if w.samples > 0 {
+		part.samples = (hi - lo) / w.unit()
 	}
+	part.x = w.x[lo*w.cols : hi*w.cols]
+	part.y = w.y[lo*w.cols : hi*w.cols]
+	part.other = w.other[lo*w.cols : hi*w.cols]
+	part.out = w.out[lo:hi]
+	part.index = w.index[lo:hi]
+	part.targets = w.targets[lo:hi]
+	return part
 }
 
 func (w *workspace) in() logits.Matrix[float32]  { return logits.Dense(w.rows, w.cols, w.x) }
 func (w *workspace) dst() logits.Matrix[float32] { return logits.Dense(w.rows, w.cols, w.y) }
+func (w *workspace) in2() logits.Matrix[float32] { return logits.Dense(w.rows, w.cols, w.other) }
+
+func (w *workspace) planarIn() logits.Planar[float32] {
+	return logits.Planar[float32]{N: w.samples, C: w.cols, D: w.unit(), Data: w.x}
+}
+
+func (w *workspace) planarDst() logits.Planar[float32] {
+	return logits.Planar[float32]{N: w.samples, C: w.cols, D: w.unit(), Data: w.y}
+}
 
 // digitsLoss is the mean cross-entropy of the digits, computed in float64.
 const digitsLoss = 0.1701599689086844

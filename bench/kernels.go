@@ -1,6 +1,10 @@
 package main
 
-import "github.com/seed26845165/logits"
+import (
+	"math"
+
+	"github.com/seed26845165/logits"
+)
 
 // result says where a kernel leaves its result.
 type result int
@@ -18,18 +22,66 @@ type kernel struct {
 	run    func(w *workspace) error
 	naive  func(w *workspace)
 	torch  string // PyTorch's name
+	kind   kind
 }
 
+// A kind is a set of what else there is to say about a kernel.
+type kind int
+
+const (
+	criterion kind = 1 << iota // by default at few shapes only, see fewShapes
+	onPlanar                   // takes planar shapes, the others matrices
+	twoInputs                  // reads workspace.other too
+)
+
+func (k kernel) is(what kind) bool { return k.kind&what != 0 }
+
+// takes says whether the kernel works on a shape.
+func (k kernel) takes(s shape) bool { return k.is(onPlanar) == (s.samples > 0) }
+
 var kernels = []kernel{
-	{"max", perRow, func(w *workspace) error { return logits.RowMax(w.out, w.in()) }, naiveMax, "amax"},
-	{"argmax", indices, func(w *workspace) error { return logits.RowArgMax(w.index, w.in()) }, naiveArgMax, "argmax"},
-	{"sum", perRow, func(w *workspace) error { return logits.RowSum(w.out, w.in()) }, naiveSum, "sum"},
-	{"exp", perElement, func(w *workspace) error { return logits.Exp(w.dst(), w.in()) }, naiveExp, "exp"},
-	{"log-sum-exp", perRow, func(w *workspace) error { return logits.RowLogSumExp(w.out, w.in()) }, naiveLogSumExp, "logsumexp"},
-	{"softmax", perElement, func(w *workspace) error { return logits.Softmax(w.dst(), w.in()) }, naiveSoftmax, "softmax"},
-	{"log-softmax", perElement, func(w *workspace) error { return logits.LogSoftmax(w.dst(), w.in()) }, naiveLogSoftmax, "log_softmax"},
-	{"nll", perRow, func(w *workspace) error { return logits.LogSoftmaxNLL(w.out, w.in(), w.targets) }, naiveNLL, "cross_entropy"},
+	{"max", perRow, func(w *workspace) error { return logits.RowMax(w.out, w.in()) }, naiveMax, "amax", 0},
+	{"argmax", indices, func(w *workspace) error { return logits.RowArgMax(w.index, w.in()) }, naiveArgMax, "argmax", 0},
+	{"sum", perRow, func(w *workspace) error { return logits.RowSum(w.out, w.in()) }, naiveSum, "sum", 0},
+	{"exp", perElement, func(w *workspace) error { return logits.Exp(w.dst(), w.in()) }, naiveExp, "exp", 0},
+	{"log-sum-exp", perRow, func(w *workspace) error { return logits.RowLogSumExp(w.out, w.in()) }, naiveLogSumExp, "logsumexp", 0},
+	{"softmax", perElement, func(w *workspace) error { return logits.Softmax(w.dst(), w.in()) }, naiveSoftmax, "softmax", 0},
+	{"log-softmax", perElement, func(w *workspace) error { return logits.LogSoftmax(w.dst(), w.in()) }, naiveLogSoftmax, "log_softmax", 0},
+	{"nll", perRow, func(w *workspace) error { return logits.LogSoftmaxNLL(w.out, w.in(), w.targets) }, naiveNLL, "cross_entropy", 0},
+
+	{"ce+grad", perElement, func(w *workspace) (err error) {
+		w.loss, err = logits.CrossEntropyGrad[float32](w.dst(), w.in(), w.targets, nil)
+		return err
+	}, naiveCEGrad, "cross_entropy_grad", criterion},
+	{"ce smooth", perRow, func(w *workspace) error {
+		return logits.CrossEntropyRows(w.out, w.in(), w.targets, w.smoothed)
+	}, naiveCESmooth, "cross_entropy_smooth", criterion},
+	{"ce weight", perRow, func(w *workspace) error {
+		return logits.CrossEntropyRows(w.out, w.in(), w.targets, w.weighted)
+	}, naiveCEWeight, "cross_entropy_weight", criterion},
+	{"mse+grad", perElement, func(w *workspace) (err error) {
+		w.loss, err = logits.MSEGrad(w.dst(), w.in(), w.in2(), logits.Mean, 1)
+		return err
+	}, naiveMSEGrad, "mse_loss_grad", criterion | twoInputs},
+	{"l1+grad", perElement, func(w *workspace) (err error) {
+		w.loss, err = logits.L1Grad(w.dst(), w.in(), w.in2(), logits.Mean, 1)
+		return err
+	}, naiveL1Grad, "l1_loss_grad", criterion | twoInputs},
+	// Go's own, on every path: what those before it may cost.
+	{"copy", perElement, func(w *workspace) error { copy(w.y, w.x); return nil }, naiveCopy, "copy", criterion},
+
+	{"planar ce", perRow, func(w *workspace) error {
+		return logits.CrossEntropyRows[float32](w.out, w.planarIn(), w.targets, nil)
+	}, naivePlanarCE, "cross_entropy", criterion | onPlanar},
+	{"planar ce+grad", perElement, func(w *workspace) (err error) {
+		w.loss, err = logits.CrossEntropyGrad[float32](w.planarDst(), w.planarIn(), w.targets, nil)
+		return err
+	}, naivePlanarCEGrad, "cross_entropy_grad", criterion | onPlanar},
 }
+
+// fewShapes are the matrices for the criteria in a run that names neither
+// kernels nor shapes, to keep it short.
+var fewShapes = []shape{matrix(64, 10), matrix(64, 4096), matrix(64, 50257)}
 
 func names(kernels []kernel) []string {
 	var s []string
@@ -48,13 +100,17 @@ func kernelNamed(name string) kernel {
 	panic("no kernel " + name)
 }
 
-// bytes returns what has to move for an element: a float32 read, and one
-// written where the result is as large as the input.
+// bytes returns what has to move for an element: a float32 read, or two, and
+// one written where the result is as large as the input.
 func (k kernel) bytes() int {
-	if k.result == perElement {
-		return 8
+	n := 4
+	if k.is(twoInputs) {
+		n += 4
 	}
-	return 4
+	if k.result == perElement {
+		n += 4
+	}
+	return n
 }
 
 // results appends the kernel's results in w to dst.
@@ -73,14 +129,18 @@ func (k kernel) results(dst []float32, w *workspace) []float32 {
 
 // tolerance is the largest difference between two right results. It is there
 // to catch a contender that computes something else; -accuracy has the errors.
-func (k kernel) tolerance(want float32, cols int) float64 {
+func (k kernel) tolerance(want float32, s shape) float64 {
 	switch k.name {
-	case "max", "argmax":
+	case "max", "argmax", "copy":
 		return 0
 	case "sum":
-		return 1e-5 * float64(cols)
+		return 1e-5 * float64(s.cols)
 	case "exp", "softmax": // Relative: probabilities may all be small.
 		return 1e-4 * float64(want)
+	case "ce+grad", "planar ce+grad": // 1 - p of a sure target is not good to more in PyTorch.
+		return 1e-4*math.Abs(float64(want)) + 1e-6/float64(s.rows)
+	case "mse+grad", "l1+grad":
+		return 1e-5 * math.Abs(float64(want))
 	}
 	return 1e-5 * max(1, float64(want), -float64(want))
 }

@@ -30,6 +30,7 @@ type config struct {
 	kernels  []kernel
 	paths    []string
 	shapes   []shape
+	few      bool          // the criteria at fewShapes of the matrices only
 	time     time.Duration // to measure one cell for, all rounds together
 	rounds   int
 	cpu      int // core to pin the thread to, -1 for the one it runs on
@@ -44,6 +45,7 @@ const usage = `usage: go run ./bench [flags]
 Without a flag: the CPU, losses of known value, and a table of speeds.
 
   go run ./bench -kernels nll,softmax -shapes 64x50257 -time 1s
+  go run ./bench -kernels 'ce+grad,planar ce+grad'   at all shapes
   go run ./bench -peers        PyTorch beside it, in the same rounds
   go run ./bench -accuracy     the worst errors, as a Markdown table
 
@@ -59,7 +61,8 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	}
 	kernelNames := fs.String("kernels", strings.Join(names(kernels), ","), "kernels to measure")
 	pathNames := fs.String("paths", strings.Join(c.paths, ","), "paths to measure")
-	shapeNames := fs.String("shapes", "64x10,64x100,1x4096,64x4096,64x50257,256x151936", "shapes to measure, rows x columns")
+	shapeNames := fs.String("shapes", "64x10,64x100,1x4096,64x4096,64x50257,256x151936,8x21x65536",
+		"shapes to measure, rows x columns, or samples x classes x positions for the planar kernels;\nif neither kernels nor shapes are named, the criteria are measured at few")
 	fs.DurationVar(&c.time, "time", 100*time.Millisecond, "time to measure one cell of the table for")
 	fs.IntVar(&c.rounds, "rounds", 9, "rounds, in each of which every contender has a turn")
 	fs.IntVar(&c.cpu, "cpu", -1, "core to pin the thread to, -1 for the one it runs on")
@@ -88,8 +91,30 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	if c.paths, err = choose("paths", *pathNames, c.paths); err != nil {
 		return c, err
 	}
-	c.shapes, err = parseShapes(*shapeNames)
-	return c, err
+	if c.shapes, err = parseShapes(*shapeNames); err != nil {
+		return c, err
+	}
+	c.few = true
+	fs.Visit(func(f *flag.Flag) {
+		if f.Name == "kernels" || f.Name == "shapes" {
+			c.few = false
+		}
+	})
+	if !slices.ContainsFunc(c.kernels, func(k kernel) bool { return len(c.shapesOf(k)) > 0 }) {
+		return c, errors.New("none of the -kernels takes any of the -shapes: the planar ones take samples x classes x positions, the others rows x columns")
+	}
+	return c, nil
+}
+
+// shapesOf returns the shapes to measure a kernel at.
+func (c config) shapesOf(k kernel) []shape {
+	var shapes []shape
+	for _, s := range c.shapes {
+		if k.takes(s) && (!c.few || !k.is(criterion) || k.is(onPlanar) || slices.Contains(fewShapes, s)) {
+			shapes = append(shapes, s)
+		}
+	}
+	return shapes
 }
 
 // choose returns the names of a comma-separated list, each of which must be valid.

@@ -119,7 +119,7 @@ func measure(s shape, contenders []contender, total time.Duration, rounds int, r
 func calibrate(s shape, c contender, turn time.Duration) (rows, calls int, err error) {
 	rows = s.rows
 	if !c.whole {
-		rows = min(s.rows, max(1, 1<<16/s.cols))
+		rows = s.someRows(1 << 16 / s.cols)
 	}
 	// The first call warms up.
 	if _, err = c.run(rows, 1); err != nil {
@@ -132,7 +132,7 @@ func calibrate(s shape, c contender, turn time.Duration) (rows, calls int, err e
 	if rows < s.rows {
 		perRow := max(1, float64(d)/float64(rows))
 		if perRow*float64(s.rows) > 4*float64(turn) {
-			return int(min(float64(s.rows), math.Ceil(float64(turn)/perRow))), 1, nil
+			return s.someRows(int(math.Ceil(float64(turn) / perRow))), 1, nil
 		}
 		rows, d = s.rows, time.Duration(perRow*float64(s.rows))
 	}
@@ -145,12 +145,12 @@ func calibrate(s shape, c contender, turn time.Duration) (rows, calls int, err e
 }
 
 // agree compares a contender's results with those of the plain loop.
-func agree(k kernel, cols int, got, want []float32) error {
+func agree(k kernel, s shape, got, want []float32) error {
 	if len(got) != len(want) {
 		return fmt.Errorf("%s: %d results, want %d", k.name, len(got), len(want))
 	}
 	for i, g := range got {
-		if d := math.Abs(float64(g) - float64(want[i])); !(d <= k.tolerance(want[i], cols)) {
+		if d := math.Abs(float64(g) - float64(want[i])); !(d <= k.tolerance(want[i], s)) {
 			return fmt.Errorf("%s: result %d is %v, want %v", k.name, i, g, want[i])
 		}
 	}

@@ -101,3 +101,122 @@ func naiveNLL(w *workspace) {
 		w.out[i] = float32(logSumExpOf(x) - float64(x[t]))
 	}
 }
+
+func naiveCEGrad(w *workspace) {
+	n := float64(w.rows)
+	w.loss = 0
+	for i, t := range w.targets {
+		x := w.row(i)
+		y := w.y[i*w.cols : (i+1)*w.cols]
+		m := float64(maxOf(x))
+		var s float64
+		for j, v := range x {
+			e := math.Exp(float64(v) - m)
+			y[j] = float32(e)
+			s += e
+		}
+		for j, e := range y {
+			y[j] = float32(float64(e) / s / n)
+		}
+		logp := float64(x[t]) - m - math.Log(s)
+		y[t] = float32((math.Exp(logp) - 1) / n)
+		w.loss -= logp / n
+	}
+}
+
+func naiveCESmooth(w *workspace) {
+	for i, t := range w.targets {
+		x := w.row(i)
+		l := logSumExpOf(x)
+		var s float64
+		for _, v := range x {
+			s += l - float64(v)
+		}
+		w.out[i] = float32((1-smoothing)*(l-float64(x[t])) + smoothing/float64(w.cols)*s)
+	}
+}
+
+func naiveCEWeight(w *workspace) {
+	for i, t := range w.targets {
+		x := w.row(i)
+		w.out[i] = float32(float64(w.weight[t]) * (logSumExpOf(x) - float64(x[t])))
+	}
+}
+
+func naiveMSEGrad(w *workspace) {
+	n := float64(len(w.x))
+	var s float64
+	for i, v := range w.x {
+		d := float64(v) - float64(w.other[i])
+		s += d * d
+		w.y[i] = float32(2 * d / n)
+	}
+	w.loss = s / n
+}
+
+func naiveL1Grad(w *workspace) {
+	n := float64(len(w.x))
+	var s float64
+	for i, v := range w.x {
+		d := float64(v) - float64(w.other[i])
+		s += math.Abs(d)
+		switch {
+		case d > 0:
+			w.y[i] = float32(1 / n)
+		case d < 0:
+			w.y[i] = float32(-1 / n)
+		default:
+			w.y[i] = 0
+		}
+	}
+	w.loss = s / n
+}
+
+func naiveCopy(w *workspace) {
+	//lint:ignore S1001 The loop is what is measured.
+	for i, v := range w.x {
+		w.y[i] = v
+	}
+}
+
+// planarSoftmax returns the maximum over the classes of row i, the sum of the
+// exponentials less it, and where the row begins; its classes are D apart.
+func (w *workspace) planarSoftmax(i int) (m, s float64, start int) {
+	d := w.unit()
+	start = i/d*w.cols*d + i%d
+	m = float64(w.x[start])
+	for c := range w.cols {
+		if v := float64(w.x[start+c*d]); v > m {
+			m = v
+		}
+	}
+	for c := range w.cols {
+		s += math.Exp(float64(w.x[start+c*d]) - m)
+	}
+	return m, s, start
+}
+
+func naivePlanarCE(w *workspace) {
+	for i, t := range w.targets {
+		m, s, start := w.planarSoftmax(i)
+		w.out[i] = float32(m + math.Log(s) - float64(w.x[start+t*w.unit()]))
+	}
+}
+
+func naivePlanarCEGrad(w *workspace) {
+	n := float64(w.rows)
+	d := w.unit()
+	w.loss = 0
+	for i, t := range w.targets {
+		m, s, start := w.planarSoftmax(i)
+		l := m + math.Log(s)
+		for c := range w.cols {
+			p := math.Exp(float64(w.x[start+c*d]) - l)
+			if c == t {
+				p--
+			}
+			w.y[start+c*d] = float32(p / n)
+		}
+		w.loss += (l - float64(w.x[start+t*d])) / n
+	}
+}

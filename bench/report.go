@@ -142,7 +142,7 @@ func reportSpeed(w io.Writer, c config) error {
 	rng := rand.New(rand.NewPCG(c.seed, 1))
 	data := newWorkspace(c.shapes...)
 	if c.huge {
-		if err := errors.Join(useHugePages(data.x), useHugePages(data.y)); err != nil {
+		if err := errors.Join(useHugePages(data.x), useHugePages(data.y), useHugePages(data.other)); err != nil {
 			return fmt.Errorf("-hugepages: %w", err)
 		}
 	}
@@ -166,11 +166,11 @@ func reportSpeed(w io.Writer, c config) error {
 	}
 	fmt.Fprintf(w, `
 Speed: one goroutine, %s%s; medians of %d interleaved rounds, %v a cell.
-GB/s count the matrix read once, and written once where the result is one.
+GB/s count every matrix read once, and written once where the result is one.
 x is how many times as fast as naive: the plain Go loop with math.Exp and math.Log.
 
 `, pinned, pages, c.rounds, c.time)
-	t := table{w, []int{-12, -12}}
+	t := table{w, []int{-16, -12}}
 	top, head := []string{"", ""}, []string{"kernel", "shape"}
 	for _, p := range c.paths {
 		t.widths = append(t.widths, 9, 7, 7)
@@ -183,7 +183,7 @@ x is how many times as fast as naive: the plain Go loop with math.Exp and math.L
 
 	var versus []peerRow
 	for _, k := range c.kernels {
-		for _, s := range c.shapes {
+		for _, s := range c.shapesOf(k) {
 			ws := data.as(s)
 			contenders, err := rightContenders(k, ws, c.paths)
 			if err != nil {
@@ -242,7 +242,7 @@ x is how many times as fast as naive: the plain Go loop with math.Exp and math.L
 // rightContenders returns the package on the given paths and, last, the plain
 // loop. It is an error if they do not agree.
 func rightContenders(k kernel, w *workspace, paths []string) ([]contender, error) {
-	part := w.slice(0, min(w.rows, max(1, 1<<18/w.cols)))
+	part := w.slice(0, w.someRows(1<<18/w.cols))
 	k.naive(&part)
 	want := k.results(nil, &part)
 	var all []contender
@@ -256,7 +256,7 @@ func rightContenders(k kernel, w *workspace, paths []string) ([]contender, error
 		if err := k.run(&part); err != nil {
 			return nil, err
 		}
-		if err := agree(k, w.cols, k.results(nil, &part), want); err != nil {
+		if err := agree(k, part.shape, k.results(nil, &part), want); err != nil {
 			return nil, fmt.Errorf("%s differs from the plain loop: %w", p, err)
 		}
 		all = append(all, pathContender(k, w, p))
@@ -281,7 +281,7 @@ Beside PyTorch, in the same rounds: x is its time over ours, build against like
 build, and diff the largest difference between its results and ours.
 
 `)
-	t := table{w, []int{-12, -15, -12}}
+	t := table{w, []int{-16, -22, -12}}
 	top, head := []string{"", "", ""}, []string{"kernel", "PyTorch's", "shape"}
 	for _, p := range peers {
 		t.widths = append(t.widths, 10, 9, 7)
@@ -314,8 +314,11 @@ func (r *report) workers(w io.Writer, c config, data *workspace, rng *rand.Rand)
 	const big = 1 << 18 // Smaller ones are not split.
 	k := kernelNamed("nll")
 	n := runtime.GOMAXPROCS(0)
-	if n == 1 || !slices.Contains(names(c.kernels), k.name) ||
-		!slices.ContainsFunc(c.shapes, func(s shape) bool { return s.rows*s.cols >= big }) {
+	if n == 1 || !slices.Contains(names(c.kernels), k.name) {
+		return nil
+	}
+	shapes := slices.DeleteFunc(c.shapesOf(k), func(s shape) bool { return s.rows*s.cols < big })
+	if len(shapes) == 0 {
 		return nil
 	}
 	path := c.paths[0]
@@ -328,10 +331,7 @@ func (r *report) workers(w io.Writer, c config, data *workspace, rng *rand.Rand)
 	fmt.Fprintf(w, "\nAll workers (%d), not pinned, %s; x is the gain over one worker.\n\n", n, path)
 	t := table{w, []int{-12, -12, 9, 7, 7}}
 	t.line("kernel", "shape", "ns/el ", "GB/s", "x")
-	for _, s := range c.shapes {
-		if s.rows*s.cols < big {
-			continue
-		}
+	for _, s := range shapes {
 		ws := data.as(s)
 		with := func(name string, workers int) contender {
 			ct := goContender(name, ws, k.run)

@@ -114,6 +114,8 @@ func saveData(dir string, w *workspace) error {
 	}
 	return errors.Join(
 		os.WriteFile(filepath.Join(dir, "x"), rawBytes(w.x), 0o600),
+		os.WriteFile(filepath.Join(dir, "other"), rawBytes(w.other), 0o600),
+		os.WriteFile(filepath.Join(dir, "weight"), rawBytes(w.weight), 0o600),
 		os.WriteFile(filepath.Join(dir, "targets"), rawBytes(targets), 0o600))
 }
 
@@ -132,7 +134,7 @@ func (t *torch) load() error {
 
 // result appends the results of an operation to dst.
 func (t *torch) result(dst []float32, op string, s shape) ([]float32, error) {
-	if _, err := t.ask("result %s %d %d", op, s.rows, s.cols); err != nil {
+	if _, err := t.ask("result %s %v", op, s); err != nil {
 		return nil, err
 	}
 	b, err := os.ReadFile(t.resultFile())
@@ -148,8 +150,8 @@ func (t *torch) result(dst []float32, op string, s shape) ([]float32, error) {
 // contender returns PyTorch as a contender. It is always given all rows, since
 // what it allocates belongs to its time.
 func (t *torch) contender(k kernel, s shape) contender {
-	return contender{name: "PyTorch, " + t.path, whole: true, run: func(rows, calls int) (time.Duration, error) {
-		answer, err := t.ask("%s %d %d %d", k.torch, rows, s.cols, calls)
+	return contender{name: "PyTorch, " + t.path, whole: true, run: func(_, calls int) (time.Duration, error) {
+		answer, err := t.ask("%s %v %d", k.torch, s, calls)
 		if err != nil {
 			return 0, err
 		}
@@ -162,7 +164,7 @@ func (t *torch) contender(k kernel, s shape) contender {
 // the first rows of w, and fails if it is too large for them to be the same
 // function.
 func (t *torch) compare(k kernel, w *workspace) (float64, error) {
-	part := w.slice(0, min(w.rows, max(1, 1<<22/w.cols)))
+	part := w.slice(0, w.someRows(1<<22/w.cols))
 	if err := logits.SetPath(t.path); err != nil {
 		return 0, err
 	}
@@ -174,7 +176,7 @@ func (t *torch) compare(k kernel, w *workspace) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := agree(k, w.cols, theirs, ours); err != nil {
+	if err := agree(k, part.shape, theirs, ours); err != nil {
 		return 0, fmt.Errorf("PyTorch, %s, differs from us: %w", t.path, err)
 	}
 	var diff float64
@@ -235,5 +237,5 @@ func startPeers(paths []string, w *workspace, huge bool) (peers []*torch, note s
 		notes = append(notes, fmt.Sprintf("its build %s beside our path %s", t.build, t.path))
 	}
 	note = fmt.Sprintf("%s of %s, one thread: %s", peers[0].version, python, strings.Join(notes, ", "))
-	return peers, note, stop, os.Remove(filepath.Join(dir, "x"))
+	return peers, note, stop, errors.Join(os.Remove(filepath.Join(dir, "x")), os.Remove(filepath.Join(dir, "other")))
 }

@@ -3,16 +3,20 @@ the file for its results, and whether to use huge pages (true or false).
 
 It answers every line of standard input with one of standard output:
 
-    load                    ok            reads the files x and targets
-    OP ROWS COLS REPS       ok NS         runs OP REPS times, takes the time
-    result OP ROWS COLS     ok            writes the result to the file named by
+    load                    ok            reads the files of data
+    OP SHAPE REPS           ok NS         runs OP REPS times, takes the time
+    result OP SHAPE         ok            writes the result to the file named by
                                           the second argument, as float32
     anything that fails     error TEXT
 
-x holds float32 numbers, of which an OP takes the first ROWS * COLS; targets
-int64 ones, one a row, which are taken modulo COLS.
+A SHAPE is 64x10, rows and columns, or 8x21x65536, samples, classes and
+positions; the latter are laid out as a square if they fill one. The files x and
+other hold float32 numbers, of which an OP takes as many as its SHAPE has;
+targets int64 ones, one a row, which are taken modulo the columns or classes;
+weight float32 ones, one a class.
 """
 
+import math
 import os
 import sys
 import time
@@ -41,7 +45,23 @@ def read(name, dtype):
     return t
 
 
-def operation(op, x, y, targets):
+SMOOTHING = 0.1  # Go has it too.
+
+
+def gradient(x, loss):
+    """Returns a function that runs forward and backward, and has the gradient.
+    It leaves the leaf without one, so that every run starts like the first."""
+    leaf = x.detach().requires_grad_()
+
+    def run():
+        loss(leaf).backward()
+        grad, leaf.grad = leaf.grad, None
+        return grad
+
+    return run
+
+
+def operation(op, x, y, other, targets, weight):
     """Returns a function without arguments, with room for its result where
     this version of PyTorch takes one: allocating 155 MB costs more than a
     softmax over them."""
@@ -56,6 +76,13 @@ def operation(op, x, y, targets):
         "softmax": (lambda: torch.softmax(x, 1, out=y), lambda: torch.softmax(x, 1)),
         "log_softmax": (lambda: torch.log_softmax(x, 1, out=y), lambda: torch.log_softmax(x, 1)),
         "cross_entropy": (None, lambda: F.cross_entropy(x, targets, reduction="none")),
+        "cross_entropy_smooth": (
+            None, lambda: F.cross_entropy(x, targets, reduction="none", label_smoothing=SMOOTHING)),
+        "cross_entropy_weight": (None, lambda: F.cross_entropy(x, targets, weight, reduction="none")),
+        "cross_entropy_grad": (None, gradient(x, lambda x: F.cross_entropy(x, targets))),
+        "mse_loss_grad": (None, gradient(x, lambda x: F.mse_loss(x, other))),
+        "l1_loss_grad": (None, gradient(x, lambda x: F.l1_loss(x, other))),
+        "copy": (None, lambda: y.copy_(x)),
     }[op]
     if with_out is None:
         return without
@@ -69,31 +96,40 @@ def operation(op, x, y, targets):
 class Server:
     def load(self):
         self.x = read("x", torch.float32)
+        self.other = read("other", torch.float32)
         self.targets = read("targets", torch.int64)
+        self.weight = read("weight", torch.float32)
         self.y = empty(self.x.numel(), torch.float32).zero_()
         self.prepared = {}
 
-    def operation(self, op, rows, cols):
-        key = op, rows, cols
+    def operation(self, op, shape):
+        key = op, shape
         if key not in self.prepared:
-            n = rows * cols
-            self.prepared[key] = operation(
-                op, self.x[:n].view(rows, cols), self.y[:n].view(rows, cols), self.targets[:rows] % cols)
+            samples, classes, *positions = map(int, shape.split("x"))
+            if positions and math.isqrt(positions[0]) ** 2 == positions[0]:
+                positions = 2 * [math.isqrt(positions[0])]
+            rows = samples * math.prod(positions)
+            n = rows * classes
+            x, y, other = (t[:n].view(samples, classes, *positions) for t in (self.x, self.y, self.other))
+            targets = (self.targets[:rows] % classes).view(samples, *positions)
+            self.prepared[key] = operation(op, x, y, other, targets, self.weight[:classes])
         return self.prepared[key]
 
     def answer(self, words):
         if words == ["load"]:
             return self.load()
         if words[0] == "result":
-            op, rows, cols = words[1], int(words[2]), int(words[3])
-            self.operation(op, rows, cols)().to(torch.float32).numpy().tofile(result)
-            return None
-        f = self.operation(words[0], int(words[1]), int(words[2]))
-        reps = range(int(words[3]))
-        start = time.perf_counter_ns()
-        for _ in reps:
-            f()
-        return time.perf_counter_ns() - start
+            words = words[1:]
+        with torch.set_grad_enabled(words[0].endswith("_grad")):
+            f = self.operation(words[0], words[1])
+            if len(words) == 2:
+                f().to(torch.float32).numpy().tofile(result)
+                return None
+            reps = range(int(words[2]))
+            start = time.perf_counter_ns()
+            for _ in reps:
+                f()
+            return time.perf_counter_ns() - start
 
 
 def capability():
