@@ -70,8 +70,11 @@ func rowNLL[T Float, I Index](k *kernels[T], loss []T, x *Matrix[T], targets []I
 func nlls[T Float, I Index](k *kernels[T], loss []T, x *Matrix[T], targets []I, t *sumExps[T]) {
 	for i := 0; i < x.Rows; i += t.n {
 		t.next(k, x, i)
-		for j := range t.n {
-			loss[i+j] = nll(x.Data[(i+j)*x.Stride+int(targets[i+j])], t.max[j], t.log[j])
+		at := i * x.Stride
+		loss, max, log := loss[i:][:t.n], t.max[:t.n], t.log[:t.n]
+		for j, c := range targets[i:][:t.n] {
+			loss[j] = nll(x.Data[at+int(c)], max[j], log[j])
+			at += x.Stride
 		}
 	}
 }

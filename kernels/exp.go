@@ -42,6 +42,17 @@ func (a *Asm) newExpMinus(poly []float32) expMinus {
 	return e
 }
 
+// keep moves the n constants that are used most from memory to registers.
+func (e *expMinus) keep(a *Asm, n int) {
+	for _, u := range []*Uni{&e.round, &e.one, &e.log2e, &e.ln2}[:n] {
+		if u.mem != "" {
+			d := a.Uniform()
+			a.SetUniform(d, *u)
+			*u = d
+		}
+	}
+}
+
 // of replaces each d by r, the reduced argument, and returns the results. They
 // keep NaNs, and are 1 where d was 0.
 func (e expMinus) of(a *Asm, ds []*Vec) []*Vec {

@@ -45,6 +45,7 @@ type sumExp struct {
 	p, q                   Reg // the block, the elements at hand
 	size, full, stop, left Reg // of the block: its elements, the end of its full steps, where the loop stops
 	toDst                  Reg // what takes an address in x to that in dst
+	fold512                Reg // where the sum is to be folded
 }
 
 func newSumExp(a *Asm, poly []float32) *sumExp {
@@ -57,6 +58,7 @@ func newSumExp(a *Asm, poly []float32) *sumExp {
 
 func (s *sumExp) write() {
 	long := s.NewLabel("long")
+	s.exp.keep(s.Asm, 2)
 	s.LoadArg("cols", s.n)
 	s.JumpIfImm(s.n, ">", lanes, long)
 	s.KeepTail(s.n)
@@ -183,7 +185,8 @@ func (s *sumExp) shortRow(x, dst Reg) {
 // the rows stays in the parameters.
 func (s *sumExp) longRows() {
 	s.Comment("Longer rows.")
-	for _, r := range []*Reg{&s.p, &s.q, &s.size, &s.full, &s.stop, &s.left} {
+	s.exp.keep(s.Asm, 4)
+	for _, r := range []*Reg{&s.p, &s.q, &s.size, &s.full, &s.stop, &s.left, &s.fold512} {
 		*r = s.Reg()
 	}
 	if s.store {
@@ -256,11 +259,21 @@ func (s *sumExp) block() {
 	s.Comment("The steps up to there.")
 	s.Label(loop)
 	s.JumpIf(s.q, ">=", s.stop, special)
+	sooner := s.NewLabel("sooner")
+	s.Mov(s.q, s.fold512)
+	s.SubReg(s.p, s.fold512)
+	s.AndImm(-4*512, s.fold512)
+	s.AddImm(4*512, s.fold512)
+	s.AddReg(s.p, s.fold512)
+	s.JumpIf(s.fold512, "<=", s.stop, sooner)
+	s.Mov(s.stop, s.fold512)
+	s.Label(sooner)
 	s.Label(steps)
 	s.step(sum)
 	s.AddImm(4*step, s.q)
+	s.JumpIf(s.q, "<", s.fold512, steps)
 	s.foldAt512(sum)
-	s.JumpIf(s.q, "<", s.stop, steps)
+	s.Jump(loop)
 
 	s.Comment("The step of the maximum, or the end of the row.")
 	s.Label(special)
@@ -288,12 +301,11 @@ func (s *sumExp) block() {
 // foldAt512 folds sum into the block's if the elements up to q are a multiple
 // of 512, so that no lane adds up many equal elements, which all round alike.
 func (s *sumExp) foldAt512(sum *Vec) {
-	t, skip := s.Reg(), s.NewLabel("skip")
-	s.Mov(s.q, t)
-	s.SubReg(s.p, t)
-	s.AndImm(4*512-1, t)
-	s.JumpIfImm(t, "!=", 0, skip)
-	s.FreeReg(t)
+	skip := s.NewLabel("skip")
+	s.Mov(s.q, s.fold512)
+	s.SubReg(s.p, s.fold512)
+	s.AndImm(4*512-1, s.fold512)
+	s.JumpIfImm(s.fold512, "!=", 0, skip)
 	s.fold(sum)
 	s.Set(sum, s.zero)
 	s.Label(skip)
@@ -354,27 +366,34 @@ func (s *sumExp) step(sum *Vec) {
 		}
 	}
 	s.ByPart(func() {
-		d := s.Vecs(4, "d")
-		for i, d := range d {
-			s.Load(d, s.q, 4*lanes*i)
-			s.SubUni(d, d, s.m)
-		}
-		e := s.exp.of(s.Asm, d)
-		if s.store {
-			for i, e := range e {
-				s.Store(e, dst, 4*lanes*i)
-			}
-		}
-		s.Add(e[0], e[1])
-		s.Add(e[2], e[3])
-		s.Add(e[0], e[2])
-		s.Add(sum, e[0])
-		s.Free(d...)
-		s.Free(e...)
+		pair := s.pair(0, dst)
+		other := s.pair(2, dst)
+		s.Add(pair, other)
+		s.Add(sum, pair)
+		s.Free(pair, other)
 	})
 	if s.store {
 		s.FreeReg(dst)
 	}
+}
+
+// pair returns the sum of e^(x - m) of vectors i and i+1 of the step.
+func (s *sumExp) pair(i int, dst Reg) *Vec {
+	d := s.Vecs(2, "d")
+	for k, d := range d {
+		s.Load(d, s.q, 4*lanes*(i+k))
+		s.SubUni(d, d, s.m)
+	}
+	e := s.exp.of(s.Asm, d)
+	if s.store {
+		for k, e := range e {
+			s.Store(e, dst, 4*lanes*(i+k))
+		}
+	}
+	s.Add(e[0], e[1])
+	s.Free(d...)
+	s.Free(e[1])
+	return e[0]
 }
 
 // vectors adds the left elements at q one vector after the other, those that

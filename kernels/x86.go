@@ -247,7 +247,11 @@ func (x x86) eqValue(a *Asm, p, d int, value Uni) { x.equal(a, p, d, value, valu
 func (x x86) equal(a *Asm, p, d int, u, then Uni) {
 	if x.avx512 {
 		a.emit("%s $0, %s, %s, K2", x.with("VCMPPS", u), x.v(u), x.reg(p))
-		a.emit("VBROADCASTSS.Z %s, K2, %s", x.v(then), x.reg(d))
+		move := "VMOVAPS.Z"
+		if then.mem != "" {
+			move = "VBROADCASTSS.Z"
+		}
+		a.emit("%s %s, K2, %s", move, x.v(then), x.reg(d))
 		return
 	}
 	a.emit("VCMPPS $0, %s, %s, %s", x.v(u), x.reg(p), x.reg(d))
