@@ -85,6 +85,13 @@ func checkTargets[I Index](fn string, targets []I, rows, cols int) error {
 	if err := checkLen(fn, "targets", len(targets), rows); err != nil {
 		return err
 	}
+	var most uint64 // negative targets are greater than any class
+	for _, t := range targets {
+		most = max(most, uint64(t))
+	}
+	if len(targets) == 0 || most < uint64(cols) {
+		return nil
+	}
 	for i, t := range targets {
 		if t < 0 || uint64(t) >= uint64(cols) {
 			return fmt.Errorf("logits: %s: targets[%d] is %d, want a class in [0, %d)", fn, i, t, cols)

@@ -362,7 +362,7 @@ func (s *sumExp) step(sum *Vec) {
 	for i := range 4 {
 		s.Prefetch(s.q, 4*(blockSize+lanes*i))
 		if s.store {
-			s.Prefetch(dst, 4*(blockSize+lanes*i))
+			s.Prefetch(dst, 4*(4*step+lanes*i))
 		}
 	}
 	s.ByPart(func() {
