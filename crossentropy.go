@@ -111,24 +111,11 @@ func spreadCrossEntropy[T Float, I Index](w, groups int, job ceJob[T, I], x view
 		g := *to
 		grad = &g
 	}
-	sums := make([]float64, groups)
 	if x.d == 1 && x.n < w {
-		j.w = w
-		for g := range groups {
-			sums[g] = j.group(&x, grad, g)
-		}
-	} else {
-		spread(w, groups, func(lo, hi int) {
-			for g := lo; g < hi; g++ {
-				sums[g] = j.group(&x, grad, g)
-			}
-		})
+		j.w, w = w, 1 // the goroutines share each row
 	}
+	total := spreadTotal(w, groups, func(g int) float64 { return j.group(&x, grad, g) })
 	copy(job.loss, j.loss)
-	var total float64
-	for _, s := range sums {
-		total += s
-	}
 	return total
 }
 

@@ -135,18 +135,7 @@ func (p *pairJob[T]) sum() float64 {
 }
 
 func spreadPair[T Float](w, units int, job pairJob[T]) float64 {
-	p := &job
-	sums := make([]float64, units)
-	spread(w, units, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			sums[i] = p.chunk(i)
-		}
-	})
-	var total float64
-	for _, s := range sums {
-		total += s
-	}
-	return total
+	return spreadTotal(w, units, job.chunk)
 }
 
 // chunk does one chunk of a row and returns its sum.

@@ -42,6 +42,22 @@ func spread(w, n int, f func(lo, hi int)) {
 	wg.Wait()
 }
 
+// spreadTotal returns f(0) + f(1) + ... + f(n-1), computed by w goroutines and
+// added up in that order.
+func spreadTotal(w, n int, f func(i int) float64) float64 {
+	parts := make([]float64, n)
+	spread(w, n, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			parts[i] = f(i)
+		}
+	})
+	var total float64
+	for _, p := range parts {
+		total += p
+	}
+	return total
+}
+
 // spreadRows calls f for parts of the rows of x and their results. These go
 // through a copy, so that a small dst need not be on the heap.
 func spreadRows[T Float, U any](w int, k *kernels[T], dst []U, x Matrix[T], f func(*kernels[T], []U, *Matrix[T])) {

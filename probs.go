@@ -116,17 +116,8 @@ func spreadProbs[T Float](w, groups int, job probsJob[T], x, q view[T], to *view
 		g := *to
 		grad = &g
 	}
-	sums := make([]float64, groups)
-	spread(w, groups, func(lo, hi int) {
-		for g := lo; g < hi; g++ {
-			sums[g] = j.group(&x, &q, grad, g)
-		}
-	})
+	total := spreadTotal(w, groups, func(g int) float64 { return j.group(&x, &q, grad, g) })
 	copy(job.loss, j.loss)
-	var total float64
-	for _, s := range sums {
-		total += s
-	}
 	return total
 }
 

@@ -141,13 +141,12 @@ func spreadSum[T Float](w int, k *kernels[T], dst []T, x Matrix[T]) {
 	}
 	for i := range dst {
 		row := x.row(i)
-		parts := make([]float64, chunks(len(row)))
-		spreadChunks(w, len(row), func(c, off, n int) { k.sum(ptr(parts, c), ptr(row, off), 1, n, n) })
-		var s float64
-		for _, p := range parts {
-			s += p
-		}
-		dst[i] = T(s)
+		dst[i] = T(spreadTotal(w, chunks(len(row)), func(c int) float64 {
+			var s [1]float64
+			off := c * chunkSize
+			k.sum(ptr(s[:], 0), ptr(row, off), 1, min(chunkSize, len(row)-off), 0)
+			return s[0]
+		}))
 	}
 }
 
