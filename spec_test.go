@@ -98,16 +98,22 @@ func specExp(x float32) float32 {
 	return float32(float64(p) * math.Float64frombits(uint64(1023+int(n))<<52))
 }
 
-// specExpMinus is e^d for d = x - max <= 0, without gradual underflow.
-func specExpMinus(d float32, c []float32) float32 {
+// specExpParts returns two factors of e^d for d = x - max <= 0, without gradual
+// underflow: e^r and a power of two.
+func specExpParts(d float32, c []float32) (p, scale float32) {
 	if d != d {
-		return d
+		return d, 1
 	}
 	d = max(d, -88)
 	const round = 0x1.8p23 + 127
 	n := fma32(d, specLog2e, round) - round
-	p := specPolynomial(fma32(n, -specLn2, d), c)
-	return float32(p * math.Float32frombits(uint32(127+int(n))<<23)) // 2^-127 is 0 here
+	p = specPolynomial(fma32(n, -specLn2, d), c)
+	return p, math.Float32frombits(uint32(127+int(n)) << 23) // 2^-127 is 0 here
+}
+
+func specExpMinus(d float32, c []float32) float32 {
+	p, scale := specExpParts(d, c)
+	return float32(p * scale)
 }
 
 func specMax(row []float32) float32 { return row[specArgMax(row)] }
@@ -227,19 +233,44 @@ func specDistance(grad, x, y []float32, scale float32) float64 {
 // A specBlock is what sumExp and expSum return for a block.
 type specBlock struct{ max, sum, ones float32 }
 
+// A specSums adds up a block: vectors of even and of odd number apart, and the
+// two to the block's lanes every four steps.
+type specSums struct {
+	block lanes
+	part  [2]lanes
+}
+
+// each adds elements vector by vector.
+func (s *specSums) each(e []float32) {
+	s.cut()
+	s.part[0].addEach(e)
+	s.cut()
+}
+
+func (s *specSums) cut() {
+	for i := range s.block {
+		s.block[i] += s.part[0][i] + s.part[1][i]
+	}
+	s.part = [2]lanes{}
+}
+
+func (s *specSums) fold() float32 {
+	s.cut()
+	return s.block.fold()
+}
+
 // specSumExp goes lane by lane through the end of the row and, in blocks that
 // raise the maximum, through the first whole step that has it. There elements
-// equal to the maximum are counted as ones, and not added up. The lanes are
-// folded every 512 elements. After a NaN only the sum of its block matters,
-// which is NaN.
+// equal to the maximum are counted as ones, and not added up. After a NaN only
+// the sum of its block matters, which is NaN.
 func specSumExp(row []float32) []specBlock {
 	var blocks []specBlock
 	m := float32(-math.MaxFloat32)
 	for block := range slices.Chunk(row, blockSize) {
 		before := m
 		m = max(m, slices.Max(block))
-		var sum lanes
-		var ones, folded float32
+		var sum specSums
+		var ones float32
 		grew := m > before
 		for k, part := range slices.Collect(slices.Chunk(block, step)) {
 			each := len(part) < step
@@ -249,23 +280,25 @@ func specSumExp(row []float32) []specBlock {
 			e := make([]float32, len(part))
 			for i, x := range part {
 				d := x - m
-				e[i] = specExpMinus(d, specExp5)
-				if each && d == 0 {
+				p, scale := specExpParts(d, specExp5)
+				if !each {
+					lane := &sum.part[i/16%2][i%16]
+					*lane = fma32(p, scale, *lane)
+					continue
+				}
+				e[i] = float32(p * scale)
+				if d == 0 {
 					e[i]--
 					ones++
 				}
 			}
 			if each {
-				sum.addEach(e)
-			} else {
-				sum.addStep(e)
-			}
-			if k%8 == 7 && len(part) == step {
-				folded += sum.fold()
-				sum = lanes{}
+				sum.each(e)
+			} else if k%4 == 3 {
+				sum.cut()
 			}
 		}
-		blocks = append(blocks, specBlock{m, folded + sum.fold(), ones})
+		blocks = append(blocks, specBlock{m, sum.fold(), ones})
 	}
 	return blocks
 }
@@ -301,20 +334,20 @@ func specExpSum(dst, row []float32) []specBlock {
 		for i, x := range block {
 			e[i] = specExpMinus(x-m, specExp6)
 		}
-		var sum lanes
-		var folded float32
+		var sum specSums
 		for k, part := range slices.Collect(slices.Chunk(e, step)) {
 			if len(part) < step {
-				sum.addEach(part)
+				sum.each(part)
 				continue
 			}
-			sum.addStep(part)
-			if k%8 == 7 {
-				folded += sum.fold()
-				sum = lanes{}
+			for i, e := range part {
+				sum.part[i/16%2][i%16] += e
+			}
+			if k%4 == 3 {
+				sum.cut()
 			}
 		}
-		blocks = append(blocks, specBlock{max: m, sum: folded + sum.fold()})
+		blocks = append(blocks, specBlock{max: m, sum: sum.fold()})
 	}
 	return blocks
 }

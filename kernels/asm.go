@@ -20,7 +20,8 @@ type isa interface {
 	vregs() int    // number of vector registers
 	gregs() string // general registers, separated by spaces
 
-	frame(a *Asm) int // bytes of stack the kernel uses
+	frame(a *Asm) int                  // bytes of stack the kernel uses
+	localAddr(a *Asm, slot int, d Reg) // the address of a slot of Local
 	ret(a *Asm)
 	arg(a *Asm, name string, off int, d Reg)
 	setArg(a *Asm, name string, off int, s Reg)
@@ -145,6 +146,7 @@ type Asm struct {
 	tail   Reg             // AVX-512: K1 has the mask of its tail
 	nan    int             // x86: register of nanSee
 	stack  bool            // arm64: the kernel uses its stack buffer
+	locals int             // the slots of Local in use
 	vecs   map[*Vec]bool
 }
 
@@ -162,7 +164,7 @@ func (a *Asm) Func(k kernel) {
 	a.heads = map[head]string{}
 	a.vecs = map[*Vec]bool{}
 	a.labels = 0
-	a.nan, a.stack, a.tail = -1, false, ""
+	a.nan, a.stack, a.locals, a.tail = -1, false, 0, ""
 	a.lo, a.hi = 0, lanes/a.isa.width()
 	name := k.name + a.isa.name()
 	fmt.Fprintf(&a.out, "\n// func %s(%s)\n//\n", name, goParams(k.args))
@@ -255,6 +257,15 @@ func (a *Asm) ShiftReg(n int, d Reg)  { a.isa.shl(a, n, d) }
 func (a *Asm) ShiftDown(n int, d Reg) { a.isa.shr(a, n, d) }
 func (a *Asm) Store64(s, base Reg)    { a.isa.store64(a, s, base) }
 
+// Local allocates a register with the address of a slot of the stack that
+// holds a Vec.
+func (a *Asm) Local(slot int) Reg {
+	a.locals = max(a.locals, slot+1)
+	d := a.Reg()
+	a.isa.localAddr(a, slot, d)
+	return d
+}
+
 // Prefetch asks for the cache line at base+off, which may be anywhere.
 func (a *Asm) Prefetch(base Reg, off int) { a.isa.prefetch(a, base, off) }
 
@@ -318,6 +329,17 @@ func (a *Asm) vreg(high bool) int {
 	}
 	a.fatalf("out of vector registers")
 	return 0
+}
+
+// freeVregs returns the number of vector registers that are free.
+func (a *Asm) freeVregs() int {
+	n := 0
+	for _, free := range a.vfree {
+		if free {
+			n++
+		}
+	}
+	return n
 }
 
 // ByPart runs f once for each register of a Vec, with every Vec operation
@@ -528,6 +550,13 @@ func (a *Asm) AtMost(d *Vec, bound Uni) {
 func (a *Asm) MulAdd(d, x *Vec, y Uni) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.fma(a, 32, x.r[i], y, inReg(d.r[i]), &d.r[i])
+	}
+}
+
+// MulAddVec sets d += x*y with one rounding.
+func (a *Asm) MulAddVec(d, x, y *Vec) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.fma(a, 32, x.r[i], inReg(y.r[i]), inReg(d.r[i]), &d.r[i])
 	}
 }
 

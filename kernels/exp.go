@@ -42,10 +42,11 @@ func (a *Asm) newExpMinus(poly []float32) expMinus {
 	return e
 }
 
-// keep moves the n constants that are used most from memory to registers.
+// keep moves the constants that are used most from memory to registers, and
+// leaves n registers free.
 func (e *expMinus) keep(a *Asm, n int) {
-	for _, u := range []*Uni{&e.round, &e.one, &e.log2e, &e.ln2}[:n] {
-		if u.mem != "" {
+	for _, u := range []*Uni{&e.round, &e.one, &e.log2e, &e.ln2, &e.c[len(e.c)-2]} {
+		if u.mem != "" && a.freeVregs() > n {
 			d := a.Uniform()
 			a.SetUniform(d, *u)
 			*u = d
@@ -53,10 +54,10 @@ func (e *expMinus) keep(a *Asm, n int) {
 	}
 }
 
-// of replaces each d by r, the reduced argument, and returns the results. They
-// keep NaNs, and are 1 where d was 0.
-func (e expMinus) of(a *Asm, ds []*Vec) []*Vec {
-	ps, ts := make([]*Vec, len(ds)), make([]*Vec, len(ds))
+// parts replaces each d by r, the reduced argument, and returns e^r and 2^n,
+// whose products are the results. They keep NaNs, and are 1 where d was 0.
+func (e expMinus) parts(a *Asm, ds []*Vec) (ps, ts []*Vec) {
+	ps, ts = make([]*Vec, len(ds)), make([]*Vec, len(ds))
 	for i, d := range ds {
 		a.AtLeast(d, e.low)
 		ts[i] = a.Vec("t")
@@ -68,8 +69,16 @@ func (e expMinus) of(a *Asm, ds []*Vec) []*Vec {
 		a.MulAdd(d, ps[i], e.ln2)
 	}
 	a.polynomial(ps, ds, e.c, e.one)
-	for i, t := range ts {
+	for _, t := range ts {
 		a.ShiftLeft(t, 23)
+	}
+	return ps, ts
+}
+
+// of returns the products of parts.
+func (e expMinus) of(a *Asm, ds []*Vec) []*Vec {
+	ps, ts := e.parts(a, ds)
+	for i, t := range ts {
 		a.Mul(ps[i], t)
 	}
 	a.Free(ts...)

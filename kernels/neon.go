@@ -11,12 +11,16 @@ func (neon) width() int    { return 4 }
 func (neon) vregs() int    { return 32 }
 func (neon) gregs() string { return "R0 R1 R2 R3 R4 R5 R6 R7 R8 R9 R10 R11 R12 R13 R14 R15 R19 R20" }
 
-// frame: a tail goes through sixteen elements on the stack.
+// frame: a tail goes through sixteen elements on the stack, behind Local's.
 func (neon) frame(a *Asm) int {
-	if a.stack {
-		return 64
+	if a.stack || a.locals > 0 {
+		return 64 * (1 + a.locals)
 	}
 	return 0
+}
+
+func (neon) localAddr(a *Asm, slot int, d Reg) {
+	a.emit("MOVD $local%d-%d(SP), %s", slot, 64*(slot+2), d)
 }
 
 func (neon) ret(a *Asm) { a.emit("RET") }

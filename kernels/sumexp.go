@@ -7,9 +7,12 @@ var sumExpKernel = kernel{
 	doc: `For each block of 2048 elements x of a row, and row by row: max is the greatest
 x of the row so far; sum the sum of e^(x - max) over the block, but for some
 elements equal to max, the first of the row among them; and ones their number.
-Lane j of 16 adds up (j, j+16) and (j+32, j+48) of every 64 elements, or each
-of them where the maximum or the end of the row is; every 512 elements the lanes
-are folded into the block's sum. Blocks are read from memory once: the maximum is found while the block is in cache, and its step by a search.`,
+Lane j of 16 adds up elements j and j+32 of every 64, and apart from them j+16
+and j+48, for 256 elements, and the two to the block's lane j; where the maximum
+or the end of the row is, each for itself. The block's lanes are folded at its end.
+Blocks are read from memory once, while the maximum of the block before the one
+at hand, or of the next row's first, is found in the same loop; the step that
+holds the maximum, by a search.`,
 	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
@@ -45,8 +48,16 @@ type sumExp struct {
 	p, q                   Reg // the block, the elements at hand
 	size, full, stop, left Reg // of the block: its elements, the end of its full steps, where the loop stops
 	toDst                  Reg // what takes an address in x to that in dst
-	fold512                Reg // where the sum is to be folded
+	cut                    Reg // where the sums are to be added to the block's
+	ahead                  Reg // what is behind the elements that nextMax is the maximum of
 }
+
+// The room of a sumExp on the stack: the sums of the block's lanes, and the
+// maxima of those of the next block.
+const (
+	blockSum = iota
+	nextMax
+)
 
 func newSumExp(a *Asm, poly []float32) *sumExp {
 	s := &sumExp{Asm: a, low: a.Const(negInf), zero: a.Const(0)}
@@ -58,7 +69,6 @@ func newSumExp(a *Asm, poly []float32) *sumExp {
 
 func (s *sumExp) write() {
 	long := s.NewLabel("long")
-	s.exp.keep(s.Asm, 2)
 	s.LoadArg("cols", s.n)
 	s.JumpIfImm(s.n, ">", lanes, long)
 	s.KeepTail(s.n)
@@ -97,9 +107,8 @@ func (s *sumExp) atLeastLowest(v *Vec) {
 	s.FreeConst(start)
 }
 
-// split replaces d by e^(d - m), or by 0 where d is m, and returns 1 there.
-func (s *sumExp) split(d *Vec) *Vec {
-	one := s.Vec("one")
+// split replaces d by e^(d - m) and sets one to 0, but to 0 and 1 where d is m.
+func (s *sumExp) split(d, one *Vec) {
 	s.ByPart(func() {
 		s.SubUni(d, d, s.m)
 		s.EqOne(one, d, s.zero, s.exp.one)
@@ -108,7 +117,6 @@ func (s *sumExp) split(d *Vec) *Vec {
 		s.Sub(d, one)
 		s.Free(e)
 	})
-	return one
 }
 
 // replace replaces d by e^(d - m).
@@ -143,7 +151,9 @@ func (s *sumExp) rowGroups(x, rows, p Reg) {
 	vs := s.FoldRows(opAdd, func(row int) []*Vec {
 		d := load(row)
 		s.LoadUni(s.m, s.maxs, 4*row)
-		return []*Vec{d, s.split(d)}
+		ones := s.Vec("ones")
+		s.split(d, ones)
+		return []*Vec{d, ones}
 	})
 	s.StoreRows(vs[0], s.sums)
 	s.StoreRows(vs[1], s.counts)
@@ -170,7 +180,8 @@ func (s *sumExp) shortRow(x, dst Reg) {
 		s.StoreTail(d, dst, s.n)
 		s.Advance(dst, "dstStride")
 	} else {
-		ones := s.split(d)
+		ones := s.Vec("ones")
+		s.split(d, ones)
 		s.FoldAdd(ones)
 		s.StoreLane0(ones, s.counts, 0)
 		s.Free(ones)
@@ -185,14 +196,19 @@ func (s *sumExp) shortRow(x, dst Reg) {
 // the rows stays in the parameters.
 func (s *sumExp) longRows() {
 	s.Comment("Longer rows.")
-	s.exp.keep(s.Asm, 4)
-	for _, r := range []*Reg{&s.p, &s.q, &s.size, &s.full, &s.stop, &s.left, &s.fold512} {
+	for _, r := range []*Reg{&s.p, &s.q, &s.size, &s.full, &s.left, &s.cut, &s.ahead} {
 		*r = s.Reg()
 	}
+	s.stop = s.full
 	if s.store {
 		s.toDst = s.Reg()
+	} else {
+		s.stop = s.Reg()
 	}
-	row, block := s.NewLabel("row"), s.NewLabel("block")
+	s.exp.keep(s.Asm, 9) // segment needs so many, vectors as many on AVX2
+	row, block, known, last := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("known"), s.NewLabel("last")
+	s.LoadArg("x", s.ahead)
+	s.forget()
 	s.Label(row)
 	s.LoadArg("x", s.p)
 	s.LoadArg("cols", s.n)
@@ -206,43 +222,71 @@ func (s *sumExp) longRows() {
 	s.Label(block)
 	s.block()
 	s.next(1)
-	s.SubReg(s.size, s.n)
 	s.AddImm(4*blockSize, s.p)
-	s.JumpIfImm(s.n, ">", 0, block)
-
+	s.SubReg(s.size, s.n)
+	s.JumpIfImm(s.n, ">", 0, known)
+	s.FreeReg(s.cut) // in use within blocks only
 	s.AdvanceArg("x", "stride")
 	if s.store {
 		s.AdvanceArg("dst", "dstStride")
 	}
+	s.cut = s.Reg()
 	s.LoadArg("rows", s.n)
 	s.AddImm(-1, s.n)
 	s.StoreArg("rows", s.n)
-	s.JumpIfImm(s.n, ">", 0, row)
+	s.JumpIfImm(s.n, "<=", 0, last)
+	s.LoadArg("x", s.p)
+	s.MovImm(0, s.n)
+
+	s.Comment("Nothing is known of the next block if the loop went over its own.")
+	s.Label(known)
+	kept := s.NewLabel("kept")
+	s.JumpIf(s.ahead, "!=", s.full, kept)
+	s.Mov(s.p, s.ahead)
+	s.forget()
+	s.Label(kept)
+	s.JumpIfImm(s.n, ">", 0, block)
+	s.Jump(row)
+	s.Label(last)
 	s.Ret()
 }
 
+// forget makes nextMax the maximum of nothing.
+func (s *sumExp) forget() { s.setLocal(nextMax, s.lowest()) }
+
+func (s *sumExp) setLocal(slot int, u Uni) {
+	v, local := s.Vec("v"), s.Local(slot)
+	s.Set(v, u)
+	s.Store(v, local, 0)
+	s.Free(v)
+	s.FreeReg(local)
+	s.FreeConst(u)
+}
+
+// block does the block at p. In the end ahead is behind what nextMax has of the
+// next one; it equals full if that is nothing, and nextMax is of no use.
 func (s *sumExp) block() {
 	before := s.Uniform()
 	s.SetUniform(before, s.m)
 	s.TakeBlock(s.n, s.size)
 	s.findMax()
 	s.StoreUni(s.m, s.maxs, 0)
-	zero := s.Vec("zero")
-	s.Set(zero, s.zero)
-	s.StoreLane0(zero, s.sums, 0)
-	s.Free(zero)
+	s.forget()
+	s.setLocal(blockSum, s.Const(0))
 	s.Mov(s.size, s.full)
 	s.AndImm(-step, s.full)
+	s.findNext()
 	s.ShiftReg(2, s.full)
 	s.AddReg(s.p, s.full)
-	s.Mov(s.full, s.stop)
 	s.Mov(s.p, s.q)
-	sum := s.Vec("sum")
-	s.Set(sum, s.zero)
-	loop, steps, special, inside, done := s.NewLabel("loop"), s.NewLabel("steps"), s.NewLabel("special"), s.NewLabel("inside"), s.NewLabel("done")
+	loop, special, inside, done := s.NewLabel("loop"), s.NewLabel("special"), s.NewLabel("inside"), s.NewLabel("done")
 	if !s.store {
 		s.Comment("The step that holds a new maximum, or the end of the full ones.")
-		s.StoreLane0(sum, s.counts, 0)
+		s.Mov(s.full, s.stop)
+		zero := s.Vec("zero")
+		s.Set(zero, s.zero)
+		s.StoreLane0(zero, s.counts, 0)
+		s.Free(zero)
 		grew, search := s.NewLabel("grew"), s.NewLabel("search")
 		s.JumpGreater(s.m, before, grew)
 		s.Jump(loop)
@@ -260,19 +304,15 @@ func (s *sumExp) block() {
 	s.Label(loop)
 	s.JumpIf(s.q, ">=", s.stop, special)
 	sooner := s.NewLabel("sooner")
-	s.Mov(s.q, s.fold512)
-	s.SubReg(s.p, s.fold512)
-	s.AndImm(-4*512, s.fold512)
-	s.AddImm(4*512, s.fold512)
-	s.AddReg(s.p, s.fold512)
-	s.JumpIf(s.fold512, "<=", s.stop, sooner)
-	s.Mov(s.stop, s.fold512)
+	s.Mov(s.q, s.cut)
+	s.SubReg(s.p, s.cut)
+	s.AndImm(-4*256, s.cut)
+	s.AddImm(4*256, s.cut)
+	s.AddReg(s.p, s.cut)
+	s.JumpIf(s.cut, "<=", s.stop, sooner)
+	s.Mov(s.stop, s.cut)
 	s.Label(sooner)
-	s.Label(steps)
-	s.step(sum)
-	s.AddImm(4*step, s.q)
-	s.JumpIf(s.q, "<", s.fold512, steps)
-	s.foldAt512(sum)
+	s.segment()
 	s.Jump(loop)
 
 	s.Comment("The step of the maximum, or the end of the row.")
@@ -285,64 +325,99 @@ func (s *sumExp) block() {
 	s.AndImm(step-1, s.left)
 	s.JumpIfImm(s.left, "==", 0, done)
 	s.Label(inside)
-	s.vectors(sum)
+	s.vectors()
 	if !s.store {
-		s.JumpIf(s.stop, "==", s.full, done)
-		s.foldAt512(sum)
+		s.JumpIf(s.q, ">", s.full, done)
+		s.maxAhead()
 		s.Mov(s.full, s.stop)
 		s.Jump(loop)
 	}
 
 	s.Label(done)
-	s.fold(sum)
+	sum := s.loadLocal(blockSum)
+	s.FoldAdd(sum)
+	s.StoreLane0(sum, s.sums, 0)
 	s.Free(sum)
 }
 
-// foldAt512 folds sum into the block's if the elements up to q are a multiple
-// of 512, so that no lane adds up many equal elements, which all round alike.
-func (s *sumExp) foldAt512(sum *Vec) {
-	skip := s.NewLabel("skip")
-	s.Mov(s.q, s.fold512)
-	s.SubReg(s.p, s.fold512)
-	s.AndImm(4*512-1, s.fold512)
-	s.JumpIfImm(s.fold512, "!=", 0, skip)
-	s.fold(sum)
-	s.Set(sum, s.zero)
-	s.Label(skip)
-}
-
-func (s *sumExp) fold(sum *Vec) {
-	s.FoldAdd(sum)
-	before := s.Vec("before")
-	s.LoadLane0(before, s.sums, 0)
-	s.AddLane0(sum, before)
-	s.StoreLane0(sum, s.sums, 0)
-	s.Free(before)
-}
-
-// findMax sets m to the maximum of m and the block.
+// findMax sets m to the maximum of m and the block, that of its elements up to
+// ahead being in nextMax.
 func (s *sumExp) findMax() {
-	v := s.Vecs(4, "m")
-	for _, v := range v {
-		s.Set(v, s.m)
-	}
-	s.Mov(s.p, s.q)
+	v := []*Vec{s.loadLocal(nextMax), s.Vec("other")}
+	s.Copy(v[1], v[0])
+	s.Mov(s.ahead, s.q)
+	s.Mov(s.q, s.cut)
+	s.SubReg(s.p, s.cut)
+	s.ShiftDown(2, s.cut)
 	s.Mov(s.size, s.left)
+	s.SubReg(s.cut, s.left)
 	s.Steps(s.q, s.left, func() {
-		for i, v := range v {
-			s.MaxLoad(v, s.q, 4*lanes*i)
+		for i := range 4 {
+			s.MaxLoad(v[i%2], s.q, 4*lanes*i)
 		}
 	}, func() {
 		s.Max(v[0], v[1])
-		s.Max(v[2], v[3])
-		s.Max(v[0], v[2])
 	}, func() {
 		s.LoadTail(v[1], s.q, s.left, s.low)
 		s.Max(v[0], v[1])
 	})
 	s.FoldMax(v[0])
+	s.MaxLanes(v[0], s.m)
 	s.Broadcast(s.m, v[0])
 	s.Free(v...)
+}
+
+// findNext sets ahead to the next block, of the row or of the next row, if it
+// has the elements of this one's full steps, and to this one otherwise.
+func (s *sumExp) findNext() {
+	inRow, own, done := s.NewLabel("inRow"), s.NewLabel("own"), s.NewLabel("done")
+	s.Mov(s.p, s.ahead)
+	s.AddImm(4*blockSize, s.ahead)
+	s.Mov(s.n, s.left)
+	s.SubReg(s.size, s.left)
+	s.JumpIfImm(s.left, ">", 0, inRow)
+	s.LoadArg("rows", s.left)
+	s.JumpIfImm(s.left, "<=", 1, own)
+	s.LoadArg("x", s.ahead)
+	s.Advance(s.ahead, "stride")
+	s.LoadArg("cols", s.left)
+	s.Label(inRow)
+	s.JumpIf(s.left, ">=", s.full, done)
+	s.Label(own)
+	s.Mov(s.p, s.ahead)
+	s.Label(done)
+}
+
+func (s *sumExp) loadLocal(slot int) *Vec {
+	v, local := s.Vec("local"), s.Local(slot)
+	s.Load(v, local, 0)
+	s.FreeReg(local)
+	return v
+}
+
+func (s *sumExp) storeLocal(v *Vec, slot int) {
+	local := s.Local(slot)
+	s.Store(v, local, 0)
+	s.FreeReg(local)
+	s.Free(v)
+}
+
+// addUp adds sum to the block's lanes and frees it.
+func (s *sumExp) addUp(sum *Vec) {
+	before := s.loadLocal(blockSum)
+	s.Add(before, sum)
+	s.Free(sum)
+	s.storeLocal(before, blockSum)
+}
+
+// maxAhead adds the step at ahead to nextMax.
+func (s *sumExp) maxAhead() {
+	max := s.loadLocal(nextMax)
+	for i := range 4 {
+		s.MaxLoad(max, s.ahead, 4*lanes*i)
+	}
+	s.storeLocal(max, nextMax)
+	s.AddImm(4*step, s.ahead)
 }
 
 // inDst returns a register with the address in dst that goes with q.
@@ -353,52 +428,79 @@ func (s *sumExp) inDst() Reg {
 	return t
 }
 
-// step adds the 64 elements at q to sum, and asks for those of the next block.
-func (s *sumExp) step(sum *Vec) {
-	var dst Reg
-	if s.store {
-		dst = s.inDst()
-	}
-	for i := range 4 {
-		s.Prefetch(s.q, 4*(blockSize+lanes*i))
-		if s.store {
-			s.Prefetch(dst, 4*(4*step+lanes*i))
-		}
-	}
+// segment adds the elements from q to cut to the block's lanes, and finds the
+// maximum of as many at ahead. It asks for those behind them.
+func (s *sumExp) segment() {
+	s.Mov(s.cut, s.left)
+	s.SubReg(s.q, s.left)
+	first := true
 	s.ByPart(func() {
-		pair := s.pair(0, dst)
-		other := s.pair(2, dst)
-		s.Add(pair, other)
-		s.Add(sum, pair)
-		s.Free(pair, other)
+		if !first {
+			s.SubReg(s.left, s.q)
+			s.SubReg(s.left, s.ahead)
+		}
+		sum := [2]*Vec{s.Vec("sum"), s.Vec("other")}
+		s.Set(sum[0], s.zero)
+		s.Set(sum[1], s.zero)
+		max := s.loadLocal(nextMax)
+		steps := s.NewLabel("steps")
+		s.Label(steps)
+		var dst Reg
+		if s.store {
+			dst = s.inDst()
+		}
+		for i := 0; i < 4 && first; i++ {
+			s.Prefetch(s.q, 4*(2*blockSize+lanes*i))
+			if s.store {
+				s.Prefetch(dst, 4*(4*step+lanes*i))
+			}
+		}
+		s.pair(0, sum, max, dst)
+		s.pair(2, sum, max, dst)
+		if s.store {
+			s.FreeReg(dst)
+		}
+		s.AddImm(4*step, s.q)
+		s.AddImm(4*step, s.ahead)
+		s.JumpIf(s.q, "<", s.cut, steps)
+		s.storeLocal(max, nextMax)
+		s.Add(sum[0], sum[1])
+		s.Free(sum[1])
+		s.addUp(sum[0])
+		first = false
 	})
-	if s.store {
-		s.FreeReg(dst)
-	}
 }
 
-// pair returns the sum of e^(x - m) of vectors i and i+1 of the step.
-func (s *sumExp) pair(i int, dst Reg) *Vec {
+// pair does vectors i and i+1 of a step.
+func (s *sumExp) pair(i int, sum [2]*Vec, max *Vec, dst Reg) {
 	d := s.Vecs(2, "d")
 	for k, d := range d {
 		s.Load(d, s.q, 4*lanes*(i+k))
 		s.SubUni(d, d, s.m)
 	}
-	e := s.exp.of(s.Asm, d)
-	if s.store {
-		for k, e := range e {
+	for k := range 2 {
+		s.MaxLoad(max, s.ahead, 4*lanes*(i+k))
+	}
+	e, t := s.exp.parts(s.Asm, d)
+	for k, e := range e {
+		if s.store {
+			s.Mul(e, t[k])
 			s.Store(e, dst, 4*lanes*(i+k))
+			s.Add(sum[k], e)
+		} else {
+			s.MulAddVec(sum[k], e, t[k])
 		}
 	}
-	s.Add(e[0], e[1])
 	s.Free(d...)
-	s.Free(e[1])
-	return e[0]
+	s.Free(e...)
+	s.Free(t...)
 }
 
-// vectors adds the left elements at q one vector after the other, those that
-// equal m apart if some are to be left out.
-func (s *sumExp) vectors(sum *Vec) {
+// vectors adds the left elements at q, one vector after the other, to the
+// block's lanes, those that equal m apart if some are to be left out.
+func (s *sumExp) vectors() {
+	sum := s.Vec("sum")
+	s.Set(sum, s.zero)
 	var ones *Vec
 	if !s.store {
 		ones = s.Vec("ones")
@@ -413,16 +515,21 @@ func (s *sumExp) vectors(sum *Vec) {
 		dst := s.inDst()
 		s.StoreTail(d, dst, s.left)
 		s.FreeReg(dst)
+		s.Add(sum, d)
 	} else {
-		one := s.split(d)
-		s.Add(ones, one)
-		s.Free(one)
+		s.ByPart(func() {
+			one := s.Vec("one")
+			s.split(d, one)
+			s.Add(sum, d)
+			s.Add(ones, one)
+			s.Free(one)
+		})
 	}
-	s.Add(sum, d)
 	s.Free(d)
 	s.AddImm(4*lanes, s.q)
 	s.AddImm(-lanes, s.left)
 	s.JumpIfImm(s.left, ">", 0, tail)
+	s.addUp(sum)
 	if s.store {
 		return
 	}

@@ -57,7 +57,12 @@ func mem(base Reg, off int) string {
 	return fmt.Sprintf("%d(%s)", off, base)
 }
 
-func (x x86) frame(a *Asm) int { return 0 }
+func (x x86) frame(a *Asm) int { return 64 * (a.locals + 1) }
+
+func (x x86) localAddr(a *Asm, slot int, d Reg) {
+	a.emit("LEAQ local%d-%d(SP), %s", slot, 64*(slot+1), d)
+	a.emit("ANDQ $-64, %s", d)
+}
 
 func (x x86) ret(a *Asm) {
 	a.emit("VZEROUPPER")
