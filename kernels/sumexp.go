@@ -452,7 +452,7 @@ func (s *sumExp) segment() {
 		for i := 0; i < 4 && first; i++ {
 			s.Prefetch(s.q, 4*(2*blockSize+lanes*i))
 			if s.store {
-				s.Prefetch(dst, 4*(4*step+lanes*i))
+				s.Prefetch(dst, 4*(8*step+lanes*i))
 			}
 		}
 		s.pair(0, sum, max, dst)
