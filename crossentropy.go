@@ -311,6 +311,19 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 		defer buffers.Put(b)
 		dst = view[T]{x.n, x.c, 1, scratch[T](b, x.n*x.c), x.c}
 	}
+	if x.c <= shortCols && j.share == 0 {
+		j.short(x, dst, first, r)
+	} else {
+		j.long(x, dst, first, r)
+	}
+	if j.opt.Accumulate {
+		var one [tile]T
+		fill(one[:], 1)
+		j.k.addScaled(ptr(grad.data, 0), ptr(dst.data, 0), ptr(one[:], 0), x.n, x.c, grad.stride, dst.stride)
+	}
+}
+
+func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 	b := blocks(x.c)
 	max, sum := r.parts[:tile], r.parts[tile:]
 	if b > tile {
@@ -370,11 +383,40 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 			}
 		}
 	}
-	if j.opt.Accumulate {
-		var one [tile]T
-		fill(one[:], 1)
-		j.k.addScaled(ptr(grad.data, 0), ptr(dst.data, 0), ptr(one[:], 0), x.n, x.c, grad.stride, dst.stride)
+}
+
+// short is long for rows that one kernel does.
+func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
+	var scale, ones [tile]T
+	targets := j.targets[first:][:x.n]
+	for c, t := range targets {
+		if int(t) != j.ignore {
+			r.scale[c] = float64(upstream(j.opt.Upstream, first+c)*j.norm) * weightOf(j.opt.Weight, int(t))
+			scale[c] = T(r.scale[c])
+		}
 	}
+	sum := r.parts[:tile]
+	shortSoftmax(j.k, ptr(dst.data, 0), ptr(scale[:], 0), ptr(r.max[:], 0), ptr(sum, 0), ptr(ones[:], 0),
+		ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
+	for c, t := range targets {
+		row := dst.data[c*dst.stride:][:x.c]
+		if int(t) == j.ignore {
+			clear(row) // NaN times 0 would stay
+			continue
+		}
+		s := float64(sum[c]) + (float64(ones[c]) - 1)
+		if s == -1 {
+			s = math.NaN() // only -Inf
+		}
+		r.log[c] = s
+		if r.x[c] == r.max[c] {
+			// 1 - p from the sum of the others, which a confident row keeps.
+			row[t] = T(-float64(r.scale[c] * (s / (1 + s))))
+		} else {
+			row[t] = T(float64(row[t]) - r.scale[c])
+		}
+	}
+	j.k.log1p(ptr(r.log[:], 0), (x.n+7)&^7)
 }
 
 // exps fills dst with e^(x-max), and max and sum with those of the blocks, using

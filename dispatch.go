@@ -34,6 +34,11 @@ type kernels[T Float] struct {
 	// row up to the end of the element's block, and fills in max and sum for each
 	// block, nothing left out of the sums.
 	expSum func(dst, max, sum, x *T, rows, cols, dstStride, stride int)
+	// shortSoftmax finds for rows of at most shortCols columns: max, as sumExp does;
+	// sum, the sum of e^(x-max) but for terms of 1; and ones, their number. If dst
+	// is not nil it also sets dst to the probabilities times scale, which each row
+	// has one of. scratch has 16*16 elements, or is nil if there are fewer than 4 rows.
+	shortSoftmax func(dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int)
 	// scale multiplies each block of the rows of x by its factor, and adds add[i]
 	// to row i if add is not nil.
 	scale func(x, factor, add *T, rows, cols, stride int)
@@ -64,6 +69,8 @@ type kernels[T Float] struct {
 const (
 	// blockSize elements are summed in float32 before float64 takes over.
 	blockSize = 2048
+	// shortCols is the longest row of the shortSoftmax kernel.
+	shortCols = 16
 	// chunkSize is the longest row that a kernel which sums is given: longer
 	// ones go in chunks, which may be shared among goroutines.
 	chunkSize = 16 * blockSize

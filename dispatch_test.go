@@ -328,6 +328,35 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			y, max, sum := y(), vec(0, rows*blocks), vec(1, rows*blocks)
 			return out(y, max, sum), nil, func() { k.expSum(y.p(), max.p(), sum.p(), y.p(), rows, cols, dstStride, dstStride) }
 		}},
+		{"shortSoftmax", func() ([]armed, []armed, func()) {
+			x, y, max, sum, ones := x(), y(), vec(0, rows), vec(1, rows), vec(2, rows)
+			scratch, scale := newArea[T](mem[2], 1, 16*16, 0, in.end), make([]T, rows)
+			fill(scale, 1)
+			return out(y, max, sum, ones, scratch), out(x), func() {
+				if cols <= shortCols {
+					k.shortSoftmax(y.p(), &scale[0], max.p(), sum.p(), ones.p(), x.p(), scratch.p(), rows, cols, dstStride, stride)
+				}
+			}
+		}},
+		{"shortSoftmax", func() ([]armed, []armed, func()) {
+			y, max, sum, ones := y(), vec(0, rows), vec(1, rows), vec(2, rows)
+			scratch, scale := newArea[T](mem[2], 1, 16*16, 0, in.end), make([]T, rows)
+			fill(scale, 1)
+			return out(y, max, sum, ones, scratch), nil, func() {
+				if cols <= shortCols {
+					k.shortSoftmax(y.p(), &scale[0], max.p(), sum.p(), ones.p(), y.p(), scratch.p(), rows, cols, dstStride, dstStride)
+				}
+			}
+		}},
+		{"shortSoftmax", func() ([]armed, []armed, func()) {
+			x, max, sum, ones := x(), vec(0, rows), vec(1, rows), vec(2, rows)
+			scratch := newArea[T](mem[2], 1, 16*16, 0, in.end)
+			return out(max, sum, ones, scratch), out(x), func() {
+				if cols <= shortCols {
+					k.shortSoftmax(nil, nil, max.p(), sum.p(), ones.p(), x.p(), scratch.p(), rows, cols, 0, stride)
+				}
+			}
+		}},
 		{"scale", func() ([]armed, []armed, func()) {
 			x, factor := y(), vec(0, rows*blocks)
 			return out(x), out(factor), func() { k.scale(x.p(), factor.p(), nil, rows, cols, dstStride) }
@@ -421,4 +450,12 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			return out(x), nil, func() { k.log1p(x.p(), n) }
 		}},
 	}
+}
+
+// guardRows is a number of rows that takes kernels through all their loops.
+func guardRows(cols int) int {
+	if cols <= shortCols {
+		return 18
+	}
+	return 3
 }

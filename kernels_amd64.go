@@ -26,6 +26,9 @@ func log1pAVX2(x *float64, n int)
 func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
+func shortSoftmaxAVX2(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
 func scaleAVX2(x, factor, add *float32, rows, cols, stride int)
 
 //go:noescape
@@ -67,6 +70,7 @@ var tableAVX2 = kernels[float32]{
 	sumExp:        sumExpAVX2,
 	log1p:         log1pAVX2,
 	expSum:        expSumAVX2,
+	shortSoftmax:  shortSoftmaxAVX2,
 	scale:         scaleAVX2,
 	addScaled:     addScaledAVX2,
 	dot:           dotAVX2,
@@ -100,6 +104,9 @@ func log1pAVX512(x *float64, n int)
 
 //go:noescape
 func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func shortSoftmaxAVX512(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func scaleAVX512(x, factor, add *float32, rows, cols, stride int)
@@ -143,6 +150,7 @@ var tableAVX512 = kernels[float32]{
 	sumExp:        sumExpAVX512,
 	log1p:         log1pAVX512,
 	expSum:        expSumAVX512,
+	shortSoftmax:  shortSoftmaxAVX512,
 	scale:         scaleAVX512,
 	addScaled:     addScaledAVX512,
 	dot:           dotAVX512,

@@ -26,6 +26,9 @@ func log1pNEON(x *float64, n int)
 func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
+func shortSoftmaxNEON(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
 func scaleNEON(x, factor, add *float32, rows, cols, stride int)
 
 //go:noescape
@@ -67,6 +70,7 @@ var tableNEON = kernels[float32]{
 	sumExp:        sumExpNEON,
 	log1p:         log1pNEON,
 	expSum:        expSumNEON,
+	shortSoftmax:  shortSoftmaxNEON,
 	scale:         scaleNEON,
 	addScaled:     addScaledNEON,
 	dot:           dotNEON,

@@ -11,16 +11,18 @@ import (
 
 func genericKernels[T Float]() kernels[T] {
 	return kernels[T]{
-		name:   "generic",
-		max:    maxGeneric[T],
-		argMax: argMaxGeneric[T],
-		sum:    sumGeneric[T],
-		exp:    expGeneric[T],
-		sumExp: sumExpGeneric[T],
-		log1p:  log1pGeneric,
-		expSum: expSumGeneric[T],
-		scale:  scaleGeneric[T],
-		dot:    dotGeneric[T],
+		name:         "generic",
+		max:          maxGeneric[T],
+		argMax:       argMaxGeneric[T],
+		sum:          sumGeneric[T],
+		exp:          expGeneric[T],
+		sumExp:       sumExpGeneric[T],
+		log1p:        log1pGeneric,
+		expSum:       expSumGeneric[T],
+		scale:        scaleGeneric[T],
+		shortSoftmax: shortSoftmaxGeneric[T],
+
+		dot: dotGeneric[T],
 
 		addScaled:    addScaledGeneric[T],
 		square:       squareGeneric[T],
@@ -212,6 +214,44 @@ func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride i
 				}
 			}
 			maxs[i*n+b], sums[i*n+b] = m, T(s)
+		}
+	}
+}
+
+func shortSoftmaxGeneric[T Float](dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int) {
+	maxs, sums, counts := at(max, 0, rows), at(sum, 0, rows), at(ones, 0, rows)
+	var e [shortCols]float64
+	for i := range rows {
+		x, e := at(x, i*stride, cols), e[:cols]
+		m := lowest[T]()
+		for _, v := range x {
+			if v > m {
+				m = v
+			}
+		}
+		if is32[T]() {
+			for j, v := range x {
+				e[j] = exp32(float64(v) - float64(m))
+			}
+		} else {
+			for j, v := range x {
+				e[j] = exp64(float64(v) - float64(m))
+			}
+		}
+		s, one := 0.0, 0.0
+		for _, v := range e {
+			if v == 1 {
+				one++
+			} else {
+				s += v
+			}
+		}
+		maxs[i], sums[i], counts[i] = m, T(s), T(one)
+		if dst != nil {
+			f := float64(at(scale, i, 1)[0]) / (s + one)
+			for j, out := range e {
+				at(dst, i*dstStride, cols)[j] = T(out * f)
+			}
 		}
 	}
 }

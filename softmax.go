@@ -140,6 +140,15 @@ func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 		return
 	}
 	var max, sum [tile]T
+	if x.c <= shortCols {
+		var ones, scale [tile]T
+		fill(scale[:], 1)
+		for i := lo; i < hi; i += tile {
+			shortSoftmax(k, ptr(dst.data, i*dst.stride), ptr(scale[:], 0), ptr(max[:], 0), ptr(sum[:], 0), ptr(ones[:], 0),
+				ptr(x.data, i*x.stride), min(tile, hi-i), x.c, dst.stride, x.stride)
+		}
+		return
+	}
 	softmaxRows(k, dst, x, lo, hi, max[:], sum[:])
 }
 

@@ -352,6 +352,29 @@ func specExpSum(dst, row []float32) []specBlock {
 	return blocks
 }
 
+// specShort does a row of one vector: what shortSoftmax finds, and the
+// probabilities times scale if dst is not nil.
+func specShort(dst, row []float32, scale float32) (m, sum, ones float32) {
+	m = max(-math.MaxFloat32, slices.Max(row))
+	var e [16]float32
+	var s lanes
+	for i, x := range row {
+		e[i] = specExpMinus(x-m, specExp6)
+		if s[i] = e[i]; s[i] == 1 {
+			s[i] = 0
+			ones++
+		}
+	}
+	sum = s.fold()
+	if dst != nil {
+		f := scale / (sum + ones)
+		for i := range dst {
+			dst[i] = e[i] * f
+		}
+	}
+	return m, sum, ones
+}
+
 // specScale has a factor for each block. A product of -0 becomes +0.
 func specScale(row, factors []float32, add float32) {
 	for i, x := range row {
@@ -406,6 +429,16 @@ var specTable = kernels[float32]{
 	log1p: func(x *float64, n int) {
 		for i, v := range at(x, 0, n) {
 			at(x, 0, n)[i] = specLog1p(v)
+		}
+	},
+	shortSoftmax: func(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int) {
+		for i := range rows {
+			var out []float32
+			f := float32(0)
+			if dst != nil {
+				out, f = at(dst, i*dstStride, cols), at(scale, i, 1)[0]
+			}
+			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0] = specShort(out, at(x, i*stride, cols), f)
 		}
 	},
 	expSum: func(dst, max, sum, x *float32, rows, cols, dstStride, stride int) {
@@ -564,6 +597,24 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		max[i] += 0
 	}
 	out = append(out, newOutput("expSum", dst.Data), newOutput("expSum's blocks", results[:2*n*nb]))
+
+	if x.Cols <= shortCols {
+		scratch, scale := make([]float32, 16*16), make([]float32, n)
+		fill(scale, -0.7)
+		k.shortSoftmax(nil, nil, &max[0], &sum[0], &ones[0], in, &scratch[0], n, x.Cols, 0, x.Stride)
+		afterNaN(forget)
+		for i := range max {
+			max[i] += 0
+		}
+		out = append(out, newOutput("shortSoftmax without dst", slices.Clone(results)))
+		fill(dst.Data, gapValue)
+		k.shortSoftmax(&dst.Data[0], &scale[0], &max[0], &sum[0], &ones[0], in, &scratch[0], n, x.Cols, dst.Stride, x.Stride)
+		afterNaN(forget)
+		for i := range max {
+			max[i] += 0
+		}
+		out = append(out, newOutput("shortSoftmax", dst.Data), newOutput("shortSoftmax's rows", slices.Clone(results)))
+	}
 
 	for i := range results {
 		results[i] = 1 / float32(3+i)
@@ -777,8 +828,8 @@ func TestSpec(t *testing.T) {
 				rows = 1
 			case c > 1000:
 				rows = 2
-			case c < 10:
-				rows = 19 // more than a tile
+			case c <= shortCols:
+				rows = 37 // two groups on each path, and a rest
 			}
 			x := newMatrix[float32](rows, c, gap, (i+j)%16)
 			for r := range rows {

@@ -50,7 +50,11 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int) {
 		if b > 1 {
 			t.n = min(len(t.max)/b, x.Rows-i)
 		}
-		k.sumExp(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(x.Data, i*x.Stride), t.n, x.Cols, x.Stride)
+		if x.Cols <= shortCols {
+			shortSoftmax(k, nil, nil, ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(x.Data, i*x.Stride), t.n, x.Cols, 0, x.Stride)
+		} else {
+			k.sumExp(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(x.Data, i*x.Stride), t.n, x.Cols, x.Stride)
+		}
 		log, sum := t.log[:t.n], t.sum[:t.n]
 		for j, ones := range t.ones[:t.n] {
 			if b == 1 && ones > 0 {
@@ -63,6 +67,17 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int) {
 		}
 	}
 	k.log1p(ptr(t.log, 0), (t.n+7)&^7)
+}
+
+// shortSoftmax gives the kernel the scratch that it wants.
+func shortSoftmax[T Float](k *kernels[T], dst, scale, max, sum, ones, x *T, rows, cols, dstStride, stride int) {
+	if rows < 4 {
+		k.shortSoftmax(dst, scale, max, sum, ones, x, nil, rows, cols, dstStride, stride)
+		return
+	}
+	b := buffers.Get().(*[]float64)
+	k.shortSoftmax(dst, scale, max, sum, ones, x, ptr(scratch[T](b, 16*16), 0), rows, cols, dstStride, stride)
+	buffers.Put(b)
 }
 
 // spreadSumExp returns the maximum and the logarithm of one long row, using w goroutines.

@@ -67,27 +67,6 @@ func newSumExp(a *Asm, poly []float32) *sumExp {
 	return s
 }
 
-func (s *sumExp) write() {
-	long := s.NewLabel("long")
-	s.LoadArg("cols", s.n)
-	s.JumpIfImm(s.n, ">", lanes, long)
-	s.KeepTail(s.n)
-	x, rows, p := s.Arg("x"), s.Arg("rows"), s.Reg()
-	if s.store {
-		s.LoadArg("dst", p)
-	} else {
-		s.rowGroups(x, rows, p)
-	}
-	s.Comment("Rows of one vector, one by one.")
-	s.eachRow(x, rows, func() { s.shortRow(x, p) })
-	s.FreeReg(p)
-	s.FreeReg(rows)
-	s.FreeReg(x)
-	s.KeepTail("")
-	s.Label(long)
-	s.longRows()
-}
-
 // next moves on to the results of other blocks.
 func (s *sumExp) next(blocks int) {
 	s.AddImm(4*blocks, s.maxs)
@@ -100,12 +79,6 @@ func (s *sumExp) next(blocks int) {
 // lowest returns the maximum to start from: not -Inf, so that masked elements
 // never meet -Inf - -Inf.
 func (s *sumExp) lowest() Uni { return s.Const(bits(-math.MaxFloat32)) }
-
-func (s *sumExp) atLeastLowest(v *Vec) {
-	start := s.lowest()
-	s.MaxLanes(v, start)
-	s.FreeConst(start)
-}
 
 // split replaces d by e^(d - m) and sets one to 0, but to 0 and 1 where d is m.
 func (s *sumExp) split(d, one *Vec) {
@@ -129,73 +102,9 @@ func (s *sumExp) replace(d *Vec) {
 	})
 }
 
-// rowGroups does rows of one vector, as many at once as a register has lanes.
-func (s *sumExp) rowGroups(x, rows, p Reg) {
-	width := s.isa.width()
-	s.Comment("Rows of one vector, %d at once.", width)
-	group, single := s.NewLabel("group"), s.NewLabel("single")
-	s.Label(group)
-	s.JumpIfImm(rows, "<", width, single)
-	walk := s.rowWalk(x)
-	load := func(row int) *Vec {
-		d := s.Vec("d")
-		walk.to(row, p)
-		s.LoadTail(d, p, s.n, s.low)
-		return d
-	}
-	v := s.FoldRows(opMax, func(row int) []*Vec { return []*Vec{load(row)} })[0]
-	s.atLeastLowest(v)
-	s.StoreRows(v, s.maxs)
-	s.Free(v)
-	walk.restart()
-	vs := s.FoldRows(opAdd, func(row int) []*Vec {
-		d := load(row)
-		s.LoadUni(s.m, s.maxs, 4*row)
-		ones := s.Vec("ones")
-		s.split(d, ones)
-		return []*Vec{d, ones}
-	})
-	s.StoreRows(vs[0], s.sums)
-	s.StoreRows(vs[1], s.counts)
-	s.Free(vs...)
-	s.next(width)
-	walk.end()
-	s.AddImm(-width, rows)
-	s.Jump(group)
-	s.Label(single)
-}
-
-// shortRow does a row of one vector; dst is where the row goes, if anywhere.
-func (s *sumExp) shortRow(x, dst Reg) {
-	d, v := s.Vec("d"), s.Vec("v")
-	s.LoadTail(d, x, s.n, s.low)
-	s.Copy(v, d)
-	s.FoldMax(v)
-	s.atLeastLowest(v)
-	s.Broadcast(s.m, v)
-	s.StoreUni(s.m, s.maxs, 0)
-	s.Free(v)
-	if s.store {
-		s.replace(d)
-		s.StoreTail(d, dst, s.n)
-		s.Advance(dst, "dstStride")
-	} else {
-		ones := s.Vec("ones")
-		s.split(d, ones)
-		s.FoldAdd(ones)
-		s.StoreLane0(ones, s.counts, 0)
-		s.Free(ones)
-	}
-	s.FoldAdd(d)
-	s.StoreLane0(d, s.sums, 0)
-	s.Free(d)
-	s.next(1)
-}
-
-// longRows does the others. The registers are for the blocks; what belongs to
-// the rows stays in the parameters.
-func (s *sumExp) longRows() {
-	s.Comment("Longer rows.")
+// write writes the kernel. The registers are for the blocks; what belongs to the
+// rows stays in the parameters.
+func (s *sumExp) write() {
 	for _, r := range []*Reg{&s.p, &s.q, &s.size, &s.full, &s.left, &s.cut, &s.ahead} {
 		*r = s.Reg()
 	}

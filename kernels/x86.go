@@ -318,44 +318,49 @@ func (x x86) fold(a *Asm, op op, v *Vec) {
 	a.vfree[t] = true
 }
 
-// collapse adds the halves of a Vec of two registers.
-func (x x86) collapse(a *Asm, op op, v *Vec) {
-	if !x.avx512 {
-		x.op(a, op, v.r[0], inReg(v.r[1]), v.r[0])
-		a.dropToFirst(v)
+// shuffle emits an instruction of two sources that picks from p first.
+func (x x86) shuffle(a *Asm, op string, p, q, d int) {
+	sep := " "
+	if strings.Contains(op, "$") {
+		sep = ", "
 	}
+	a.emit("%s%s%s, %s, %s", op, sep, x.reg(q), x.reg(p), x.reg(d))
 }
 
-// merge folds two registers by a half into p. At the first level each has one
-// row; how the rows of the levels lie is what FoldRows' order is made for.
-func (x x86) merge(a *Asm, op op, level, p, q int) {
-	var low, high string
-	switch level * 16 / x.width() {
-	case 1:
-		low, high = "VSHUFF64X2 $0x44", "VSHUFF64X2 $0xEE"
-	case 2:
-		low, high = "VSHUFF64X2 $0x88", "VSHUFF64X2 $0xDD"
-		if !x.avx512 {
-			low, high = "VPERM2F128 $0x20", "VPERM2F128 $0x31"
-		}
-	case 4:
-		low, high = "VUNPCKLPD", "VUNPCKHPD"
-	case 8:
-		low, high = "VSHUFPS $0x88", "VSHUFPS $0xDD"
-	}
+func (x x86) transpose(a *Asm, r [4]*int) {
 	t := a.vreg(false)
-	for _, h := range []struct {
-		op string
-		d  int
-	}{{low, t}, {high, q}} {
-		sep := " "
-		if strings.Contains(h.op, "$") {
-			sep = ", "
-		}
-		a.emit("%s%s%s, %s, %s", h.op, sep, x.reg(q), x.reg(p), x.reg(h.d))
+	v := [4]int{*r[0], *r[1], *r[2], *r[3]}
+	x.shuffle(a, "VUNPCKLPS", v[0], v[1], t)
+	x.shuffle(a, "VUNPCKHPS", v[0], v[1], v[0])
+	x.shuffle(a, "VUNPCKLPS", v[2], v[3], v[1])
+	x.shuffle(a, "VUNPCKHPS", v[2], v[3], v[3])
+	x.shuffle(a, "VUNPCKLPD", t, v[1], v[2])
+	x.shuffle(a, "VUNPCKHPD", t, v[1], v[1])
+	x.shuffle(a, "VUNPCKLPD", v[0], v[3], t)
+	x.shuffle(a, "VUNPCKHPD", v[0], v[3], v[3])
+	*r[0], *r[1], *r[2], *r[3] = v[2], v[1], t, v[3]
+	a.vfree[v[0]] = true
+}
+
+func (x x86) transposeFours(a *Asm, r []int) {
+	t := a.vreg(false)
+	if !x.avx512 {
+		x.shuffle(a, "VPERM2F128 $0x20", r[0], r[1], t)
+		x.shuffle(a, "VPERM2F128 $0x31", r[0], r[1], r[1])
+		a.vfree[r[0]] = true
+		r[0] = t
+		return
 	}
-	x.op(a, op, t, inReg(q), p)
-	a.vfree[t] = true
+	x.shuffle(a, "VSHUFF64X2 $0x44", r[0], r[1], t)
+	x.shuffle(a, "VSHUFF64X2 $0xEE", r[0], r[1], r[0])
+	x.shuffle(a, "VSHUFF64X2 $0x44", r[2], r[3], r[1])
+	x.shuffle(a, "VSHUFF64X2 $0xEE", r[2], r[3], r[3])
+	x.shuffle(a, "VSHUFF64X2 $0x88", t, r[1], r[2])
+	x.shuffle(a, "VSHUFF64X2 $0xDD", t, r[1], r[1])
+	x.shuffle(a, "VSHUFF64X2 $0x88", r[0], r[3], t)
+	x.shuffle(a, "VSHUFF64X2 $0xDD", r[0], r[3], r[3])
+	a.vfree[r[0]] = true
+	r[0], r[2] = r[2], t
 }
 
 func (x x86) broadcast(a *Asm, s int, d int) { a.emit("VBROADCASTSS X%d, %s", s, x.reg(d)) }
