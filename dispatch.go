@@ -37,7 +37,7 @@ type kernels[T Float] struct {
 	// shortSoftmax finds for rows of at most shortCols columns: max, as sumExp does;
 	// sum, the sum of e^(x-max) but for terms of 1; and ones, their number. If dst
 	// is not nil it also sets dst to the probabilities times scale, which each row
-	// has one of. scratch has 16*16 elements, or is nil if there are fewer than 4 rows.
+	// has one of. scratch has 2*16*16 elements, or is nil if there are fewer than 4 rows.
 	shortSoftmax func(dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int)
 	// scale multiplies each block of the rows of x by its factor, and adds add[i]
 	// to row i if add is not nil.

@@ -330,7 +330,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		}},
 		{"shortSoftmax", func() ([]armed, []armed, func()) {
 			x, y, max, sum, ones := x(), y(), vec(0, rows), vec(1, rows), vec(2, rows)
-			scratch, scale := newArea[T](mem[2], 1, 16*16, 0, in.end), make([]T, rows)
+			scratch, scale := newArea[T](mem[2], 1, 2*16*16, 0, in.end), make([]T, rows)
 			fill(scale, 1)
 			return out(y, max, sum, ones, scratch), out(x), func() {
 				if cols <= shortCols {
@@ -340,7 +340,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		}},
 		{"shortSoftmax", func() ([]armed, []armed, func()) {
 			y, max, sum, ones := y(), vec(0, rows), vec(1, rows), vec(2, rows)
-			scratch, scale := newArea[T](mem[2], 1, 16*16, 0, in.end), make([]T, rows)
+			scratch, scale := newArea[T](mem[2], 1, 2*16*16, 0, in.end), make([]T, rows)
 			fill(scale, 1)
 			return out(y, max, sum, ones, scratch), nil, func() {
 				if cols <= shortCols {
@@ -350,7 +350,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		}},
 		{"shortSoftmax", func() ([]armed, []armed, func()) {
 			x, max, sum, ones := x(), vec(0, rows), vec(1, rows), vec(2, rows)
-			scratch := newArea[T](mem[2], 1, 16*16, 0, in.end)
+			scratch := newArea[T](mem[2], 1, 2*16*16, 0, in.end)
 			return out(max, sum, ones, scratch), out(x), func() {
 				if cols <= shortCols {
 					k.shortSoftmax(nil, nil, max.p(), sum.p(), ones.p(), x.p(), scratch.p(), rows, cols, 0, stride)

@@ -599,7 +599,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	out = append(out, newOutput("expSum", dst.Data), newOutput("expSum's blocks", results[:2*n*nb]))
 
 	if x.Cols <= shortCols {
-		scratch, scale := make([]float32, 16*16), make([]float32, n)
+		scratch, scale := make([]float32, 2*16*16), make([]float32, n)
 		fill(scale, -0.7)
 		k.shortSoftmax(nil, nil, &max[0], &sum[0], &ones[0], in, &scratch[0], n, x.Cols, 0, x.Stride)
 		afterNaN(forget)

@@ -76,7 +76,7 @@ func shortSoftmax[T Float](k *kernels[T], dst, scale, max, sum, ones, x *T, rows
 		return
 	}
 	b := buffers.Get().(*[]float64)
-	k.shortSoftmax(dst, scale, max, sum, ones, x, ptr(scratch[T](b, 16*16), 0), rows, cols, dstStride, stride)
+	k.shortSoftmax(dst, scale, max, sum, ones, x, ptr(scratch[T](b, 2*16*16), 0), rows, cols, dstStride, stride)
 	buffers.Put(b)
 }
 

@@ -11,7 +11,7 @@ var shortSoftmaxKernel = kernel{
 e^(x - max), but for terms of 1; and ones their number. If dst is not nil it is
 set to e^(x - max) divided by the whole sum and times scale, which each row has
 one of. The terms are added as if each were a lane of a vector, by halves.
-scratch has 16*16 elements; it is there if there are 4 rows or more.`,
+scratch has 2*16*16 elements; it is there if there are 4 rows or more.`,
 	args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"},
 		{"x", "*float32"}, {"scratch", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
@@ -20,14 +20,8 @@ scratch has 16*16 elements; it is there if there are 4 rows or more.`,
 		s.x, s.rows, s.n, s.at = a.Arg("x"), a.Arg("rows"), a.Arg("cols"), a.Reg()
 		a.MovImm(0, s.at)
 		a.KeepTail(s.n)
-		group, single, done := a.NewLabel("group"), a.NewLabel("single"), a.NewLabel("done")
-		width := a.isa.width()
-		a.Label(group)
-		a.JumpIfImm(s.rows, "<", width, single)
-		s.group()
-		a.AddImm(4*width, s.at)
-		a.AddImm(-width, s.rows)
-		a.Jump(group)
+		s.groups()
+		single, done := a.NewLabel("single"), a.NewLabel("done")
 		a.Label(single)
 		a.JumpIfImm(s.rows, "<=", 0, done)
 		s.single()
@@ -54,6 +48,14 @@ func (s *short) place(name string) Reg {
 	return p
 }
 
+// fetch loads the group's elements of a parameter.
+func (s *short) fetch(name string) *Vec {
+	v, p := s.Vec(name), s.place(name)
+	s.Load(v, p, 0)
+	s.FreeReg(p)
+	return v
+}
+
 func (s *short) save(v *Vec, name string) {
 	p := s.place(name)
 	s.Store(v, p, 0)
@@ -63,10 +65,43 @@ func (s *short) save(v *Vec, name string) {
 // slot is the place of a column in scratch, which takes a register.
 func (s *short) slot(col int) int { return 4 * col * s.isa.width() }
 
-// group does as many rows as a register has lanes.
-func (s *short) group() {
+// groups does as many rows at once as a register has lanes. A group is loaded
+// before the one in front of it is worked on, which hides how long that takes.
+func (s *short) groups() {
 	width := s.isa.width()
-	scratch, stride := s.Arg("scratch"), s.Arg("stride")
+	here, next, loaded, known := s.Arg("scratch"), s.Reg(), s.Reg(), s.Reg()
+	s.Mov(here, next)
+	s.AddImm(s.slot(lanes), next)
+	s.MovImm(0, known)
+	group, work, swap, done := s.NewLabel("group"), s.NewLabel("work"), s.NewLabel("swap"), s.NewLabel("done")
+	s.Label(group)
+	s.MovImm(0, loaded)
+	s.JumpIfImm(s.rows, "<", width, work)
+	s.load(next, known)
+	s.AddImm(-width, s.rows)
+	s.MovImm(4*width, loaded)
+	s.Label(work)
+	s.JumpIfImm(known, "==", 0, swap)
+	s.work(here)
+	s.AddImm(4*width, s.at)
+	s.Label(swap)
+	s.JumpIfImm(loaded, "==", 0, done)
+	s.Mov(loaded, known)
+	s.Mov(here, loaded)
+	s.Mov(next, here)
+	s.Mov(loaded, next)
+	s.Jump(group)
+	s.Label(done)
+	for _, r := range []Reg{known, loaded, next, here} {
+		s.FreeReg(r)
+	}
+}
+
+// load turns the rows at x into columns in scratch and finds their maxima, off
+// bytes behind those at hand.
+func (s *short) load(scratch, off Reg) {
+	width := s.isa.width()
+	stride := s.Arg("stride")
 	s.ShiftReg(2, stride)
 	s.Comment("Four by four elements change places, then the fours.")
 	for row := 0; row < width; row += 4 {
@@ -89,8 +124,19 @@ func (s *short) group() {
 	s.Set(m, start)
 	s.FreeConst(start)
 	s.fours(scratch, nil, func(v *Vec) { s.Max(m, v) })
-	s.save(m, "max")
-	ones := s.Vec("ones")
+	p := s.place("max")
+	s.AddReg(off, p)
+	s.Store(m, p, 0)
+	s.FreeReg(p)
+	s.Free(m)
+	s.Widen()
+}
+
+// work does the rows in scratch.
+func (s *short) work(scratch Reg) {
+	width := s.isa.width()
+	s.Narrow()
+	m, ones := s.fetch("max"), s.Vec("ones")
 	s.Set(ones, s.zero)
 	var sum [4]*Vec
 	for _, col := range []int{0, 2, 1, 3} {
@@ -103,19 +149,19 @@ func (s *short) group() {
 	s.Add(sum[0], sum[1])
 	s.save(sum[0], "sum")
 	s.save(ones, "ones")
+	s.Free(m, sum[1])
 
 	last := s.NewLabel("last")
 	dst := s.Arg("dst")
 	s.JumpIfImm(dst, "==", 0, last)
 	s.Add(sum[0], ones)
-	p := s.place("scale")
-	s.Load(m, p, 0)
-	s.FreeReg(p)
-	s.each(opDiv, m, sum[0], m)
-	s.fours(scratch, func(v *Vec) { s.Mul(v, m) }, nil)
-	s.Free(m, ones, sum[0], sum[1])
+	f := s.fetch("scale")
+	s.each(opDiv, f, sum[0], f)
+	s.Free(ones, sum[0])
+	s.fours(scratch, func(v *Vec) { s.Mul(v, f) }, nil)
+	s.Free(f)
 	s.Widen()
-	stride = s.Arg("dstStride")
+	stride := s.Arg("dstStride")
 	s.ShiftReg(2, stride)
 	for row := 0; row < width; row += 4 {
 		v := s.Vecs(4, "row")
@@ -136,7 +182,6 @@ func (s *short) group() {
 	s.Label(last)
 	s.Widen()
 	s.FreeReg(dst)
-	s.FreeReg(scratch)
 }
 
 // fours turns fours of lanes in scratch into columns, or back. One function or
