@@ -220,17 +220,19 @@ func (j *ceJob[T, I]) tile(x, grad *view[T], n, at, row int) float64 {
 // rows does rows of a matrix, whose targets start at first, and returns the sum
 // of their losses.
 func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
-	var r ceRoom[T]
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	r := newCERoom[T](b)
 	var total float64
 	for i := 0; i < x.n; {
-		n := min(x.n-i, tile/min(tile, blocks(x.c)))
-		if grad.data != nil || j.share > 0 {
+		n := min(x.n-i, ceRows/min(ceRows, blocks(x.c)))
+		if x.c > shortCols && (grad.data != nil || j.share > 0) {
 			n = min(n, cachedRows(n, x.c)) // there are more passes
 		}
-		xs := x.from(i, n)
-		for c := range n {
-			if t := int(j.targets[first+i+c]); t != j.ignore {
-				r.x[c] = xs.data[c*xs.stride+t]
+		xs, targets := x.from(i, n), j.targets[first+i:][:n]
+		for c, t := range targets {
+			if int(t) != j.ignore {
+				r.x[c] = xs.data[c*xs.stride+int(t)]
 			}
 		}
 		if grad.data == nil {
@@ -238,8 +240,17 @@ func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
 		} else {
 			j.backward(xs, grad.from(i, n), first+i, &r)
 		}
-		for c := range n {
-			l := j.rowLoss(&r, c, first+i+c)
+		for c, t := range targets {
+			var l float64
+			if int(t) != j.ignore {
+				l = (float64(r.max[c]) - float64(r.x[c])) + r.log[c]
+				if j.keep != 1 || j.opt.Weight != nil {
+					l = float64(float64(j.keep*weightOf(j.opt.Weight, int(t))) * l)
+				}
+				if j.share > 0 {
+					l += float64(j.share * (float64(j.weights*r.log[c]) - r.dot[c]))
+				}
+			}
 			if j.loss != nil {
 				j.loss[first+i+c] = T(l)
 			}
@@ -259,51 +270,43 @@ func (j *ceJob[T, I]) dots(x view[T], r *ceRoom[T]) {
 	if j.opt.Weight != nil {
 		weight = ptr(j.opt.Weight, 0)
 	}
-	j.k.dot(ptr(r.dot[:], 0), ptr(x.data, 0), ptr(r.max[:], 0), weight, x.n, x.c, x.stride)
+	j.k.dot(ptr(r.dot, 0), ptr(x.data, 0), ptr(r.max, 0), weight, x.n, x.c, x.stride)
 }
+
+// ceRows is the number of rows that a ceRoom holds.
+const ceRows = 4 * tile
 
 // A ceRoom holds what is known of the rows at hand.
 type ceRoom[T Float] struct {
-	x     [tile]T       // the target's logit
-	max   [tile]T       // the row's maximum
-	dot   [tile]float64 // sum of w[j] (x[j] - max), whose terms have one sign
-	log   [tile]float64 // log1p of the sum without the maximum
-	s     [tile]float64 // that sum
-	less  [tile]T       // the factor of the weights in the gradient
-	scale [tile]float64 // what is subtracted at the target
-	parts [2 * tile]T   // the maxima and sums of blocks
+	log   []float64 // log1p of the sum without the maximum
+	s     []float64 // that sum
+	dot   []float64 // sum of w[j] (x[j] - max), whose terms have one sign
+	scale []float64 // what is subtracted at the target
+
+	x         []T // the target's logit
+	max       []T // the row's maximum
+	less      []T // the factor of the weights in the gradient
+	sum, ones []T // of the row, or the maxima and sums of its blocks
+	factor    []T // of the probabilities, in short rows
+}
+
+func newCERoom[T Float](b *[]float64) ceRoom[T] {
+	t := scratch[T](b, (4+6)*8/elemSize[T]()*ceRows)[4*8/elemSize[T]()*ceRows:]
+	part := func(i int) []T { return t[i*ceRows:][:ceRows] }
+	f := (*b)[:4*ceRows]
+	return ceRoom[T]{f[:ceRows], f[ceRows:][:ceRows], f[2*ceRows:][:ceRows], f[3*ceRows:],
+		part(0), part(1), part(2), part(3), part(4), part(5)}
 }
 
 func (j *ceJob[T, I]) forward(x view[T], r *ceRoom[T]) {
 	if j.w > 1 {
 		r.max[0], r.log[0] = spreadSumExp(j.w, j.k, x.data[:x.c])
-		j.dots(x, r)
-		return
+	} else {
+		t := sumExps[T]{max: r.max, log: r.log, sum: r.sum, ones: r.ones}
+		m := x.matrix()
+		t.next(j.k, &m, 0)
 	}
-	var buf room[T]
-	t := buf.sumExps()
-	m := x.matrix()
-	t.next(j.k, &m, 0)
-	copy(r.max[:], t.max[:t.n])
-	copy(r.log[:], t.log[:t.n])
 	j.dots(x, r)
-}
-
-// rowLoss is the loss of a row that is row c of the room.
-func (j *ceJob[T, I]) rowLoss(r *ceRoom[T], c, row int) float64 {
-	t := int(j.targets[row])
-	if t == j.ignore {
-		return 0
-	}
-	m, l := float64(r.max[c]), r.log[c]
-	loss := (m - float64(r.x[c])) + l
-	if j.keep != 1 || j.opt.Weight != nil {
-		loss = float64(float64(j.keep*weightOf(j.opt.Weight, t)) * loss)
-	}
-	if j.share > 0 {
-		loss += float64(j.share * (float64(j.weights*l) - r.dot[c]))
-	}
-	return loss
 }
 
 // backward sets grad to the gradient and fills in the room.
@@ -328,8 +331,8 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 
 func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 	b := blocks(x.c)
-	max, sum := r.parts[:tile], r.parts[tile:]
-	if b > tile {
+	max, sum := r.sum, r.ones
+	if b > ceRows {
 		buf := buffers.Get().(*[]float64)
 		defer buffers.Put(buf)
 		parts := scratch[T](buf, 2*b)
@@ -337,7 +340,7 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 	}
 	inPlace := j.share > 0 && addr(dst.data) == addr(x.data)
 	if inPlace {
-		j.k.max(ptr(r.max[:], 0), ptr(x.data, 0), x.n, x.c, x.stride)
+		j.k.max(ptr(r.max, 0), ptr(x.data, 0), x.n, x.c, x.stride)
 		j.dots(x, r)
 	}
 	exps(j.w, j.k, dst, x, max, sum)
@@ -368,7 +371,7 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 	if !inPlace {
 		j.dots(x, r)
 	}
-	j.k.log1p(ptr(r.log[:], 0), (x.n+7)&^7)
+	j.k.log1p(ptr(r.log, 0), (x.n+7)&^7)
 	j.scale(dst, max, r)
 	for c := range x.n {
 		if t := int(j.targets[first+c]); t != j.ignore {
@@ -390,36 +393,36 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 
 // short is long for rows that one kernel does.
 func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
-	var scale, ones [tile]T
 	targets := j.targets[first:][:x.n]
 	for c, t := range targets {
+		f := 0.0
 		if int(t) != j.ignore {
-			r.scale[c] = float64(upstream(j.opt.Upstream, first+c)*j.norm) * weightOf(j.opt.Weight, int(t))
-			scale[c] = T(r.scale[c])
+			f = float64(upstream(j.opt.Upstream, first+c)*j.norm) * weightOf(j.opt.Weight, int(t))
 		}
+		r.scale[c], r.factor[c] = f, T(f)
 	}
-	sum := r.parts[:tile]
-	shortSoftmax(j.k, ptr(dst.data, 0), ptr(scale[:], 0), ptr(r.max[:], 0), ptr(sum, 0), ptr(ones[:], 0),
+	shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0),
 		ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
 	for c, t := range targets {
-		row := dst.data[c*dst.stride:][:x.c]
-		if int(t) == j.ignore {
-			clear(row) // NaN times 0 would stay
-			continue
-		}
-		s := float64(sum[c]) + (float64(ones[c]) - 1)
+		s := float64(r.sum[c]) + (float64(r.ones[c]) - 1)
 		if s == -1 {
 			s = math.NaN() // only -Inf
 		}
 		r.log[c] = s
+		at := c * dst.stride
+		if int(t) == j.ignore {
+			clear(dst.data[at:][:x.c]) // NaN times 0 would stay
+			continue
+		}
+		g := &dst.data[at+int(t)]
 		if r.x[c] == r.max[c] {
 			// 1 - p from the sum of the others, which a confident row keeps.
-			row[t] = T(-float64(r.scale[c] * (s / (1 + s))))
+			*g = T(-float64(r.scale[c] * (s / (1 + s))))
 		} else {
-			row[t] = T(float64(row[t]) - r.scale[c])
+			*g = T(float64(*g) - r.scale[c])
 		}
 	}
-	j.k.log1p(ptr(r.log[:], 0), (x.n+7)&^7)
+	j.k.log1p(ptr(r.log, 0), (x.n+7)&^7)
 }
 
 // exps fills dst with e^(x-max), and max and sum with those of the blocks, using
@@ -489,7 +492,7 @@ func others[T Float](k *kernels[T], e, max []T, m T) float64 {
 func (j *ceJob[T, I]) scale(dst view[T], factor []T, r *ceRoom[T]) {
 	var add *T
 	if j.share > 0 && j.opt.Weight == nil {
-		add = ptr(r.less[:], 0)
+		add = ptr(r.less, 0)
 	}
 	if j.w > 1 {
 		spreadScale(j.w, j.k, dst, factor, r.less[0], add != nil)
@@ -497,7 +500,7 @@ func (j *ceJob[T, I]) scale(dst view[T], factor []T, r *ceRoom[T]) {
 		j.k.scale(ptr(dst.data, 0), ptr(factor, 0), add, dst.n, dst.c, dst.stride)
 	}
 	if j.share > 0 && j.opt.Weight != nil {
-		j.k.addScaled(ptr(dst.data, 0), ptr(j.opt.Weight, 0), ptr(r.less[:], 0), dst.n, dst.c, dst.stride, 0)
+		j.k.addScaled(ptr(dst.data, 0), ptr(j.opt.Weight, 0), ptr(r.less, 0), dst.n, dst.c, dst.stride, 0)
 	}
 }
 

@@ -151,43 +151,65 @@ func (x x86) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
 		a.emit("VMOVUPS (%s), K1, %s", base, x.reg(v.r[0]))
 		return
 	}
-	x.masked(a, n, func(i int, m string) {
-		y := x.reg(v.r[i])
-		a.emit("VMASKMOVPS %s, %s, %s", mem(base, 32*i), m, y)
-		a.emit("VANDNPS %s, %s, %s", x.v(fill), m, m)
-		a.emit("VORPS %s, %s, %s", m, y, y)
-	}, func(i int) { x.load(a, base, 32*i, v.r[i]) })
-}
-
-// storeTail uses the mask of the loadTail before it on AVX-512.
-func (x x86) storeTail(a *Asm, v *Vec, base, n Reg) {
-	if x.avx512 {
-		a.emit("VMOVUPS %s, K1, (%s)", x.reg(v.r[0]), base)
-		return
-	}
-	x.masked(a, n, func(i int, m string) {
-		a.emit("VMASKMOVPS %s, %s, %s", x.reg(v.r[i]), m, mem(base, 32*i))
-	}, func(i int) { x.store(a, v.r[i], base, 32*i) })
-}
-
-// masked runs full for both halves of a Vec if n >= 16, or part with the masks of n lanes.
-func (x x86) masked(a *Asm, n Reg, part func(i int, mask string), full func(i int)) {
 	whole, done := a.NewLabel("whole"), a.NewLabel("done")
 	x.jumpIfImm(a, ">=", n, 16, whole)
 	t, m := a.Reg(), a.vreg(false)
 	a.emit("LEAQ tails<>+64(SB), %s", t)
 	a.emit("NEGQ %s", n)
-	for i := range 2 {
+	for i, r := range v.r {
 		a.emit("VMOVUPS %d(%s)(%s*4), %s", 32*i, t, n, x.reg(m))
-		part(i, x.reg(m))
+		a.emit("VMASKMOVPS %s, %s, %s", mem(base, 32*i), x.reg(m), x.reg(r))
+		a.emit("VANDNPS %s, %s, %s", x.v(fill), x.reg(m), x.reg(m))
+		a.emit("VORPS %s, %s, %s", x.reg(m), x.reg(r), x.reg(r))
 	}
 	a.emit("NEGQ %s", n)
 	a.FreeReg(t)
 	a.vfree[m] = true
 	a.emit("JMP %s", done)
 	a.Label(whole)
-	full(0)
-	full(1)
+	for i, r := range v.r {
+		x.load(a, base, 32*i, r)
+	}
+	a.Label(done)
+}
+
+// storeTail uses the mask of the loadTail before it on AVX-512. AVX2 stores by
+// the bits of n: masked stores are slow on AMD's CPUs.
+func (x x86) storeTail(a *Asm, v *Vec, base, n Reg) {
+	if x.avx512 {
+		a.emit("VMOVUPS %s, K1, (%s)", x.reg(v.r[0]), base)
+		return
+	}
+	whole, done := a.NewLabel("whole"), a.NewLabel("done")
+	x.jumpIfImm(a, ">=", n, 16, whole)
+	p, t := a.Reg(), a.vreg(false)
+	x.mov(a, base, p)
+	x.set(a, inReg(v.r[0]), t)
+	for _, b := range []struct {
+		size        int
+		store, rest string
+	}{
+		{8, "VMOVUPS Y%d, (%s)", fmt.Sprintf("VMOVUPS Y%d, Y%d", v.r[1], t)},
+		{4, "VMOVUPS X%d, (%s)", fmt.Sprintf("VEXTRACTF128 $1, Y%d, X%d", t, t)},
+		{2, "VMOVLPS X%d, (%s)", fmt.Sprintf("VPERMILPD $1, X%d, X%d", t, t)},
+		{1, "VMOVSS X%d, (%s)", ""},
+	} {
+		skip := a.NewLabel("skip")
+		a.emit("TESTQ $%d, %s", b.size, n)
+		a.emit("JEQ %s", skip)
+		a.emit(b.store, t, p)
+		if b.rest != "" {
+			a.emit("%s", b.rest)
+			x.addImm(a, 4*b.size, p)
+		}
+		a.Label(skip)
+	}
+	a.FreeReg(p)
+	a.vfree[t] = true
+	a.emit("JMP %s", done)
+	a.Label(whole)
+	x.store(a, v.r[0], base, 0)
+	x.store(a, v.r[1], base, 32)
 	a.Label(done)
 }
 
