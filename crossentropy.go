@@ -361,6 +361,7 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 		up := upstream(j.opt.Upstream, first+c) * j.norm
 		r.scale[c] = float64(float64(up*j.keep) * weightOf(j.opt.Weight, t))
 		p := r.scale[c]
+		r.less[c] = 0
 		if j.share > 0 {
 			w := float64(up * j.share)
 			p += float64(w * j.weights)
