@@ -323,7 +323,7 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 		j.long(x, dst, first, r)
 	}
 	if j.opt.Accumulate {
-		var one [tile]T
+		var one [ceRows]T
 		fill(one[:], 1)
 		j.k.addScaled(ptr(grad.data, 0), ptr(dst.data, 0), ptr(one[:], 0), x.n, x.c, grad.stride, dst.stride)
 	}
