@@ -226,7 +226,7 @@ func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
 	var total float64
 	for i := 0; i < x.n; {
 		n := min(x.n-i, ceRows/min(ceRows, blocks(x.c)))
-		if x.c > shortCols && (grad.data != nil || j.share > 0) {
+		if x.c > shortCols && (grad.data != nil || j.share > 0 && j.opt.Weight != nil) {
 			n = min(n, cachedRows(n, x.c)) // there are more passes
 		}
 		xs, targets := x.from(i, n), j.targets[first+i:][:n]
@@ -287,7 +287,7 @@ type ceRoom[T Float] struct {
 	max       []T // the row's maximum
 	less      []T // the factor of the weights in the gradient
 	sum, ones []T // of the row, or the maxima and sums of its blocks
-	factor    []T // of the probabilities, in short rows
+	factor    []T // of the probabilities, in short rows, or the dots of blocks
 }
 
 func newCERoom[T Float](b *[]float64) ceRoom[T] {
@@ -299,14 +299,24 @@ func newCERoom[T Float](b *[]float64) ceRoom[T] {
 }
 
 func (j *ceJob[T, I]) forward(x view[T], r *ceRoom[T]) {
+	t := sumExps[T]{max: r.max, log: r.log, sum: r.sum, ones: r.ones}
+	dots := j.share > 0 && (j.opt.Weight != nil || x.c <= shortCols)
+	if j.share > 0 && !dots {
+		t.dot, t.dots = r.dot, r.factor
+	}
 	if j.w > 1 {
-		r.max[0], r.log[0] = spreadSumExp(j.w, j.k, x.data[:x.c])
+		var dot *float64
+		if t.dot != nil {
+			dot = &t.dot[0]
+		}
+		r.max[0], r.log[0] = spreadSumExp(j.w, j.k, x.data[:x.c], dot)
 	} else {
-		t := sumExps[T]{max: r.max, log: r.log, sum: r.sum, ones: r.ones}
 		m := x.matrix()
 		t.next(j.k, &m, 0)
 	}
-	j.dots(x, r)
+	if dots {
+		j.dots(x, r)
+	}
 }
 
 // backward sets grad to the gradient and fills in the room.

@@ -28,6 +28,8 @@ type kernels[T Float] struct {
 	// and ones, their number. The row's first maximum is always among them, so
 	// that the sum beside it keeps its digits however small it is.
 	sumExp func(max, sum, ones, x *T, rows, cols, stride int)
+	// sumExpDot is sumExp and sets dot to the sum of x-max over the block.
+	sumExpDot func(max, sum, ones, dot, x *T, rows, cols, stride int)
 	// log1p replaces x[i] by log(1 + x[i]) for i < n, n a multiple of 8, x[i] >= 0.
 	log1p func(x *float64, n int)
 	// expSum sets row i of dst to e^(x-max), max being the greatest element of the

@@ -20,6 +20,9 @@ func expAVX2(dst, x *float32, n int)
 func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride int)
 
 //go:noescape
+func sumExpDotAVX2(max, sum, ones, dot, x *float32, rows, cols, stride int)
+
+//go:noescape
 func log1pAVX2(x *float64, n int)
 
 //go:noescape
@@ -68,6 +71,7 @@ var tableAVX2 = kernels[float32]{
 	sum:           sumAVX2,
 	exp:           expAVX2,
 	sumExp:        sumExpAVX2,
+	sumExpDot:     sumExpDotAVX2,
 	log1p:         log1pAVX2,
 	expSum:        expSumAVX2,
 	shortSoftmax:  shortSoftmaxAVX2,
@@ -98,6 +102,9 @@ func expAVX512(dst, x *float32, n int)
 
 //go:noescape
 func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride int)
+
+//go:noescape
+func sumExpDotAVX512(max, sum, ones, dot, x *float32, rows, cols, stride int)
 
 //go:noescape
 func log1pAVX512(x *float64, n int)
@@ -148,6 +155,7 @@ var tableAVX512 = kernels[float32]{
 	sum:           sumAVX512,
 	exp:           expAVX512,
 	sumExp:        sumExpAVX512,
+	sumExpDot:     sumExpDotAVX512,
 	log1p:         log1pAVX512,
 	expSum:        expSumAVX512,
 	shortSoftmax:  shortSoftmaxAVX512,

@@ -20,6 +20,9 @@ func expNEON(dst, x *float32, n int)
 func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride int)
 
 //go:noescape
+func sumExpDotNEON(max, sum, ones, dot, x *float32, rows, cols, stride int)
+
+//go:noescape
 func log1pNEON(x *float64, n int)
 
 //go:noescape
@@ -68,6 +71,7 @@ var tableNEON = kernels[float32]{
 	sum:           sumNEON,
 	exp:           expNEON,
 	sumExp:        sumExpNEON,
+	sumExpDot:     sumExpDotNEON,
 	log1p:         log1pNEON,
 	expSum:        expSumNEON,
 	shortSoftmax:  shortSoftmaxNEON,

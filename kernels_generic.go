@@ -17,6 +17,7 @@ func genericKernels[T Float]() kernels[T] {
 		sum:          sumGeneric[T],
 		exp:          expGeneric[T],
 		sumExp:       sumExpGeneric[T],
+		sumExpDot:    sumExpDotGeneric[T],
 		log1p:        log1pGeneric,
 		expSum:       expSumGeneric[T],
 		scale:        scaleGeneric[T],
@@ -150,6 +151,20 @@ func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride int) {
 			s += sumOfExp(block, m)
 			maxs[i*n+b], sums[i*n+b], counts[i*n+b] = m, T(s), T(one)
 		}
+	}
+}
+
+func sumExpDotGeneric[T Float](max, sum, ones, dot, x *T, rows, cols, stride int) {
+	sumExpGeneric(max, sum, ones, x, rows, cols, stride)
+	n := blocks(cols)
+	maxs, dots := at(max, 0, rows*n), at(dot, 0, rows*n)
+	for i, m := range maxs {
+		first := i % n * blockSize
+		var s, t float64
+		for _, v := range at(x, i/n*stride+first, min(blockSize, cols-first)) {
+			s, t = t, s+(float64(v)-float64(m))
+		}
+		dots[i] = T(s + t)
 	}
 }
 

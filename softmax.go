@@ -247,7 +247,7 @@ func logSoftmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 
 // spreadLogSoftmax does one long row with w goroutines.
 func spreadLogSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
-	max, log := spreadSumExp(w, k, x)
+	max, log := spreadSumExp(w, k, x, nil)
 	m, l := []T{max}, []T{T(log)}
 	spreadChunks(w, len(x), func(c, off, n int) { k.shift(ptr(dst, off), ptr(x, off), ptr(m, 0), ptr(l, 0), 1, n, 0, 0) })
 }

@@ -303,6 +303,55 @@ func specSumExp(row []float32) []specBlock {
 	return blocks
 }
 
+func init() {
+	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride int) {
+		specTable.sumExp(max, sum, ones, x, rows, cols, stride)
+		n := blocks(cols)
+		for i, m := range at(max, 0, rows*n) {
+			first := i % n * blockSize
+			at(dot, i, 1)[0] = specBlockDot(at(x, i/n*stride+first, min(blockSize, cols-first)), m, i%n == 0 || m > at(max, i-1, 1)[0])
+		}
+	}
+}
+
+// specBlockDot adds up x - m over a block, vector by vector where specSumExp
+// does, in its order otherwise but for pairs of vectors.
+func specBlockDot(block []float32, m float32, grew bool) float32 {
+	var sum, all lanes
+	cut := func() {
+		for i, v := range sum {
+			all[i] += v
+		}
+		sum = lanes{}
+	}
+	for k, part := range slices.Collect(slices.Chunk(block, step)) {
+		each := len(part) < step
+		if grew && slices.Contains(part, m) {
+			each, grew = true, false
+		}
+		if each {
+			cut()
+			for i, x := range part {
+				all[i%16] += x - m
+			}
+			for i := len(part); i%16 != 0; i++ {
+				all[i%16] += m - m // which is past the end
+			}
+			continue
+		}
+		for i := range sum {
+			for _, v := range [][]float32{part[:32], part[32:]} {
+				sum[i] += (v[i] - m) + (v[i+16] - m)
+			}
+		}
+		if k%4 == 3 {
+			cut()
+		}
+	}
+	cut()
+	return all.fold()
+}
+
 // The coefficients of q^3, q^5, ... in 2 atanh(q).
 var specAtanh = []float64{0x1.5555555553981p-1, 0x1.999999a28cdcep-2, 0x1.2492417ba3893p-2,
 	0x1.c722760f1e51dp-3, 0x1.732c61d936e48p-3, 0x1.5874e7e82a55ap-3}
@@ -588,6 +637,16 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		max[i] += 0
 	}
 	out = append(out, newOutput("sumExp", results))
+
+	dots := make([]float32, n*nb)
+	k.sumExpDot(&max[0], &sum[0], &ones[0], &dots[0], in, n, x.Cols, x.Stride)
+	afterNaN(forget)
+	afterNaN(func(i, b int) { clear(dots[i*nb : (i+1)*nb]) })
+	for i := range max {
+		max[i] += 0
+		dots[i] += 0
+	}
+	out = append(out, newOutput("sumExpDot", slices.Clone(results)), newOutput("sumExpDot's dots", dots))
 
 	fill(dst.Data, gapValue)
 	k.expSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride)
