@@ -56,17 +56,17 @@ func (e *errorsOf) worst(m errorKind, err float64) {
 	e[m] = max(e[m], err)
 }
 
-// An engine computes kernels: the package on a path, or PyTorch.
+// An engine computes kernels: the package on a path, or a peer.
 type engine struct {
 	name   string
-	peer   *torch
+	peer   peer
 	errors errorsOf
 }
 
 // results returns what the kernel makes of w.
 func (e *engine) results(dst []float32, k kernel, w *workspace) ([]float32, error) {
 	if e.peer != nil {
-		return e.peer.result(dst[:0], k.torch, w.shape)
+		return e.peer.result(dst[:0], k, w.shape)
 	}
 	if err := logits.SetPath(e.name); err != nil {
 		return nil, err
@@ -79,19 +79,11 @@ func (e *engine) results(dst []float32, k kernel, w *workspace) ([]float32, erro
 
 // prepare hands new data to the engines that keep a copy.
 func prepare(engines []*engine, w *workspace) error {
-	saved := false
 	for _, e := range engines {
-		if e.peer == nil {
-			continue
-		}
-		if !saved {
-			if err := saveData(e.peer.dir, w); err != nil {
+		if e.peer != nil {
+			if err := e.peer.load(w); err != nil {
 				return err
 			}
-			saved = true
-		}
-		if err := e.peer.load(); err != nil {
-			return err
 		}
 	}
 	return nil
@@ -114,14 +106,14 @@ func reportAccuracy(w io.Writer, c config) error {
 		engines = append(engines, &engine{name: p})
 	}
 	if c.peers {
-		peers, note, stop, err := startPeers(c.paths, newWorkspace(matrix(1, 1)), false)
+		peers, notes, stop, err := startPeers(c.paths, newWorkspace(matrix(1, 1)), false)
 		defer stop()
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "\nPyTorch   %s\n", note)
+		fmt.Fprintf(w, "\nPeers     %s\n", strings.Join(notes, "\n          "))
 		for _, p := range peers {
-			engines = append(engines, &engine{name: "PyTorch " + p.build, peer: p})
+			engines = append(engines, &engine{name: p.name(), peer: p})
 		}
 	}
 	if err := measureErrors(engines, rng, expStride, accuracyLengths); err != nil {

@@ -371,49 +371,6 @@ func TestRunWorkers(t *testing.T) {
 	t.Log(out.String())
 }
 
-func TestTorch(t *testing.T) {
-	data := newWorkspace(matrix(20, 50), planar(3, 5, 16))
-	data.fill(rand.New(rand.NewPCG(1, 1)))
-	peers, note, stop, err := startPeers(logits.Paths(), data, false)
-	defer stop()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if peers == nil {
-		t.Skip(note)
-	}
-	defer logits.SetPath(logits.Path())
-	for _, p := range peers {
-		for _, s := range []shape{matrix(20, 50), matrix(7, 3), planar(3, 5, 16), planar(2, 4, 7)} {
-			for _, k := range kernels {
-				if !k.takes(s) {
-					continue
-				}
-				if _, err := p.compare(k, data.as(s)); err != nil && strings.Contains(err.Error(), "label_smoothing") {
-					t.Log(err) // PyTorch before 1.10 has none.
-					continue
-				} else if err != nil {
-					t.Error(err)
-				}
-				if d, err := p.contender(k, s).run(s.rows, 3); err != nil || d <= 0 {
-					t.Errorf("%s: %v, %v", k.name, d, err)
-				}
-			}
-		}
-		_, err := p.ask("tan 3x3 1")
-		if err == nil || !strings.Contains(err.Error(), "tan") {
-			t.Errorf("unknown operation: %v", err)
-		}
-		if d, err := p.contender(kernels[0], matrix(1, 1)).run(1, 1); err != nil {
-			t.Errorf("after an error: %v, %v", d, err)
-		}
-		p.cmd.Process.Kill()
-		if _, err := p.ask("sum 1x1 1"); err == nil {
-			t.Error("no error from a process that has ended")
-		}
-	}
-}
-
 func TestResults(t *testing.T) {
 	w := &workspace{shape: matrix(1, 2), y: []float32{1, 2}, out: []float32{3}, index: []int{4}}
 	for r, want := range map[result][]float32{perRow: {3}, perElement: {1, 2}, indices: {4}} {

@@ -147,16 +147,16 @@ func reportSpeed(w io.Writer, c config) error {
 		}
 	}
 	data.fill(rng)
-	var peers []*torch
+	var peers []peer
 	if c.peers {
-		var note string
+		var notes []string
 		var stop func()
-		peers, note, stop, err = startPeers(c.paths, data, c.huge)
+		peers, notes, stop, err = startPeers(c.paths, data, c.huge)
 		defer stop()
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "\nPyTorch   %s\n", note)
+		fmt.Fprintf(w, "\nPeers     %s\n", strings.Join(notes, "\n          "))
 	}
 
 	var r report
@@ -193,7 +193,10 @@ x is how many times as fast as naive: the plain Go loop with math.Exp and math.L
 			row := peerRow{kernel: k, shape: s}
 			at := make([]int, len(peers)) // Where each is among the contenders, or 0.
 			for i, p := range peers {
-				diff, err := p.compare(k, ws)
+				if !p.has(k) {
+					continue
+				}
+				diff, err := compare(p, k, ws)
 				if err != nil {
 					row.failed = append(row.failed, err)
 					continue
@@ -213,7 +216,7 @@ x is how many times as fast as naive: the plain Go loop with math.Exp and math.L
 			}
 			t.line(append(cells, r.ns(naive))...)
 			for i, p := range peers {
-				row.ours = append(row.ours, samples[slices.Index(c.paths, p.path)])
+				row.ours = append(row.ours, samples[slices.Index(c.paths, p.path())])
 				row.theirs = append(row.theirs, nil)
 				if at[i] > 0 {
 					row.theirs[i] = samples[at[i]]
@@ -274,8 +277,8 @@ type peerRow struct {
 	failed       []error
 }
 
-// peers prints how much longer PyTorch takes.
-func (r *report) peers(w io.Writer, peers []*torch, rows []peerRow) {
+// peers prints how much longer the peers take.
+func (r *report) peers(w io.Writer, peers []peer, rows []peerRow) {
 	fmt.Fprint(w, `
 Beside PyTorch, in the same rounds: x is its time over ours, build against like
 build, and diff the largest difference between its results and ours.
@@ -285,7 +288,7 @@ build, and diff the largest difference between its results and ours.
 	top, head := []string{"", "", ""}, []string{"kernel", "PyTorch's", "shape"}
 	for _, p := range peers {
 		t.widths = append(t.widths, 10, 9, 7)
-		top = append(top, "torch", p.path, "")
+		top = append(top, p.name(), p.path(), "")
 		head = append(head, "ns/el ", "ns/el ", "x")
 	}
 	t.widths = append(t.widths, 10)

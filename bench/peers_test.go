@@ -1,0 +1,76 @@
+package main
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/seed26845165/logits"
+)
+
+// What is installed computes what we do, and takes time for it.
+func TestPeers(t *testing.T) {
+	defer logits.SetPath(logits.Path())
+	data := newWorkspace(matrix(20, 50), matrix(1, 1000), planar(3, 5, 16))
+	data.fill(rand.New(rand.NewPCG(1, 1)))
+	peers, notes, stop, err := startPeers(logits.Paths(), data, false)
+	defer stop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(strings.Join(notes, "\n"))
+	for _, p := range peers {
+		t.Run(p.name(), func(t *testing.T) {
+			for _, s := range []shape{matrix(20, 50), matrix(7, 3), matrix(1, 1000), planar(3, 5, 16), planar(2, 4, 7)} {
+				for _, k := range kernels {
+					if !k.takes(s) || !p.has(k) {
+						continue
+					}
+					if _, err := compare(p, k, data.as(s)); err != nil && strings.Contains(err.Error(), "label_smoothing") {
+						t.Log(err) // PyTorch before 1.10 has none.
+						continue
+					} else if err != nil {
+						t.Errorf("%s %v: %v", k.name, s, err)
+					}
+					if d, err := p.contender(k, s).run(s.rows, 3); err != nil || d <= 0 {
+						t.Errorf("%s %v: %v, %v", k.name, s, d, err)
+					}
+				}
+			}
+			other := newWorkspace(matrix(1, 2))
+			other.x = []float32{1, 3}
+			k := kernelNamed("exp")
+			if err := p.load(other); err != nil {
+				t.Fatal(err)
+			}
+			if p.has(k) {
+				if got, err := p.result(nil, k, matrix(1, 2)); err != nil || len(got) != 2 || !(got[1] > 20 && got[1] < 21) {
+					t.Errorf("exp of other data: %v, %v", got, err)
+				}
+			}
+			h, ok := p.(*helper)
+			if !ok {
+				return
+			}
+			if _, err := h.ask("tan 3x3 1"); err == nil || !strings.Contains(err.Error(), "tan") {
+				t.Errorf("unknown operation: %v", err)
+			}
+			if _, err := h.result(nil, k, matrix(1, 1)); err != nil {
+				t.Errorf("after an error: %v", err)
+			}
+			h.cmd.Process.Kill()
+			if _, err := h.ask("sum 1x1 1"); err == nil {
+				t.Error("no error from a process that has ended")
+			}
+		})
+	}
+}
+
+// What is missing is named with what to install.
+func TestMissingPeer(t *testing.T) {
+	l := library{name: "Nothing", install: "the package nothing", command: python("x.py", "no_such_module"), builds: map[string]build{"best": {}}}
+	_, err := l.start(&dataStore{dir: t.TempDir()}, logits.Paths(), false)
+	if err == nil || !strings.Contains(err.Error(), "no_such_module") || !strings.Contains(err.Error(), "the package nothing") {
+		t.Errorf("got %v", err)
+	}
+}
