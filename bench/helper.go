@@ -77,6 +77,11 @@ var libraries = []library{
 			"avx2":   {name: "AVX2", env: []string{noAVX512}},
 			"neon":   {name: "NEON"},
 		},
+	}, {
+		name:    "ONNX Runtime",
+		install: "onnxruntime-node with npm, with -g or where NODE_PATH finds it",
+		command: node("onnx.js", "onnxruntime-node"),
+		builds:  map[string]build{"best": {}},
 	},
 }
 
@@ -125,6 +130,19 @@ func python(script string, modules ...string) func(string, build) ([]string, err
 			}
 		}
 		return nil, fmt.Errorf("no python3 with %s", strings.Join(modules, " and "))
+	}
+}
+
+// node returns the command of a script for Node, which is handed the package
+// that it needs.
+func node(script, pkg string) func(string, build) ([]string, error) {
+	return func(dir string, _ build) ([]string, error) {
+		const find = "require.resolve(process.argv[1], {paths: [require('path').join(process.execPath, '../../lib')]})"
+		out, err := exec.Command("node", "-p", find, pkg).Output()
+		if err != nil {
+			return nil, fmt.Errorf("no node with %s", pkg)
+		}
+		return []string{"node", filepath.Join(dir, script), strings.TrimSpace(string(out))}, nil
 	}
 }
 
@@ -216,7 +234,7 @@ func (h *helper) ready() error {
 	if len(words) < 3 {
 		return fmt.Errorf("%s: it is ready with %q, want its version, build and operations", h.name(), s)
 	}
-	h.version, h.build, h.ops = words[0], words[1], words[2:]
+	h.version, h.build, h.ops = words[0], strings.Trim(words[1], "-"), words[2:]
 	return nil
 }
 
