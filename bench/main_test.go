@@ -6,8 +6,11 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,40 +49,53 @@ func TestParseShapes(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	c, err := parseFlags([]string{"-kernels", "nll, max,nll", "-paths", "generic", "-shapes", "2x3", "-time", "5ms", "-seed", "7", "-peers"}, io.Discard)
+	c, err := parseFlags([]string{"-kernels", "nll, max,nll", "-paths", "generic", "-shapes", "2x3", "-time", "5ms", "-seed", "7", "-peers",
+		"-cpu", "1, 1", "-pin", "0", "-format", "csv", "-o", "f", "-plot", "d"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := names(c.kernels); !slices.Equal(got, []string{"max", "nll"}) {
 		t.Errorf("kernels %v", got)
 	}
-	if !slices.Equal(c.paths, []string{"generic"}) || !slices.Equal(c.shapes, []shape{matrix(2, 3)}) ||
-		c.time != 5*time.Millisecond || c.seed != 7 || !c.peers || c.accuracy || c.cpu != -1 {
+	if !slices.Equal(c.paths, []string{"generic"}) || !slices.Equal(c.shapes, []shape{matrix(2, 3)}) || !slices.Equal(c.workers, []int{1}) ||
+		c.time != 5*time.Millisecond || c.seed != 7 || !c.peers || c.pin != 0 || c.format != "csv" || c.output != "f" || c.plot != "d" {
 		t.Errorf("got %+v", c)
 	}
 	c, err = parseFlags(nil, io.Discard)
-	if err != nil || len(c.kernels) != len(kernels) || !slices.Equal(c.paths, logits.Paths()) || len(c.shapes) != 7 {
+	if err != nil || len(c.kernels) != len(kernels) || !slices.Equal(c.paths, logits.Paths()) || len(c.shapes) != 5 ||
+		c.pin != -1 || c.format != "table" || c.workers[0] != 1 {
 		t.Errorf("default: %v, %+v", err, c)
 	}
-	for _, bad := range []string{"-kernels=softmin", "-kernels=", "-paths=sse", "-shapes=9", "-time=0", "-rounds=0", "-nonsense", "loss", "-kernels=planar ce+gradx", "-shapes=2x3x"} {
-		if _, err := parseFlags([]string{bad}, io.Discard); err == nil {
-			t.Errorf("%s: no error", bad)
+	for bad, want := range map[string]string{
+		"-kernels=softmin":         "log-sum-exp",
+		"-kernels=":                "log-sum-exp",
+		"-kernels=planar ce+gradx": "planar ce+grad",
+		"-paths=sse":               "generic",
+		"-shapes=9":                "64x4096",
+		"-shapes=2x3x":             "64x4096",
+		"-time=0":                  "-time",
+		"-rounds=0":                "-rounds",
+		"-cpu=0":                   "from 1 to",
+		"-cpu=1,9999":              "from 1 to",
+		"-cpu=":                    "from 1 to",
+		"-format=xml":              "benchstat",
+		"-nonsense":                "nonsense",
+		"less":                     "less",
+	} {
+		if _, err := parseFlags([]string{bad}, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want an error with %q", bad, err, want)
 		}
-	}
-	_, err = parseFlags([]string{"-paths=sse"}, io.Discard)
-	if !strings.Contains(err.Error(), "generic") {
-		t.Errorf("%v does not name the paths there are", err)
 	}
 }
 
-// The criteria are measured at few shapes unless kernels or shapes are named,
+// The criteria are measured at one matrix unless kernels or shapes are named,
 // and planar shapes are for the planar kernels alone.
 func TestShapesOf(t *testing.T) {
-	const all = "[64x10 64x100 1x4096 64x4096 64x50257 256x151936]"
+	const all = "[64x10 64x4096 64x50257 256x151936]"
 	for _, test := range []struct{ args, kernel, want string }{
 		{"", "nll", all},
-		{"", "ce+grad", "[64x10 64x4096 64x50257]"},
-		{"", "copy", "[64x10 64x4096 64x50257]"},
+		{"", "ce smooth", "[64x4096]"},
+		{"", "copy", "[64x4096]"},
 		{"", "planar ce", "[8x21x65536]"},
 		{"-kernels=ce smooth, planar ce+grad", "ce smooth", all},
 		{"-kernels=ce smooth, planar ce+grad", "planar ce+grad", "[8x21x65536]"},
@@ -104,6 +120,30 @@ func TestShapesOf(t *testing.T) {
 		if _, err := parseFlags(bad, io.Discard); err == nil || !strings.Contains(err.Error(), "planar") {
 			t.Errorf("%v: %v", bad, err)
 		}
+	}
+}
+
+// Several workers are for large matrices, and for few kernels unless asked for.
+func TestCells(t *testing.T) {
+	c := config{
+		kernels: []kernel{kernelNamed("max"), kernelNamed("nll")},
+		shapes:  []shape{matrix(64, 10), matrix(64, 4096)},
+		workers: []int{1, 2},
+	}
+	text := func() string {
+		var all []string
+		for _, x := range c.cells() {
+			all = append(all, fmt.Sprintf("%s %v %d", x.kernel.name, x.shape, x.workers))
+		}
+		return strings.Join(all, ", ")
+	}
+	const one = "max 64x10 1, max 64x4096 1, nll 64x10 1, nll 64x4096 1, "
+	if got, want := text(), one+"max 64x4096 2, nll 64x4096 2"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	c.fewWorkers = true
+	if got, want := text(), one+"nll 64x4096 2"; got != want {
+		t.Errorf("few: got %s, want %s", got, want)
 	}
 }
 
@@ -186,6 +226,24 @@ func TestMeasure(t *testing.T) {
 		if !slices.Equal(turn, []int{0, 1, 2}) {
 			t.Errorf("turns %v of a round", turn)
 		}
+	}
+}
+
+// Who follows a contender with data of its own has an untimed turn first.
+func TestMeasureApart(t *testing.T) {
+	var calls [2]int
+	fake := func(id int, apart bool) contender {
+		return contender{whole: true, apart: apart, run: func(_, n int) (time.Duration, error) {
+			calls[id]++
+			return time.Duration(n) * time.Millisecond, nil
+		}}
+	}
+	if _, err := measure(matrix(1, 1), []contender{fake(0, true), fake(1, false)}, 50*time.Millisecond, 50, rand.New(rand.NewPCG(1, 1))); err != nil {
+		t.Fatal(err)
+	}
+	// Two calls each to find out how long they take.
+	if calls[0] != 52 || calls[1] < 53 || calls[1] > 102 {
+		t.Errorf("%v calls", calls)
 	}
 }
 
@@ -316,12 +374,12 @@ func TestErrorsWithinBounds(t *testing.T) {
 
 func TestWhyPath(t *testing.T) {
 	t.Setenv("LOGITS_PATH", "generic")
-	if got := whyPath(); got != "LOGITS_PATH=generic" {
-		t.Errorf("got %q", got)
+	if got, want := whyPath(), "LOGITS_PATH=generic; without it "+logits.Paths()[0]; !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 	t.Setenv("LOGITS_PATH", "")
-	if got := whyPath(); got == "" {
-		t.Error("no reason")
+	if got := whyPath(); strings.Contains(got, "without it") || portableOnly != strings.Contains(got, "leave the assembly out") {
+		t.Errorf("got %q", got)
 	}
 }
 
@@ -337,38 +395,56 @@ func TestPin(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
-	before := logits.Path()
+	before, procs := logits.Path(), runtime.GOMAXPROCS(0)
 	var out, errs bytes.Buffer
 	err := run([]string{"-shapes", "3x5,2x300,2x3x4", "-time", "1ms", "-rounds", "2"}, &out, &errs)
 	if err != nil || errs.Len() > 0 {
 		t.Fatalf("%v: %s", err, &errs)
 	}
 	words := strings.Fields(out.String())
-	for _, want := range append(logits.Paths(), "2.5141", "0.1701599689086844", "naive", "Took") {
+	for _, want := range append(logits.Paths(), "2.5141", "0.1701599689086844", "naive", "Took", "FMA", "L1", "memory", "GFLOP/s") {
 		if !slices.Contains(words, want) {
 			t.Errorf("no %q in the output", want)
 		}
 	}
 	for _, k := range kernels {
 		for _, s := range []shape{matrix(3, 5), matrix(2, 300), planar(2, 3, 4)} {
-			if got := strings.Count(out.String(), fmt.Sprintf("\n%-16s%-12v", k.name, s)); (got == 1) != k.takes(s) {
+			if got := strings.Count(out.String(), fmt.Sprintf("\n%-16s%-13v", k.name, s)); (got == 1) != k.takes(s) {
 				t.Errorf("%s at %v: %d lines", k.name, s, got)
 			}
 		}
 	}
-	if logits.Path() != before {
-		t.Errorf("path %s afterwards, want %s", logits.Path(), before)
+	if logits.Path() != before || runtime.GOMAXPROCS(0) != procs {
+		t.Errorf("path %s, GOMAXPROCS %d afterwards, want %s, %d", logits.Path(), runtime.GOMAXPROCS(0), before, procs)
 	}
 	t.Log(out.String())
 }
 
-// The workers' table is for matrices that are worth sharing.
 func TestRunWorkers(t *testing.T) {
+	n := runtime.NumCPU()
+	if n == 1 {
+		t.Skip("one core")
+	}
 	var out bytes.Buffer
-	if err := run([]string{"-shapes", "4x65536", "-kernels", "nll", "-time", "1ms", "-rounds", "1"}, &out, io.Discard); err != nil {
+	args := []string{"-shapes", "4x65536", "-kernels", "nll", "-cpu", strconv.Itoa(n), "-time", "1ms", "-rounds", "1"}
+	if err := run(args, &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
+	for _, want := range []string{fmt.Sprintf("Limits of %d cores", n), fmt.Sprintf("Speed: %d workers, not pinned", n), "\nnll "} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in the output", want)
+		}
+	}
 	t.Log(out.String())
+}
+
+func TestRunErrors(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "no", "file")
+	for _, args := range [][]string{{"-o", missing}, {"-shapes", "2x2", "-pin", "1048576"}} {
+		if err := run(args, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), args[len(args)-2]) {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
 }
 
 func TestResults(t *testing.T) {
