@@ -63,7 +63,7 @@ type config struct {
 }
 
 const usage = `usage: go run ./bench [flags]
-       go run ./bench loss|check|accuracy|readme [flags]
+       go run ./bench loss [flags]
 
 Without a flag: the CPU, losses of known value, what the machine can reach, and a
 table of speeds, in less than 30 seconds.
@@ -88,7 +88,7 @@ var criterionShape = matrix(64, 4096)
 // returns checks them after they have been parsed.
 func speedFlags(fs *flag.FlagSet) (*config, func() error) {
 	c := &config{paths: logits.Paths()}
-	kernelNames := fs.String("kernels", strings.Join(names(kernels), ","), "kernels to measure")
+	kernelNames := fs.String("kernels", strings.Join(names(kernels), ","), "kernels to measure, in this order")
 	pathNames := fs.String("paths", strings.Join(c.paths, ","), "paths to measure")
 	shapeNames := fs.String("shapes", defaultShapes,
 		"shapes to measure, rows x columns, or samples x classes x positions for the planar kernels;\nif neither kernels nor shapes are named, the criteria are measured at one matrix")
@@ -117,10 +117,8 @@ func speedFlags(fs *flag.FlagSet) (*config, func() error) {
 		if err != nil {
 			return err
 		}
-		for _, k := range kernels {
-			if slices.Contains(chosen, k.name) {
-				c.kernels = append(c.kernels, k)
-			}
+		for _, name := range chosen {
+			c.kernels = append(c.kernels, kernelNamed(name))
 		}
 		if c.paths, err = choose("paths", *pathNames, c.paths); err != nil {
 			return err
@@ -217,23 +215,28 @@ func choose(flag, list string, valid []string) ([]string, error) {
 
 // speedCommand is what runs without a command's name.
 func speedCommand(args []string, stdout, stderr io.Writer) error {
-	start := time.Now()
 	c, err := parseFlags(args, stderr)
 	if err != nil {
 		return err
 	}
+	if c.plot != "" { // Errors before measuring.
+		if err := checkPictures(c.plot); err != nil {
+			return err
+		}
+	}
 	if c.output == "" {
-		return report(c, args, stdout, stderr, start)
+		return report(c, args, stdout, stderr)
 	}
 	f, err := os.Create(c.output)
 	if err != nil {
 		return fmt.Errorf("-o: %w", err)
 	}
-	return errors.Join(report(c, args, f, stderr, start), f.Close())
+	return errors.Join(report(c, args, f, stderr), f.Close())
 }
 
 // report measures and writes everything.
-func report(c config, args []string, w, stderr io.Writer, start time.Time) error {
+func report(c config, args []string, w, stderr io.Writer) error {
+	start := time.Now()
 	known := io.Discard
 	var show *printer
 	if c.format == "table" {
@@ -243,7 +246,11 @@ func report(c config, args []string, w, stderr io.Writer, start time.Time) error
 	if err := reportKnown(known); err != nil {
 		return err
 	}
-	s, err := newSession(c, stderr)
+	var more []shape
+	if c.plot != "" {
+		more = plotShapes()
+	}
+	s, err := newSession(c, stderr, more...)
 	if err != nil {
 		return err
 	}
@@ -256,8 +263,30 @@ func report(c config, args []string, w, stderr io.Writer, start time.Time) error
 	if err := r.write(w, c.format); err != nil {
 		return err
 	}
+	if c.plot != "" {
+		all, err := s.pictures(r)
+		if err != nil {
+			return err
+		}
+		if err := savePictures(c.plot, commandLine(args), r.Machine, all); err != nil {
+			return err
+		}
+		show.wrote(c.plot, all)
+	}
 	if show != nil {
 		fmt.Fprintf(w, "\nTook %.1f s.\n", time.Since(start).Seconds())
 	}
 	return nil
+}
+
+// commandLine returns what runs this program with some arguments.
+func commandLine(args []string) string {
+	s := "go run ./bench"
+	for _, arg := range args {
+		if strings.ContainsAny(arg, " +*'\"") {
+			arg = strconv.Quote(arg)
+		}
+		s += " " + arg
+	}
+	return s
 }

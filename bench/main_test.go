@@ -54,7 +54,7 @@ func TestFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := names(c.kernels); !slices.Equal(got, []string{"max", "nll"}) {
+	if got := names(c.kernels); !slices.Equal(got, []string{"nll", "max"}) {
 		t.Errorf("kernels %v", got)
 	}
 	if !slices.Equal(c.paths, []string{"generic"}) || !slices.Equal(c.shapes, []shape{matrix(2, 3)}) || !slices.Equal(c.workers, []int{1}) ||

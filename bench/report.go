@@ -9,6 +9,9 @@ import (
 	"github.com/seed26845165/logits"
 )
 
+// pathTitles are the paths' names for people.
+var pathTitles = map[string]string{"avx512": "AVX-512", "avx2": "AVX2", "neon": "NEON", "generic": "portable", "naive": "naive Go"}
+
 // A table prints lines of aligned columns as they come. Widths of columns to
 // be aligned on the left are negative.
 type table struct {
@@ -193,4 +196,16 @@ func (p *printer) end(s *session) {
 		fmt.Fprintf(p.w, "! marks %d of %d figures not to trust: their quartiles (+-) are over %.0f%% of the median apart, something else ran.\n",
 			p.noises, p.cells, 100*noisy)
 	}
+}
+
+// wrote says which pictures there are.
+func (p *printer) wrote(dir string, all []picture) {
+	if p == nil {
+		return
+	}
+	var names []string
+	for _, x := range all {
+		names = append(names, x.name)
+	}
+	fmt.Fprintf(p.w, "\nWrote %s (SVG and PNG) and README.md to %s.\n", strings.Join(names, ", "), dir)
 }
