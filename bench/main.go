@@ -30,7 +30,9 @@ func main() {
 
 // commands are what the first argument may name.
 var commands = map[string]func(args []string, stdout, stderr io.Writer) error{
-	"loss": lossCommand,
+	"accuracy": accuracyCommand,
+	"check":    checkCommand,
+	"loss":     lossCommand,
 }
 
 func run(args []string, stdout, stderr io.Writer) error {

@@ -338,40 +338,6 @@ func TestAgree(t *testing.T) {
 	}
 }
 
-func TestULP(t *testing.T) {
-	for _, x := range []float32{1, 1.5, 3, 0x1p-126, 0x1p-140, 0, math.MaxFloat32 / 3} {
-		want := float64(math.Nextafter32(x, math.MaxFloat32)) - float64(x)
-		if got := ulp(float64(x)); got != want {
-			t.Errorf("%v: got %v, want %v", x, got, want)
-		}
-	}
-}
-
-func TestErrorsWithinBounds(t *testing.T) {
-	var engines []*engine
-	for _, p := range logits.Paths() {
-		engines = append(engines, &engine{name: p})
-	}
-	defer logits.SetPath(logits.Path())
-	if err := measureErrors(engines, rand.New(rand.NewPCG(1, 1)), 99_991, []int{1, 3, 10, 100, 5000}); err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range engines {
-		for kind, n := range errorNames {
-			if got := e.errors[kind]; got > n.bound {
-				t.Errorf("%s: %s: %g, want at most %g", e.name, n.name, got, n.bound)
-			} else if got == 0 && n.bound > 0 {
-				t.Errorf("%s: %s: not measured", e.name, n.name)
-			}
-		}
-	}
-	var broken errorsOf
-	broken.worst(nllError, math.NaN())
-	if !math.IsInf(broken[nllError], 1) {
-		t.Error("NaN is no error")
-	}
-}
-
 func TestWhyPath(t *testing.T) {
 	t.Setenv("LOGITS_PATH", "generic")
 	if got, want := whyPath(), "LOGITS_PATH=generic; without it "+logits.Paths()[0]; !strings.HasPrefix(got, want) {

@@ -11,7 +11,7 @@ import (
 // What is installed computes what we do, and takes time for it.
 func TestPeers(t *testing.T) {
 	defer logits.SetPath(logits.Path())
-	data := newWorkspace(matrix(20, 50), matrix(1, 1000), planar(3, 5, 16))
+	data := newWorkspace(matrix(40, 50), matrix(1, 1000), planar(3, 5, 16))
 	data.fill(rand.New(rand.NewPCG(1, 1)))
 	peers, notes, stop, err := startPeers(logits.Paths(), data, false)
 	defer stop()
@@ -21,7 +21,7 @@ func TestPeers(t *testing.T) {
 	t.Log(strings.Join(notes, "\n"))
 	for _, p := range peers {
 		t.Run(p.name(), func(t *testing.T) {
-			for _, s := range []shape{matrix(20, 50), matrix(7, 3), matrix(1, 1000), planar(3, 5, 16), planar(2, 4, 7)} {
+			for _, s := range []shape{matrix(20, 50), matrix(7, 3), matrix(1, 1000), matrix(40, 1), planar(3, 5, 16), planar(2, 4, 7)} {
 				for _, k := range kernels {
 					if !k.takes(s) || !p.has(k) {
 						continue
