@@ -33,6 +33,7 @@ var commands = map[string]func(args []string, stdout, stderr io.Writer) error{
 	"accuracy": accuracyCommand,
 	"check":    checkCommand,
 	"loss":     lossCommand,
+	"readme":   readmeCommand,
 }
 
 func run(args []string, stdout, stderr io.Writer) error {
@@ -65,7 +66,7 @@ type config struct {
 }
 
 const usage = `usage: go run ./bench [flags]
-       go run ./bench loss [flags]
+       go run ./bench loss|check|accuracy|readme [flags]
 
 Without a flag: the CPU, losses of known value, what the machine can reach, and a
 table of speeds, in less than 30 seconds.
@@ -99,7 +100,7 @@ func speedFlags(fs *flag.FlagSet) (*config, func() error) {
 		cores = fmt.Sprintf("1,%d", n)
 	}
 	workers := fs.String("cpu", cores, "numbers of cores to measure with; if not named, few kernels are measured with more than 1,\nand never those too small to share")
-	fs.DurationVar(&c.time, "time", 50*time.Millisecond, "time to measure each figure for")
+	fs.DurationVar(&c.time, "time", 60*time.Millisecond, "time to measure each figure for")
 	fs.IntVar(&c.rounds, "rounds", 7, "rounds, in each of which every contender has a turn")
 	fs.IntVar(&c.pin, "pin", -1, "core to pin the thread to, -1 for the one it runs on")
 	fs.Uint64Var(&c.seed, "seed", 1, "seed of the random data")

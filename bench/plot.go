@@ -219,7 +219,7 @@ func (logTicks) Ticks(low, high float64) []plot.Tick {
 				continue
 			}
 			label := ""
-			if i == 1 || high-low < 3 && (i == 2 || i == 5) {
+			if i == 1 || high-low < 4 && (i == 2 || i == 5) {
 				label = strconv.FormatFloat(float64(i)*math.Pow(10, decade), 'f', max(0, -int(decade)), 64)
 			}
 			ticks = append(ticks, plot.Tick{Value: at, Label: label})
