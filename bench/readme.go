@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"flag"
 	"fmt"
@@ -219,19 +218,26 @@ func (r *results) markdownTable(b *strings.Builder, columns []string) {
 	}
 }
 
-// accuracySection returns the table of errors, with what follows it.
+// accuracySection returns the table of errors, and the paragraph after it.
 func accuracySection(c config, stderr io.Writer) (string, error) {
 	args := []string{"-paths", strings.Join(c.paths, ","), "-seed", fmt.Sprint(c.seed)}
 	if c.peers {
 		args = append(args, "-peers")
 	}
-	var out bytes.Buffer
+	var out strings.Builder
 	if err := accuracyCommand(args, &out, stderr); err != nil {
 		return "", err
 	}
-	_, table, ok := strings.Cut("\n"+out.String(), "\n|")
-	if !ok {
-		return "", fmt.Errorf("no table in %q", out.String())
+	return firstTable(out.String())
+}
+
+// firstTable returns the first Markdown table of a text, and the paragraph
+// after it; what follows is too much for README.md.
+func firstTable(text string) (string, error) {
+	blocks := strings.Split(text, "\n\n")
+	i := slices.IndexFunc(blocks, func(b string) bool { return strings.HasPrefix(b, "|") })
+	if i < 0 || i+1 == len(blocks) {
+		return "", fmt.Errorf("no table with a paragraph after it in %q", text)
 	}
-	return "|" + table, nil
+	return blocks[i] + "\n\n" + strings.TrimRight(blocks[i+1], "\n") + "\n", nil
 }

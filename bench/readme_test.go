@@ -33,6 +33,20 @@ func TestReplaceSections(t *testing.T) {
 	}
 }
 
+func TestFirstTable(t *testing.T) {
+	const table = "| a |\n| --- |\n| 1 |\n\nWhat it is.\n"
+	for _, text := range []string{table, "notes\n\n" + table, table + "\nmore\n\n| b |\n"} {
+		if got, err := firstTable(text); err != nil || got != table {
+			t.Errorf("%q: got %q, %v", text, got, err)
+		}
+	}
+	for _, bad := range []string{"", "a\n\nb\n", "| a |\n"} {
+		if got, err := firstTable(bad); err == nil {
+			t.Errorf("%q: got %q", bad, got)
+		}
+	}
+}
+
 func TestMarkdown(t *testing.T) {
 	reached := func(kernel, shape, by, peer string, ns float64) figure {
 		return figure{Kernel: kernel, Shape: shape, By: by, Peer: peer, Median: ns}
