@@ -168,7 +168,7 @@ func (s *session) measure(x cell) ([]figure, error) {
 			if !p.has(x.kernel) {
 				continue
 			}
-			if _, err := compare(p, x.kernel, ws); err != nil {
+			if err := compare(p, x.kernel, ws); err != nil {
 				s.failed = append(s.failed, fmt.Sprintf("%s %v: %v", x.kernel.name, x.shape, err))
 				continue
 			}
