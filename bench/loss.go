@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"text/tabwriter"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/seed26845165/logits"
-	"golang.org/x/term"
 )
 
 const lossUsage = `usage: go run ./bench loss [flags] logits.npy labels.npy
@@ -128,7 +126,7 @@ type lossBlock[T logits.Float] struct {
 // summarize reads the next rows while it computes.
 func summarize[T logits.Float](x, labels *npyFile, opt lossOptions, stderr io.Writer) (lossSummary, error) {
 	rows, cols := labels.elements(), x.shape[len(x.shape)-1]
-	bar := progress(stderr, int64(rows)*int64(cols)*int64(x.size))
+	bar := progress(stderr, int64(rows)*int64(cols)*int64(x.size), progressbar.OptionShowBytes(true))
 	defer bar.Exit()
 
 	const blockBytes, blocks = 8 << 20, 3
@@ -171,17 +169,6 @@ func summarize[T logits.Float](x, labels *npyFile, opt lossOptions, stderr io.Wr
 		free <- b
 	}
 	return s, nil
-}
-
-// progress returns a bar, which is visible on a terminal only.
-func progress(w io.Writer, bytes int64) *progressbar.ProgressBar {
-	f, ok := w.(*os.File)
-	return progressbar.NewOptions64(bytes,
-		progressbar.OptionSetWriter(w),
-		progressbar.OptionSetVisibility(ok && term.IsTerminal(int(f.Fd()))),
-		progressbar.OptionShowBytes(true),
-		progressbar.OptionClearOnFinish(),
-		progressbar.OptionThrottle(100*time.Millisecond))
 }
 
 // addBlock takes in a block; loss and best have room for its rows.

@@ -10,7 +10,6 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -386,20 +385,23 @@ func TestRun(t *testing.T) {
 	t.Log(out.String())
 }
 
+// More workers than cores are refused by the flags, but work.
 func TestRunWorkers(t *testing.T) {
-	n := runtime.NumCPU()
-	if n == 1 {
-		t.Skip("one core")
-	}
-	var out bytes.Buffer
-	args := []string{"-shapes", "4x65536", "-kernels", "nll", "-cpu", strconv.Itoa(n), "-time", "1ms", "-rounds", "1"}
-	if err := run(args, &out, io.Discard); err != nil {
+	c, err := parseFlags([]string{"-shapes", "4x65536,2x3", "-kernels", "max,nll", "-time", "1ms", "-rounds", "1"}, io.Discard)
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{fmt.Sprintf("Limits of %d cores", n), fmt.Sprintf("Speed: %d workers, not pinned", n), "\nnll "} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in the output", want)
-		}
+	c.workers, c.fewWorkers = []int{1, 2}, true
+	var out bytes.Buffer
+	if err := report(c, nil, &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	_, two, ok := strings.Cut(out.String(), "Speed: 2 workers, not pinned")
+	if !ok || !strings.Contains(out.String(), "Limits of 2 cores") {
+		t.Fatalf("no table for 2 workers in %s", &out)
+	}
+	if !strings.Contains(two, "\nnll             4x65536") || strings.Contains(two, "\nmax") || strings.Contains(two, "2x3") {
+		t.Errorf("the table for 2 workers: %s", two)
 	}
 	t.Log(out.String())
 }

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/seed26845165/logits"
@@ -294,13 +295,17 @@ func (s *session) measureAll(show *printer) (*results, error) {
 	return r, nil
 }
 
-// stepBar returns a bar, which is visible on a terminal only.
-func stepBar(w io.Writer, steps int) *progressbar.ProgressBar {
+// progress returns a bar, which is visible on a terminal only.
+func progress(w io.Writer, most int64, options ...progressbar.Option) *progressbar.ProgressBar {
 	f, ok := w.(*os.File)
-	return progressbar.NewOptions(steps,
+	return progressbar.NewOptions64(most, append(options,
 		progressbar.OptionSetWriter(w),
 		progressbar.OptionSetVisibility(ok && term.IsTerminal(int(f.Fd()))),
-		progressbar.OptionSetDescription("measuring"),
-		progressbar.OptionShowCount(),
-		progressbar.OptionClearOnFinish())
+		progressbar.OptionClearOnFinish(),
+		progressbar.OptionThrottle(100*time.Millisecond))...)
+}
+
+// stepBar returns a bar that counts what has been measured.
+func stepBar(w io.Writer, steps int) *progressbar.ProgressBar {
+	return progress(w, int64(steps), progressbar.OptionSetDescription("measuring"), progressbar.OptionShowCount())
 }
