@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -18,7 +19,11 @@ func TestPeers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Log(strings.Join(notes, "\n"))
+	for _, n := range notes {
+		if name, _, ok := strings.Cut(n, " left out: "); ok {
+			t.Run(name, func(t *testing.T) { t.Skip(n) })
+		}
+	}
 	for _, p := range peers {
 		t.Run(p.name(), func(t *testing.T) {
 			for _, s := range []shape{matrix(20, 50), matrix(7, 3), matrix(1, 1000), matrix(40, 1), planar(3, 5, 16), planar(2, 4, 7)} {
@@ -63,6 +68,39 @@ func TestPeers(t *testing.T) {
 				t.Error("no error from a process that has ended")
 			}
 		})
+	}
+}
+
+// A helper that does not keep to the protocol, or ends, says why.
+func TestHelper(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip(err)
+	}
+	store := &dataStore{dir: t.TempDir()}
+	for _, test := range []struct{ script, want string }{
+		{"echo ready 1.0", "version, build and operations"},
+		{"echo hello; read line", "X: hello"},
+		{"echo error no memory", "X: error no memory"},
+		{"echo boom >&2; exit 3", "exit status 3: boom"},
+		{"echo ready 1.0 - exp; read line; echo error bad", "X: error bad"},
+		{"echo ready 1.0 - exp; read line; echo late >&2", "late"},
+		{"echo ready 1.0 - exp; read line; echo ok; sleep 0", ""},
+	} {
+		h, err := startHelper([]string{sh, "-c", test.script}, "X", "generic", build{}, store, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err = h.ready(); err == nil {
+			if h.version != "1.0" || h.name() != "X" || !h.has(kernelNamed("exp")) || h.has(kernelNamed("sum")) {
+				t.Errorf("%s: got %+v", test.script, h)
+			}
+			err = h.load(newWorkspace(matrix(1, 1)))
+		}
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: %v, want %q", test.script, err, test.want)
+		}
+		h.close()
 	}
 }
 
