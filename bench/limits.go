@@ -396,6 +396,11 @@ func (l limits) print(w io.Writer, c config, workers int) {
 		fma := l.rate("fma", "", p, workers)
 		t.line(p, digitsOf(l.rate("exp", "", p, workers), 3), digitsOf(fma, 3), digitsOf(2*fma, 3))
 	}
+	fmt.Fprint(w, `
+A copy counts what it reads and what it writes; go is the runtime's copy and
+clear. exp is the faster one of Exp and RowLogSumExp. An FMA has its operands in
+registers; on the portable path it is a product and a sum.
+`)
 	if guessed {
 		fmt.Fprintln(w, "\nThe sizes of the caches are not known: the levels are a guess.")
 	}

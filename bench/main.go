@@ -263,6 +263,11 @@ func report(c config, args []string, w, stderr io.Writer) error {
 		return err
 	}
 	show.end(s)
+	if show != nil {
+		fmt.Fprintln(w, r.trust())
+	} else if n, all := r.noisy(); n > all/4 {
+		fmt.Fprintln(stderr, r.trust())
+	}
 	if err := r.write(w, c.format); err != nil {
 		return err
 	}

@@ -406,6 +406,16 @@ func TestRunWorkers(t *testing.T) {
 	t.Log(out.String())
 }
 
+func TestTrust(t *testing.T) {
+	r := results{Figures: make([]figure, 8)}
+	for i, want := range []string{"every figure", "1 of 8 figures are not", "2 of 8 figures are not", "TOO NOISY TO TRUST: the quartiles (+-) of 3 of 8"} {
+		if got := r.trust(); !strings.Contains(got, want) {
+			t.Errorf("%d: got %q, want %q", i, got, want)
+		}
+		r.Figures[i].Spread = 2 * noisy
+	}
+}
+
 func TestRunErrors(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "no", "file")
 	for _, args := range [][]string{{"-o", missing}, {"-shapes", "2x2", "-pin", "1048576"}} {

@@ -177,16 +177,6 @@ func rank(by string) int {
 	return 2
 }
 
-// noisy returns how many figures are not to be trusted, and how many there are.
-func (r *results) noisy() (n, all int) {
-	for _, f := range r.Figures {
-		if f.Spread > noisy {
-			n++
-		}
-	}
-	return n, len(r.Figures)
-}
-
 // markdownTable writes the rows that have a figure of one of the columns.
 func (r *results) markdownTable(b *strings.Builder, columns []string) {
 	b.WriteString("| ns an element | shape |")

@@ -109,9 +109,8 @@ const noisy = 0.1
 
 // A printer prints tables as their figures come. A nil one prints nothing.
 type printer struct {
-	w             io.Writer
-	t             table
-	cells, noises int
+	w io.Writer
+	t table
 }
 
 func (p *printer) limits(s *session, workers int) {
@@ -141,9 +140,10 @@ func (p *printer) head(s *session, workers int) {
 	}
 	fmt.Fprintf(p.w, `
 Speed: %s, %s%s; medians of %d interleaved rounds, %v a figure.
-GB/s count every matrix read once, and written once where the result is one; x is
-how many times as fast as naive: the plain Go loop, on one core. Limit: how near
-the bandwidth of where the data fits, or the exponentials or FMAs, let it come.
++- is how far the quartiles are apart, with ! where that is too much. GB/s count
+every matrix read once, and written once where the result is one. x is how many
+times as fast as naive, the plain Go loop, on one core. The limit is the one that
+binds, of the bandwidth of the level that the data fits in, exponentials and FMAs.
 
 `, who, s.said, pages, s.c.rounds, s.c.time)
 	width := len("generic")
@@ -168,16 +168,14 @@ func (p *printer) figures(figures []figure) {
 		if f.Limit != "" {
 			cells[7], cells[8] = fmt.Sprintf("%.0f%%", 100*f.OfLimit), " "+f.Limit
 		}
-		p.cells++
 		if f.Spread > noisy {
-			p.noises++
 			cells[4] = "!" + cells[4]
 		}
 		p.t.line(cells...)
 	}
 }
 
-// end says how far the figures can be trusted.
+// end says what was left out.
 func (p *printer) end(s *session) {
 	if p == nil {
 		return
@@ -186,16 +184,30 @@ func (p *printer) end(s *session) {
 	for _, f := range s.failed {
 		fmt.Fprintln(p.w, "not timed:", f)
 	}
-	switch {
-	case p.noises == 0:
-		fmt.Fprintf(p.w, "The quartiles (+-) of every figure are within %.0f%% of the median.\n", 100*noisy)
-	case p.noises > p.cells/4:
-		fmt.Fprintf(p.w, "TOO NOISY TO TRUST: the quartiles of %d of %d figures, marked !, are over %.0f%% of the median apart.\n"+
-			"Something else runs on this machine: try again when it is idle, or with a longer -time.\n", p.noises, p.cells, 100*noisy)
-	default:
-		fmt.Fprintf(p.w, "! marks %d of %d figures not to trust: their quartiles (+-) are over %.0f%% of the median apart, something else ran.\n",
-			p.noises, p.cells, 100*noisy)
+}
+
+// noisy returns how many figures are not to be trusted, and how many there are.
+func (r *results) noisy() (n, all int) {
+	for _, f := range r.Figures {
+		if f.Spread > noisy {
+			n++
+		}
 	}
+	return n, len(r.Figures)
+}
+
+// trust says how far the figures can be trusted.
+func (r *results) trust() string {
+	n, all := r.noisy()
+	switch {
+	case n == 0:
+		return fmt.Sprintf("The quartiles (+-) of every figure are within %.0f%% of the median.", 100*noisy)
+	case n > all/4:
+		return fmt.Sprintf("TOO NOISY TO TRUST: the quartiles (+-) of %d of %d figures are over %.0f%% of the median apart.\n"+
+			"Something else runs on this machine: try again when it is idle, or with a longer -time.", n, all, 100*noisy)
+	}
+	return fmt.Sprintf("%d of %d figures are not to be trusted: their quartiles (+-) are over %.0f%% of the median apart, something else ran.",
+		n, all, 100*noisy)
 }
 
 // wrote says which pictures there are.
