@@ -65,18 +65,19 @@ type figure struct {
 
 // A session measures cells.
 type session struct {
-	c      config
-	stderr io.Writer // for the bar
-	rng    *rand.Rand
-	data   *workspace
-	levels []level
-	limits limits
-	peers  []peer
-	notes  []string // on the peers
-	failed []string // peers that were not timed, and why
-	said   string   // on the core
-	undo   []func()
-	unpin  func()
+	c       config
+	stderr  io.Writer // for the bar
+	rng     *rand.Rand
+	data    *workspace
+	levels  []level
+	limits  limits
+	peers   []peer
+	notes   []string // on the peers
+	failed  []string // peers that were not timed, and why
+	workers int
+	said    string // on the core
+	undo    []func()
+	unpin   func()
 }
 
 // newSession prepares for measuring the cells of c and some more shapes.
@@ -132,21 +133,27 @@ func (s *session) close() {
 	}
 }
 
-// use sets the number of workers. One alone is pinned, for helpers too.
+// use sets the number of workers. One alone is pinned, and what is started then
+// stays on its core.
 func (s *session) use(workers int) error {
+	if s.workers == workers {
+		return nil
+	}
+	s.workers = 0
 	s.unpin()
 	s.unpin = func() {}
 	logits.SetWorkers(workers)
 	runtime.GOMAXPROCS(workers)
 	s.said = "not pinned"
-	if workers > 1 {
-		return nil
-	}
-	said, unpin, err := pin(s.c.pin)
-	if err == nil {
+	if workers == 1 {
+		said, unpin, err := pin(s.c.pin)
+		if err != nil {
+			return err
+		}
 		s.said, s.unpin = said, unpin
 	}
-	return err
+	s.workers = workers
+	return nil
 }
 
 // measure returns the figures of a cell: those of the paths in their order,
@@ -271,27 +278,26 @@ func (s *session) measureAll(show *printer) (*results, error) {
 		s.limits = append(s.limits, found...)
 		bar.Clear()
 		show.limits(s, n)
-	}
-	r.Limits = s.limits
-	workers := 0
-	for _, x := range cells {
-		if x.workers != workers {
-			workers = x.workers
-			if err := s.use(workers); err != nil {
+		first := true
+		for _, x := range cells {
+			if x.workers != n {
+				continue
+			}
+			figures, err := s.measure(x)
+			if err != nil {
 				return nil, err
 			}
 			bar.Clear()
-			show.head(s, workers)
+			if first {
+				show.head(s, n)
+				first = false
+			}
+			show.figures(figures)
+			r.Figures = append(r.Figures, figures...)
+			bar.Add(1)
 		}
-		figures, err := s.measure(x)
-		if err != nil {
-			return nil, err
-		}
-		bar.Clear()
-		show.figures(figures)
-		r.Figures = append(r.Figures, figures...)
-		bar.Add(1)
 	}
+	r.Limits = s.limits
 	return r, nil
 }
 
