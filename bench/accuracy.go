@@ -66,7 +66,10 @@ func accuracyCommand(args []string, stdout, stderr io.Writer) error {
 			engines = append(engines, &engine{name: p.name(), peer: p})
 		}
 	}
-	if err := measureErrors(engines, rand.New(rand.NewPCG(*seed, 2)), *stride, accuracyLengths); err != nil {
+	bar := stepBar(stderr, 1<<32/expChunk / *stride + 1 + len(accuracyScales)*len(accuracyLengths))
+	err = measureErrors(engines, rand.New(rand.NewPCG(*seed, 2)), *stride, accuracyLengths, func() { bar.Add(1) })
+	bar.Exit()
+	if err != nil {
 		return err
 	}
 	wrong, err := measureSpecials(engines)
@@ -272,12 +275,13 @@ func errorText(kind errorKind, v float64) string {
 	return strings.Replace(fmt.Sprintf("%.2g", v), "e-0", "e-", 1)
 }
 
-// measureErrors fills in the errors of the engines.
-func measureErrors(engines []*engine, rng *rand.Rand, stride int, lengths []int) error {
+// measureErrors fills in the errors of the engines. It calls step after each
+// chunk of exp and each matrix of random rows.
+func measureErrors(engines []*engine, rng *rand.Rand, stride int, lengths []int, step func()) error {
 	for _, e := range engines {
 		e.now = nil
 	}
-	if err := expErrors(engines, stride); err != nil {
+	if err := expErrors(engines, stride, step); err != nil {
 		return err
 	}
 	for _, scale := range accuracyScales {
@@ -288,6 +292,7 @@ func measureErrors(engines []*engine, rng *rand.Rand, stride int, lengths []int)
 			if err := rowErrors(engines, randomRows(rng, scale, cols, 200_000)); err != nil {
 				return err
 			}
+			step()
 		}
 	}
 	for _, cols := range []int{2, 10, 100, 4096} {
@@ -298,16 +303,18 @@ func measureErrors(engines []*engine, rng *rand.Rand, stride int, lengths []int)
 	return nil
 }
 
+// expChunk is how many numbers go through exp at a time.
+const expChunk = 1 << 21
+
 // expErrors sends every stride-th float32 through exp, special values too.
-func expErrors(engines []*engine, stride int) error {
-	const chunk = 1 << 21
+func expErrors(engines []*engine, stride int, step func()) error {
 	k := kernelNamed("exp")
-	ws := newWorkspace(matrix(1, chunk))
-	want, ulps := make([]float64, chunk), make([]float64, chunk)
+	ws := newWorkspace(matrix(1, expChunk))
+	want, ulps := make([]float64, expChunk), make([]float64, expChunk)
 	var got []float32
 	for bits := uint64(0); bits < 1<<32; {
 		n := 0
-		for ; n < chunk && bits < 1<<32; bits += uint64(stride) {
+		for ; n < expChunk && bits < 1<<32; bits += uint64(stride) {
 			x := math.Float32frombits(uint32(bits))
 			ws.x[n] = x
 			want[n] = math.Exp(float64(x))
@@ -335,6 +342,7 @@ func expErrors(engines []*engine, stride int) error {
 			}
 			e.worst(expULP, worst)
 		}
+		step()
 	}
 	return nil
 }

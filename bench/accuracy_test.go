@@ -25,7 +25,7 @@ func TestErrorsWithinBounds(t *testing.T) {
 		engines = append(engines, &engine{name: p})
 	}
 	defer logits.SetPath(logits.Path())
-	if err := measureErrors(engines, rand.New(rand.NewPCG(1, 1)), 99_991, []int{1, 3, 10, 100, 5000}); err != nil {
+	if err := measureErrors(engines, rand.New(rand.NewPCG(1, 1)), 99_991, []int{1, 3, 10, 100, 5000}, func() {}); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range engines {
