@@ -276,7 +276,7 @@ func report(c config, args []string, w, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if err := savePictures(c.plot, commandLine(args), r.Machine, all); err != nil {
+		if err := savePictures(c.plot, commandLine(args), r, all); err != nil {
 			return err
 		}
 		show.wrote(c.plot, all)

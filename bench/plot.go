@@ -54,14 +54,17 @@ type picture struct {
 	height        vg.Length
 }
 
-// pictures measures what the results lack, and draws all there is to draw.
+// pictures measures what the results lack, which it adds to them, and draws all
+// there is to draw.
 func (s *session) pictures(r *results) ([]picture, error) {
 	counts := scalingCounts(min(runtime.NumCPU(), startProcs))
 	bar := stepBar(s.stderr, len(lengthKernels)*(len(lengthShapes)+len(counts)))
 	defer bar.Exit()
 	measure := func(x cell) ([]figure, error) {
 		defer bar.Add(1)
-		return s.measure(x)
+		f, err := s.measure(x)
+		r.Figures = append(r.Figures, f...)
+		return f, err
 	}
 	if err := s.use(1); err != nil {
 		return nil, err
@@ -71,6 +74,13 @@ func (s *session) pictures(r *results) ([]picture, error) {
 	defer func() { s.peers = peers }()
 
 	var all []picture
+	if slices.ContainsFunc(r.Figures, func(f figure) bool { return f.Peer != "" }) {
+		p, err := plotPeers(r.Figures)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
 	for _, name := range lengthKernels {
 		var figures []figure
 		for _, shape := range lengthShapes {
@@ -101,13 +111,6 @@ func (s *session) pictures(r *results) ([]picture, error) {
 			}
 		}
 		p, err := plotScaling(figures)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, p)
-	}
-	if slices.ContainsFunc(r.Figures, func(f figure) bool { return f.Peer != "" }) {
-		p, err := plotPeers(r.Figures)
 		if err != nil {
 			return nil, err
 		}
@@ -415,10 +418,11 @@ func checkPictures(dir string) error {
 }
 
 // savePictures writes pictures as SVG and PNG, and a README.md that shows them
-// and tells how they were made.
-func savePictures(dir, command string, m machine, all []picture) error {
+// and tells how they were made and how far to trust them.
+func savePictures(dir, command string, r *results, all []picture) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nBy `%s` on %s, %s, %s %s/%s.\n", pictureMark, command, m.CPU, m.Level, m.Go, m.OS, m.Arch)
+	m := r.Machine
+	fmt.Fprintf(&b, "%s\nBy `%s` on %s, %s %s/%s.\n%s\n", pictureMark, command, m.CPU, m.Go, m.OS, m.Arch, r.trust())
 	for _, p := range all {
 		for _, format := range []string{"svg", "png"} {
 			w, err := p.plot.WriterTo(pictureWidth, p.height, format)

@@ -72,7 +72,7 @@ func TestPictures(t *testing.T) {
 		made(plotLengths("nll", lengths)), made(plotScaling(scaling)), made(plotPeers(peers)), made(plotExpError(logits.Paths())),
 	}
 	dir := t.TempDir()
-	if err := savePictures(dir, "go run ./bench -plot x", machine{CPU: "Z80"}, all); err != nil {
+	if err := savePictures(dir, "go run ./bench -plot x", &results{Machine: machine{CPU: "Z80"}}, all); err != nil {
 		t.Fatal(err)
 	}
 	checkPicture(t, dir, all[0], "Speed of loss (LogSoftmaxNLL), 64 rows, one core", "columns", "elements a second, in billions",
@@ -85,7 +85,7 @@ func TestPictures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"`go run ./bench -plot x`", "Z80", "(lengths-nll.svg)", "(scaling.svg)", "(peers.svg)", "(exp-error.svg)"} {
+	for _, want := range []string{"`go run ./bench -plot x`", "Z80", "every figure", "(lengths-nll.svg)", "(scaling.svg)", "(peers.svg)", "(exp-error.svg)"} {
 		if !strings.Contains(string(readme), want) {
 			t.Errorf("README.md lacks %q", want)
 		}
