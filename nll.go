@@ -106,27 +106,21 @@ func checkCriterion[T Float, I Index](fn string, x *view[T], targets []I, o *Opt
 	if err := o.check(fn, x.c, rows); err != nil {
 		return 0, err
 	}
-	if err := checkClasses(fn, targets, rows, x.c, ignore); err != nil {
+	n, err := checkClasses(fn, targets, rows, x.c, ignore)
+	if err != nil {
 		return 0, err
 	}
 	if err := checkResults(fn, x, loss, grad, o.Accumulate); err != nil {
 		return 0, err
 	}
-	return countTargets(targets, o.Weight, ignore), nil
+	if o.Weight == nil {
+		return float64(n), nil
+	}
+	return targetWeights(targets, o.Weight, ignore), nil
 }
 
-// countTargets returns the number of targets that are not ignored, or the sum of
-// their weights.
-func countTargets[T Float, I Index](targets []I, weight []T, ignore int) float64 {
-	if weight == nil {
-		n := 0
-		for _, t := range targets {
-			if int(t) != ignore {
-				n++
-			}
-		}
-		return float64(n)
-	}
+// targetWeights returns the sum of the weights of the targets that are not ignored.
+func targetWeights[T Float, I Index](targets []I, weight []T, ignore int) float64 {
 	var total float64
 	for _, t := range targets {
 		if int(t) != ignore {

@@ -129,15 +129,21 @@ func weightSum[T Float](w []T, c int) float64 {
 	return s
 }
 
-// checkClasses reports targets that are neither classes nor ignored.
-func checkClasses[I Index](fn string, targets []I, rows, classes, ignore int) error {
+// checkClasses returns the number of targets that are not ignored, and reports
+// those that are neither classes nor ignored.
+func checkClasses[I Index](fn string, targets []I, rows, classes, ignore int) (int, error) {
 	if err := checkLen(fn, "targets", len(targets), rows); err != nil {
-		return err
+		return 0, err
 	}
+	n := 0
 	for i, t := range targets {
-		if (t < 0 || uint64(t) >= uint64(classes)) && int64(t) != int64(ignore) {
-			return fmt.Errorf("logits: %s: targets[%d] is %d, want a class in [0, %d) or %d, which is ignored", fn, i, t, classes, ignore)
+		if int64(t) == int64(ignore) {
+			continue
 		}
+		if uint64(t) >= uint64(classes) { // negative ones, too
+			return 0, fmt.Errorf("logits: %s: targets[%d] is %d, want a class in [0, %d) or %d, which is ignored", fn, i, t, classes, ignore)
+		}
+		n++
 	}
-	return nil
+	return n, nil
 }
