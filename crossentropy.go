@@ -128,71 +128,16 @@ func (j *ceJob[T, I]) group(x, grad *view[T], g int) float64 {
 	}
 	n, at, row := x.span(g)
 	whole := n &^ 15
-	if j.share > 0 || j.opt.Accumulate {
-		whole = 0
+	step := whole
+	if j.opt.Accumulate {
+		step = max(16, min(whole, chunkSize/x.c&^15)) // there is a copy of the gradient
 	}
 	var total float64
-	if whole > 0 {
-		total = j.positions(x, grad, whole, at, row)
+	for i := 0; i < whole; i += step {
+		total += j.positions(x, grad, min(step, whole-i), at+i, row+i)
 	}
 	for i := whole; i < n; i += x.tileRows() {
 		total += j.tile(x, grad, min(x.tileRows(), n-i), at+i, row+i)
-	}
-	return total
-}
-
-// positions does n positions of a planar array in place.
-func (j *ceJob[T, I]) positions(x, grad *view[T], n, at, row int) float64 {
-	b := buffers.Get().(*[]float64)
-	defer buffers.Put(b)
-	r := newPlanarRoom[T](b, x.c)
-	logits := func() {
-		for i, t := range j.targets[row:][:n] {
-			if int(t) != j.ignore {
-				r.x[i] = x.data[at+i+int(t)*x.d]
-			}
-		}
-	}
-	if grad != nil {
-		logits() // grad may be x
-		for i, t := range j.targets[row:][:n] {
-			r.scale[i] = 0
-			if int(t) != j.ignore {
-				r.scale[i] = T(float64(upstream(j.opt.Upstream, row+i)*j.norm) * weightOf(j.opt.Weight, int(t)))
-			}
-		}
-		r.sumExps(j.k, grad, x, at, n)
-	} else {
-		r.sumExps(j.k, nil, x, at, n)
-		logits() // now they are in a cache
-	}
-	var total float64
-	for i := range n {
-		var l float64
-		if t := int(j.targets[row+i]); t != j.ignore {
-			l = (float64(r.max[i]) - float64(r.x[i])) + r.log[i]
-			if j.opt.Weight != nil {
-				l = float64(weightOf(j.opt.Weight, t) * l)
-			}
-			if grad != nil {
-				g := &grad.data[at+i+t*x.d]
-				if r.x[i] == r.max[i] {
-					// 1 - p from the sum of the others, which a confident row keeps.
-					s := r.others(i)
-					*g = T(-float64(float64(r.scale[i]) * (s / (1 + s))))
-				} else {
-					*g = T(float64(*g) - float64(r.scale[i]))
-				}
-			}
-		} else if grad != nil {
-			for c := range x.c {
-				grad.data[at+i+c*x.d] = 0
-			}
-		}
-		if j.loss != nil {
-			j.loss[row+i] = T(l)
-		}
-		total += l
 	}
 	return total
 }

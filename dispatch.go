@@ -62,8 +62,12 @@ type kernels[T Float] struct {
 	// stride apart: max, as sumExp does; sum + low, the sum of e^(x-max) but for
 	// terms of 1; and ones, their number. planarSoftmax also sets dst to the
 	// probabilities times scale. scratch has classes*16 elements.
-	planarSumExp  func(max, sum, low, ones, x, scratch *T, n, classes, stride int)
-	planarSoftmax func(dst, scale, max, sum, low, ones, x, scratch *T, n, classes, stride int)
+	// planarSumExpDot and planarSoftmaxDot also set dot to the sum of w[c] (x-max)
+	// over the classes c, and planarSoftmaxDot adds w[c] add to dst.
+	planarSumExp     func(max, sum, low, ones, x, scratch *T, n, classes, stride int)
+	planarSumExpDot  func(max, sum, low, ones, dot, x, w, scratch *T, n, classes, stride int)
+	planarSoftmax    func(dst, scale, max, sum, low, ones, x, scratch *T, n, classes, dstStride, stride int)
+	planarSoftmaxDot func(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *T, n, classes, dstStride, stride int)
 	// planarShift sets dst to (x - max) - log, of which each position has one.
 	planarShift func(dst, x, max, log *T, n, classes, stride int)
 }

@@ -427,17 +427,42 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 				k.planarSumExp(max.p(), sum.p(), low.p(), ones.p(), x.p(), scratch.p(), n, rows, n+3)
 			}
 		}},
+		{"planarSumExpDot", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x := newArea[T](mem[0], rows, n, n+3, in.end)
+			guardFill(x.row, rows, in.kind)
+			max, sum, low, dot := vec(0, n), vec(1, n), vec(2, n), newArea[T](mem[1], 1, n, 0, in.end)
+			w := newArea[T](mem[2], 1, rows, 0, in.end)
+			guardFill(w.row, 1, 0)
+			ones, scratch := make([]T, n), make([]T, 16*rows)
+			return out(max, sum, low, dot), out(x, w), func() {
+				k.planarSumExpDot(max.p(), sum.p(), low.p(), &ones[0], dot.p(), x.p(), w.p(), &scratch[0], n, rows, n+3)
+			}
+		}},
 		{"planarSoftmax", func() ([]armed, []armed, func()) {
 			n := min(64, (cols+15)&^15)
 			x := newArea[T](mem[0], rows, n, n+3, in.end)
 			guardFill(x.row, rows, in.kind)
-			dst := newArea[T](mem[1], rows, n, n+3, in.end)
+			dst := newArea[T](mem[1], rows, n, n+5, in.end)
 			max, sum, low := vec(0, n), vec(1, n), vec(2, n)
 			scratch := newArea[T](mem[2], 1, 16*rows, 0, in.end)
 			ones, scale := make([]T, n), make([]T, n)
 			fill(scale, 1)
 			return out(dst, max, sum, low, scratch), out(x), func() {
-				k.planarSoftmax(dst.p(), &scale[0], max.p(), sum.p(), low.p(), &ones[0], x.p(), scratch.p(), n, rows, n+3)
+				k.planarSoftmax(dst.p(), &scale[0], max.p(), sum.p(), low.p(), &ones[0], x.p(), scratch.p(), n, rows, n+5, n+3)
+			}
+		}},
+		{"planarSoftmaxDot", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x := newArea[T](mem[0], rows, n, n+3, in.end)
+			guardFill(x.row, rows, in.kind)
+			dst := newArea[T](mem[1], rows, n, n+5, in.end)
+			scale, add, dot, w := vec(0, n), vec(1, n), vec(2, n), newArea[T](mem[2], 1, rows, 0, in.end)
+			guardFill(w.row, 1, 0)
+			room := make([]T, 4*n+16*rows)
+			part := func(i int) *T { return &room[i*n] }
+			return out(dst, dot), out(x, w, scale, add), func() {
+				k.planarSoftmaxDot(dst.p(), scale.p(), add.p(), part(0), part(1), part(2), part(3), dot.p(), x.p(), w.p(), part(4), n, rows, n+5, n+3)
 			}
 		}},
 		{"planarShift", func() ([]armed, []armed, func()) {

@@ -59,33 +59,41 @@ func distanceGradAVX2(dst *float64, grad, x, y, scale *float32, rows, cols, grad
 func planarSumExpAVX2(max, sum, low, ones, x, scratch *float32, n, classes, stride int)
 
 //go:noescape
-func planarSoftmaxAVX2(dst, scale, max, sum, low, ones, x, scratch *float32, n, classes, stride int)
+func planarSumExpDotAVX2(max, sum, low, ones, dot, x, w, scratch *float32, n, classes, stride int)
+
+//go:noescape
+func planarSoftmaxAVX2(dst, scale, max, sum, low, ones, x, scratch *float32, n, classes, dstStride, stride int)
+
+//go:noescape
+func planarSoftmaxDotAVX2(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
 func planarShiftAVX2(dst, x, max, log *float32, n, classes, stride int)
 
 var tableAVX2 = kernels[float32]{
-	name:          "avx2",
-	max:           maxAVX2,
-	argMax:        argMaxAVX2,
-	sum:           sumAVX2,
-	exp:           expAVX2,
-	sumExp:        sumExpAVX2,
-	sumExpDot:     sumExpDotAVX2,
-	log1p:         log1pAVX2,
-	expSum:        expSumAVX2,
-	shortSoftmax:  shortSoftmaxAVX2,
-	scale:         scaleAVX2,
-	addScaled:     addScaledAVX2,
-	dot:           dotAVX2,
-	shift:         shiftAVX2,
-	square:        squareAVX2,
-	squareGrad:    squareGradAVX2,
-	distance:      distanceAVX2,
-	distanceGrad:  distanceGradAVX2,
-	planarSumExp:  planarSumExpAVX2,
-	planarSoftmax: planarSoftmaxAVX2,
-	planarShift:   planarShiftAVX2,
+	name:             "avx2",
+	max:              maxAVX2,
+	argMax:           argMaxAVX2,
+	sum:              sumAVX2,
+	exp:              expAVX2,
+	sumExp:           sumExpAVX2,
+	sumExpDot:        sumExpDotAVX2,
+	log1p:            log1pAVX2,
+	expSum:           expSumAVX2,
+	shortSoftmax:     shortSoftmaxAVX2,
+	scale:            scaleAVX2,
+	addScaled:        addScaledAVX2,
+	dot:              dotAVX2,
+	shift:            shiftAVX2,
+	square:           squareAVX2,
+	squareGrad:       squareGradAVX2,
+	distance:         distanceAVX2,
+	distanceGrad:     distanceGradAVX2,
+	planarSumExp:     planarSumExpAVX2,
+	planarSumExpDot:  planarSumExpDotAVX2,
+	planarSoftmax:    planarSoftmaxAVX2,
+	planarSoftmaxDot: planarSoftmaxDotAVX2,
+	planarShift:      planarShiftAVX2,
 }
 
 //go:noescape
@@ -143,31 +151,39 @@ func distanceGradAVX512(dst *float64, grad, x, y, scale *float32, rows, cols, gr
 func planarSumExpAVX512(max, sum, low, ones, x, scratch *float32, n, classes, stride int)
 
 //go:noescape
-func planarSoftmaxAVX512(dst, scale, max, sum, low, ones, x, scratch *float32, n, classes, stride int)
+func planarSumExpDotAVX512(max, sum, low, ones, dot, x, w, scratch *float32, n, classes, stride int)
+
+//go:noescape
+func planarSoftmaxAVX512(dst, scale, max, sum, low, ones, x, scratch *float32, n, classes, dstStride, stride int)
+
+//go:noescape
+func planarSoftmaxDotAVX512(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
 func planarShiftAVX512(dst, x, max, log *float32, n, classes, stride int)
 
 var tableAVX512 = kernels[float32]{
-	name:          "avx512",
-	max:           maxAVX512,
-	argMax:        argMaxAVX512,
-	sum:           sumAVX512,
-	exp:           expAVX512,
-	sumExp:        sumExpAVX512,
-	sumExpDot:     sumExpDotAVX512,
-	log1p:         log1pAVX512,
-	expSum:        expSumAVX512,
-	shortSoftmax:  shortSoftmaxAVX512,
-	scale:         scaleAVX512,
-	addScaled:     addScaledAVX512,
-	dot:           dotAVX512,
-	shift:         shiftAVX512,
-	square:        squareAVX512,
-	squareGrad:    squareGradAVX512,
-	distance:      distanceAVX512,
-	distanceGrad:  distanceGradAVX512,
-	planarSumExp:  planarSumExpAVX512,
-	planarSoftmax: planarSoftmaxAVX512,
-	planarShift:   planarShiftAVX512,
+	name:             "avx512",
+	max:              maxAVX512,
+	argMax:           argMaxAVX512,
+	sum:              sumAVX512,
+	exp:              expAVX512,
+	sumExp:           sumExpAVX512,
+	sumExpDot:        sumExpDotAVX512,
+	log1p:            log1pAVX512,
+	expSum:           expSumAVX512,
+	shortSoftmax:     shortSoftmaxAVX512,
+	scale:            scaleAVX512,
+	addScaled:        addScaledAVX512,
+	dot:              dotAVX512,
+	shift:            shiftAVX512,
+	square:           squareAVX512,
+	squareGrad:       squareGradAVX512,
+	distance:         distanceAVX512,
+	distanceGrad:     distanceGradAVX512,
+	planarSumExp:     planarSumExpAVX512,
+	planarSumExpDot:  planarSumExpDotAVX512,
+	planarSoftmax:    planarSoftmaxAVX512,
+	planarSoftmaxDot: planarSoftmaxDotAVX512,
+	planarShift:      planarShiftAVX512,
 }

@@ -59,31 +59,39 @@ func distanceGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, grad
 func planarSumExpNEON(max, sum, low, ones, x, scratch *float32, n, classes, stride int)
 
 //go:noescape
-func planarSoftmaxNEON(dst, scale, max, sum, low, ones, x, scratch *float32, n, classes, stride int)
+func planarSumExpDotNEON(max, sum, low, ones, dot, x, w, scratch *float32, n, classes, stride int)
+
+//go:noescape
+func planarSoftmaxNEON(dst, scale, max, sum, low, ones, x, scratch *float32, n, classes, dstStride, stride int)
+
+//go:noescape
+func planarSoftmaxDotNEON(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
 func planarShiftNEON(dst, x, max, log *float32, n, classes, stride int)
 
 var tableNEON = kernels[float32]{
-	name:          "neon",
-	max:           maxNEON,
-	argMax:        argMaxNEON,
-	sum:           sumNEON,
-	exp:           expNEON,
-	sumExp:        sumExpNEON,
-	sumExpDot:     sumExpDotNEON,
-	log1p:         log1pNEON,
-	expSum:        expSumNEON,
-	shortSoftmax:  shortSoftmaxNEON,
-	scale:         scaleNEON,
-	addScaled:     addScaledNEON,
-	dot:           dotNEON,
-	shift:         shiftNEON,
-	square:        squareNEON,
-	squareGrad:    squareGradNEON,
-	distance:      distanceNEON,
-	distanceGrad:  distanceGradNEON,
-	planarSumExp:  planarSumExpNEON,
-	planarSoftmax: planarSoftmaxNEON,
-	planarShift:   planarShiftNEON,
+	name:             "neon",
+	max:              maxNEON,
+	argMax:           argMaxNEON,
+	sum:              sumNEON,
+	exp:              expNEON,
+	sumExp:           sumExpNEON,
+	sumExpDot:        sumExpDotNEON,
+	log1p:            log1pNEON,
+	expSum:           expSumNEON,
+	shortSoftmax:     shortSoftmaxNEON,
+	scale:            scaleNEON,
+	addScaled:        addScaledNEON,
+	dot:              dotNEON,
+	shift:            shiftNEON,
+	square:           squareNEON,
+	squareGrad:       squareGradNEON,
+	distance:         distanceNEON,
+	distanceGrad:     distanceGradNEON,
+	planarSumExp:     planarSumExpNEON,
+	planarSumExpDot:  planarSumExpDotNEON,
+	planarSoftmax:    planarSoftmaxNEON,
+	planarSoftmaxDot: planarSoftmaxDotNEON,
+	planarShift:      planarShiftNEON,
 }

@@ -31,10 +31,12 @@ func genericKernels[T Float]() kernels[T] {
 		distance:     distanceGeneric[T],
 		distanceGrad: distanceGradGeneric[T],
 
-		planarSumExp:  planarSumExpGeneric[T],
-		planarSoftmax: planarSoftmaxGeneric[T],
-		planarShift:   planarShiftGeneric[T],
-		shift:         shiftGeneric[T],
+		planarSumExp:     planarSumExpGeneric[T],
+		planarSumExpDot:  planarSumExpDotGeneric[T],
+		planarSoftmax:    planarSoftmaxGeneric[T],
+		planarSoftmaxDot: planarSoftmaxDotGeneric[T],
+		planarShift:      planarShiftGeneric[T],
+		shift:            shiftGeneric[T],
 	}
 }
 
@@ -382,16 +384,25 @@ func shiftGeneric[T Float](dst, x, max, log *T, rows, cols, dstStride, stride in
 }
 
 func planarSumExpGeneric[T Float](max, sum, low, ones, x, scratch *T, n, classes, stride int) {
-	planarGeneric(nil, nil, max, sum, low, ones, x, scratch, n, classes, stride)
+	planarSoftmaxDotGeneric(nil, nil, nil, max, sum, low, ones, nil, x, nil, scratch, n, classes, 0, stride)
 }
 
-func planarSoftmaxGeneric[T Float](dst, scale, max, sum, low, ones, x, scratch *T, n, classes, stride int) {
-	planarGeneric(dst, scale, max, sum, low, ones, x, scratch, n, classes, stride)
+func planarSumExpDotGeneric[T Float](max, sum, low, ones, dot, x, w, scratch *T, n, classes, stride int) {
+	planarSoftmaxDotGeneric(nil, nil, nil, max, sum, low, ones, dot, x, w, scratch, n, classes, 0, stride)
 }
 
-func planarGeneric[T Float](dst, scale, max, sum, low, ones, x, scratch *T, n, classes, stride int) {
+func planarSoftmaxGeneric[T Float](dst, scale, max, sum, low, ones, x, scratch *T, n, classes, dstStride, stride int) {
+	planarSoftmaxDotGeneric(dst, scale, nil, max, sum, low, ones, nil, x, nil, scratch, n, classes, dstStride, stride)
+}
+
+// planarSoftmaxDotGeneric does without what is nil.
+func planarSoftmaxDotGeneric[T Float](dst, scale, add, max, sum, low, ones, dot, x, w, scratch *T, n, classes, dstStride, stride int) {
 	maxs, sums, lows, counts := at(max, 0, n), at(sum, 0, n), at(low, 0, n), at(ones, 0, n)
 	buf := at(scratch, 0, classes)
+	var weights []T
+	if w != nil {
+		weights = at(w, 0, classes)
+	}
 	for i := range maxs {
 		m := lowest[T]()
 		for c := range buf {
@@ -400,6 +411,13 @@ func planarGeneric[T Float](dst, scale, max, sum, low, ones, x, scratch *T, n, c
 			if v > m {
 				m = v
 			}
+		}
+		if dot != nil {
+			var s float64
+			for c, w := range weights {
+				s += float64(float64(w) * (float64(buf[c]) - float64(m)))
+			}
+			at(dot, i, 1)[0] = T(s)
 		}
 		var s float64
 		var one T
@@ -414,11 +432,16 @@ func planarGeneric[T Float](dst, scale, max, sum, low, ones, x, scratch *T, n, c
 		}
 		maxs[i], sums[i], counts[i] = m, T(s), one
 		lows[i] = T(s - float64(sums[i]))
-		if dst != nil {
-			f := float64(at(scale, i, 1)[0]) / (s + float64(one))
-			for c, e := range buf {
-				at(dst, i+c*stride, 1)[0] = T(float64(e) * f)
+		if dst == nil {
+			continue
+		}
+		f := float64(at(scale, i, 1)[0]) / (s + float64(one))
+		for c, e := range buf {
+			p := float64(float64(e) * f)
+			if add != nil {
+				p += float64(float64(weights[c]) * float64(at(add, i, 1)[0]))
 			}
+			at(dst, i+c*dstStride, 1)[0] = T(p)
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package logits
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+)
 
 // spanSize is the largest number of positions of a planar array that are
 // worked on at once.
@@ -19,42 +22,60 @@ func (v *view[T]) span(t int) (n, first, row int) {
 // A planarRoom is what the planar kernels need: arrays with an element a
 // position, and scratch with 16 a class.
 type planarRoom[T Float] struct {
-	max, sum, low, ones, scale, x []T
-	scratch                       []T
-	log                           []float64
+	max, sum, low, ones, scale []T
+	scratch                    []T
+	log                        []float64
 }
 
 func newPlanarRoom[T Float](b *[]float64, classes int) planarRoom[T] {
-	buf := scratch[T](b, 6*spanSize+16*classes+2*spanSize)
+	buf := scratch[T](b, 7*spanSize+16*classes)
 	part := func(i int) []T { return buf[i*spanSize:][:spanSize] }
 	// The float64 come first, since they are aligned.
-	return planarRoom[T]{part(2), part(3), part(4), part(5), part(6), part(7),
-		buf[8*spanSize:][:16*classes], unsafe.Slice(unsafe.SliceData(*b), spanSize)}
+	return planarRoom[T]{part(2), part(3), part(4), part(5), part(6),
+		buf[7*spanSize:][:16*classes], unsafe.Slice(unsafe.SliceData(*b), spanSize)}
 }
 
-// sumExps fills in the room for n positions from x.data[at], and log with
-// log1p of the sum without one maximum. If dst is not nil it becomes the
-// probabilities times scale.
-func (r *planarRoom[T]) sumExps(k *kernels[T], dst, x *view[T], at, n int) {
-	if dst == nil {
-		k.planarSumExp(ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(x.data, at), ptr(r.scratch, 0), n, x.c, x.d)
+// A planes is some positions of a planar array: the classes of one are stride apart.
+type planes[T Float] struct {
+	data   []T
+	stride int
+}
+
+// planes returns the positions from data[at].
+func (v *view[T]) planes(at int) planes[T] { return planes[T]{v.data[at:], v.d} }
+
+// sumExps fills in the room for n positions of x, and log with log1p of the sum
+// without one maximum. If dst has any data it becomes the probabilities times
+// scale.
+func (r *planarRoom[T]) sumExps(k *kernels[T], dst, x planes[T], n, classes int) {
+	if dst.data == nil {
+		k.planarSumExp(ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(x.data, 0), ptr(r.scratch, 0), n, classes, x.stride)
 	} else {
-		k.planarSoftmax(ptr(dst.data, at), ptr(r.scale, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(x.data, at), ptr(r.scratch, 0), n, x.c, x.d)
+		k.planarSoftmax(ptr(dst.data, 0), ptr(r.scale, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(x.data, 0), ptr(r.scratch, 0),
+			n, classes, dst.stride, x.stride)
 	}
-	for i := range r.log[:n] {
-		r.log[i] = r.others(i)
-	}
-	k.log1p(ptr(r.log, 0), n)
+	r.logs(k, n)
 }
 
-// others is the sum of e^(x-max) at a position without one maximum, NaN if all
-// are -Inf.
-func (r *planarRoom[T]) others(i int) float64 {
-	s := float64(r.sum[i]) + float64(r.low[i])
-	if r.ones[i] == 0 && s == 0 {
-		return s / s
+// logs fills in log.
+func (r *planarRoom[T]) logs(k *kernels[T], n int) {
+	sum, low, ones, log := r.sum[:n], r.low[:n], r.ones[:n], r.log[:n]
+	for i := range log {
+		log[i] = withoutOne(sum[i], low[i], ones[i])
 	}
-	return s + (float64(r.ones[i]) - 1)
+	k.log1p(ptr(log, 0), n)
+}
+
+// others is the sum of e^(x-max) at a position without one maximum.
+func (r *planarRoom[T]) others(i int) float64 { return withoutOne(r.sum[i], r.low[i], r.ones[i]) }
+
+// withoutOne returns sum + low + ones - 1, or NaN if they are 0: all x are -Inf.
+func withoutOne[T Float](sum, low, ones T) float64 {
+	s := (float64(sum) + float64(low)) + (float64(ones) - 1)
+	if s < 0 {
+		return math.NaN()
+	}
+	return s
 }
 
 // planarParts runs op on the spans [lo, hi).
@@ -71,9 +92,9 @@ func planarParts[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi in
 			r := newPlanarRoom[T](b, x.c)
 			if op == softmaxOp {
 				fill(r.scale, 1)
-				r.sumExps(k, dst, x, at, whole)
+				r.sumExps(k, dst.planes(at), x.planes(at), whole, x.c)
 			} else {
-				r.sumExps(k, nil, x, at, whole)
+				r.sumExps(k, planes[T]{}, x.planes(at), whole, x.c)
 				for i, l := range r.log[:whole] {
 					r.scale[i] = T(l)
 				}

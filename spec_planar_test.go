@@ -5,24 +5,31 @@ import (
 	"testing"
 )
 
-// specPlanar does the classes of one position: what planarSumExp finds, and the
-// probabilities times scale if dst is not nil.
-func specPlanar(dst, x []float32, scale float32, poly []float32) (m, high, low, ones float32) {
-	m = -math.MaxFloat32
+// A specPosition is what the planar kernels find at one position.
+type specPosition struct{ max, high, low, ones, dot float32 }
+
+// specPlanar does the classes of one position. It sets dst, if it is not nil,
+// to the probabilities times scale, and adds w times add if w is not nil.
+func specPlanar(dst, x, w []float32, scale, add float32, poly []float32) (p specPosition) {
+	p.max = -math.MaxFloat32
 	for _, v := range x {
-		m = max(m, v)
+		p.max = max(p.max, v)
 	}
 	e := make([]float32, len(x))
 	for first := 0; first < len(x); first += 64 {
-		var sum float32
+		var sum, dot float32
 		end := min(first+64, len(x))
 		for i := first; i < end; i += 2 {
 			var pair [2]float32
 			for k := range pair[:min(2, end-i)] {
-				v := specExpMinus(x[i+k]-m, poly)
+				d := x[i+k] - p.max
+				if w != nil {
+					dot = fma32(d, w[i+k], dot)
+				}
+				v := specExpMinus(d, poly)
 				e[i+k] = v
 				if v == 1 {
-					ones++
+					p.ones++
 					v = 0
 				}
 				pair[k] = v
@@ -30,26 +37,36 @@ func specPlanar(dst, x []float32, scale float32, poly []float32) (m, high, low, 
 			sum += pair[0] + pair[1]
 		}
 		// The rounding error of the sum goes to low.
-		s := high + sum
-		b := s - high
-		low += (sum - b) + (high - (s - b))
-		high = s
+		s := p.high + sum
+		b := s - p.high
+		p.low += (sum - b) + (p.high - (s - b))
+		p.high = s
+		p.dot += dot
 	}
 	if dst != nil {
-		f := scale / ((high + ones) + low)
+		f := scale / ((p.high + p.ones) + p.low)
 		for i := range dst {
 			dst[i] = e[i] * f
+			if w != nil {
+				dst[i] = fma32(add, w[i], dst[i])
+			}
 		}
 	}
-	return m, high, low, ones
+	return p
 }
 
 func init() {
 	specTable.planarSumExp = func(max, sum, low, ones, x, scratch *float32, n, classes, stride int) {
-		specPlanarRows(nil, nil, max, sum, low, ones, x, n, classes, stride, specExp5)
+		specPlanarRows(nil, nil, nil, max, sum, low, ones, nil, x, nil, n, classes, 0, stride, specExp5)
 	}
-	specTable.planarSoftmax = func(dst, scale, max, sum, low, ones, x, scratch *float32, n, classes, stride int) {
-		specPlanarRows(dst, scale, max, sum, low, ones, x, n, classes, stride, specExp6)
+	specTable.planarSumExpDot = func(max, sum, low, ones, dot, x, w, scratch *float32, n, classes, stride int) {
+		specPlanarRows(nil, nil, nil, max, sum, low, ones, dot, x, w, n, classes, 0, stride, specExp5)
+	}
+	specTable.planarSoftmax = func(dst, scale, max, sum, low, ones, x, scratch *float32, n, classes, dstStride, stride int) {
+		specPlanarRows(dst, scale, nil, max, sum, low, ones, nil, x, nil, n, classes, dstStride, stride, specExp6)
+	}
+	specTable.planarSoftmaxDot = func(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *float32, n, classes, dstStride, stride int) {
+		specPlanarRows(dst, scale, add, max, sum, low, ones, dot, x, w, n, classes, dstStride, stride, specExp6)
 	}
 	specTable.planarShift = func(dst, x, max, log *float32, n, classes, stride int) {
 		for c := range classes {
@@ -60,18 +77,33 @@ func init() {
 	}
 }
 
-func specPlanarRows(dst, scale, max, sum, low, ones, x *float32, n, classes, stride int, poly []float32) {
-	column, out, f := make([]float32, classes), []float32(nil), float32(0)
+func specPlanarRows(dst, scale, add, max, sum, low, ones, dot, x, w *float32, n, classes, dstStride, stride int, poly []float32) {
+	column, out, weights := make([]float32, classes), []float32(nil), []float32(nil)
+	if dst != nil {
+		out = make([]float32, classes)
+	}
+	if w != nil {
+		weights = at(w, 0, classes)
+	}
+	elem := func(p *float32, i int) *float32 { return &at(p, i, 1)[0] }
 	for i := range n {
 		for c := range column {
-			column[c] = at(x, c*stride+i, 1)[0]
+			column[c] = *elem(x, c*stride+i)
 		}
+		var f, a float32
 		if dst != nil {
-			out, f = make([]float32, classes), at(scale, i, 1)[0]
+			f = *elem(scale, i)
+			if add != nil {
+				a = *elem(add, i)
+			}
 		}
-		at(max, i, 1)[0], at(sum, i, 1)[0], at(low, i, 1)[0], at(ones, i, 1)[0] = specPlanar(out, column, f, poly)
+		p := specPlanar(out, column, weights, f, a, poly)
+		*elem(max, i), *elem(sum, i), *elem(low, i), *elem(ones, i) = p.max, p.high, p.low, p.ones
+		if dot != nil {
+			*elem(dot, i) = p.dot
+		}
 		for c, v := range out {
-			at(dst, c*stride+i, 1)[0] = v
+			*elem(dst, c*dstStride+i) = v
 		}
 	}
 }
@@ -95,6 +127,14 @@ func TestSpecPlanar(t *testing.T) {
 					kind.fill(rng, x.row(i))
 				}
 				p := Planar[float32]{2, c, d, make([]float32, len(x.Data))}
+				weight := make([]float32, c)
+				for i := range weight {
+					weight[i] = rng.Float32()
+				}
+				smooth := []Options[float32]{
+					{LabelSmoothing: 0.25},
+					{LabelSmoothing: 0.1, Weight: weight, Accumulate: true},
+				}
 				targets := make([]int, 2*d)
 				for i := range targets {
 					targets[i] = rng.IntN(c)
@@ -102,18 +142,26 @@ func TestSpecPlanar(t *testing.T) {
 						p.Data[(i/d*c+j)*d+i%d] = v
 					}
 				}
-				run := func(k *kernels[float32]) (out [4][]float32) {
+				run := func(k *kernels[float32]) (out [8][]float32) {
 					defer func(before *kernels[float32]) { active = before }(active)
 					active = k
-					for i := range 3 {
+					for i := range out {
 						out[i] = make([]float32, len(p.Data))
+						if i >= 5 {
+							out[i] = out[i][:len(targets)]
+						}
 					}
-					out[3] = make([]float32, len(targets))
 					must(t, Softmax(Planar[float32]{2, c, d, out[0]}, p))
 					must(t, LogSoftmax(Planar[float32]{2, c, d, out[1]}, p))
 					_, err := CrossEntropyGrad(Planar[float32]{2, c, d, out[2]}, p, targets, nil)
 					must(t, err)
-					must(t, CrossEntropyRows(out[3], p, targets, nil))
+					must(t, CrossEntropyRows(out[5], p, targets, nil))
+					for i, o := range smooth {
+						fill(out[3+i], 1)
+						_, err := CrossEntropyGrad(Planar[float32]{2, c, d, out[3+i]}, p, targets, &o)
+						must(t, err)
+						must(t, CrossEntropyRows(out[6+i], p, targets, &o))
+					}
 					return out
 				}
 				want := run(&specTable)

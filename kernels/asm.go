@@ -36,7 +36,7 @@ type isa interface {
 	jumpIf(a *Asm, cond string, x, y Reg, label string)
 	jumpIfImm(a *Asm, cond string, x Reg, imm int, label string)
 	store64(a *Asm, s, base Reg)
-	prefetch(a *Asm, base Reg, off int)
+	prefetch(a *Asm, level int, base Reg, off int)
 
 	constant(a *Asm, bits uint64, reg bool) Uni
 	set(a *Asm, u operand, d int)
@@ -267,7 +267,10 @@ func (a *Asm) Local(slot int) Reg {
 }
 
 // Prefetch asks for the cache line at base+off, which may be anywhere.
-func (a *Asm) Prefetch(base Reg, off int) { a.isa.prefetch(a, base, off) }
+func (a *Asm) Prefetch(base Reg, off int) { a.isa.prefetch(a, 1, base, off) }
+
+// PrefetchL2 is Prefetch into the second-level cache only.
+func (a *Asm) PrefetchL2(base Reg, off int) { a.isa.prefetch(a, 2, base, off) }
 
 // Ret returns from the kernel.
 func (a *Asm) Ret() { a.isa.ret(a) }

@@ -39,7 +39,9 @@ func (neon) shl(a *Asm, n int, d Reg)      { a.emit("LSL $%d, %s", n, d) }
 func (neon) shr(a *Asm, n int, d Reg)      { a.emit("LSR $%d, %s", n, d) }
 func (neon) store64(a *Asm, s, base Reg)   { a.emit("MOVD %s, (%s)", s, base) }
 
-func (neon) prefetch(a *Asm, base Reg, off int) { a.emit("PRFM %s, PLDL1KEEP", mem(base, off)) }
+func (neon) prefetch(a *Asm, level int, base Reg, off int) {
+	a.emit("PRFM %s, PLDL%dKEEP", mem(base, off), level)
+}
 
 var neonJumps = map[string]string{"==": "BEQ", "!=": "BNE", "<": "BLT", "<=": "BLE", ">": "BGT", ">=": "BGE"}
 

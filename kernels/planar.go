@@ -2,11 +2,16 @@ package main
 
 import "math"
 
-// The planar kernels walk over n positions, a multiple of 16, as many at once
-// as a register has lanes; the classes of a position are stride elements apart.
+// The planar kernels walk over n positions, a multiple of 16, and 16 at once;
+// the classes of a position are stride elements apart.
 // A group of positions is copied to scratch, classes*16 elements, while its
 // maximum is found: its lines would push each other out of the cache when the
 // stride is a power of two.
+
+// ahead is how many bytes in front of a group the planar kernels ask for, into
+// the second-level cache: the lines of a group may all belong in the same few
+// places of the first one.
+const ahead = 1024
 
 var (
 	planarSumExpKernel = kernel{
@@ -16,15 +21,31 @@ e^(x - max), but for terms of 1; and ones their number. 64 classes are added up
 pair by pair, their sums with the rounding errors kept in low.`,
 		args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"},
 			{"x", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"stride", "int"}},
-		body: func(a *Asm) { newPlanar(a, false, exp5).write() },
+		body: func(a *Asm) { newPlanar(a, false, false, exp5).write() },
+	}
+	planarSumExpDotKernel = kernel{
+		name: "planarSumExpDot",
+		doc:  `It is planarSumExp and sets dot to the sum of w[c] (x - max) over the classes c.`,
+		args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
+			{"x", "*float32"}, {"w", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"stride", "int"}},
+		body: func(a *Asm) { newPlanar(a, false, true, exp5).write() },
 	}
 	planarSoftmaxKernel = kernel{
 		name: "planarSoftmax",
 		doc: `It is planarSumExp and sets dst to e^(x - max) divided by the whole sum and times
 scale, which each position has one of.`,
 		args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"},
-			{"x", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"stride", "int"}},
-		body: func(a *Asm) { newPlanar(a, true, exp6).write() },
+			{"x", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+		body: func(a *Asm) { newPlanar(a, true, false, exp6).write() },
+	}
+	planarSoftmaxDotKernel = kernel{
+		name: "planarSoftmaxDot",
+		doc: `It is planarSoftmax, sets dot to the sum of w[c] (x - max) over the classes c, and adds
+w[c] add to dst.`,
+		args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"add", "*float32"},
+			{"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
+			{"x", "*float32"}, {"w", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+		body: func(a *Asm) { newPlanar(a, true, true, exp6).write() },
 	}
 	planarShiftKernel = kernel{
 		name: "planarShift",
@@ -37,12 +58,13 @@ scale, which each position has one of.`,
 			w.groups(func() {
 				m, l := w.load("max"), w.load("log")
 				w.start("dst", q)
-				w.classes("x", func() {
+				w.classes("x", w.stride, func() {
 					x := a.Vec("x")
 					a.Load(x, w.p, 0)
 					a.Sub(x, m)
 					a.Sub(x, l)
 					a.Store(x, q, 0)
+					a.PrefetchL2(q, ahead)
 					a.Free(x)
 					a.AddReg(w.stride, q)
 				})
@@ -61,7 +83,6 @@ type planarWalk struct {
 }
 
 func newPlanarWalk(a *Asm) *planarWalk {
-	a.Narrow()
 	w := &planarWalk{a, a.Reg(), a.Arg("n"), a.Arg("stride"), a.Reg(), a.Reg()}
 	a.ShiftReg(2, w.end)
 	a.ShiftReg(2, w.stride)
@@ -74,7 +95,7 @@ func (w *planarWalk) groups(body func()) {
 	w.MovImm(0, w.at)
 	w.Label(group)
 	body()
-	w.AddImm(4*w.isa.width(), w.at)
+	w.AddImm(4*lanes, w.at)
 	w.JumpIf(w.at, "<", w.end, group)
 	w.Ret()
 }
@@ -99,108 +120,171 @@ func (w *planarWalk) store(v *Vec, name string) {
 }
 
 // classes runs body for each class, with p at its elements of a parameter.
-func (w *planarWalk) classes(name string, body func()) {
+func (w *planarWalk) classes(name string, stride Reg, body func()) {
 	class := w.NewLabel("class")
 	w.start(name, w.p)
 	w.LoadArg("classes", w.c)
 	w.Label(class)
 	body()
-	w.AddReg(w.stride, w.p)
+	w.AddReg(stride, w.p)
 	w.AddImm(-1, w.c)
 	w.JumpIfImm(w.c, ">", 0, class)
 }
 
-// A planar writes one of the first two kernels.
+// A planar writes one of the kernels with exponentials.
 type planar struct {
 	*planarWalk
-	softmax bool
-	exp     expMinus
-	zero    Uni
-	q, k    Reg // in scratch; classes left of 64
+	softmax, dots bool
+	exp           expMinus
+	zero          Uni
+	q, k          Reg // in scratch; classes left of 64
+
+	// For the dots:
+	w   Reg  // in the weights
+	dot *Vec // of the 64 classes
 }
 
-func newPlanar(a *Asm, softmax bool, poly []float32) *planar {
-	return &planar{newPlanarWalk(a), softmax, a.newExpMinus(poly), a.Const(0), a.Reg(), a.Reg()}
+func newPlanar(a *Asm, softmax, dots bool, poly []float32) *planar {
+	p := &planar{planarWalk: newPlanarWalk(a), softmax: softmax, dots: dots, exp: a.newExpMinus(poly), zero: a.Const(0), q: a.Reg(), k: a.Reg()}
+	if dots {
+		p.w = a.Reg()
+	}
+	return p
 }
 
 func (p *planar) write() {
 	p.groups(func() {
-		m := p.copyMax()
-		high, low, ones := p.Vec("high"), p.Vec("low"), p.Vec("ones")
-		for _, v := range []*Vec{high, low, ones} {
-			p.Set(v, p.zero)
+		p.copyMax()
+		if !p.softmax {
+			p.ByPart(func() { p.part(nil) })
+			return
 		}
+		f := p.Vec("f")
+		p.ByPart(func() { p.part(f) })
 		p.LoadArg("scratch", p.q)
-		p.LoadArg("classes", p.c)
-		some, short, pairs, last, done := p.NewLabel("some"), p.NewLabel("short"), p.NewLabel("pairs"), p.NewLabel("last"), p.NewLabel("done")
-		p.Label(some)
-		p.Mov(p.c, p.k)
-		p.JumpIfImm(p.k, "<=", 64, short)
-		p.MovImm(64, p.k)
-		p.Label(short)
-		p.SubReg(p.k, p.c)
-		sum := p.Vec("sum")
-		p.Set(sum, p.zero)
-		p.JumpIfImm(p.k, "<", 2, last)
-		p.Label(pairs)
-		p.add(2, m, sum, ones)
-		p.JumpIfImm(p.k, ">=", 2, pairs)
-		p.Label(last)
-		p.JumpIfImm(p.k, "==", 0, done)
-		p.add(1, m, sum, ones)
-		p.Label(done)
-		p.twoSum(high, low, sum)
-		p.Free(sum)
-		p.JumpIfImm(p.c, ">", 0, some)
-		p.store(high, "sum")
-		p.store(low, "low")
-		p.store(ones, "ones")
-		if p.softmax {
-			p.Add(high, ones)
-			p.Add(high, low)
-			f := p.load("scale")
-			p.each(opDiv, f, high, f)
-			p.LoadArg("scratch", p.q)
-			p.classes("dst", func() {
-				e := p.Vec("e")
-				p.Load(e, p.q, 0)
-				p.Mul(e, f)
-				p.Store(e, p.p, 0)
-				p.Free(e)
-				p.AddImm(4*p.isa.width(), p.q)
-			})
-			p.Free(f)
+		p.LoadArg("dstStride", p.k)
+		p.ShiftReg(2, p.k)
+		var add *Vec
+		if p.dots {
+			add = p.load("add")
+			p.LoadArg("w", p.w)
 		}
-		p.Free(m, high, low, ones)
+		p.classes("dst", p.k, func() {
+			e := p.Vec("e")
+			p.Load(e, p.q, 0)
+			p.Mul(e, f)
+			if p.dots {
+				p.addWeighted(e, add)
+			}
+			p.Store(e, p.p, 0)
+			p.PrefetchL2(p.p, ahead)
+			p.Free(e)
+			p.AddImm(4*lanes, p.q)
+		})
+		p.Free(f)
+		if p.dots {
+			p.Free(add)
+		}
 	})
 }
 
-// copyMax copies the group to scratch and returns the maxima of its positions.
-func (p *planar) copyMax() *Vec {
+// addWeighted adds x times the next weight to d.
+func (p *planar) addWeighted(d, x *Vec) {
+	w := p.Uniform()
+	p.LoadUni(w, p.w, 0)
+	p.MulAdd(d, x, w)
+	p.FreeUniform(w)
+	p.AddImm(4, p.w)
+}
+
+// part adds up the exponentials of a part of the group. If f is not nil it
+// leaves them in scratch and sets f to their factor.
+func (p *planar) part(f *Vec) {
+	m, high, low, ones := p.load("max"), p.Vec("high"), p.Vec("low"), p.Vec("ones")
+	sums := []*Vec{high, low, ones}
+	if p.dots {
+		p.dot = p.Vec("dot")
+		sums = append(sums, p.Vec("dots"))
+		p.LoadArg("w", p.w)
+	}
+	for _, v := range sums {
+		p.Set(v, p.zero)
+	}
+	p.LoadArg("scratch", p.q)
+	p.LoadArg("classes", p.c)
+	some, short, pairs, last, done := p.NewLabel("some"), p.NewLabel("short"), p.NewLabel("pairs"), p.NewLabel("last"), p.NewLabel("done")
+	p.Label(some)
+	p.Mov(p.c, p.k)
+	p.JumpIfImm(p.k, "<=", 64, short)
+	p.MovImm(64, p.k)
+	p.Label(short)
+	p.SubReg(p.k, p.c)
+	sum := p.Vec("sum")
+	p.Set(sum, p.zero)
+	if p.dots {
+		p.Set(p.dot, p.zero)
+	}
+	p.JumpIfImm(p.k, "<", 2, last)
+	p.Label(pairs)
+	p.add(2, m, sum, ones)
+	p.JumpIfImm(p.k, ">=", 2, pairs)
+	p.Label(last)
+	p.JumpIfImm(p.k, "==", 0, done)
+	p.add(1, m, sum, ones)
+	p.Label(done)
+	p.twoSum(high, low, sum)
+	p.Free(sum)
+	if p.dots {
+		p.Add(sums[3], p.dot)
+	}
+	p.JumpIfImm(p.c, ">", 0, some)
+	for i, name := range []string{"sum", "low", "ones", "dot"}[:len(sums)] {
+		p.store(sums[i], name)
+	}
+	if f != nil {
+		p.Add(high, ones)
+		p.Add(high, low)
+		s := p.load("scale")
+		p.each(opDiv, s, high, f)
+		p.Free(s)
+	}
+	p.Free(m)
+	p.Free(sums...)
+	if p.dots {
+		p.Free(p.dot)
+	}
+}
+
+// copyMax copies the group to scratch and stores the maxima of its positions.
+func (p *planar) copyMax() {
 	start := p.Const(bits(-math.MaxFloat32))
 	m := p.Vec("m")
 	p.Set(m, start)
 	p.FreeConst(start)
 	p.LoadArg("scratch", p.q)
-	p.classes("x", func() {
+	p.classes("x", p.stride, func() {
 		x := p.Vec("x")
 		p.Load(x, p.p, 0)
+		p.PrefetchL2(p.p, ahead)
 		p.Store(x, p.q, 0)
 		p.Max(m, x)
 		p.Free(x)
-		p.AddImm(4*p.isa.width(), p.q)
+		p.AddImm(4*lanes, p.q)
 	})
 	p.store(m, "max")
-	return m
+	p.Free(m)
 }
 
 // add adds n classes to sum and ones.
 func (p *planar) add(n int, m, sum, ones *Vec) {
-	size := 4 * p.isa.width()
+	const size = 4 * lanes
 	d := p.Vecs(n, "d")
 	for i, d := range d {
 		p.Load(d, p.q, size*i)
 		p.Sub(d, m)
+		if p.dots {
+			p.addWeighted(p.dot, d)
+		}
 	}
 	e := p.exp.of(p.Asm, d)
 	for i, e := range e {

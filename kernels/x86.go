@@ -73,15 +73,17 @@ func (x x86) arg(a *Asm, name string, off int, d Reg) { a.emit("MOVQ %s+%d(FP), 
 func (x x86) setArg(a *Asm, name string, off int, s Reg) {
 	a.emit("MOVQ %s, %s+%d(FP)", s, name, off)
 }
-func (x x86) mov(a *Asm, s, d Reg)               { a.emit("MOVQ %s, %s", s, d) }
-func (x x86) addImm(a *Asm, imm int, d Reg)      { a.emit("ADDQ $%d, %s", imm, d) }
-func (x x86) add(a *Asm, s, d Reg)               { a.emit("ADDQ %s, %s", s, d) }
-func (x x86) sub(a *Asm, s, d Reg)               { a.emit("SUBQ %s, %s", s, d) }
-func (x x86) andImm(a *Asm, imm int, d Reg)      { a.emit("ANDQ $%d, %s", imm, d) }
-func (x x86) shl(a *Asm, n int, d Reg)           { a.emit("SHLQ $%d, %s", n, d) }
-func (x x86) shr(a *Asm, n int, d Reg)           { a.emit("SHRQ $%d, %s", n, d) }
-func (x x86) store64(a *Asm, s, base Reg)        { a.emit("MOVQ %s, (%s)", s, base) }
-func (x x86) prefetch(a *Asm, base Reg, off int) { a.emit("PREFETCHT0 %s", mem(base, off)) }
+func (x x86) mov(a *Asm, s, d Reg)          { a.emit("MOVQ %s, %s", s, d) }
+func (x x86) addImm(a *Asm, imm int, d Reg) { a.emit("ADDQ $%d, %s", imm, d) }
+func (x x86) add(a *Asm, s, d Reg)          { a.emit("ADDQ %s, %s", s, d) }
+func (x x86) sub(a *Asm, s, d Reg)          { a.emit("SUBQ %s, %s", s, d) }
+func (x x86) andImm(a *Asm, imm int, d Reg) { a.emit("ANDQ $%d, %s", imm, d) }
+func (x x86) shl(a *Asm, n int, d Reg)      { a.emit("SHLQ $%d, %s", n, d) }
+func (x x86) shr(a *Asm, n int, d Reg)      { a.emit("SHRQ $%d, %s", n, d) }
+func (x x86) store64(a *Asm, s, base Reg)   { a.emit("MOVQ %s, (%s)", s, base) }
+func (x x86) prefetch(a *Asm, level int, base Reg, off int) {
+	a.emit("PREFETCHT%d %s", level-1, mem(base, off))
+}
 
 func (x x86) movImm(a *Asm, imm int, d Reg) {
 	if imm == 0 {

@@ -1,0 +1,171 @@
+package logits
+
+// A planarCE is what the cross-entropy needs of a span of positions.
+type planarCE[T Float] struct {
+	planarRoom[T]
+	take   []float64 // what is subtracted at the target
+	x      []T       // the target's logit
+	dot    []T       // sum of w[c] (x[c] - max)
+	less   []T       // the factor of the weights in the gradient
+	weight []T       // of the classes
+	grad   planes[T] // room for a gradient that is to be added
+}
+
+func newPlanarCE[T Float](b, c *[]float64, classes, copied int) planarCE[T] {
+	t := scratch[T](c, 5*spanSize+classes*(1+copied))
+	part := func(i int) []T { return t[i*spanSize:][:spanSize] }
+	return planarCE[T]{newPlanarRoom[T](b, classes), (*c)[:spanSize], part(2), part(3), part(4),
+		t[5*spanSize:][:classes], planes[T]{t[5*spanSize+classes:], copied}}
+}
+
+// positions does n positions of a planar array, a multiple of 16.
+func (j *ceJob[T, I]) positions(x, grad *view[T], n, at, row int) float64 {
+	b, c := buffers.Get().(*[]float64), buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	defer buffers.Put(c)
+	copied := 0
+	if grad != nil && j.opt.Accumulate {
+		copied = n
+	}
+	r := newPlanarCE[T](b, c, x.c, copied)
+	targets, from := j.targets[row:][:n], x.planes(at)
+	if grad == nil {
+		j.planarSumExps(&r, planes[T]{}, from, n)
+		j.planarTargets(&r, from, targets) // now they are in a cache
+		return j.planarLosses(&r, targets, row)
+	}
+	j.planarTargets(&r, from, targets) // grad may be x
+	j.planarFactors(&r, targets, row)
+	to := grad.planes(at)
+	if !j.opt.Accumulate {
+		j.planarSumExps(&r, to, from, n)
+		j.planarGrad(&r, to, targets)
+		return j.planarLosses(&r, targets, row)
+	}
+	j.planarSumExps(&r, r.grad, from, n)
+	j.planarGrad(&r, r.grad, targets)
+	one := [1]T{1}
+	for c := range x.c {
+		j.k.addScaled(ptr(to.data, c*to.stride), ptr(r.grad.data, c*n), ptr(one[:], 0), 1, n, 0, 0)
+	}
+	return j.planarLosses(&r, targets, row)
+}
+
+// planarSumExps is sumExps, and fills in the dots and adds the weights to dst
+// if there is smoothing.
+func (j *ceJob[T, I]) planarSumExps(r *planarCE[T], dst, x planes[T], n int) {
+	if j.share == 0 {
+		r.sumExps(j.k, dst, x, n, len(r.weight))
+		return
+	}
+	weight := j.opt.Weight
+	if weight == nil {
+		weight = r.weight
+		fill(weight, 1)
+	}
+	if dst.data == nil {
+		j.k.planarSumExpDot(ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(r.dot, 0),
+			ptr(x.data, 0), ptr(weight, 0), ptr(r.scratch, 0), n, len(weight), x.stride)
+	} else {
+		j.k.planarSoftmaxDot(ptr(dst.data, 0), ptr(r.scale, 0), ptr(r.less, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(r.dot, 0),
+			ptr(x.data, 0), ptr(weight, 0), ptr(r.scratch, 0), n, len(weight), dst.stride, x.stride)
+	}
+	r.logs(j.k, n)
+}
+
+// planarTargets looks up the logits of the targets.
+func (j *ceJob[T, I]) planarTargets(r *planarCE[T], from planes[T], targets []I) {
+	x, ignore := r.x[:len(targets)], j.ignore
+	for i, t := range targets {
+		if int(t) != ignore {
+			x[i] = from.data[int(t)*from.stride+i]
+		}
+	}
+}
+
+// planarFactors fills in what probabilities, weights and targets count in the gradient.
+func (j *ceJob[T, I]) planarFactors(r *planarCE[T], targets []I, row int) {
+	factor, take, less, ignore := r.scale[:len(targets)], r.take[:len(targets)], r.less[:len(targets)], j.ignore
+	same := j.opt.Weight == nil && len(j.opt.Upstream) <= 1
+	f, l, p := j.factors(row, 1)
+	for i, t := range targets {
+		if int(t) == ignore {
+			factor[i], less[i], take[i] = 0, 0, 0
+			continue
+		}
+		if !same {
+			f, l, p = j.factors(row+i, weightOf(j.opt.Weight, int(t)))
+		}
+		factor[i], less[i], take[i] = f, l, p
+	}
+}
+
+// factors returns the factor of the probabilities of a row, that of the weights,
+// and what is subtracted at the target, whose weight is w.
+func (j *ceJob[T, I]) factors(row int, w float64) (f, less T, take float64) {
+	up := float64(upstream(j.opt.Upstream, row) * j.norm)
+	take = float64(float64(up*j.keep) * w)
+	share := float64(up * j.share)
+	return T(take + float64(share*j.weights)), T(-share), take
+}
+
+// planarGrad makes gradients of the probabilities g, at the targets.
+func (j *ceJob[T, I]) planarGrad(r *planarCE[T], g planes[T], targets []I) {
+	x, max, take, ignore := r.x[:len(targets)], r.max[:len(targets)], r.take[:len(targets)], j.ignore
+	for i, t := range targets {
+		if int(t) == ignore {
+			if l := r.log[i]; l != l || j.share > 0 {
+				for c := range r.weight {
+					g.data[c*g.stride+i] = 0 // NaN times 0 would stay
+				}
+			}
+			continue
+		}
+		p := &g.data[int(t)*g.stride+i]
+		if x[i] != max[i] {
+			*p = T(float64(*p) - take[i])
+			continue
+		}
+		// 1 - p from the sum of the others, which a confident row keeps.
+		s := r.others(i)
+		all := 1 + s
+		v := -float64(take[i] * (s / all))
+		if j.share > 0 {
+			v += float64(float64(r.less[i]) * (weightOf(j.opt.Weight, int(t)) - j.weights/all))
+		}
+		*p = T(v)
+	}
+}
+
+// planarLosses returns the sum of the losses.
+func (j *ceJob[T, I]) planarLosses(r *planarCE[T], targets []I, row int) float64 {
+	max, x, log, ignore := r.max[:len(targets)], r.x[:len(targets)], r.log[:len(targets)], j.ignore
+	var s, t float64
+	if j.keep == 1 && j.opt.Weight == nil && j.loss == nil {
+		for i, class := range targets {
+			if int(class) != ignore {
+				s, t = t, s+((float64(max[i])-float64(x[i]))+log[i])
+			}
+		}
+		return s + t
+	}
+	weight, dot, keep, share, weights := j.opt.Weight, r.dot[:len(targets)], j.keep, j.share, j.weights
+	for i, class := range targets {
+		var l float64
+		if int(class) != ignore {
+			f := keep
+			if weight != nil {
+				f = float64(f * float64(weight[class]))
+			}
+			l = float64(f * ((float64(max[i]) - float64(x[i])) + log[i]))
+			if share > 0 {
+				l += float64(share * (float64(weights*log[i]) - float64(dot[i])))
+			}
+			s, t = t, s+l
+		}
+		if j.loss != nil {
+			j.loss[row+i] = T(l)
+		}
+	}
+	return s + t
+}
