@@ -114,7 +114,7 @@ func (j *ceJob[T, I]) planarGrad(r *planarCE[T], g planes[T], targets []I) {
 	x, max, take, ignore := r.x[:len(targets)], r.max[:len(targets)], r.take[:len(targets)], j.ignore
 	for i, t := range targets {
 		if int(t) == ignore {
-			if l := r.log[i]; l != l || j.share > 0 {
+			if l := r.log[i]; l != l {
 				for c := range r.weight {
 					g.data[c*g.stride+i] = 0 // NaN times 0 would stay
 				}
