@@ -51,6 +51,13 @@ type kernels[T Float] struct {
 	square, distance         func(dst *float64, x, y *T, rows, cols, stride, yStride int)
 	squareGrad, distanceGrad func(dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride int)
 
+	// inner sets dst[i] to the sum of x y over row i, or of x if y is nil, added up
+	// in float64.
+	inner func(dst *float64, x, y *T, rows, cols, stride, yStride int)
+	// softmaxGrad sets row i of dst to x (y - s[i]), logSoftmaxGrad to y + s[i] e^x,
+	// e^x being a T. dst may be x or y. s[i] is a NaN or one that inRange is true for.
+	softmaxGrad, logSoftmaxGrad func(dst, x, y *T, s *float64, rows, cols, dstStride, stride, yStride int)
+
 	// planarSumExp finds for n positions, a multiple of 16, whose classes are
 	// stride apart: max, as sumExp does; sum + low, the sum of e^(x-max) but for
 	// terms of 1; and ones, their number. planarSoftmax also sets dst to the
@@ -136,6 +143,14 @@ func is32[T Float]() bool { return elemSize[T]() == 4 }
 func table[T Float]() *kernels[T] {
 	if is32[T]() {
 		return (*kernels[T])(unsafe.Pointer(active))
+	}
+	return portable[T]()
+}
+
+// portable returns the portable kernels for T.
+func portable[T Float]() *kernels[T] {
+	if is32[T]() {
+		return (*kernels[T])(unsafe.Pointer(&tableGeneric))
 	}
 	return (*kernels[T])(unsafe.Pointer(&tableGeneric64))
 }

@@ -292,6 +292,11 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		fill(a.x, 3)
 		return a
 	}
+	sums := func() *area[float64] {
+		a := newArea[float64](mem[3], 1, rows, 0, in.end)
+		fill(a.x, 0.3)
+		return a
+	}
 	out := func(a ...armed) []armed { return a }
 	return []kernelCall{
 		{"max", func() ([]armed, []armed, func()) {
@@ -382,6 +387,38 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		{"shift", func() ([]armed, []armed, func()) {
 			y, max, log := y(), vec(0, rows), vec(1, rows)
 			return out(y), out(max, log), func() { k.shift(y.p(), y.p(), max.p(), log.p(), rows, cols, dstStride, dstStride) }
+		}},
+		{"inner", func() ([]armed, []armed, func()) {
+			x, y, dst := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end)
+			return out(dst), out(x, y), func() { k.inner(dst.p(), x.p(), y.p(), rows, cols, stride, dstStride) }
+		}},
+		{"inner", func() ([]armed, []armed, func()) {
+			x, dst := x(), newArea[float64](mem[3], 1, rows, 0, in.end)
+			return out(dst), out(x), func() { k.inner(dst.p(), x.p(), nil, rows, cols, stride, 0) }
+		}},
+		{"softmaxGrad", func() ([]armed, []armed, func()) {
+			x, y, dst, s := x(), y(), matrix(mem[2], cols+1), sums()
+			return out(dst), out(x, y, s), func() {
+				k.softmaxGrad(dst.p(), x.p(), y.p(), s.p(), rows, cols, cols+1, stride, dstStride)
+			}
+		}},
+		{"softmaxGrad", func() ([]armed, []armed, func()) {
+			x, y, s := x(), y(), sums()
+			return out(x), out(y, s), func() {
+				k.softmaxGrad(x.p(), x.p(), y.p(), s.p(), rows, cols, stride, stride, dstStride)
+			}
+		}},
+		{"logSoftmaxGrad", func() ([]armed, []armed, func()) {
+			x, y, dst, s := x(), y(), matrix(mem[2], cols+1), sums()
+			return out(dst), out(x, y, s), func() {
+				k.logSoftmaxGrad(dst.p(), x.p(), y.p(), s.p(), rows, cols, cols+1, stride, dstStride)
+			}
+		}},
+		{"logSoftmaxGrad", func() ([]armed, []armed, func()) {
+			x, y, s := x(), y(), sums()
+			return out(y), out(x, s), func() {
+				k.logSoftmaxGrad(y.p(), x.p(), y.p(), s.p(), rows, cols, dstStride, stride, dstStride)
+			}
 		}},
 		// The rows are the classes, the columns the positions.
 		{"planarSumExp", func() ([]armed, []armed, func()) {

@@ -1,9 +1,6 @@
 package logits
 
-import (
-	"fmt"
-	"unsafe"
-)
+import "fmt"
 
 // MSE returns the mean, over all elements, or the sum of (x - y)^2, as
 // PyTorch's MSELoss defines it; y may be one-hot labels, see [OneHot]. x and y
@@ -178,7 +175,7 @@ func (p *pairJob[T]) loss(k *kernels[T], x, y *T, n int) float64 {
 		kernel = k.distance
 	}
 	kernel(ptr(sum[:], 0), x, y, 1, n, 0, 0)
-	if portable := (*kernels[T])(unsafe.Pointer(&tableGeneric)); sum[0]-sum[0] != 0 && is32[T]() && k != portable {
+	if portable := portable[T](); sum[0]-sum[0] != 0 && k != portable {
 		return p.loss(portable, x, y, n)
 	}
 	return sum[0]

@@ -50,6 +50,15 @@ func distanceAVX2(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 func distanceGradAVX2(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
 
 //go:noescape
+func innerAVX2(dst *float64, x, y *float32, rows, cols, stride, yStride int)
+
+//go:noescape
+func softmaxGradAVX2(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int)
+
+//go:noescape
+func logSoftmaxGradAVX2(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int)
+
+//go:noescape
 func planarSumExpAVX2(max, sum, low, ones, x, scratch *float32, n, classes, stride int)
 
 //go:noescape
@@ -59,25 +68,28 @@ func planarSoftmaxAVX2(dst, scale, max, sum, low, ones, x, scratch *float32, n, 
 func planarShiftAVX2(dst, x, max, log *float32, n, classes, stride int)
 
 var tableAVX2 = kernels[float32]{
-	name:          "avx2",
-	max:           maxAVX2,
-	argMax:        argMaxAVX2,
-	sum:           sumAVX2,
-	exp:           expAVX2,
-	sumExp:        sumExpAVX2,
-	log1p:         log1pAVX2,
-	expSum:        expSumAVX2,
-	scale:         scaleAVX2,
-	addScaled:     addScaledAVX2,
-	dot:           dotAVX2,
-	shift:         shiftAVX2,
-	square:        squareAVX2,
-	squareGrad:    squareGradAVX2,
-	distance:      distanceAVX2,
-	distanceGrad:  distanceGradAVX2,
-	planarSumExp:  planarSumExpAVX2,
-	planarSoftmax: planarSoftmaxAVX2,
-	planarShift:   planarShiftAVX2,
+	name:           "avx2",
+	max:            maxAVX2,
+	argMax:         argMaxAVX2,
+	sum:            sumAVX2,
+	exp:            expAVX2,
+	sumExp:         sumExpAVX2,
+	log1p:          log1pAVX2,
+	expSum:         expSumAVX2,
+	scale:          scaleAVX2,
+	addScaled:      addScaledAVX2,
+	dot:            dotAVX2,
+	shift:          shiftAVX2,
+	square:         squareAVX2,
+	squareGrad:     squareGradAVX2,
+	distance:       distanceAVX2,
+	distanceGrad:   distanceGradAVX2,
+	inner:          innerAVX2,
+	softmaxGrad:    softmaxGradAVX2,
+	logSoftmaxGrad: logSoftmaxGradAVX2,
+	planarSumExp:   planarSumExpAVX2,
+	planarSoftmax:  planarSoftmaxAVX2,
+	planarShift:    planarShiftAVX2,
 }
 
 //go:noescape
@@ -126,6 +138,15 @@ func distanceAVX512(dst *float64, x, y *float32, rows, cols, stride, yStride int
 func distanceGradAVX512(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
 
 //go:noescape
+func innerAVX512(dst *float64, x, y *float32, rows, cols, stride, yStride int)
+
+//go:noescape
+func softmaxGradAVX512(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int)
+
+//go:noescape
+func logSoftmaxGradAVX512(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int)
+
+//go:noescape
 func planarSumExpAVX512(max, sum, low, ones, x, scratch *float32, n, classes, stride int)
 
 //go:noescape
@@ -135,23 +156,26 @@ func planarSoftmaxAVX512(dst, scale, max, sum, low, ones, x, scratch *float32, n
 func planarShiftAVX512(dst, x, max, log *float32, n, classes, stride int)
 
 var tableAVX512 = kernels[float32]{
-	name:          "avx512",
-	max:           maxAVX512,
-	argMax:        argMaxAVX512,
-	sum:           sumAVX512,
-	exp:           expAVX512,
-	sumExp:        sumExpAVX512,
-	log1p:         log1pAVX512,
-	expSum:        expSumAVX512,
-	scale:         scaleAVX512,
-	addScaled:     addScaledAVX512,
-	dot:           dotAVX512,
-	shift:         shiftAVX512,
-	square:        squareAVX512,
-	squareGrad:    squareGradAVX512,
-	distance:      distanceAVX512,
-	distanceGrad:  distanceGradAVX512,
-	planarSumExp:  planarSumExpAVX512,
-	planarSoftmax: planarSoftmaxAVX512,
-	planarShift:   planarShiftAVX512,
+	name:           "avx512",
+	max:            maxAVX512,
+	argMax:         argMaxAVX512,
+	sum:            sumAVX512,
+	exp:            expAVX512,
+	sumExp:         sumExpAVX512,
+	log1p:          log1pAVX512,
+	expSum:         expSumAVX512,
+	scale:          scaleAVX512,
+	addScaled:      addScaledAVX512,
+	dot:            dotAVX512,
+	shift:          shiftAVX512,
+	square:         squareAVX512,
+	squareGrad:     squareGradAVX512,
+	distance:       distanceAVX512,
+	distanceGrad:   distanceGradAVX512,
+	inner:          innerAVX512,
+	softmaxGrad:    softmaxGradAVX512,
+	logSoftmaxGrad: logSoftmaxGradAVX512,
+	planarSumExp:   planarSumExpAVX512,
+	planarSoftmax:  planarSoftmaxAVX512,
+	planarShift:    planarShiftAVX512,
 }

@@ -50,6 +50,15 @@ func distanceNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 func distanceGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
 
 //go:noescape
+func innerNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)
+
+//go:noescape
+func softmaxGradNEON(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int)
+
+//go:noescape
+func logSoftmaxGradNEON(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int)
+
+//go:noescape
 func planarSumExpNEON(max, sum, low, ones, x, scratch *float32, n, classes, stride int)
 
 //go:noescape
@@ -59,23 +68,26 @@ func planarSoftmaxNEON(dst, scale, max, sum, low, ones, x, scratch *float32, n, 
 func planarShiftNEON(dst, x, max, log *float32, n, classes, stride int)
 
 var tableNEON = kernels[float32]{
-	name:          "neon",
-	max:           maxNEON,
-	argMax:        argMaxNEON,
-	sum:           sumNEON,
-	exp:           expNEON,
-	sumExp:        sumExpNEON,
-	log1p:         log1pNEON,
-	expSum:        expSumNEON,
-	scale:         scaleNEON,
-	addScaled:     addScaledNEON,
-	dot:           dotNEON,
-	shift:         shiftNEON,
-	square:        squareNEON,
-	squareGrad:    squareGradNEON,
-	distance:      distanceNEON,
-	distanceGrad:  distanceGradNEON,
-	planarSumExp:  planarSumExpNEON,
-	planarSoftmax: planarSoftmaxNEON,
-	planarShift:   planarShiftNEON,
+	name:           "neon",
+	max:            maxNEON,
+	argMax:         argMaxNEON,
+	sum:            sumNEON,
+	exp:            expNEON,
+	sumExp:         sumExpNEON,
+	log1p:          log1pNEON,
+	expSum:         expSumNEON,
+	scale:          scaleNEON,
+	addScaled:      addScaledNEON,
+	dot:            dotNEON,
+	shift:          shiftNEON,
+	square:         squareNEON,
+	squareGrad:     squareGradNEON,
+	distance:       distanceNEON,
+	distanceGrad:   distanceGradNEON,
+	inner:          innerNEON,
+	softmaxGrad:    softmaxGradNEON,
+	logSoftmaxGrad: logSoftmaxGradNEON,
+	planarSumExp:   planarSumExpNEON,
+	planarSoftmax:  planarSoftmaxNEON,
+	planarShift:    planarShiftNEON,
 }

@@ -28,6 +28,10 @@ func genericKernels[T Float]() kernels[T] {
 		distance:     distanceGeneric[T],
 		distanceGrad: distanceGradGeneric[T],
 
+		inner:          innerGeneric[T],
+		softmaxGrad:    softmaxGradGeneric[T],
+		logSoftmaxGrad: logSoftmaxGradGeneric[T],
+
 		planarSumExp:  planarSumExpGeneric[T],
 		planarSoftmax: planarSoftmaxGeneric[T],
 		planarShift:   planarShiftGeneric[T],
@@ -322,6 +326,43 @@ func shiftGeneric[T Float](dst, x, max, log *T, rows, cols, dstStride, stride in
 		out, l := at(dst, i*dstStride, cols), float64(logs[i])
 		for j, v := range at(x, i*stride, cols) {
 			out[j] = T((float64(v) - float64(m)) - l)
+		}
+	}
+}
+
+func innerGeneric[T Float](dst *float64, x, y *T, rows, cols, stride, yStride int) {
+	out := at(dst, 0, rows)
+	for i := range out {
+		x := at(x, i*stride, cols)
+		var s float64
+		if y == nil {
+			for _, v := range x {
+				s += float64(v)
+			}
+		} else {
+			y := at(y, i*yStride, cols)
+			for j, v := range x {
+				s += float64(float64(v) * float64(y[j]))
+			}
+		}
+		out[i] = s
+	}
+}
+
+func softmaxGradGeneric[T Float](dst, x, y *T, s *float64, rows, cols, dstStride, stride, yStride int) {
+	for i, s := range at(s, 0, rows) {
+		out, y := at(dst, i*dstStride, cols), at(y, i*yStride, cols)
+		for j, v := range at(x, i*stride, cols) {
+			out[j] = T(float64(v) * (float64(y[j]) - s))
+		}
+	}
+}
+
+func logSoftmaxGradGeneric[T Float](dst, x, y *T, s *float64, rows, cols, dstStride, stride, yStride int) {
+	for i, s := range at(s, 0, rows) {
+		out, y := at(dst, i*dstStride, cols), at(y, i*yStride, cols)
+		for j, v := range at(x, i*stride, cols) {
+			out[j] = T(float64(y[j]) + float64(expOf[T](float64(v))*s))
 		}
 	}
 }

@@ -51,7 +51,8 @@ func SoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
 // LogSoftmaxGrad sets dx to the gradient with respect to the logits, given y,
 // their log-softmax, and dy, the gradient with respect to y:
 // dy - e^y * sum(dy), the sum going over the row. All three have one shape; dx
-// may be y or dy.
+// may be y or dy. For float32 an e^y above the largest number, of a y that is no
+// logarithm of a probability, may be infinite.
 func LogSoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
 	return grad("LogSoftmaxGrad", logSoftmaxGradOp, dx.view(), y.view(), dy.view())
 }
@@ -120,10 +121,8 @@ func runRows[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
 		softmax(k, dst, x, lo, hi)
 	case logSoftmaxOp:
 		logSoftmax(k, dst, x, lo, hi)
-	case softmaxGradOp:
-		softmaxGrad(dst, x, y, lo, hi)
-	case logSoftmaxGradOp:
-		logSoftmaxGrad(dst, x, y, lo, hi)
+	default:
+		gradRows(op, k, dst, x, y, lo, hi)
 	}
 }
 
@@ -243,30 +242,53 @@ func spreadLogSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 	spreadChunks(w, len(x), func(c, off, n int) { k.shift(ptr(dst, off), ptr(x, off), ptr(m, 0), ptr(l, 0), 1, n, 0, 0) })
 }
 
-func softmaxGrad[T Float](dx, y, dy *view[T], lo, hi int) {
-	for i := lo; i < hi; i++ {
-		dx, y, dy := dx.row(i), y.row(i), dy.row(i)
-		var s float64
-		for j, p := range y {
-			s += float64(float64(p) * float64(dy[j]))
+// gradRows does rows of a gradient, few enough at once to be in a cache when
+// their sums are known.
+func gradRows[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], lo, hi int) {
+	var sum [tile]float64
+	for i := lo; i < hi; {
+		n := cachedRows(hi-i, y.c)
+		p, g := ptr(y.data, i*y.stride), ptr(dy.data, i*dy.stride)
+		if op == softmaxGradOp {
+			k.inner(ptr(sum[:], 0), p, g, n, y.c, y.stride, dy.stride)
+		} else {
+			k.inner(ptr(sum[:], 0), g, nil, n, y.c, dy.stride, 0)
 		}
-		for j, p := range y {
-			dx[j] = T(float64(p) * (float64(dy[j]) - s))
+		for j := 0; j < n; {
+			// The rows up to one that is not in range, or that one.
+			m, table := 0, k
+			for j+m < n && inRange(sum[j+m]) {
+				m++
+			}
+			if m == 0 {
+				m, table = 1, portable[T]()
+			}
+			finish(op, table, dx, y, dy, sum[j:j+m], i+j)
+			j += m
 		}
+		i += n
 	}
 }
 
-func logSoftmaxGrad[T Float](dx, y, dy *view[T], lo, hi int) {
-	for i := lo; i < hi; i++ {
-		dx, y, dy := dx.row(i), y.row(i), dy.row(i)
-		var s float64
-		for _, g := range dy {
-			s += float64(g)
-		}
-		for j, l := range y {
-			dx[j] = T(float64(dy[j]) - float64(expOf[T](float64(l))*s))
+// inRange tells whether the kernels of all paths take s for the sum of a row:
+// its halves are float32, and differences to it do not overflow. NaNs are in
+// range.
+func inRange(s float64) bool {
+	a := math.Abs(s)
+	return !(a > 0x1p100 || a > 0 && a < 0x1p-100)
+}
+
+// finish does the rows from row i whose sums are known.
+func finish[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], sum []float64, i int) {
+	kernel := k.softmaxGrad
+	if op == logSoftmaxGradOp {
+		kernel = k.logSoftmaxGrad
+		for i, s := range sum {
+			sum[i] = -s
 		}
 	}
+	kernel(ptr(dx.data, i*dx.stride), ptr(y.data, i*y.stride), ptr(dy.data, i*dy.stride), ptr(sum, 0),
+		len(sum), y.c, dx.stride, y.stride, dy.stride)
 }
 
 // row returns row i of a matrix.

@@ -371,6 +371,48 @@ func specShift(dst, row []float32, m, log float32) {
 	}
 }
 
+// specInner adds up x y, or x if y is nil, in float64. Of a row's whole steps,
+// eight elements in turn go to four sums; of what is left, to the first two.
+func specInner(x, y []float32) float64 {
+	var s [4][8]float64
+	whole := len(x) / step * step
+	for i, v := range x {
+		term := float64(v)
+		if y != nil {
+			term *= float64(y[i]) // exact
+		}
+		k := i / 8 % 4
+		if i >= whole {
+			k %= 2
+		}
+		s[k][i%8] += term
+	}
+	l := &s[0]
+	for i := range l {
+		l[i] = (s[0][i] + s[1][i]) + (s[2][i] + s[3][i])
+	}
+	for h := 4; h > 0; h /= 2 {
+		for i := range h {
+			l[i] += l[i+h]
+		}
+	}
+	return l[0]
+}
+
+func specSoftmaxGrad(dst, x, y []float32, s float64) {
+	high := float32(s)
+	low := float32(s - float64(high))
+	for i, v := range x {
+		dst[i] = float32(float32(y[i]-high)-low) * v
+	}
+}
+
+func specLogSoftmaxGrad(dst, x, y []float32, s float64) {
+	for i, v := range x {
+		dst[i] = fma32(specExp(v), float32(s), y[i])
+	}
+}
+
 // specTable is the specification as a path, so that what the public functions
 // do around the kernels, the same on all paths, can run on it.
 var specTable = kernels[float32]{
@@ -443,6 +485,25 @@ var specTable = kernels[float32]{
 	shift: func(dst, x, max, log *float32, rows, cols, dstStride, stride int) {
 		for i := range rows {
 			specShift(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(max, 0, rows)[i], at(log, 0, rows)[i])
+		}
+	},
+	inner: func(dst *float64, x, y *float32, rows, cols, stride, yStride int) {
+		for i := range rows {
+			var other []float32
+			if y != nil {
+				other = at(y, i*yStride, cols)
+			}
+			at(dst, i, 1)[0] = specInner(at(x, i*stride, cols), other)
+		}
+	},
+	softmaxGrad: func(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int) {
+		for i, s := range at(s, 0, rows) {
+			specSoftmaxGrad(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(y, i*yStride, cols), s)
+		}
+	},
+	logSoftmaxGrad: func(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int) {
+		for i, s := range at(s, 0, rows) {
+			specLogSoftmaxGrad(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(y, i*yStride, cols), s)
 		}
 	},
 }
@@ -597,6 +658,20 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	fill(dst.Data, gapValue)
 	k.distanceGrad(&sums[0], &dst.Data[0], in, &y.Data[0], &scale, n, x.Cols, dst.Stride, x.Stride, y.Stride)
 	out = append(out, newOutput("distanceGrad", dst.Data), newOutput("distanceGrad's sum", sums))
+
+	k.inner(&sums[0], in, &y.Data[0], n, x.Cols, x.Stride, y.Stride)
+	out = append(out, newOutput("inner", sums))
+	k.inner(&sums[0], in, nil, n, x.Cols, x.Stride, 0)
+	out = append(out, newOutput("inner without y", sums))
+	for i := range sums {
+		sums[i] = math.Pi / float64(3-2*i)
+	}
+	fill(dst.Data, gapValue)
+	k.softmaxGrad(&dst.Data[0], in, &y.Data[0], &sums[0], n, x.Cols, dst.Stride, x.Stride, y.Stride)
+	out = append(out, newOutput("softmaxGrad", dst.Data))
+	fill(dst.Data, gapValue)
+	k.logSoftmaxGrad(&dst.Data[0], in, &y.Data[0], &sums[0], n, x.Cols, dst.Stride, x.Stride, y.Stride)
+	out = append(out, newOutput("logSoftmaxGrad", dst.Data))
 
 	weights := make([]float32, x.Cols)
 	for i := range weights {

@@ -41,6 +41,7 @@ type isa interface {
 	constant(a *Asm, bits uint64, reg bool) Uni
 	set(a *Asm, u operand, d int)
 	load(a *Asm, base Reg, off int, d int)
+	loadWide(a *Asm, base Reg, off int, d int)
 	store(a *Asm, s int, base Reg, off int)
 	setTail(a *Asm, n Reg)
 	loadTail(a *Asm, v *Vec, base, n Reg, fill Uni)
@@ -62,6 +63,8 @@ type isa interface {
 	merge(a *Asm, op op, level int, p, q int)
 	broadcast(a *Asm, s int, d int)
 	loadScalar(a *Asm, base Reg, off int, d int)
+	loadNarrow(a *Asm, base Reg, d int)
+	loadRest(a *Asm, base Reg, high, d int)
 	storeScalar(a *Asm, s int, base Reg, off int)
 	addDouble(a *Asm, s int, base Reg)
 	storeDouble(a *Asm, s int, base Reg)
@@ -457,6 +460,13 @@ func (a *Asm) Load(d *Vec, base Reg, off int) {
 	}
 }
 
+// LoadWide loads 8 elements at base+off into lanes of 64 bits.
+func (a *Asm) LoadWide(d *Vec, base Reg, off int) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.loadWide(a, base, off+a.offset(i)/2, d.r[i])
+	}
+}
+
 // Store stores 16 elements at base+off.
 func (a *Asm) Store(s *Vec, base Reg, off int) {
 	for i := a.lo; i < a.hi; i++ {
@@ -662,6 +672,9 @@ func (a *Asm) NaNJump(m *Vec, label string) {
 // i and i+2, i and i+1) and leaves the sum in lane 0.
 func (a *Asm) FoldAdd(v *Vec) { a.isa.fold(a, opAdd, v) }
 
+// FoldAdd64 is FoldAdd for 8 lanes of 64 bits.
+func (a *Asm) FoldAdd64(v *Vec) { a.isa.fold(a, opAdd64, v) }
+
 // FoldMax leaves the maximum of the lanes of v in lane 0.
 func (a *Asm) FoldMax(v *Vec) { a.isa.fold(a, opMax, v) }
 
@@ -706,6 +719,12 @@ func (a *Asm) Broadcast(d Uni, v *Vec) { a.isa.broadcast(a, v.r[0], d.r) }
 
 // LoadUni sets d to the element at base+off.
 func (a *Asm) LoadUni(d Uni, base Reg, off int) { a.isa.loadScalar(a, base, off, d.r) }
+
+// LoadNarrow sets d to the float64 at base, rounded.
+func (a *Asm) LoadNarrow(d Uni, base Reg) { a.isa.loadNarrow(a, base, d.r) }
+
+// LoadRest sets d to what high, from LoadNarrow, lacks of the float64 at base.
+func (a *Asm) LoadRest(d, high Uni, base Reg) { a.isa.loadRest(a, base, a.inReg(high), d.r) }
 
 // LoadLane0 sets lane 0 of d to the element at base+off.
 func (a *Asm) LoadLane0(d *Vec, base Reg, off int) { a.isa.loadScalar(a, base, off, d.r[0]) }
