@@ -146,7 +146,7 @@ var softmaxGradKernel = kernel{
 		a.gradRows(func(s Reg) {
 			a.LoadNarrow(high, s)
 			a.LoadRest(low, high, s)
-		}, func(x, y *Vec) {
+		}, nil, func(x, y *Vec) {
 			a.SubUni(y, y, high)
 			a.SubUni(y, y, low)
 			a.Mul(y, x)
@@ -160,21 +160,30 @@ var logSoftmaxGradKernel = kernel{
 	args: gradArgs,
 	body: func(a *Asm) {
 		f := a.Uniform()
-		exp := a.newExp()
-		a.gradRows(func(s Reg) { a.LoadNarrow(f, s) }, func(x, y *Vec) {
-			e := exp([]*Vec{x})[0]
-			a.MulAdd(y, e, f)
-			a.Free(e)
-		})
+		a.gradRows(func(s Reg) { a.LoadNarrow(f, s) }, a.newExp(), func(x, y *Vec) { a.MulAdd(y, x, f) })
 	},
 }
 
-// gradRows writes the loop over the rows of x and y, of which row reads s and
-// of replaces y.
-func (a *Asm) gradRows(row func(s Reg), of func(x, y *Vec)) {
+// gradRows writes the loop over the rows of x and y. The function row reads s; of,
+// if any, returns other Vecs for those of x; and end replaces y.
+func (a *Asm) gradRows(row func(s Reg), of func(xs []*Vec) []*Vec, end func(x, y *Vec)) {
 	zero := a.Const(0)
 	dst, y, s := a.Arg("dst"), a.Arg("y"), a.Arg("s")
 	p, q, r, n := a.Reg(), a.Reg(), a.Reg(), a.Reg()
+	do := func(xs []*Vec, load, store func(i int, v *Vec)) {
+		if of != nil {
+			es := of(xs)
+			a.Free(xs...)
+			xs = es
+		}
+		for i, x := range xs {
+			v := a.Vec("v")
+			load(i, v)
+			end(x, v)
+			store(i, v)
+			a.Free(x, v)
+		}
+	}
 	a.Rows(func(x Reg) {
 		row(s)
 		a.AddImm(8, s)
@@ -183,25 +192,19 @@ func (a *Asm) gradRows(row func(s Reg), of func(x, y *Vec)) {
 		a.Mov(dst, r)
 		a.LoadArg("cols", n)
 		a.Steps(p, n, func() {
-			for i := range 4 {
-				a.ByPart(func() {
-					u, v := a.Vec("u"), a.Vec("v")
-					a.Load(u, p, 4*lanes*i)
-					a.Load(v, q, 4*lanes*i)
-					of(u, v)
-					a.Store(v, r, 4*lanes*i)
-					a.Free(u, v)
-				})
-			}
+			a.ByPart(func() {
+				xs := a.Vecs(4, "x")
+				for i, x := range xs {
+					a.Load(x, p, 4*lanes*i)
+				}
+				do(xs, func(i int, v *Vec) { a.Load(v, q, 4*lanes*i) }, func(i int, v *Vec) { a.Store(v, r, 4*lanes*i) })
+			})
 			a.AddImm(4*step, q)
 			a.AddImm(4*step, r)
 		}, nil, func() {
-			u, v := a.Vec("u"), a.Vec("v")
+			u := a.Vec("x")
 			a.LoadTail(u, p, n, zero)
-			a.LoadTail(v, q, n, zero)
-			of(u, v)
-			a.StoreTail(v, r, n)
-			a.Free(u, v)
+			do([]*Vec{u}, func(_ int, v *Vec) { a.LoadTail(v, q, n, zero) }, func(_ int, v *Vec) { a.StoreTail(v, r, n) })
 			a.AddImm(4*lanes, q)
 			a.AddImm(4*lanes, r)
 		})
