@@ -223,7 +223,10 @@ func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
 	var r ceRoom[T]
 	var total float64
 	for i := 0; i < x.n; {
-		n := min(tile/min(tile, blocks(x.c)), cachedRows(x.n-i, x.c))
+		n := min(tile/min(tile, blocks(x.c)), x.n-i)
+		if grad.data != nil || j.share > 0 {
+			n = min(n, cachedRows(n, x.c)) // there is a second pass
+		}
 		xs := x.from(i, n)
 		for c := range n {
 			if t := int(j.targets[first+i+c]); t != j.ignore {
