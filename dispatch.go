@@ -47,9 +47,10 @@ type kernels[T Float] struct {
 
 	// square sets dst[i] to the sum of (x - y)^2 over row i, distance to that of
 	// |x - y|. The others also set grad to the derivative with respect to x times
-	// *scale.
+	// *scale; if stream is not 0 they may write it past the caches, and it and its
+	// rows are aligned to 64 bytes.
 	square, distance         func(dst *float64, x, y *T, rows, cols, stride, yStride int)
-	squareGrad, distanceGrad func(dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride int)
+	squareGrad, distanceGrad func(dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride, stream int)
 
 	// inner sets dst[i] to the sum of x y over row i, or of x if y is nil, added up
 	// in float64.

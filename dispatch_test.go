@@ -292,6 +292,11 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		fill(a.x, 3)
 		return a
 	}
+	aligned := func() *area[T] { // for streams
+		a := newArea[T](mem[2], rows, cols, (cols+15)&^15, in.end && cols%16 == 0)
+		fill(a.x, 7)
+		return a
+	}
 	sums := func() *area[float64] {
 		a := newArea[float64](mem[3], 1, rows, 0, in.end)
 		fill(a.x, 0.3)
@@ -361,13 +366,25 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		{"squareGrad", func() ([]armed, []armed, func()) {
 			x, y, dst, grad, scale := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end), matrix(mem[2], cols+1), vec(1, 1)
 			return out(dst, grad), out(x, y, scale), func() {
-				k.squareGrad(dst.p(), grad.p(), x.p(), y.p(), scale.p(), rows, cols, cols+1, stride, dstStride)
+				k.squareGrad(dst.p(), grad.p(), x.p(), y.p(), scale.p(), rows, cols, cols+1, stride, dstStride, 0)
+			}
+		}},
+		{"squareGrad", func() ([]armed, []armed, func()) {
+			x, y, dst, grad, scale := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end), aligned(), vec(1, 1)
+			return out(dst, grad), out(x, y, scale), func() {
+				k.squareGrad(dst.p(), grad.p(), x.p(), y.p(), scale.p(), rows, cols, grad.stride, stride, dstStride, 1)
 			}
 		}},
 		{"distanceGrad", func() ([]armed, []armed, func()) {
 			x, y, dst, grad, scale := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end), matrix(mem[2], cols+1), vec(1, 1)
 			return out(dst, grad), out(x, y, scale), func() {
-				k.distanceGrad(dst.p(), grad.p(), x.p(), y.p(), scale.p(), rows, cols, cols+1, stride, dstStride)
+				k.distanceGrad(dst.p(), grad.p(), x.p(), y.p(), scale.p(), rows, cols, cols+1, stride, dstStride, 0)
+			}
+		}},
+		{"distanceGrad", func() ([]armed, []armed, func()) {
+			x, y, dst, grad, scale := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end), aligned(), vec(1, 1)
+			return out(dst, grad), out(x, y, scale), func() {
+				k.distanceGrad(dst.p(), grad.p(), x.p(), y.p(), scale.p(), rows, cols, grad.stride, stride, dstStride, 1)
 			}
 		}},
 		{"dot", func() ([]armed, []armed, func()) {

@@ -1,6 +1,9 @@
 package logits
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // MSE returns the mean, over all elements, or the sum of (x - y)^2, as
 // PyTorch's MSELoss defines it; y may be one-hot labels, see [OneHot]. x and y
@@ -94,9 +97,10 @@ func elementLoss[T Float](fn string, op elementOp, grad, x, y *Matrix[T], r Redu
 	if r == Mean {
 		scale /= n
 	}
-	p := pairJob[T]{table[T](), op, *x, *y, Matrix[T]{}, T(scale)}
+	p := pairJob[T]{k: table[T](), op: op, x: *x, y: *y, scale: T(scale)}
 	if grad != nil {
 		p.grad = *grad
+		p.stream = x.Rows*x.Cols >= streamSize && addr(grad.Data) != addr(x.Data) && addr(grad.Data) != addr(y.Data)
 	}
 	total := p.sum()
 	if r == Mean {
@@ -111,7 +115,15 @@ type pairJob[T Float] struct {
 	op         elementOp
 	x, y, grad Matrix[T]
 	scale      T
+	stream     bool // write the gradient past the caches
 }
+
+// streamSize is the number of elements from which a gradient is written past the
+// caches. On a Zen 4 with 1 MB of L2 and 32 MB of L3, MSEGrad of 1<<19 elements
+// takes 0.13 ns each with plain stores and 0.15 with these, 1<<20 take 0.18 and
+// 0.15, 64x50257 take 0.39 and 0.25; with a RowSum of the gradient behind it, 0.23
+// and 0.25, 0.37 and 0.28, 0.57 and 0.44.
+const streamSize = 1 << 20
 
 // sum returns the sum of the losses, added up in float64 chunk by chunk of the
 // rows, or of all elements if they are contiguous.
@@ -156,7 +168,11 @@ func (p *pairJob[T]) chunk(i int) float64 {
 	if p.op == distance {
 		kernel = p.k.distanceGrad
 	}
-	kernel(ptr(sum[:], 0), g, x, y, ptr(scale[:], 0), 1, n, 0, 0, 0)
+	stream := 0
+	if p.stream && uintptr(unsafe.Pointer(g))%64 == 0 {
+		stream = 1
+	}
+	kernel(ptr(sum[:], 0), g, x, y, ptr(scale[:], 0), 1, n, 0, 0, 0, stream)
 	switch {
 	case inPlace:
 		return first

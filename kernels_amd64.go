@@ -41,13 +41,13 @@ func shiftAVX2(dst, x, max, log *float32, rows, cols, dstStride, stride int)
 func squareAVX2(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
-func squareGradAVX2(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+func squareGradAVX2(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
 
 //go:noescape
 func distanceAVX2(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
-func distanceGradAVX2(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+func distanceGradAVX2(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
 
 //go:noescape
 func innerAVX2(dst *float64, x, y *float32, rows, cols, stride, yStride int)
@@ -129,13 +129,13 @@ func shiftAVX512(dst, x, max, log *float32, rows, cols, dstStride, stride int)
 func squareAVX512(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
-func squareGradAVX512(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+func squareGradAVX512(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
 
 //go:noescape
 func distanceAVX512(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
-func distanceGradAVX512(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+func distanceGradAVX512(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
 
 //go:noescape
 func innerAVX512(dst *float64, x, y *float32, rows, cols, stride, yStride int)

@@ -41,13 +41,13 @@ func shiftNEON(dst, x, max, log *float32, rows, cols, dstStride, stride int)
 func squareNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
-func squareGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+func squareGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
 
 //go:noescape
 func distanceNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
-func distanceGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+func distanceGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
 
 //go:noescape
 func innerNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)

@@ -7052,10 +7052,11 @@ done10:
 return2:
 	RET
 
-// func squareGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+// func squareGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
 //
-// dst[i] is the sum of (x - y)^2 over row i, and row i of grad is 2 (x - y) scale.
-TEXT ·squareGradNEON(SB), NOSPLIT, $64-80
+// dst[i] is the sum of (x - y)^2 over row i, and row i of grad is 2 (x - y) scale. If stream is
+// not 0 it goes past the caches, and grad and its rows are aligned to 64 bytes.
+TEXT ·squareGradNEON(SB), NOSPLIT, $64-88
 	MOVD $0x0000000000000000, R0
 	VDUP R0, V31.D2
 	MOVD dst+0(FP), R0
@@ -8549,10 +8550,12 @@ done10:
 return2:
 	RET
 
-// func distanceGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+// func distanceGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
 //
-// dst[i] is the sum of |x - y| over row i, and row i of grad is the sign of x - y times scale.
-TEXT ·distanceGradNEON(SB), NOSPLIT, $64-80
+// dst[i] is the sum of |x - y| over row i, and row i of grad is the sign of x - y times
+// scale. If stream is not 0 it goes past the caches, and grad and its rows are
+// aligned to 64 bytes.
+TEXT ·distanceGradNEON(SB), NOSPLIT, $64-88
 	MOVD $0x7fffffff7fffffff, R0
 	VDUP R0, V31.D2
 	MOVD $0xbf800000bf800000, R0

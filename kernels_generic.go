@@ -256,7 +256,7 @@ func squareGeneric[T Float](dst *float64, x, y *T, rows, cols, stride, yStride i
 	}
 }
 
-func squareGradGeneric[T Float](dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride int) {
+func squareGradGeneric[T Float](dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride, _ int) {
 	c := 2 * float64(*scale)
 	for i := range rows {
 		var s0, s1 float64
@@ -281,7 +281,7 @@ func distanceGeneric[T Float](dst *float64, x, y *T, rows, cols, stride, yStride
 	}
 }
 
-func distanceGradGeneric[T Float](dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride int) {
+func distanceGradGeneric[T Float](dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride, _ int) {
 	c := *scale
 	for i := range rows {
 		var s0, s1 float64

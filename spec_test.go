@@ -517,8 +517,8 @@ func init() {
 			}
 		}
 	}
-	grad := func(spec pair) func(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int) {
-		return func(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int) {
+	grad := func(spec pair) func(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int) {
+		return func(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int) {
 			for i := range rows {
 				at(dst, i, 1)[0] = spec(at(grad, i*gradStride, cols), at(x, i*stride, cols), at(y, i*yStride, cols), *scale)
 			}
@@ -648,16 +648,21 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		}
 	}
 	scale := float32(-0.7)
+	aligned := newMatrix[float32](n, x.Cols, -x.Cols&15, 0)
 	k.square(&sums[0], in, &y.Data[0], n, x.Cols, x.Stride, y.Stride)
 	out = append(out, newOutput("square", sums))
 	k.distance(&sums[0], in, &y.Data[0], n, x.Cols, x.Stride, y.Stride)
 	out = append(out, newOutput("distance", sums))
 	fill(dst.Data, gapValue)
-	k.squareGrad(&sums[0], &dst.Data[0], in, &y.Data[0], &scale, n, x.Cols, dst.Stride, x.Stride, y.Stride)
+	k.squareGrad(&sums[0], &dst.Data[0], in, &y.Data[0], &scale, n, x.Cols, dst.Stride, x.Stride, y.Stride, 0)
 	out = append(out, newOutput("squareGrad", dst.Data), newOutput("squareGrad's sum", sums))
+	k.squareGrad(&sums[0], &aligned.Data[0], in, &y.Data[0], &scale, n, x.Cols, aligned.Stride, x.Stride, y.Stride, 1)
+	out = append(out, newOutput("squareGrad, streamed", aligned.Data), newOutput("squareGrad's sum, streamed", sums))
 	fill(dst.Data, gapValue)
-	k.distanceGrad(&sums[0], &dst.Data[0], in, &y.Data[0], &scale, n, x.Cols, dst.Stride, x.Stride, y.Stride)
+	k.distanceGrad(&sums[0], &dst.Data[0], in, &y.Data[0], &scale, n, x.Cols, dst.Stride, x.Stride, y.Stride, 0)
 	out = append(out, newOutput("distanceGrad", dst.Data), newOutput("distanceGrad's sum", sums))
+	k.distanceGrad(&sums[0], &aligned.Data[0], in, &y.Data[0], &scale, n, x.Cols, aligned.Stride, x.Stride, y.Stride, 1)
+	out = append(out, newOutput("distanceGrad, streamed", aligned.Data), newOutput("distanceGrad's sum, streamed", sums))
 
 	k.inner(&sums[0], in, &y.Data[0], n, x.Cols, x.Stride, y.Stride)
 	out = append(out, newOutput("inner", sums))

@@ -73,6 +73,13 @@ type isa interface {
 	first(a *Asm, v *Vec, m *Uni, d Reg, label string)
 }
 
+// A streamer is an isa with stores past the caches, to aligned registers in
+// memory, and a fence that orders them before later stores.
+type streamer interface {
+	storeStream(a *Asm, s int, base Reg, off int)
+	fence(a *Asm)
+}
+
 // An op is an elementwise instruction of two operands.
 type op int
 
@@ -137,20 +144,21 @@ type head struct {
 
 // An Asm is an assembly file being written.
 type Asm struct {
-	isa    isa
-	k      kernel
-	out    bytes.Buffer
-	greg   []Reg
-	vfree  []bool
-	labels int
-	consts map[uint64]bool // constants in memory, in use by any kernel
-	heads  map[head]string // registers of the Vecs that are live at the labels
-	lo, hi int             // the parts that Vec operations work on
-	tail   Reg             // AVX-512: K1 has the mask of its tail
-	nan    int             // x86: register of nanSee
-	stack  bool            // arm64: the kernel uses its stack buffer
-	locals int             // the slots of Local in use
-	vecs   map[*Vec]bool
+	isa     isa
+	k       kernel
+	out     bytes.Buffer
+	greg    []Reg
+	vfree   []bool
+	labels  int
+	consts  map[uint64]bool // constants in memory, in use by any kernel
+	heads   map[head]string // registers of the Vecs that are live at the labels
+	lo, hi  int             // the parts that Vec operations work on
+	tail    Reg             // AVX-512: K1 has the mask of its tail
+	nan     int             // x86: register of nanSee
+	stack   bool            // arm64: the kernel uses its stack buffer
+	locals  int             // the slots of Local in use
+	streams bool            // StoreStream was used
+	vecs    map[*Vec]bool
 }
 
 // Func writes kernel k for the instruction set.
@@ -168,6 +176,7 @@ func (a *Asm) Func(k kernel) {
 	a.vecs = map[*Vec]bool{}
 	a.labels = 0
 	a.nan, a.stack, a.locals, a.tail = -1, false, 0, ""
+	a.streams = false
 	a.lo, a.hi = 0, lanes/a.isa.width()
 	name := k.name + a.isa.name()
 	fmt.Fprintf(&a.out, "\n// func %s(%s)\n//\n", name, goParams(k.args))
@@ -273,7 +282,27 @@ func (a *Asm) Local(slot int) Reg {
 func (a *Asm) Prefetch(base Reg, off int) { a.isa.prefetch(a, base, off) }
 
 // Ret returns from the kernel.
-func (a *Asm) Ret() { a.isa.ret(a) }
+func (a *Asm) Ret() {
+	if a.streams {
+		a.isa.(streamer).fence(a)
+	}
+	a.isa.ret(a)
+}
+
+// Streams writes the form of a kernel that uses Store and, for a parameter
+// stream that is not 0, the one that uses StoreStream, if there is such a thing.
+func (a *Asm) Streams(form func(stream bool)) {
+	if _, ok := a.isa.(streamer); !ok {
+		form(false)
+		return
+	}
+	stream, label := a.Arg("stream"), a.NewLabel("stream")
+	a.JumpIfImm(stream, "!=", 0, label)
+	a.FreeReg(stream)
+	form(false)
+	a.Label(label)
+	form(true)
+}
 
 // NewLabel makes a label, to be placed by Label.
 func (a *Asm) NewLabel(name string) string {
@@ -471,6 +500,14 @@ func (a *Asm) LoadWide(d *Vec, base Reg, off int) {
 func (a *Asm) Store(s *Vec, base Reg, off int) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.store(a, s.r[i], base, off+a.offset(i))
+	}
+}
+
+// StoreStream is Store past the caches, to memory aligned to 64 bytes. Ret fences it.
+func (a *Asm) StoreStream(s *Vec, base Reg, off int) {
+	a.streams = true
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.(streamer).storeStream(a, s.r[i], base, off+a.offset(i))
 	}
 }
 

@@ -136,6 +136,12 @@ func (x x86) store(a *Asm, s int, base Reg, off int) {
 	a.emit("VMOVUPS %s, %s", x.reg(s), mem(base, off))
 }
 
+func (x x86) storeStream(a *Asm, s int, base Reg, off int) {
+	a.emit("VMOVNTPS %s, %s", x.reg(s), mem(base, off))
+}
+
+func (x x86) fence(a *Asm) { a.emit("SFENCE") }
+
 // setTail: AVX-512 takes the mask from a table and leaves it in K1.
 func (x x86) setTail(a *Asm, n Reg) {
 	if x.avx512 && a.tail != n {
