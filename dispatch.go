@@ -57,7 +57,8 @@ type kernels[T Float] struct {
 	inner func(dst *float64, x, y *T, rows, cols, stride, yStride int)
 	// softmaxGrad sets row i of dst to x (y - s[i]), logSoftmaxGrad to y + s[i] e^x,
 	// e^x being a T. dst may be x or y. s[i] is a NaN or one that inRange is true for.
-	softmaxGrad, logSoftmaxGrad func(dst, x, y *T, s *float64, rows, cols, dstStride, stride, yStride int)
+	// If stream is not 0 they may write dst past the caches.
+	softmaxGrad, logSoftmaxGrad func(dst, x, y *T, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 	// planarSumExp finds for n positions, a multiple of 16, whose classes are
 	// stride apart: max, as sumExp does; sum + low, the sum of e^(x-max) but for

@@ -416,25 +416,37 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		{"softmaxGrad", func() ([]armed, []armed, func()) {
 			x, y, dst, s := x(), y(), matrix(mem[2], cols+1), sums()
 			return out(dst), out(x, y, s), func() {
-				k.softmaxGrad(dst.p(), x.p(), y.p(), s.p(), rows, cols, cols+1, stride, dstStride)
+				k.softmaxGrad(dst.p(), x.p(), y.p(), s.p(), rows, cols, cols+1, stride, dstStride, 1)
+			}
+		}},
+		{"softmaxGrad", func() ([]armed, []armed, func()) {
+			x, y, dst, s := x(), y(), matrix(mem[2], cols+1), sums()
+			return out(dst), out(x, y, s), func() {
+				k.softmaxGrad(dst.p(), x.p(), y.p(), s.p(), rows, cols, cols+1, stride, dstStride, 0)
 			}
 		}},
 		{"softmaxGrad", func() ([]armed, []armed, func()) {
 			x, y, s := x(), y(), sums()
 			return out(x), out(y, s), func() {
-				k.softmaxGrad(x.p(), x.p(), y.p(), s.p(), rows, cols, stride, stride, dstStride)
+				k.softmaxGrad(x.p(), x.p(), y.p(), s.p(), rows, cols, stride, stride, dstStride, 0)
 			}
 		}},
 		{"logSoftmaxGrad", func() ([]armed, []armed, func()) {
 			x, y, dst, s := x(), y(), matrix(mem[2], cols+1), sums()
 			return out(dst), out(x, y, s), func() {
-				k.logSoftmaxGrad(dst.p(), x.p(), y.p(), s.p(), rows, cols, cols+1, stride, dstStride)
+				k.logSoftmaxGrad(dst.p(), x.p(), y.p(), s.p(), rows, cols, cols+1, stride, dstStride, 1)
+			}
+		}},
+		{"logSoftmaxGrad", func() ([]armed, []armed, func()) {
+			x, y, dst, s := x(), y(), matrix(mem[2], cols+1), sums()
+			return out(dst), out(x, y, s), func() {
+				k.logSoftmaxGrad(dst.p(), x.p(), y.p(), s.p(), rows, cols, cols+1, stride, dstStride, 0)
 			}
 		}},
 		{"logSoftmaxGrad", func() ([]armed, []armed, func()) {
 			x, y, s := x(), y(), sums()
 			return out(y), out(x, s), func() {
-				k.logSoftmaxGrad(y.p(), x.p(), y.p(), s.p(), rows, cols, dstStride, stride, dstStride)
+				k.logSoftmaxGrad(y.p(), x.p(), y.p(), s.p(), rows, cols, dstStride, stride, dstStride, 0)
 			}
 		}},
 		// The rows are the classes, the columns the positions.

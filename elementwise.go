@@ -100,7 +100,7 @@ func elementLoss[T Float](fn string, op elementOp, grad, x, y *Matrix[T], r Redu
 	p := pairJob[T]{k: table[T](), op: op, x: *x, y: *y, scale: T(scale)}
 	if grad != nil {
 		p.grad = *grad
-		p.stream = x.Rows*x.Cols >= streamSize && addr(grad.Data) != addr(x.Data) && addr(grad.Data) != addr(y.Data)
+		p.stream = streams(grad.Data, x.Data, y.Data, x.Rows*x.Cols)
 	}
 	total := p.sum()
 	if r == Mean {
@@ -124,6 +124,12 @@ type pairJob[T Float] struct {
 // 0.15, 64x50257 take 0.39 and 0.25; with a RowSum of the gradient behind it, 0.23
 // and 0.25, 0.37 and 0.28, 0.57 and 0.44.
 const streamSize = 1 << 20
+
+// streams tells whether to write n elements of grad, which is computed from x
+// and y, past the caches.
+func streams[T Float](grad, x, y []T, n int) bool {
+	return n >= streamSize && addr(grad) != addr(x) && addr(grad) != addr(y)
+}
 
 // sum returns the sum of the losses, added up in float64 chunk by chunk of the
 // rows, or of all elements if they are contiguous.

@@ -53,10 +53,10 @@ func distanceGradAVX2(dst *float64, grad, x, y, scale *float32, rows, cols, grad
 func innerAVX2(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
-func softmaxGradAVX2(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int)
+func softmaxGradAVX2(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 //go:noescape
-func logSoftmaxGradAVX2(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int)
+func logSoftmaxGradAVX2(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 //go:noescape
 func planarSumExpAVX2(max, sum, low, ones, x, scratch *float32, n, classes, stride int)
@@ -141,10 +141,10 @@ func distanceGradAVX512(dst *float64, grad, x, y, scale *float32, rows, cols, gr
 func innerAVX512(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
-func softmaxGradAVX512(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int)
+func softmaxGradAVX512(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 //go:noescape
-func logSoftmaxGradAVX512(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int)
+func logSoftmaxGradAVX512(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 //go:noescape
 func planarSumExpAVX512(max, sum, low, ones, x, scratch *float32, n, classes, stride int)

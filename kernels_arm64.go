@@ -53,10 +53,10 @@ func distanceGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, grad
 func innerNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
-func softmaxGradNEON(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int)
+func softmaxGradNEON(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 //go:noescape
-func logSoftmaxGradNEON(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int)
+func logSoftmaxGradNEON(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 //go:noescape
 func planarSumExpNEON(max, sum, low, ones, x, scratch *float32, n, classes, stride int)

@@ -10316,10 +10316,11 @@ done25:
 return21:
 	RET
 
-// func softmaxGradNEON(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int)
+// func softmaxGradNEON(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 //
-// Row i of dst is x (y - s[i]), s[i] being subtracted in two parts.
-TEXT ·softmaxGradNEON(SB), NOSPLIT, $64-72
+// Row i of dst is x (y - s[i]), s[i] being subtracted in two parts. It goes past
+// the caches if stream is not 0.
+TEXT ·softmaxGradNEON(SB), NOSPLIT, $64-80
 	MOVD $0x0000000000000000, R0
 	VDUP R0, V29.D2
 	MOVD dst+0(FP), R0
@@ -10598,10 +10599,11 @@ done6:
 return2:
 	RET
 
-// func logSoftmaxGradNEON(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int)
+// func logSoftmaxGradNEON(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 //
-// Row i of dst is y + s[i] e^x, e^x being that of exp.
-TEXT ·logSoftmaxGradNEON(SB), NOSPLIT, $64-72
+// Row i of dst is y + s[i] e^x, e^x being that of exp. It goes past the caches if
+// stream is not 0.
+TEXT ·logSoftmaxGradNEON(SB), NOSPLIT, $64-80
 	MOVD $0xc2d10000c2d10000, R0
 	VDUP R0, V30.D2
 	MOVD $0x42b3000042b30000, R0

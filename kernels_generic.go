@@ -349,7 +349,7 @@ func innerGeneric[T Float](dst *float64, x, y *T, rows, cols, stride, yStride in
 	}
 }
 
-func softmaxGradGeneric[T Float](dst, x, y *T, s *float64, rows, cols, dstStride, stride, yStride int) {
+func softmaxGradGeneric[T Float](dst, x, y *T, s *float64, rows, cols, dstStride, stride, yStride, _ int) {
 	for i, s := range at(s, 0, rows) {
 		out, y := at(dst, i*dstStride, cols), at(y, i*yStride, cols)
 		for j, v := range at(x, i*stride, cols) {
@@ -358,7 +358,7 @@ func softmaxGradGeneric[T Float](dst, x, y *T, s *float64, rows, cols, dstStride
 	}
 }
 
-func logSoftmaxGradGeneric[T Float](dst, x, y *T, s *float64, rows, cols, dstStride, stride, yStride int) {
+func logSoftmaxGradGeneric[T Float](dst, x, y *T, s *float64, rows, cols, dstStride, stride, yStride, _ int) {
 	for i, s := range at(s, 0, rows) {
 		out, y := at(dst, i*dstStride, cols), at(y, i*yStride, cols)
 		for j, v := range at(x, i*stride, cols) {

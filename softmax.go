@@ -246,6 +246,10 @@ func spreadLogSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 // their sums are known.
 func gradRows[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], lo, hi int) {
 	var sum [tile]float64
+	stream := 0
+	if streams(dx.data, y.data, dy.data, dx.n*dx.c) && dx.c >= blockSize/2 { // shorter rows lose at their ends
+		stream = 1
+	}
 	for i := lo; i < hi; {
 		n := cachedRows(hi-i, y.c)
 		p, g := ptr(y.data, i*y.stride), ptr(dy.data, i*dy.stride)
@@ -263,7 +267,7 @@ func gradRows[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], lo, hi int) 
 			if m == 0 {
 				m, table = 1, portable[T]()
 			}
-			finish(op, table, dx, y, dy, sum[j:j+m], i+j)
+			finish(op, table, dx, y, dy, sum[j:j+m], i+j, stream)
 			j += m
 		}
 		i += n
@@ -279,7 +283,7 @@ func inRange(s float64) bool {
 }
 
 // finish does the rows from row i whose sums are known.
-func finish[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], sum []float64, i int) {
+func finish[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], sum []float64, i, stream int) {
 	kernel := k.softmaxGrad
 	if op == logSoftmaxGradOp {
 		kernel = k.logSoftmaxGrad
@@ -288,7 +292,7 @@ func finish[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], sum []float64,
 		}
 	}
 	kernel(ptr(dx.data, i*dx.stride), ptr(y.data, i*y.stride), ptr(dy.data, i*dy.stride), ptr(sum, 0),
-		len(sum), y.c, dx.stride, y.stride, dy.stride)
+		len(sum), y.c, dx.stride, y.stride, dy.stride, stream)
 }
 
 // row returns row i of a matrix.

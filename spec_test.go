@@ -496,12 +496,12 @@ var specTable = kernels[float32]{
 			at(dst, i, 1)[0] = specInner(at(x, i*stride, cols), other)
 		}
 	},
-	softmaxGrad: func(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int) {
+	softmaxGrad: func(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int) {
 		for i, s := range at(s, 0, rows) {
 			specSoftmaxGrad(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(y, i*yStride, cols), s)
 		}
 	},
-	logSoftmaxGrad: func(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride int) {
+	logSoftmaxGrad: func(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int) {
 		for i, s := range at(s, 0, rows) {
 			specLogSoftmaxGrad(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(y, i*yStride, cols), s)
 		}
@@ -672,11 +672,17 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		sums[i] = math.Pi / float64(3-2*i)
 	}
 	fill(dst.Data, gapValue)
-	k.softmaxGrad(&dst.Data[0], in, &y.Data[0], &sums[0], n, x.Cols, dst.Stride, x.Stride, y.Stride)
+	k.softmaxGrad(&dst.Data[0], in, &y.Data[0], &sums[0], n, x.Cols, dst.Stride, x.Stride, y.Stride, 0)
 	out = append(out, newOutput("softmaxGrad", dst.Data))
 	fill(dst.Data, gapValue)
-	k.logSoftmaxGrad(&dst.Data[0], in, &y.Data[0], &sums[0], n, x.Cols, dst.Stride, x.Stride, y.Stride)
+	k.softmaxGrad(&dst.Data[0], in, &y.Data[0], &sums[0], n, x.Cols, dst.Stride, x.Stride, y.Stride, 1)
+	out = append(out, newOutput("softmaxGrad, streamed", dst.Data))
+	fill(dst.Data, gapValue)
+	k.logSoftmaxGrad(&dst.Data[0], in, &y.Data[0], &sums[0], n, x.Cols, dst.Stride, x.Stride, y.Stride, 0)
 	out = append(out, newOutput("logSoftmaxGrad", dst.Data))
+	fill(dst.Data, gapValue)
+	k.logSoftmaxGrad(&dst.Data[0], in, &y.Data[0], &sums[0], n, x.Cols, dst.Stride, x.Stride, y.Stride, 1)
+	out = append(out, newOutput("logSoftmaxGrad, streamed", dst.Data))
 
 	weights := make([]float32, x.Cols)
 	for i := range weights {

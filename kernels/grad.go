@@ -135,38 +135,45 @@ func (a *Asm) innerRows(y Reg) {
 }
 
 var gradArgs = []arg{{"dst", "*float32"}, {"x", "*float32"}, {"y", "*float32"}, {"s", "*float64"},
-	{"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}, {"yStride", "int"}}
+	{"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}, {"yStride", "int"}, {"stream", "int"}}
 
 var softmaxGradKernel = kernel{
 	name: "softmaxGrad",
-	doc:  `Row i of dst is x (y - s[i]), s[i] being subtracted in two parts.`,
+	doc: `Row i of dst is x (y - s[i]), s[i] being subtracted in two parts. It goes past
+the caches if stream is not 0.`,
 	args: gradArgs,
 	body: func(a *Asm) {
 		high, low := a.Uniform(), a.Uniform()
-		a.gradRows(func(s Reg) {
+		row := func(s Reg) {
 			a.LoadNarrow(high, s)
 			a.LoadRest(low, high, s)
-		}, nil, func(x, y *Vec) {
+		}
+		end := func(x, y *Vec) {
 			a.SubUni(y, y, high)
 			a.SubUni(y, y, low)
 			a.Mul(y, x)
-		})
+		}
+		a.Streams(func(stream bool) { a.gradRows(row, nil, end, stream) })
 	},
 }
 
 var logSoftmaxGradKernel = kernel{
 	name: "logSoftmaxGrad",
-	doc:  `Row i of dst is y + s[i] e^x, e^x being that of exp.`,
+	doc: `Row i of dst is y + s[i] e^x, e^x being that of exp. It goes past the caches if
+stream is not 0.`,
 	args: gradArgs,
 	body: func(a *Asm) {
 		f := a.Uniform()
-		a.gradRows(func(s Reg) { a.LoadNarrow(f, s) }, a.newExp(), func(x, y *Vec) { a.MulAdd(y, x, f) })
+		exp := a.newExp()
+		row := func(s Reg) { a.LoadNarrow(f, s) }
+		end := func(x, y *Vec) { a.MulAdd(y, x, f) }
+		a.Streams(func(stream bool) { a.gradRows(row, exp, end, stream) })
 	},
 }
 
 // gradRows writes the loop over the rows of x and y. The function row reads s; of,
 // if any, returns other Vecs for those of x; and end replaces y.
-func (a *Asm) gradRows(row func(s Reg), of func(xs []*Vec) []*Vec, end func(x, y *Vec)) {
+func (a *Asm) gradRows(row func(s Reg), of func(xs []*Vec) []*Vec, end func(x, y *Vec), stream bool) {
 	zero := a.Const(0)
 	dst, y, s := a.Arg("dst"), a.Arg("y"), a.Arg("s")
 	p, q, r, n := a.Reg(), a.Reg(), a.Reg(), a.Reg()
@@ -184,6 +191,11 @@ func (a *Asm) gradRows(row func(s Reg), of func(xs []*Vec) []*Vec, end func(x, y
 			a.Free(x, v)
 		}
 	}
+	tail := func(n Reg) {
+		x := a.Vec("x")
+		a.LoadTail(x, p, n, zero)
+		do([]*Vec{x}, func(_ int, v *Vec) { a.LoadTail(v, q, n, zero) }, func(_ int, v *Vec) { a.StoreTail(v, r, n) })
+	}
 	a.Rows(func(x Reg) {
 		row(s)
 		a.AddImm(8, s)
@@ -191,24 +203,50 @@ func (a *Asm) gradRows(row func(s Reg), of func(xs []*Vec) []*Vec, end func(x, y
 		a.Mov(y, q)
 		a.Mov(dst, r)
 		a.LoadArg("cols", n)
+		if stream {
+			a.Comment("Up to where dst is aligned.")
+			head, all := a.Reg(), a.NewLabel("all")
+			a.MovImm(0, head)
+			a.SubReg(r, head)
+			a.ShiftDown(2, head)
+			a.AndImm(lanes-1, head)
+			a.JumpIf(head, "<=", n, all)
+			a.Mov(n, head)
+			a.Label(all)
+			tail(head)
+			a.SubReg(head, n)
+			a.ShiftReg(2, head)
+			a.AddReg(head, p)
+			a.AddReg(head, q)
+			a.AddReg(head, r)
+			a.FreeReg(head)
+		}
 		a.Steps(p, n, func() {
 			a.ByPart(func() {
 				xs := a.Vecs(4, "x")
 				for i, x := range xs {
 					a.Load(x, p, 4*lanes*i)
 				}
-				do(xs, func(i int, v *Vec) { a.Load(v, q, 4*lanes*i) }, func(i int, v *Vec) { a.Store(v, r, 4*lanes*i) })
+				do(xs, func(i int, v *Vec) { a.Load(v, q, 4*lanes*i) }, func(i int, v *Vec) {
+					if stream {
+						a.StoreStream(v, r, 4*lanes*i)
+					} else {
+						a.Store(v, r, 4*lanes*i)
+					}
+				})
 			})
 			a.AddImm(4*step, q)
 			a.AddImm(4*step, r)
 		}, nil, func() {
-			u := a.Vec("x")
-			a.LoadTail(u, p, n, zero)
-			do([]*Vec{u}, func(_ int, v *Vec) { a.LoadTail(v, q, n, zero) }, func(_ int, v *Vec) { a.StoreTail(v, r, n) })
+			tail(n)
 			a.AddImm(4*lanes, q)
 			a.AddImm(4*lanes, r)
 		})
 		a.Advance(dst, "dstStride")
 		a.Advance(y, "yStride")
 	})
+	for _, r := range []Reg{n, r, q, p, s, y, dst} {
+		a.FreeReg(r)
+	}
+	a.FreeConst(zero)
 }
