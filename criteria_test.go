@@ -1475,7 +1475,11 @@ func TestLargeGradients(t *testing.T) {
 		if rows*cols < streamSize || cols >= streamSize {
 			t.Fatalf("%d x %d is not large, or a row is", rows, cols)
 		}
-		for _, layout := range []struct{ gap, off int }{{0, 0}, {0, 1}, {3, 0}, {11, 0}} {
+		layouts := []struct{ gap, off int }{{0, 0}, {3, 1}, {0, 1}, {11, 0}}
+		if lighter() {
+			layouts = layouts[:2]
+		}
+		for _, layout := range layouts {
 			x, y := newMatrix[float32](rows, cols, 0, 3), newMatrix[float32](rows, cols, 0, 0)
 			randomRow(rng, x.Data, 0.1)
 			randomRow(rng, y.Data, 3)
