@@ -230,33 +230,43 @@ func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
 			n = min(n, cachedRows(n, x.c)) // there are more passes
 		}
 		xs, targets := x.from(i, n), j.targets[first+i:][:n]
+		ignore, at, logits := j.ignore, 0, r.x[:n]
 		for c, t := range targets {
-			if int(t) != j.ignore {
-				r.x[c] = xs.data[c*xs.stride+int(t)]
+			if int(t) != ignore {
+				logits[c] = xs.data[at+int(t)]
 			}
+			at += xs.stride
 		}
 		if grad.data == nil {
 			j.forward(xs, &r)
 		} else {
 			j.backward(xs, grad.from(i, n), first+i, &r)
 		}
-		for c, t := range targets {
-			var l float64
-			if int(t) != j.ignore {
-				l = (float64(r.max[c]) - float64(r.x[c])) + r.log[c]
-				if j.keep != 1 || j.opt.Weight != nil {
-					l = float64(float64(j.keep*weightOf(j.opt.Weight, int(t))) * l)
-				}
-				if j.share > 0 {
-					l += float64(j.share * (float64(j.weights*r.log[c]) - r.dot[c]))
-				}
-			}
-			if j.loss != nil {
-				j.loss[first+i+c] = T(l)
-			}
-			total += l
-		}
+		total = j.losses(total, targets, first+i, &r)
 		i += n
+	}
+	return total
+}
+
+// losses adds the losses of the rows of the room, from row first, to total.
+func (j *ceJob[T, I]) losses(total float64, targets []I, first int, r *ceRoom[T]) float64 {
+	ignore, keep, share, weight, loss := j.ignore, j.keep, j.share, j.opt.Weight, j.loss
+	x, max, log := r.x[:len(targets)], r.max[:len(targets)], r.log[:len(targets)]
+	for c, t := range targets {
+		var l float64
+		if int(t) != ignore {
+			l = (float64(max[c]) - float64(x[c])) + log[c]
+			if keep != 1 || weight != nil {
+				l = float64(float64(keep*weightOf(weight, int(t))) * l)
+			}
+			if share > 0 {
+				l += float64(share * (float64(j.weights*log[c]) - r.dot[c]))
+			}
+		}
+		if loss != nil {
+			loss[first+c] = T(l)
+		}
+		total += l
 	}
 	return total
 }
@@ -405,33 +415,34 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 // short is long for rows that one kernel does.
 func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
 	targets := j.targets[first:][:x.n]
+	ignore, weight, up, norm := j.ignore, j.opt.Weight, j.opt.Upstream, j.norm
+	scale, factor := r.scale[:x.n], r.factor[:x.n]
 	for c, t := range targets {
 		f := 0.0
-		if int(t) != j.ignore {
-			f = float64(upstream(j.opt.Upstream, first+c)*j.norm) * weightOf(j.opt.Weight, int(t))
+		if int(t) != ignore {
+			f = float64(upstream(up, first+c)*norm) * weightOf(weight, int(t))
 		}
-		r.scale[c], r.factor[c] = f, T(f)
+		scale[c], factor[c] = f, T(f)
 	}
 	shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0),
 		ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
+	sum, ones, log, logit, max := r.sum[:x.n], r.ones[:x.n], r.log[:x.n], r.x[:x.n], r.max[:x.n]
+	at := 0
 	for c, t := range targets {
-		s := float64(r.sum[c]) + (float64(r.ones[c]) - 1)
+		s := float64(sum[c]) + (float64(ones[c]) - 1)
 		if s == -1 {
 			s = math.NaN() // only -Inf
 		}
-		r.log[c] = s
-		at := c * dst.stride
-		if int(t) == j.ignore {
+		log[c] = s
+		if int(t) == ignore {
 			clear(dst.data[at:][:x.c]) // NaN times 0 would stay
-			continue
-		}
-		g := &dst.data[at+int(t)]
-		if r.x[c] == r.max[c] {
+		} else if g := &dst.data[at+int(t)]; logit[c] == max[c] {
 			// 1 - p from the sum of the others, which a confident row keeps.
-			*g = T(-float64(r.scale[c] * (s / (1 + s))))
+			*g = T(-float64(scale[c] * (s / (1 + s))))
 		} else {
-			*g = T(float64(*g) - r.scale[c])
+			*g = T(float64(*g) - scale[c])
 		}
+		at += dst.stride
 	}
 	j.k.log1p(ptr(r.log, 0), (x.n+7)&^7)
 }
