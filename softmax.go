@@ -128,8 +128,9 @@ func runRows[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
 }
 
 // cachedRows is the number of rows that a loop of several passes should take
-// at once: those that stay in the first-level cache.
-func cachedRows(left, cols int) int { return min(left, tile, max(1, 2*blockSize/cols)) }
+// at once: those that stay in the second-level cache, since the kernels look
+// ahead into the next row.
+func cachedRows(left, cols int) int { return min(left, tile, max(1, chunkSize/cols)) }
 
 func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 	if b := blocks(x.c); b > tile {
