@@ -220,32 +220,53 @@ func (j *ceJob[T, I]) tile(x, grad *view[T], n, at, row int) float64 {
 // rows does rows of a matrix, whose targets start at first, and returns the sum
 // of their losses.
 func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
-	var r ceRoom[T]
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	r := newCERoom[T](b)
 	var total float64
 	for i := 0; i < x.n; {
-		n := min(tile/min(tile, blocks(x.c)), x.n-i)
-		if grad.data != nil || j.share > 0 {
-			n = min(n, cachedRows(n, x.c)) // there is a second pass
+		n := min(x.n-i, ceRows/min(ceRows, blocks(x.c)))
+		if x.c > shortCols && (grad.data != nil || j.share > 0 && j.opt.Weight != nil) {
+			n = min(n, cachedRows(n, x.c)) // there are more passes
 		}
-		xs := x.from(i, n)
-		for c := range n {
-			if t := int(j.targets[first+i+c]); t != j.ignore {
-				r.x[c] = xs.data[c*xs.stride+t]
+		xs, targets := x.from(i, n), j.targets[first+i:][:n]
+		ignore, at, logits := j.ignore, 0, r.x[:n]
+		for c, t := range targets {
+			if int(t) != ignore {
+				logits[c] = xs.data[at+int(t)]
 			}
+			at += xs.stride
 		}
 		if grad.data == nil {
 			j.forward(xs, &r)
 		} else {
 			j.backward(xs, grad.from(i, n), first+i, &r)
 		}
-		for c := range n {
-			l := j.rowLoss(&r, c, first+i+c)
-			if j.loss != nil {
-				j.loss[first+i+c] = T(l)
-			}
-			total += l
-		}
+		total = j.losses(total, targets, first+i, &r)
 		i += n
+	}
+	return total
+}
+
+// losses adds the losses of the rows of the room, from row first, to total.
+func (j *ceJob[T, I]) losses(total float64, targets []I, first int, r *ceRoom[T]) float64 {
+	ignore, keep, share, weight, loss := j.ignore, j.keep, j.share, j.opt.Weight, j.loss
+	x, max, log := r.x[:len(targets)], r.max[:len(targets)], r.log[:len(targets)]
+	for c, t := range targets {
+		var l float64
+		if int(t) != ignore {
+			l = (float64(max[c]) - float64(x[c])) + log[c]
+			if keep != 1 || weight != nil {
+				l = float64(float64(keep*weightOf(weight, int(t))) * l)
+			}
+			if share > 0 {
+				l += float64(share * (float64(j.weights*log[c]) - r.dot[c]))
+			}
+		}
+		if loss != nil {
+			loss[first+c] = T(l)
+		}
+		total += l
 	}
 	return total
 }
@@ -259,51 +280,53 @@ func (j *ceJob[T, I]) dots(x view[T], r *ceRoom[T]) {
 	if j.opt.Weight != nil {
 		weight = ptr(j.opt.Weight, 0)
 	}
-	j.k.dot(ptr(r.dot[:], 0), ptr(x.data, 0), ptr(r.max[:], 0), weight, x.n, x.c, x.stride)
+	j.k.dot(ptr(r.dot, 0), ptr(x.data, 0), ptr(r.max, 0), weight, x.n, x.c, x.stride)
 }
+
+// ceRows is the number of rows that a ceRoom holds.
+const ceRows = 4 * tile
 
 // A ceRoom holds what is known of the rows at hand.
 type ceRoom[T Float] struct {
-	x     [tile]T       // the target's logit
-	max   [tile]T       // the row's maximum
-	dot   [tile]float64 // sum of w[j] (x[j] - max), whose terms have one sign
-	log   [tile]float64 // log1p of the sum without the maximum
-	s     [tile]float64 // that sum
-	less  [tile]T       // the factor of the weights in the gradient
-	scale [tile]float64 // what is subtracted at the target
-	parts [2 * tile]T   // the maxima and sums of blocks
+	log   []float64 // log1p of the sum without the maximum
+	s     []float64 // that sum
+	dot   []float64 // sum of w[j] (x[j] - max), whose terms have one sign
+	scale []float64 // what is subtracted at the target
+
+	x         []T // the target's logit
+	max       []T // the row's maximum
+	less      []T // the factor of the weights in the gradient
+	sum, ones []T // of the row, or the maxima and sums of its blocks
+	factor    []T // of the probabilities, in short rows, or the dots of blocks
+}
+
+func newCERoom[T Float](b *[]float64) ceRoom[T] {
+	t := scratch[T](b, (4+6)*8/elemSize[T]()*ceRows)[4*8/elemSize[T]()*ceRows:]
+	part := func(i int) []T { return t[i*ceRows:][:ceRows] }
+	f := (*b)[:4*ceRows]
+	return ceRoom[T]{f[:ceRows], f[ceRows:][:ceRows], f[2*ceRows:][:ceRows], f[3*ceRows:],
+		part(0), part(1), part(2), part(3), part(4), part(5)}
 }
 
 func (j *ceJob[T, I]) forward(x view[T], r *ceRoom[T]) {
+	t := sumExps[T]{max: r.max, log: r.log, sum: r.sum, ones: r.ones}
+	dots := j.share > 0 && (j.opt.Weight != nil || x.c <= shortCols)
+	if j.share > 0 && !dots {
+		t.dot, t.dots = r.dot, r.factor
+	}
 	if j.w > 1 {
-		r.max[0], r.log[0] = spreadSumExp(j.w, j.k, x.data[:x.c])
+		var dot *float64
+		if t.dot != nil {
+			dot = &t.dot[0]
+		}
+		r.max[0], r.log[0] = spreadSumExp(j.w, j.k, x.data[:x.c], dot)
+	} else {
+		m := x.matrix()
+		t.next(j.k, &m, 0)
+	}
+	if dots {
 		j.dots(x, r)
-		return
 	}
-	var buf room[T]
-	t := buf.sumExps()
-	m := x.matrix()
-	t.next(j.k, &m, 0)
-	copy(r.max[:], t.max[:t.n])
-	copy(r.log[:], t.log[:t.n])
-	j.dots(x, r)
-}
-
-// rowLoss is the loss of a row that is row c of the room.
-func (j *ceJob[T, I]) rowLoss(r *ceRoom[T], c, row int) float64 {
-	t := int(j.targets[row])
-	if t == j.ignore {
-		return 0
-	}
-	m, l := float64(r.max[c]), r.log[c]
-	loss := (m - float64(r.x[c])) + l
-	if j.keep != 1 || j.opt.Weight != nil {
-		loss = float64(float64(j.keep*weightOf(j.opt.Weight, t)) * loss)
-	}
-	if j.share > 0 {
-		loss += float64(j.share * (float64(j.weights*l) - r.dot[c]))
-	}
-	return loss
 }
 
 // backward sets grad to the gradient and fills in the room.
@@ -314,9 +337,22 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 		defer buffers.Put(b)
 		dst = view[T]{x.n, x.c, 1, scratch[T](b, x.n*x.c), x.c}
 	}
+	if x.c <= shortCols && j.share == 0 {
+		j.short(x, dst, first, r)
+	} else {
+		j.long(x, dst, first, r)
+	}
+	if j.opt.Accumulate {
+		var one [ceRows]T
+		fill(one[:], 1)
+		j.k.addScaled(ptr(grad.data, 0), ptr(dst.data, 0), ptr(one[:], 0), x.n, x.c, grad.stride, dst.stride)
+	}
+}
+
+func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 	b := blocks(x.c)
-	max, sum := r.parts[:tile], r.parts[tile:]
-	if b > tile {
+	max, sum := r.sum, r.ones
+	if b > ceRows {
 		buf := buffers.Get().(*[]float64)
 		defer buffers.Put(buf)
 		parts := scratch[T](buf, 2*b)
@@ -324,7 +360,7 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 	}
 	inPlace := j.share > 0 && addr(dst.data) == addr(x.data)
 	if inPlace {
-		j.k.max(ptr(r.max[:], 0), ptr(x.data, 0), x.n, x.c, x.stride)
+		j.k.max(ptr(r.max, 0), ptr(x.data, 0), x.n, x.c, x.stride)
 		j.dots(x, r)
 	}
 	exps(j.w, j.k, dst, x, max, sum)
@@ -345,6 +381,7 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 		up := upstream(j.opt.Upstream, first+c) * j.norm
 		r.scale[c] = float64(float64(up*j.keep) * weightOf(j.opt.Weight, t))
 		p := r.scale[c]
+		r.less[c] = 0
 		if j.share > 0 {
 			w := float64(up * j.share)
 			p += float64(w * j.weights)
@@ -355,7 +392,7 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 	if !inPlace {
 		j.dots(x, r)
 	}
-	j.k.log1p(ptr(r.log[:], 0), (x.n+7)&^7)
+	j.k.log1p(ptr(r.log, 0), (x.n+7)&^7)
 	j.scale(dst, max, r)
 	for c := range x.n {
 		if t := int(j.targets[first+c]); t != j.ignore {
@@ -373,11 +410,41 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 			}
 		}
 	}
-	if j.opt.Accumulate {
-		var one [tile]T
-		fill(one[:], 1)
-		j.k.addScaled(ptr(grad.data, 0), ptr(dst.data, 0), ptr(one[:], 0), x.n, x.c, grad.stride, dst.stride)
+}
+
+// short is long for rows that one kernel does.
+func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
+	targets := j.targets[first:][:x.n]
+	ignore, weight, up, norm := j.ignore, j.opt.Weight, j.opt.Upstream, j.norm
+	scale, factor := r.scale[:x.n], r.factor[:x.n]
+	for c, t := range targets {
+		f := 0.0
+		if int(t) != ignore {
+			f = float64(upstream(up, first+c)*norm) * weightOf(weight, int(t))
+		}
+		scale[c], factor[c] = f, T(f)
 	}
+	shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0),
+		ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
+	sum, ones, log, logit, max := r.sum[:x.n], r.ones[:x.n], r.log[:x.n], r.x[:x.n], r.max[:x.n]
+	at := 0
+	for c, t := range targets {
+		s := float64(sum[c]) + (float64(ones[c]) - 1)
+		if s == -1 {
+			s = math.NaN() // only -Inf
+		}
+		log[c] = s
+		if int(t) == ignore {
+			clear(dst.data[at:][:x.c]) // NaN times 0 would stay
+		} else if g := &dst.data[at+int(t)]; logit[c] == max[c] {
+			// 1 - p from the sum of the others, which a confident row keeps.
+			*g = T(-float64(scale[c] * (s / (1 + s))))
+		} else {
+			*g = T(float64(*g) - scale[c])
+		}
+		at += dst.stride
+	}
+	j.k.log1p(ptr(r.log, 0), (x.n+7)&^7)
 }
 
 // exps fills dst with e^(x-max), and max and sum with those of the blocks, using
@@ -447,7 +514,7 @@ func others[T Float](k *kernels[T], e, max []T, m T) float64 {
 func (j *ceJob[T, I]) scale(dst view[T], factor []T, r *ceRoom[T]) {
 	var add *T
 	if j.share > 0 && j.opt.Weight == nil {
-		add = ptr(r.less[:], 0)
+		add = ptr(r.less, 0)
 	}
 	if j.w > 1 {
 		spreadScale(j.w, j.k, dst, factor, r.less[0], add != nil)
@@ -455,7 +522,7 @@ func (j *ceJob[T, I]) scale(dst view[T], factor []T, r *ceRoom[T]) {
 		j.k.scale(ptr(dst.data, 0), ptr(factor, 0), add, dst.n, dst.c, dst.stride)
 	}
 	if j.share > 0 && j.opt.Weight != nil {
-		j.k.addScaled(ptr(dst.data, 0), ptr(j.opt.Weight, 0), ptr(r.less[:], 0), dst.n, dst.c, dst.stride, 0)
+		j.k.addScaled(ptr(dst.data, 0), ptr(j.opt.Weight, 0), ptr(r.less, 0), dst.n, dst.c, dst.stride, 0)
 	}
 }
 

@@ -28,12 +28,19 @@ type kernels[T Float] struct {
 	// and ones, their number. The row's first maximum is always among them, so
 	// that the sum beside it keeps its digits however small it is.
 	sumExp func(max, sum, ones, x *T, rows, cols, stride int)
+	// sumExpDot is sumExp and sets dot to the sum of x-max over the block.
+	sumExpDot func(max, sum, ones, dot, x *T, rows, cols, stride int)
 	// log1p replaces x[i] by log(1 + x[i]) for i < n, n a multiple of 8, x[i] >= 0.
 	log1p func(x *float64, n int)
 	// expSum sets row i of dst to e^(x-max), max being the greatest element of the
 	// row up to the end of the element's block, and fills in max and sum for each
 	// block, nothing left out of the sums.
 	expSum func(dst, max, sum, x *T, rows, cols, dstStride, stride int)
+	// shortSoftmax finds for rows of at most shortCols columns: max, as sumExp does;
+	// sum, the sum of e^(x-max) but for terms of 1; and ones, their number. If dst
+	// is not nil it also sets dst to the probabilities times scale, which each row
+	// has one of. scratch has 2*16*16 elements, or is nil if there are fewer than 4 rows.
+	shortSoftmax func(dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int)
 	// scale multiplies each block of the rows of x by its factor, and adds add[i]
 	// to row i if add is not nil.
 	scale func(x, factor, add *T, rows, cols, stride int)
@@ -73,6 +80,8 @@ type kernels[T Float] struct {
 const (
 	// blockSize elements are summed in float32 before float64 takes over.
 	blockSize = 2048
+	// shortCols is the longest row of the shortSoftmax kernel.
+	shortCols = 16
 	// chunkSize is the longest row that a kernel which sums is given: longer
 	// ones go in chunks, which may be shared among goroutines.
 	chunkSize = 16 * blockSize

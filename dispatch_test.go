@@ -330,6 +330,10 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			x, max, sum, ones := x(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks)
 			return out(max, sum, ones), out(x), func() { k.sumExp(max.p(), sum.p(), ones.p(), x.p(), rows, cols, stride) }
 		}},
+		{"sumExpDot", func() ([]armed, []armed, func()) {
+			x, max, sum, ones, dot := x(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks), newArea[T](mem[1], 1, rows*blocks, 0, in.end)
+			return out(max, sum, ones, dot), out(x), func() { k.sumExpDot(max.p(), sum.p(), ones.p(), dot.p(), x.p(), rows, cols, stride) }
+		}},
 		{"expSum", func() ([]armed, []armed, func()) {
 			x, y, max, sum := x(), y(), vec(0, rows*blocks), vec(1, rows*blocks)
 			return out(y, max, sum), out(x), func() { k.expSum(y.p(), max.p(), sum.p(), x.p(), rows, cols, dstStride, stride) }
@@ -337,6 +341,35 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		{"expSum", func() ([]armed, []armed, func()) {
 			y, max, sum := y(), vec(0, rows*blocks), vec(1, rows*blocks)
 			return out(y, max, sum), nil, func() { k.expSum(y.p(), max.p(), sum.p(), y.p(), rows, cols, dstStride, dstStride) }
+		}},
+		{"shortSoftmax", func() ([]armed, []armed, func()) {
+			x, y, max, sum, ones := x(), y(), vec(0, rows), vec(1, rows), vec(2, rows)
+			scratch, scale := newArea[T](mem[2], 1, 2*16*16, 0, in.end), make([]T, rows)
+			fill(scale, 1)
+			return out(y, max, sum, ones, scratch), out(x), func() {
+				if cols <= shortCols {
+					k.shortSoftmax(y.p(), &scale[0], max.p(), sum.p(), ones.p(), x.p(), scratch.p(), rows, cols, dstStride, stride)
+				}
+			}
+		}},
+		{"shortSoftmax", func() ([]armed, []armed, func()) {
+			y, max, sum, ones := y(), vec(0, rows), vec(1, rows), vec(2, rows)
+			scratch, scale := newArea[T](mem[2], 1, 2*16*16, 0, in.end), make([]T, rows)
+			fill(scale, 1)
+			return out(y, max, sum, ones, scratch), nil, func() {
+				if cols <= shortCols {
+					k.shortSoftmax(y.p(), &scale[0], max.p(), sum.p(), ones.p(), y.p(), scratch.p(), rows, cols, dstStride, dstStride)
+				}
+			}
+		}},
+		{"shortSoftmax", func() ([]armed, []armed, func()) {
+			x, max, sum, ones := x(), vec(0, rows), vec(1, rows), vec(2, rows)
+			scratch := newArea[T](mem[2], 1, 2*16*16, 0, in.end)
+			return out(max, sum, ones, scratch), out(x), func() {
+				if cols <= shortCols {
+					k.shortSoftmax(nil, nil, max.p(), sum.p(), ones.p(), x.p(), scratch.p(), rows, cols, 0, stride)
+				}
+			}
 		}},
 		{"scale", func() ([]armed, []armed, func()) {
 			x, factor := y(), vec(0, rows*blocks)
@@ -487,4 +520,12 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			return out(x), nil, func() { k.log1p(x.p(), n) }
 		}},
 	}
+}
+
+// guardRows is a number of rows that takes kernels through all their loops.
+func guardRows(cols int) int {
+	if cols <= shortCols {
+		return 18
+	}
+	return 3
 }

@@ -20,10 +20,16 @@ func expAVX2(dst, x *float32, n int)
 func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride int)
 
 //go:noescape
+func sumExpDotAVX2(max, sum, ones, dot, x *float32, rows, cols, stride int)
+
+//go:noescape
 func log1pAVX2(x *float64, n int)
 
 //go:noescape
 func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func shortSoftmaxAVX2(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func scaleAVX2(x, factor, add *float32, rows, cols, stride int)
@@ -74,8 +80,10 @@ var tableAVX2 = kernels[float32]{
 	sum:            sumAVX2,
 	exp:            expAVX2,
 	sumExp:         sumExpAVX2,
+	sumExpDot:      sumExpDotAVX2,
 	log1p:          log1pAVX2,
 	expSum:         expSumAVX2,
+	shortSoftmax:   shortSoftmaxAVX2,
 	scale:          scaleAVX2,
 	addScaled:      addScaledAVX2,
 	dot:            dotAVX2,
@@ -108,10 +116,16 @@ func expAVX512(dst, x *float32, n int)
 func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride int)
 
 //go:noescape
+func sumExpDotAVX512(max, sum, ones, dot, x *float32, rows, cols, stride int)
+
+//go:noescape
 func log1pAVX512(x *float64, n int)
 
 //go:noescape
 func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func shortSoftmaxAVX512(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func scaleAVX512(x, factor, add *float32, rows, cols, stride int)
@@ -162,8 +176,10 @@ var tableAVX512 = kernels[float32]{
 	sum:            sumAVX512,
 	exp:            expAVX512,
 	sumExp:         sumExpAVX512,
+	sumExpDot:      sumExpDotAVX512,
 	log1p:          log1pAVX512,
 	expSum:         expSumAVX512,
+	shortSoftmax:   shortSoftmaxAVX512,
 	scale:          scaleAVX512,
 	addScaled:      addScaledAVX512,
 	dot:            dotAVX512,

@@ -20,10 +20,16 @@ func expNEON(dst, x *float32, n int)
 func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride int)
 
 //go:noescape
+func sumExpDotNEON(max, sum, ones, dot, x *float32, rows, cols, stride int)
+
+//go:noescape
 func log1pNEON(x *float64, n int)
 
 //go:noescape
 func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func shortSoftmaxNEON(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func scaleNEON(x, factor, add *float32, rows, cols, stride int)
@@ -74,8 +80,10 @@ var tableNEON = kernels[float32]{
 	sum:            sumNEON,
 	exp:            expNEON,
 	sumExp:         sumExpNEON,
+	sumExpDot:      sumExpDotNEON,
 	log1p:          log1pNEON,
 	expSum:         expSumNEON,
+	shortSoftmax:   shortSoftmaxNEON,
 	scale:          scaleNEON,
 	addScaled:      addScaledNEON,
 	dot:            dotNEON,

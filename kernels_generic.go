@@ -11,16 +11,19 @@ import (
 
 func genericKernels[T Float]() kernels[T] {
 	return kernels[T]{
-		name:   "generic",
-		max:    maxGeneric[T],
-		argMax: argMaxGeneric[T],
-		sum:    sumGeneric[T],
-		exp:    expGeneric[T],
-		sumExp: sumExpGeneric[T],
-		log1p:  log1pGeneric,
-		expSum: expSumGeneric[T],
-		scale:  scaleGeneric[T],
-		dot:    dotGeneric[T],
+		name:         "generic",
+		max:          maxGeneric[T],
+		argMax:       argMaxGeneric[T],
+		sum:          sumGeneric[T],
+		exp:          expGeneric[T],
+		sumExp:       sumExpGeneric[T],
+		sumExpDot:    sumExpDotGeneric[T],
+		log1p:        log1pGeneric,
+		expSum:       expSumGeneric[T],
+		scale:        scaleGeneric[T],
+		shortSoftmax: shortSoftmaxGeneric[T],
+
+		dot: dotGeneric[T],
 
 		addScaled:    addScaledGeneric[T],
 		square:       squareGeneric[T],
@@ -155,6 +158,20 @@ func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride int) {
 	}
 }
 
+func sumExpDotGeneric[T Float](max, sum, ones, dot, x *T, rows, cols, stride int) {
+	sumExpGeneric(max, sum, ones, x, rows, cols, stride)
+	n := blocks(cols)
+	maxs, dots := at(max, 0, rows*n), at(dot, 0, rows*n)
+	for i, m := range maxs {
+		first := i % n * blockSize
+		var s, t float64
+		for _, v := range at(x, i/n*stride+first, min(blockSize, cols-first)) {
+			s, t = t, s+(float64(v)-float64(m))
+		}
+		dots[i] = T(s + t)
+	}
+}
+
 // sumOfExp returns the sum of e^(x-m).
 func sumOfExp[T Float](x []T, m T) float64 {
 	var s, t float64
@@ -216,6 +233,44 @@ func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride i
 				}
 			}
 			maxs[i*n+b], sums[i*n+b] = m, T(s)
+		}
+	}
+}
+
+func shortSoftmaxGeneric[T Float](dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int) {
+	maxs, sums, counts := at(max, 0, rows), at(sum, 0, rows), at(ones, 0, rows)
+	var e [shortCols]float64
+	for i := range rows {
+		x, e := at(x, i*stride, cols), e[:cols]
+		m := lowest[T]()
+		for _, v := range x {
+			if v > m {
+				m = v
+			}
+		}
+		if is32[T]() {
+			for j, v := range x {
+				e[j] = exp32(float64(v) - float64(m))
+			}
+		} else {
+			for j, v := range x {
+				e[j] = exp64(float64(v) - float64(m))
+			}
+		}
+		s, one := 0.0, 0.0
+		for _, v := range e {
+			if v == 1 {
+				one++
+			} else {
+				s += v
+			}
+		}
+		maxs[i], sums[i], counts[i] = m, T(s), T(one)
+		if dst != nil {
+			f := float64(at(scale, i, 1)[0]) / (s + one)
+			for j, out := range e {
+				at(dst, i*dstStride, cols)[j] = T(out * f)
+			}
 		}
 	}
 }

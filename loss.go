@@ -50,7 +50,7 @@ func spreadNLL[T Float, I Index](w int, k *kernels[T], loss []T, x Matrix[T], ta
 	}
 	for i, t := range targets {
 		row := x.row(i)
-		m, log := spreadSumExp(w, k, row)
+		m, log := spreadSumExp(w, k, row, nil)
 		loss[i] = nll(row[t], m, log)
 	}
 }

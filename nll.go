@@ -112,13 +112,28 @@ func checkCriterion[T Float, I Index](fn string, x *view[T], targets []I, o *Opt
 	if err := checkResults(fn, x, loss, grad, o.Accumulate); err != nil {
 		return 0, err
 	}
+	return countTargets(targets, o.Weight, ignore), nil
+}
+
+// countTargets returns the number of targets that are not ignored, or the sum of
+// their weights.
+func countTargets[T Float, I Index](targets []I, weight []T, ignore int) float64 {
+	if weight == nil {
+		n := 0
+		for _, t := range targets {
+			if int(t) != ignore {
+				n++
+			}
+		}
+		return float64(n)
+	}
 	var total float64
 	for _, t := range targets {
 		if int(t) != ignore {
-			total += weightOf(o.Weight, int(t))
+			total += float64(weight[t])
 		}
 	}
-	return total, nil
+	return total
 }
 
 // checkResults checks where the rows' losses or the gradient are to go; either

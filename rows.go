@@ -243,7 +243,7 @@ func spreadLogSumExp[T Float](w int, k *kernels[T], dst []T, x Matrix[T]) {
 	}
 	for i := range dst {
 		row := x.row(i)
-		m, log := spreadSumExp(w, k, row)
+		m, log := spreadSumExp(w, k, row, nil)
 		dst[i] = logSumExp(k, row, m, log)
 	}
 }

@@ -127,8 +127,9 @@ func runRows[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
 }
 
 // cachedRows is the number of rows that a loop of several passes should take
-// at once: those that stay in the first-level cache.
-func cachedRows(left, cols int) int { return min(left, tile, max(1, 2*blockSize/cols)) }
+// at once: those that stay in the second-level cache, since the kernels look
+// ahead into the next row.
+func cachedRows(left, cols int) int { return min(left, tile, max(1, chunkSize/cols)) }
 
 func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 	if b := blocks(x.c); b > tile {
@@ -139,6 +140,15 @@ func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 		return
 	}
 	var max, sum [tile]T
+	if x.c <= shortCols {
+		var ones, scale [tile]T
+		fill(scale[:], 1)
+		for i := lo; i < hi; i += tile {
+			shortSoftmax(k, ptr(dst.data, i*dst.stride), ptr(scale[:], 0), ptr(max[:], 0), ptr(sum[:], 0), ptr(ones[:], 0),
+				ptr(x.data, i*x.stride), min(tile, hi-i), x.c, dst.stride, x.stride)
+		}
+		return
+	}
 	softmaxRows(k, dst, x, lo, hi, max[:], sum[:])
 }
 
@@ -237,7 +247,7 @@ func logSoftmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 
 // spreadLogSoftmax does one long row with w goroutines.
 func spreadLogSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
-	max, log := spreadSumExp(w, k, x)
+	max, log := spreadSumExp(w, k, x, nil)
 	m, l := []T{max}, []T{T(log)}
 	spreadChunks(w, len(x), func(c, off, n int) { k.shift(ptr(dst, off), ptr(x, off), ptr(m, 0), ptr(l, 0), 1, n, 0, 0) })
 }

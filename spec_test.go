@@ -303,6 +303,55 @@ func specSumExp(row []float32) []specBlock {
 	return blocks
 }
 
+func init() {
+	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride int) {
+		specTable.sumExp(max, sum, ones, x, rows, cols, stride)
+		n := blocks(cols)
+		for i, m := range at(max, 0, rows*n) {
+			first := i % n * blockSize
+			at(dot, i, 1)[0] = specBlockDot(at(x, i/n*stride+first, min(blockSize, cols-first)), m, i%n == 0 || m > at(max, i-1, 1)[0])
+		}
+	}
+}
+
+// specBlockDot adds up x - m over a block, vector by vector where specSumExp
+// does, in its order otherwise but for pairs of vectors.
+func specBlockDot(block []float32, m float32, grew bool) float32 {
+	var sum, all lanes
+	cut := func() {
+		for i, v := range sum {
+			all[i] += v
+		}
+		sum = lanes{}
+	}
+	for k, part := range slices.Collect(slices.Chunk(block, step)) {
+		each := len(part) < step
+		if grew && slices.Contains(part, m) {
+			each, grew = true, false
+		}
+		if each {
+			cut()
+			for i, x := range part {
+				all[i%16] += x - m
+			}
+			for i := len(part); i%16 != 0; i++ {
+				all[i%16] += m - m // which is past the end
+			}
+			continue
+		}
+		for i := range sum {
+			for _, v := range [][]float32{part[:32], part[32:]} {
+				sum[i] += (v[i] - m) + (v[i+16] - m)
+			}
+		}
+		if k%4 == 3 {
+			cut()
+		}
+	}
+	cut()
+	return all.fold()
+}
+
 // The coefficients of q^3, q^5, ... in 2 atanh(q).
 var specAtanh = []float64{0x1.5555555553981p-1, 0x1.999999a28cdcep-2, 0x1.2492417ba3893p-2,
 	0x1.c722760f1e51dp-3, 0x1.732c61d936e48p-3, 0x1.5874e7e82a55ap-3}
@@ -350,6 +399,29 @@ func specExpSum(dst, row []float32) []specBlock {
 		blocks = append(blocks, specBlock{max: m, sum: sum.fold()})
 	}
 	return blocks
+}
+
+// specShort does a row of one vector: what shortSoftmax finds, and the
+// probabilities times scale if dst is not nil.
+func specShort(dst, row []float32, scale float32) (m, sum, ones float32) {
+	m = max(-math.MaxFloat32, slices.Max(row))
+	var e [16]float32
+	var s lanes
+	for i, x := range row {
+		e[i] = specExpMinus(x-m, specExp6)
+		if s[i] = e[i]; s[i] == 1 {
+			s[i] = 0
+			ones++
+		}
+	}
+	sum = s.fold()
+	if dst != nil {
+		f := scale / (sum + ones)
+		for i := range dst {
+			dst[i] = e[i] * f
+		}
+	}
+	return m, sum, ones
 }
 
 // specScale has a factor for each block. A product of -0 becomes +0.
@@ -448,6 +520,16 @@ var specTable = kernels[float32]{
 	log1p: func(x *float64, n int) {
 		for i, v := range at(x, 0, n) {
 			at(x, 0, n)[i] = specLog1p(v)
+		}
+	},
+	shortSoftmax: func(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int) {
+		for i := range rows {
+			var out []float32
+			f := float32(0)
+			if dst != nil {
+				out, f = at(dst, i*dstStride, cols), at(scale, i, 1)[0]
+			}
+			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0] = specShort(out, at(x, i*stride, cols), f)
 		}
 	},
 	expSum: func(dst, max, sum, x *float32, rows, cols, dstStride, stride int) {
@@ -617,6 +699,16 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	}
 	out = append(out, newOutput("sumExp", results))
 
+	dots := make([]float32, n*nb)
+	k.sumExpDot(&max[0], &sum[0], &ones[0], &dots[0], in, n, x.Cols, x.Stride)
+	afterNaN(forget)
+	afterNaN(func(i, b int) { clear(dots[i*nb : (i+1)*nb]) })
+	for i := range max {
+		max[i] += 0
+		dots[i] += 0
+	}
+	out = append(out, newOutput("sumExpDot", slices.Clone(results)), newOutput("sumExpDot's dots", dots))
+
 	fill(dst.Data, gapValue)
 	k.expSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride)
 	afterNaN(forget)
@@ -625,6 +717,24 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		max[i] += 0
 	}
 	out = append(out, newOutput("expSum", dst.Data), newOutput("expSum's blocks", results[:2*n*nb]))
+
+	if x.Cols <= shortCols {
+		scratch, scale := make([]float32, 2*16*16), make([]float32, n)
+		fill(scale, -0.7)
+		k.shortSoftmax(nil, nil, &max[0], &sum[0], &ones[0], in, &scratch[0], n, x.Cols, 0, x.Stride)
+		afterNaN(forget)
+		for i := range max {
+			max[i] += 0
+		}
+		out = append(out, newOutput("shortSoftmax without dst", slices.Clone(results)))
+		fill(dst.Data, gapValue)
+		k.shortSoftmax(&dst.Data[0], &scale[0], &max[0], &sum[0], &ones[0], in, &scratch[0], n, x.Cols, dst.Stride, x.Stride)
+		afterNaN(forget)
+		for i := range max {
+			max[i] += 0
+		}
+		out = append(out, newOutput("shortSoftmax", dst.Data), newOutput("shortSoftmax's rows", slices.Clone(results)))
+	}
 
 	for i := range results {
 		results[i] = 1 / float32(3+i)
@@ -863,8 +973,8 @@ func TestSpec(t *testing.T) {
 				rows = 1
 			case c > 1000:
 				rows = 2
-			case c < 10:
-				rows = 19 // more than a tile
+			case c <= shortCols:
+				rows = 37 // two groups on each path, and a rest
 			}
 			x := newMatrix[float32](rows, c, gap, (i+j)%16)
 			for r := range rows {

@@ -11,6 +11,11 @@ type sumExps[T Float] struct {
 	max       []T
 	log       []float64
 	sum, ones []T
+
+	// If dot is not nil: the sums of x - max over the rows, and those of their
+	// blocks to the blocks' own maxima.
+	dot  []float64
+	dots []T
 }
 
 // A room is memory for sumExps. What is on the stack has to be cleared, which
@@ -41,16 +46,26 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int) {
 		s := newSum[T]()
 		for off := 0; off < x.Cols; off += chunkSize {
 			n := min(chunkSize, x.Cols-off)
-			k.sumExp(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(x.Data, i*x.Stride+off), 1, n, 0)
-			s.add(t.max, t.sum, t.ones[:blocks(n)])
+			t.sumExp(k, ptr(x.Data, i*x.Stride+off), 1, n, 0)
+			s.addChunk(t.max, t.sum, t.ones[:blocks(n)], t.dots, n)
 		}
 		t.max[0], t.log[0] = s.result()
+		if t.dot != nil {
+			t.dot[0] = s.dot
+		}
 	} else {
 		t.n = min(len(t.max), x.Rows-i)
 		if b > 1 {
 			t.n = min(len(t.max)/b, x.Rows-i)
 		}
-		k.sumExp(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(x.Data, i*x.Stride), t.n, x.Cols, x.Stride)
+		if x.Cols <= shortCols {
+			shortSoftmax(k, nil, nil, ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(x.Data, i*x.Stride), t.n, x.Cols, 0, x.Stride)
+		} else {
+			t.sumExp(k, ptr(x.Data, i*x.Stride), t.n, x.Cols, x.Stride)
+		}
+		for j := range t.dot[:min(t.n, len(t.dot))] {
+			t.dot[j] = dotOf(t.max[j*b:], t.dots[j*b:][:b], x.Cols, t.max[j*b+b-1])
+		}
 		log, sum := t.log[:t.n], t.sum[:t.n]
 		for j, ones := range t.ones[:t.n] {
 			if b == 1 && ones > 0 {
@@ -65,16 +80,68 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int) {
 	k.log1p(ptr(t.log, 0), (t.n+7)&^7)
 }
 
-// spreadSumExp returns the maximum and the logarithm of one long row, using w goroutines.
-func spreadSumExp[T Float](w int, k *kernels[T], row []T) (m T, log float64) {
+// sumExp runs the kernel that finds what is wanted.
+func (t *sumExps[T]) sumExp(k *kernels[T], x *T, rows, cols, stride int) {
+	if t.dots == nil {
+		k.sumExp(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), x, rows, cols, stride)
+	} else {
+		k.sumExpDot(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(t.dots, 0), x, rows, cols, stride)
+	}
+}
+
+// dotOf returns the sum of x - m over a row of cols elements, given the sums over
+// its blocks of x - max[i]. All the terms have one sign.
+func dotOf[T Float](max, dots []T, cols int, m T) float64 {
+	var s float64
+	for i, d := range dots {
+		s += float64(d)
+		if max[i] != m {
+			n := min(blockSize, cols-i*blockSize)
+			s += float64(float64(n) * (float64(max[i]) - float64(m)))
+		}
+	}
+	return s
+}
+
+// shortSoftmax gives the kernel the scratch that it wants.
+func shortSoftmax[T Float](k *kernels[T], dst, scale, max, sum, ones, x *T, rows, cols, dstStride, stride int) {
+	if rows < 4 {
+		k.shortSoftmax(dst, scale, max, sum, ones, x, nil, rows, cols, dstStride, stride)
+		return
+	}
+	b := buffers.Get().(*[]float64)
+	k.shortSoftmax(dst, scale, max, sum, ones, x, ptr(scratch[T](b, 2*16*16), 0), rows, cols, dstStride, stride)
+	buffers.Put(b)
+}
+
+// spreadSumExp returns the maximum and the logarithm of one long row, using w
+// goroutines, and fills in *dot unless it is nil.
+func spreadSumExp[T Float](w int, k *kernels[T], row []T, dot *float64) (m T, log float64) {
 	n := blocks(len(row))
-	parts := make([]T, 3*n)
-	max, part, ones := parts[:n], parts[n:2*n], parts[2*n:]
+	parts := make([]T, 4*n)
+	max, part, ones, dots := parts[:n], parts[n:2*n], parts[2*n:3*n], parts[3*n:]
+	if dot == nil {
+		dots = nil
+	}
 	spreadChunks(w, len(row), func(c, off, n int) {
-		k.sumExp(ptr(max, c*tile), ptr(part, c*tile), ptr(ones, c*tile), ptr(row, off), 1, n, 0)
+		t := sumExps[T]{max: max[c*tile:], sum: part[c*tile:], ones: ones[c*tile:]}
+		if dots != nil {
+			t.dots = dots[c*tile:]
+		}
+		t.sumExp(k, ptr(row, off), 1, n, 0)
 	})
 	s := newSum[T]()
-	s.add(max, part, ones)
+	for off := 0; off < len(row); off += chunkSize {
+		n := min(chunkSize, len(row)-off)
+		s.addChunk(max, part, ones[:blocks(n)], dots, n)
+		max, part, ones = max[blocks(n):], part[blocks(n):], ones[blocks(n):]
+		if dots != nil {
+			dots = dots[blocks(n):]
+		}
+	}
+	if dot != nil {
+		*dot = s.dot
+	}
 	logs := make([]float64, 8)
 	m, logs[0] = s.result()
 	k.log1p(ptr(logs, 0), 8)
@@ -89,6 +156,9 @@ func blocks(cols int) int { return (cols + blockSize - 1) / blockSize }
 type sum[T Float] struct {
 	max       T
 	sum, ones float64
+
+	dot float64 // the sum of x - max
+	n   int     // over so many elements
 }
 
 func newSum[T Float]() sum[T] { return sum[T]{max: T(math.Inf(-1))} }
@@ -109,6 +179,20 @@ func (s *sum[T]) add(max, part, ones []T) {
 			s.sum += float64((p + n) * exp64(d))
 		}
 	}
+}
+
+// addChunk adds len(ones) blocks of n elements, and their dots unless those are nil.
+func (s *sum[T]) addChunk(max, part, ones, dots []T, n int) {
+	before := s.max
+	s.add(max, part, ones)
+	if dots == nil {
+		return
+	}
+	if s.n > 0 && before != s.max {
+		s.dot += float64(float64(s.n) * (float64(before) - float64(s.max)))
+	}
+	s.dot += dotOf(max, dots[:len(ones)], n, s.max)
+	s.n += n
 }
 
 func (s *sum[T]) result() (T, float64) {

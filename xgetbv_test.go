@@ -35,7 +35,7 @@ func TestUpperHalvesClean(t *testing.T) {
 		}
 		checked := map[string]bool{}
 		for _, n := range sizes {
-			in := kernelInput{rows: 3, cols: n, stride: n, dstStride: n}
+			in := kernelInput{rows: guardRows(n), cols: n, stride: n, dstStride: n}
 			for in.kind = range guardKinds {
 				for _, call := range kernelCalls(active, mem, in) {
 					checked[call.name] = true

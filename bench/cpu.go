@@ -4,30 +4,80 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/cpuid/v2"
 	"github.com/seed26845165/logits"
 )
 
-// reportCPU prints what the CPU has and which path was chosen for it.
-func reportCPU(w io.Writer) {
-	cpu := cpuid.CPU
-	fmt.Fprintf(w, "CPU       %s\n", cpuName())
-	if runtime.GOARCH == "amd64" {
-		fmt.Fprintf(w, "level     x86-64-v%d\n", cpu.X64Level())
-	}
-	fmt.Fprintf(w, "features  %s\n", strings.Join(vectorFeatures(), " "))
-	fmt.Fprintf(w, "caches    L1d %s, L2 %s, L3 %s\n", size(cpu.Cache.L1D), size(cpu.Cache.L2), size(cpu.Cache.L3))
-	if pages := hugePages(); pages != "" {
-		fmt.Fprintf(w, "pages     %d KiB; transparent huge pages: %s\n", os.Getpagesize()>>10, pages)
-	}
-	fmt.Fprintf(w, "cores     %d usable, GOMAXPROCS %d, %s %s/%s\n", runtime.NumCPU(), runtime.GOMAXPROCS(0), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	fmt.Fprintf(w, "paths     %s\n", strings.Join(logits.Paths(), ", "))
-	fmt.Fprintf(w, "chosen    %s: %s\n", startPath, whyPath())
+// A machine is what a run says about where it ran.
+type machine struct {
+	CPU       string   `json:"cpu"`
+	Level     string   `json:"level,omitempty"` // of x86-64
+	Features  []string `json:"features"`        // instruction sets for vectors
+	L1D       int      `json:"l1d"`             // bytes, 0: unknown
+	L2        int      `json:"l2"`
+	L3        int      `json:"l3"`
+	PageSize  int      `json:"page_size"`
+	HugePages string   `json:"transparent_huge_pages,omitempty"`
+	Cores     int      `json:"cores"`
+	Procs     int      `json:"gomaxprocs"`
+	Go        string   `json:"go"`
+	OS        string   `json:"os"`
+	Arch      string   `json:"arch"`
+	Paths     []string `json:"paths"` // best first
+	Path      string   `json:"path"`  // the one that runs
+	Why       string   `json:"why"`
 }
+
+func thisMachine() machine {
+	caches := cacheSizes()
+	m := machine{
+		CPU: cpuName(), Features: vectorFeatures(),
+		L1D: caches[0], L2: caches[1], L3: caches[2], PageSize: os.Getpagesize(), HugePages: hugePages(),
+		Cores: runtime.NumCPU(), Procs: startProcs,
+		Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+		Paths: logits.Paths(), Path: startPath, Why: whyPath(),
+	}
+	if runtime.GOARCH == "amd64" {
+		m.Level = fmt.Sprintf("x86-64-v%d", cpuid.CPU.X64Level())
+	}
+	return m
+}
+
+// print prints what the CPU has, which paths that enables, and which was chosen.
+func (m machine) print(w io.Writer) {
+	fmt.Fprintf(w, "CPU       %s\n", m.CPU)
+	if m.Level != "" {
+		fmt.Fprintf(w, "level     %s\n", m.Level)
+	}
+	fmt.Fprintf(w, "features  %s\n", strings.Join(m.Features, " "))
+	fmt.Fprintf(w, "caches    L1d %s, L2 %s, L3 %s\n", size(m.L1D), size(m.L2), size(m.L3))
+	if m.HugePages != "" {
+		fmt.Fprintf(w, "pages     %d KiB; transparent huge pages: %s\n", m.PageSize>>10, m.HugePages)
+	}
+	fmt.Fprintf(w, "cores     %d usable, GOMAXPROCS %d, %s %s/%s\n", m.Cores, m.Procs, m.Go, m.OS, m.Arch)
+	for i, p := range m.Paths {
+		label := "paths"
+		if i > 0 {
+			label = ""
+		}
+		fmt.Fprintf(w, "%-9s %-8s %s\n", label, p, enables(p))
+	}
+	for _, p := range slices.Sorted(maps.Keys(needs)) {
+		if !slices.Contains(m.Paths, p) {
+			fmt.Fprintf(w, "%9s %-8s not here: %s\n", "", p, missing(p))
+		}
+	}
+	fmt.Fprintf(w, "chosen    %s: %s\n", m.Path, m.Why)
+}
+
+// startProcs is GOMAXPROCS unless this program sets another.
+var startProcs = runtime.GOMAXPROCS(0)
 
 // startPath is the path that runs unless this program forces another.
 var startPath = logits.Path()
@@ -84,33 +134,54 @@ func size(bytes int) string {
 	return fmt.Sprintf("%.4g MiB", float64(bytes)/(1<<20))
 }
 
-// whyPath tells why the package runs the path that it runs.
-func whyPath() string {
-	if name := os.Getenv("LOGITS_PATH"); name != "" {
-		return "LOGITS_PATH=" + name
+// needs are the features that each path of the architecture needs.
+var needs = map[string]map[string][]cpuid.FeatureID{
+	"amd64": {
+		"avx512": {cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL},
+		"avx2":   {cpuid.AVX2, cpuid.FMA3},
+	},
+	"arm64": {"neon": {cpuid.ASIMD}},
+}[runtime.GOARCH]
+
+// enables says what a path takes and has.
+func enables(path string) string {
+	if path == "generic" {
+		return "portable Go: float64, and what has no assembly: the softmax gradients, NLL, MultiMargin"
 	}
+	return "by " + featureNames(needs[path]) + ": assembly for float32 max, sum, exp, softmax, cross-entropy, MSE, L1"
+}
+
+// missing says why a path of this architecture is not there.
+func missing(path string) string {
 	if portableOnly {
 		return "built with purego or noasm"
 	}
-	best := "best of this CPU"
-	missing := func(ids ...cpuid.FeatureID) string {
-		var names []string
-		for _, id := range ids {
-			if !cpuid.CPU.Supports(id) {
-				names = append(names, id.String())
-			}
-		}
-		return "no " + strings.Join(names, ", no ")
+	lacking := slices.DeleteFunc(slices.Clone(needs[path]), func(id cpuid.FeatureID) bool { return cpuid.CPU.Supports(id) })
+	if len(lacking) == 0 {
+		return "the package does not list it"
+	}
+	return "the CPU or the system lacks " + featureNames(lacking)
+}
+
+func featureNames(ids []cpuid.FeatureID) string {
+	var names []string
+	for _, id := range ids {
+		names = append(names, id.String())
+	}
+	return strings.Join(names, " ")
+}
+
+// whyPath tells why the package runs the path that it runs, and what would run
+// if the environment or the build had not chosen.
+func whyPath() string {
+	if name := os.Getenv("LOGITS_PATH"); name != "" {
+		return fmt.Sprintf("LOGITS_PATH=%s; without it %s would run", name, logits.Paths()[0])
 	}
 	switch {
-	case startPath == "avx2":
-		return best + ", which has " + missing(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL)
-	case startPath != "generic":
-		return best
-	case runtime.GOARCH == "amd64":
-		return missing(cpuid.AVX2, cpuid.FMA3)
-	case runtime.GOARCH == "arm64":
-		return missing(cpuid.ASIMD)
+	case portableOnly:
+		return "built with purego or noasm, which leave the assembly out"
+	case startPath == "generic" && len(needs) == 0:
+		return "there is no assembly for " + runtime.GOARCH
 	}
-	return "there is no assembly for " + runtime.GOARCH
+	return "the best here; LOGITS_PATH is not set, and the build has its assembly"
 }

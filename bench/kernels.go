@@ -18,20 +18,23 @@ const (
 // A kernel is one function of the package, with a plain loop that does the same.
 type kernel struct {
 	name   string
+	title  string // as README.md has it
 	result result
 	run    func(w *workspace) error
 	naive  func(w *workspace)
 	torch  string // PyTorch's name
 	kind   kind
+	ops    int // additions, products and comparisons of an element, if there are no exponentials
 }
 
 // A kind is a set of what else there is to say about a kernel.
 type kind int
 
 const (
-	criterion kind = 1 << iota // by default at few shapes only, see fewShapes
-	onPlanar                   // takes planar shapes, the others matrices
-	twoInputs                  // reads workspace.other too
+	criterion   kind = 1 << iota // by default at one matrix only, see shapesOf
+	onPlanar                     // takes planar shapes, the others matrices
+	twoInputs                    // reads workspace.other too
+	exponential                  // takes one of every element
 )
 
 func (k kernel) is(what kind) bool { return k.kind&what != 0 }
@@ -40,48 +43,53 @@ func (k kernel) is(what kind) bool { return k.kind&what != 0 }
 func (k kernel) takes(s shape) bool { return k.is(onPlanar) == (s.samples > 0) }
 
 var kernels = []kernel{
-	{"max", perRow, func(w *workspace) error { return logits.RowMax(w.out, w.in()) }, naiveMax, "amax", 0},
-	{"argmax", indices, func(w *workspace) error { return logits.RowArgMax(w.index, w.in()) }, naiveArgMax, "argmax", 0},
-	{"sum", perRow, func(w *workspace) error { return logits.RowSum(w.out, w.in()) }, naiveSum, "sum", 0},
-	{"exp", perElement, func(w *workspace) error { return logits.Exp(w.dst(), w.in()) }, naiveExp, "exp", 0},
-	{"log-sum-exp", perRow, func(w *workspace) error { return logits.RowLogSumExp(w.out, w.in()) }, naiveLogSumExp, "logsumexp", 0},
-	{"softmax", perElement, func(w *workspace) error { return logits.Softmax(w.dst(), w.in()) }, naiveSoftmax, "softmax", 0},
-	{"log-softmax", perElement, func(w *workspace) error { return logits.LogSoftmax(w.dst(), w.in()) }, naiveLogSoftmax, "log_softmax", 0},
-	{"nll", perRow, func(w *workspace) error { return logits.LogSoftmaxNLL(w.out, w.in(), w.targets) }, naiveNLL, "cross_entropy", 0},
+	{"max", "`RowMax`", perRow, func(w *workspace) error { return logits.RowMax(w.out, w.in()) },
+		naiveMax, "amax", 0, 1},
+	{"argmax", "`RowArgMax`", indices, func(w *workspace) error { return logits.RowArgMax(w.index, w.in()) },
+		naiveArgMax, "argmax", 0, 1},
+	{"sum", "`RowSum`", perRow, func(w *workspace) error { return logits.RowSum(w.out, w.in()) },
+		naiveSum, "sum", 0, 1},
+	{"exp", "`Exp`", perElement, func(w *workspace) error { return logits.Exp(w.dst(), w.in()) },
+		naiveExp, "exp", exponential, 0},
+	{"log-sum-exp", "`RowLogSumExp`", perRow, func(w *workspace) error { return logits.RowLogSumExp(w.out, w.in()) },
+		naiveLogSumExp, "logsumexp", exponential, 0},
+	{"softmax", "`Softmax`", perElement, func(w *workspace) error { return logits.Softmax(w.dst(), w.in()) },
+		naiveSoftmax, "softmax", exponential, 0},
+	{"log-softmax", "`LogSoftmax`", perElement, func(w *workspace) error { return logits.LogSoftmax(w.dst(), w.in()) },
+		naiveLogSoftmax, "log_softmax", exponential, 0},
+	{"nll", "loss (`LogSoftmaxNLL`)", perRow, func(w *workspace) error { return logits.LogSoftmaxNLL(w.out, w.in(), w.targets) },
+		naiveNLL, "cross_entropy", exponential, 0},
 
-	{"ce+grad", perElement, func(w *workspace) (err error) {
+	{"ce+grad", "loss and gradient (`CrossEntropyGrad`)", perElement, func(w *workspace) (err error) {
 		w.loss, err = logits.CrossEntropyGrad[float32](w.dst(), w.in(), w.targets, nil)
 		return err
-	}, naiveCEGrad, "cross_entropy_grad", criterion},
-	{"ce smooth", perRow, func(w *workspace) error {
+	}, naiveCEGrad, "cross_entropy_grad", exponential, 0},
+	{"ce smooth", "loss, labels smoothed", perRow, func(w *workspace) error {
 		return logits.CrossEntropyRows(w.out, w.in(), w.targets, w.smoothed)
-	}, naiveCESmooth, "cross_entropy_smooth", criterion},
-	{"ce weight", perRow, func(w *workspace) error {
+	}, naiveCESmooth, "cross_entropy_smooth", criterion | exponential, 0},
+	{"ce weight", "loss, classes weighted", perRow, func(w *workspace) error {
 		return logits.CrossEntropyRows(w.out, w.in(), w.targets, w.weighted)
-	}, naiveCEWeight, "cross_entropy_weight", criterion},
-	{"mse+grad", perElement, func(w *workspace) (err error) {
+	}, naiveCEWeight, "cross_entropy_weight", criterion | exponential, 0},
+	{"mse+grad", "`MSEGrad`", perElement, func(w *workspace) (err error) {
 		w.loss, err = logits.MSEGrad(w.dst(), w.in(), w.in2(), logits.Mean, 1)
 		return err
-	}, naiveMSEGrad, "mse_loss_grad", criterion | twoInputs},
-	{"l1+grad", perElement, func(w *workspace) (err error) {
+	}, naiveMSEGrad, "mse_loss_grad", criterion | twoInputs, 3},
+	{"l1+grad", "`L1Grad`", perElement, func(w *workspace) (err error) {
 		w.loss, err = logits.L1Grad(w.dst(), w.in(), w.in2(), logits.Mean, 1)
 		return err
-	}, naiveL1Grad, "l1_loss_grad", criterion | twoInputs},
+	}, naiveL1Grad, "l1_loss_grad", criterion | twoInputs, 2},
 	// Go's own, on every path: what those before it may cost.
-	{"copy", perElement, func(w *workspace) error { copy(w.y, w.x); return nil }, naiveCopy, "copy", criterion},
+	{"copy", "Go's `copy`", perElement, func(w *workspace) error { copy(w.y, w.x); return nil },
+		naiveCopy, "copy", criterion, 0},
 
-	{"planar ce", perRow, func(w *workspace) error {
+	{"planar ce", "loss over images", perRow, func(w *workspace) error {
 		return logits.CrossEntropyRows[float32](w.out, w.planarIn(), w.targets, nil)
-	}, naivePlanarCE, "cross_entropy", criterion | onPlanar},
-	{"planar ce+grad", perElement, func(w *workspace) (err error) {
+	}, naivePlanarCE, "cross_entropy", criterion | onPlanar | exponential, 0},
+	{"planar ce+grad", "loss and gradient over images", perElement, func(w *workspace) (err error) {
 		w.loss, err = logits.CrossEntropyGrad[float32](w.planarDst(), w.planarIn(), w.targets, nil)
 		return err
-	}, naivePlanarCEGrad, "cross_entropy_grad", criterion | onPlanar},
+	}, naivePlanarCEGrad, "cross_entropy_grad", criterion | onPlanar | exponential, 0},
 }
-
-// fewShapes are the matrices for the criteria in a run that names neither
-// kernels nor shapes, to keep it short.
-var fewShapes = []shape{matrix(64, 10), matrix(64, 4096), matrix(64, 50257)}
 
 func names(kernels []kernel) []string {
 	var s []string
@@ -100,18 +108,23 @@ func kernelNamed(name string) kernel {
 	panic("no kernel " + name)
 }
 
-// bytes returns what has to move for an element: a float32 read, or two, and
-// one written where the result is as large as the input.
-func (k kernel) bytes() int {
-	n := 4
+// reads and writes return the bytes that have to move for an element: a float32
+// read, or two, and one written where the result is as large as the input.
+func (k kernel) reads() int {
 	if k.is(twoInputs) {
-		n += 4
+		return 8
 	}
-	if k.result == perElement {
-		n += 4
-	}
-	return n
+	return 4
 }
+
+func (k kernel) writes() int {
+	if k.result == perElement {
+		return 4
+	}
+	return 0
+}
+
+func (k kernel) bytes() int { return k.reads() + k.writes() }
 
 // results appends the kernel's results in w to dst.
 func (k kernel) results(dst []float32, w *workspace) []float32 {

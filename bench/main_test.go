@@ -6,7 +6,9 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -46,40 +48,53 @@ func TestParseShapes(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	c, err := parseFlags([]string{"-kernels", "nll, max,nll", "-paths", "generic", "-shapes", "2x3", "-time", "5ms", "-seed", "7", "-peers"}, io.Discard)
+	c, err := parseFlags([]string{"-kernels", "nll, max,nll", "-paths", "generic", "-shapes", "2x3", "-time", "5ms", "-seed", "7", "-peers",
+		"-cpu", "1, 1", "-pin", "0", "-format", "csv", "-o", "f", "-plot", "d"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := names(c.kernels); !slices.Equal(got, []string{"max", "nll"}) {
+	if got := names(c.kernels); !slices.Equal(got, []string{"nll", "max"}) {
 		t.Errorf("kernels %v", got)
 	}
-	if !slices.Equal(c.paths, []string{"generic"}) || !slices.Equal(c.shapes, []shape{matrix(2, 3)}) ||
-		c.time != 5*time.Millisecond || c.seed != 7 || !c.peers || c.accuracy || c.cpu != -1 {
+	if !slices.Equal(c.paths, []string{"generic"}) || !slices.Equal(c.shapes, []shape{matrix(2, 3)}) || !slices.Equal(c.workers, []int{1}) ||
+		c.time != 5*time.Millisecond || c.seed != 7 || !c.peers || c.pin != 0 || c.format != "csv" || c.output != "f" || c.plot != "d" {
 		t.Errorf("got %+v", c)
 	}
 	c, err = parseFlags(nil, io.Discard)
-	if err != nil || len(c.kernels) != len(kernels) || !slices.Equal(c.paths, logits.Paths()) || len(c.shapes) != 7 {
+	if err != nil || len(c.kernels) != len(kernels) || !slices.Equal(c.paths, logits.Paths()) || len(c.shapes) != 5 ||
+		c.pin != -1 || c.format != "table" || c.workers[0] != 1 {
 		t.Errorf("default: %v, %+v", err, c)
 	}
-	for _, bad := range []string{"-kernels=softmin", "-kernels=", "-paths=sse", "-shapes=9", "-time=0", "-rounds=0", "-nonsense", "loss", "-kernels=planar ce+gradx", "-shapes=2x3x"} {
-		if _, err := parseFlags([]string{bad}, io.Discard); err == nil {
-			t.Errorf("%s: no error", bad)
+	for bad, want := range map[string]string{
+		"-kernels=softmin":         "log-sum-exp",
+		"-kernels=":                "log-sum-exp",
+		"-kernels=planar ce+gradx": "planar ce+grad",
+		"-paths=sse":               "generic",
+		"-shapes=9":                "64x4096",
+		"-shapes=2x3x":             "64x4096",
+		"-time=0":                  "-time",
+		"-rounds=0":                "-rounds",
+		"-cpu=0":                   "from 1 to",
+		"-cpu=1,9999":              "from 1 to",
+		"-cpu=":                    "from 1 to",
+		"-format=xml":              "benchstat",
+		"-nonsense":                "nonsense",
+		"less":                     "less",
+	} {
+		if _, err := parseFlags([]string{bad}, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want an error with %q", bad, err, want)
 		}
-	}
-	_, err = parseFlags([]string{"-paths=sse"}, io.Discard)
-	if !strings.Contains(err.Error(), "generic") {
-		t.Errorf("%v does not name the paths there are", err)
 	}
 }
 
-// The criteria are measured at few shapes unless kernels or shapes are named,
+// The criteria are measured at one matrix unless kernels or shapes are named,
 // and planar shapes are for the planar kernels alone.
 func TestShapesOf(t *testing.T) {
-	const all = "[64x10 64x100 1x4096 64x4096 64x50257 256x151936]"
+	const all = "[64x10 64x4096 64x50257 256x151936]"
 	for _, test := range []struct{ args, kernel, want string }{
 		{"", "nll", all},
-		{"", "ce+grad", "[64x10 64x4096 64x50257]"},
-		{"", "copy", "[64x10 64x4096 64x50257]"},
+		{"", "ce smooth", "[64x4096]"},
+		{"", "copy", "[64x4096]"},
 		{"", "planar ce", "[8x21x65536]"},
 		{"-kernels=ce smooth, planar ce+grad", "ce smooth", all},
 		{"-kernels=ce smooth, planar ce+grad", "planar ce+grad", "[8x21x65536]"},
@@ -104,6 +119,30 @@ func TestShapesOf(t *testing.T) {
 		if _, err := parseFlags(bad, io.Discard); err == nil || !strings.Contains(err.Error(), "planar") {
 			t.Errorf("%v: %v", bad, err)
 		}
+	}
+}
+
+// Several workers are for large matrices, and for few kernels unless asked for.
+func TestCells(t *testing.T) {
+	c := config{
+		kernels: []kernel{kernelNamed("max"), kernelNamed("nll")},
+		shapes:  []shape{matrix(64, 10), matrix(64, 4096)},
+		workers: []int{1, 2},
+	}
+	text := func() string {
+		var all []string
+		for _, x := range c.cells() {
+			all = append(all, fmt.Sprintf("%s %v %d", x.kernel.name, x.shape, x.workers))
+		}
+		return strings.Join(all, ", ")
+	}
+	const one = "max 64x10 1, max 64x4096 1, nll 64x10 1, nll 64x4096 1, "
+	if got, want := text(), one+"max 64x4096 2, nll 64x4096 2"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	c.fewWorkers = true
+	if got, want := text(), one+"nll 64x4096 2"; got != want {
+		t.Errorf("few: got %s, want %s", got, want)
 	}
 }
 
@@ -186,6 +225,24 @@ func TestMeasure(t *testing.T) {
 		if !slices.Equal(turn, []int{0, 1, 2}) {
 			t.Errorf("turns %v of a round", turn)
 		}
+	}
+}
+
+// Who follows a contender with data of its own has an untimed turn first.
+func TestMeasureApart(t *testing.T) {
+	var calls [2]int
+	fake := func(id int, apart bool) contender {
+		return contender{whole: true, apart: apart, run: func(_, n int) (time.Duration, error) {
+			calls[id]++
+			return time.Duration(n) * time.Millisecond, nil
+		}}
+	}
+	if _, err := measure(matrix(1, 1), []contender{fake(0, true), fake(1, false)}, 50*time.Millisecond, 50, rand.New(rand.NewPCG(1, 1))); err != nil {
+		t.Fatal(err)
+	}
+	// Two calls each to find out how long they take.
+	if calls[0] != 52 || calls[1] < 53 || calls[1] > 102 {
+		t.Errorf("%v calls", calls)
 	}
 }
 
@@ -280,48 +337,14 @@ func TestAgree(t *testing.T) {
 	}
 }
 
-func TestULP(t *testing.T) {
-	for _, x := range []float32{1, 1.5, 3, 0x1p-126, 0x1p-140, 0, math.MaxFloat32 / 3} {
-		want := float64(math.Nextafter32(x, math.MaxFloat32)) - float64(x)
-		if got := ulp(float64(x)); got != want {
-			t.Errorf("%v: got %v, want %v", x, got, want)
-		}
-	}
-}
-
-func TestErrorsWithinBounds(t *testing.T) {
-	var engines []*engine
-	for _, p := range logits.Paths() {
-		engines = append(engines, &engine{name: p})
-	}
-	defer logits.SetPath(logits.Path())
-	if err := measureErrors(engines, rand.New(rand.NewPCG(1, 1)), 99_991, []int{1, 3, 10, 100, 5000}); err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range engines {
-		for kind, n := range errorNames {
-			if got := e.errors[kind]; got > n.bound {
-				t.Errorf("%s: %s: %g, want at most %g", e.name, n.name, got, n.bound)
-			} else if got == 0 && n.bound > 0 {
-				t.Errorf("%s: %s: not measured", e.name, n.name)
-			}
-		}
-	}
-	var broken errorsOf
-	broken.worst(nllError, math.NaN())
-	if !math.IsInf(broken[nllError], 1) {
-		t.Error("NaN is no error")
-	}
-}
-
 func TestWhyPath(t *testing.T) {
 	t.Setenv("LOGITS_PATH", "generic")
-	if got := whyPath(); got != "LOGITS_PATH=generic" {
-		t.Errorf("got %q", got)
+	if got, want := whyPath(), "LOGITS_PATH=generic; without it "+logits.Paths()[0]; !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 	t.Setenv("LOGITS_PATH", "")
-	if got := whyPath(); got == "" {
-		t.Error("no reason")
+	if got := whyPath(); strings.Contains(got, "without it") || portableOnly != strings.Contains(got, "leave the assembly out") {
+		t.Errorf("got %q", got)
 	}
 }
 
@@ -337,79 +360,67 @@ func TestPin(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
-	before := logits.Path()
+	before, procs := logits.Path(), runtime.GOMAXPROCS(0)
 	var out, errs bytes.Buffer
 	err := run([]string{"-shapes", "3x5,2x300,2x3x4", "-time", "1ms", "-rounds", "2"}, &out, &errs)
 	if err != nil || errs.Len() > 0 {
 		t.Fatalf("%v: %s", err, &errs)
 	}
 	words := strings.Fields(out.String())
-	for _, want := range append(logits.Paths(), "2.5141", "0.1701599689086844", "naive", "Took") {
+	for _, want := range append(logits.Paths(), "2.5141", "0.1701599689086844", "naive", "Took", "FMA", "L1", "memory", "GFLOP/s") {
 		if !slices.Contains(words, want) {
 			t.Errorf("no %q in the output", want)
 		}
 	}
 	for _, k := range kernels {
 		for _, s := range []shape{matrix(3, 5), matrix(2, 300), planar(2, 3, 4)} {
-			if got := strings.Count(out.String(), fmt.Sprintf("\n%-16s%-12v", k.name, s)); (got == 1) != k.takes(s) {
+			if got := strings.Count(out.String(), fmt.Sprintf("\n%-16s%-13v", k.name, s)); (got == 1) != k.takes(s) {
 				t.Errorf("%s at %v: %d lines", k.name, s, got)
 			}
 		}
 	}
-	if logits.Path() != before {
-		t.Errorf("path %s afterwards, want %s", logits.Path(), before)
+	if logits.Path() != before || runtime.GOMAXPROCS(0) != procs {
+		t.Errorf("path %s, GOMAXPROCS %d afterwards, want %s, %d", logits.Path(), runtime.GOMAXPROCS(0), before, procs)
 	}
 	t.Log(out.String())
 }
 
-// The workers' table is for matrices that are worth sharing.
+// More workers than cores are refused by the flags, but work.
 func TestRunWorkers(t *testing.T) {
-	var out bytes.Buffer
-	if err := run([]string{"-shapes", "4x65536", "-kernels", "nll", "-time", "1ms", "-rounds", "1"}, &out, io.Discard); err != nil {
-		t.Fatal(err)
-	}
-	t.Log(out.String())
-}
-
-func TestTorch(t *testing.T) {
-	data := newWorkspace(matrix(20, 50), planar(3, 5, 16))
-	data.fill(rand.New(rand.NewPCG(1, 1)))
-	peers, note, stop, err := startPeers(logits.Paths(), data, false)
-	defer stop()
+	c, err := parseFlags([]string{"-shapes", "4x65536,2x3", "-kernels", "max,nll", "-time", "1ms", "-rounds", "1"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if peers == nil {
-		t.Skip(note)
+	c.workers, c.fewWorkers = []int{1, 2}, true
+	var out bytes.Buffer
+	if err := report(c, nil, &out, io.Discard); err != nil {
+		t.Fatal(err)
 	}
-	defer logits.SetPath(logits.Path())
-	for _, p := range peers {
-		for _, s := range []shape{matrix(20, 50), matrix(7, 3), planar(3, 5, 16), planar(2, 4, 7)} {
-			for _, k := range kernels {
-				if !k.takes(s) {
-					continue
-				}
-				if _, err := p.compare(k, data.as(s)); err != nil && strings.Contains(err.Error(), "label_smoothing") {
-					t.Log(err) // PyTorch before 1.10 has none.
-					continue
-				} else if err != nil {
-					t.Error(err)
-				}
-				if d, err := p.contender(k, s).run(s.rows, 3); err != nil || d <= 0 {
-					t.Errorf("%s: %v, %v", k.name, d, err)
-				}
-			}
+	_, two, ok := strings.Cut(out.String(), "Speed: 2 workers, not pinned")
+	if !ok || !strings.Contains(out.String(), "Limits of 2 cores") {
+		t.Fatalf("no table for 2 workers in %s", &out)
+	}
+	if !strings.Contains(two, "\nnll             4x65536") || strings.Contains(two, "\nmax") || strings.Contains(two, "2x3") {
+		t.Errorf("the table for 2 workers: %s", two)
+	}
+	t.Log(out.String())
+}
+
+func TestTrust(t *testing.T) {
+	r := results{Figures: make([]figure, 8)}
+	for i, want := range []string{"every figure", "1 of 8 figures are not", "2 of 8 figures are not", "TOO NOISY TO TRUST: the quartiles (+-) of 3 of 8"} {
+		if got := r.trust(); !strings.Contains(got, want) {
+			t.Errorf("%d: got %q, want %q", i, got, want)
 		}
-		_, err := p.ask("tan 3x3 1")
-		if err == nil || !strings.Contains(err.Error(), "tan") {
-			t.Errorf("unknown operation: %v", err)
-		}
-		if d, err := p.contender(kernels[0], matrix(1, 1)).run(1, 1); err != nil {
-			t.Errorf("after an error: %v, %v", d, err)
-		}
-		p.cmd.Process.Kill()
-		if _, err := p.ask("sum 1x1 1"); err == nil {
-			t.Error("no error from a process that has ended")
+		r.Figures[i].Spread = 2 * noisy
+	}
+}
+
+func TestRunErrors(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "no", "file")
+	for _, args := range [][]string{{"-o", missing}, {"-shapes", "2x2", "-pin", "1048576"}} {
+		if err := run(args, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), args[len(args)-2]) {
+			t.Errorf("%v: %v", args, err)
 		}
 	}
 }

@@ -18,6 +18,9 @@ type contender struct {
 	// whole contenders are always given all rows. A slow one of the others
 	// works on some rows at a time of a matrix that would take it too long.
 	whole bool
+	// apart contenders have data of their own, and leave the others' out of the
+	// caches: who comes next has an untimed turn first.
+	apart bool
 }
 
 // goContender calls f, on the rows of w in turns if it is not given all.
@@ -99,12 +102,19 @@ func measure(s shape, contenders []contender, total time.Duration, rounds int, r
 		}
 	}
 	samples := make([]sample, len(contenders))
+	cold := false
 	for range rounds {
 		for _, i := range rng.Perm(len(contenders)) {
-			t := turns[i]
-			d, err := contenders[i].run(t.rows, t.calls)
+			t, c := turns[i], contenders[i]
+			if cold && !c.apart {
+				if _, err := c.run(t.rows, 1); err != nil {
+					return nil, fmt.Errorf("%s: %w", c.name, err)
+				}
+			}
+			cold = c.apart
+			d, err := c.run(t.rows, t.calls)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", contenders[i].name, err)
+				return nil, fmt.Errorf("%s: %w", c.name, err)
 			}
 			samples[i] = append(samples[i], float64(d.Nanoseconds())/float64(t.calls*t.rows*s.cols))
 		}

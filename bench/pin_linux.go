@@ -34,7 +34,7 @@ func pin(core int) (string, func(), error) {
 	if err := unix.SchedSetaffinity(0, &set); err != nil {
 		runtime.UnlockOSThread()
 		if asked {
-			return "", nil, fmt.Errorf("-cpu %d: %w", core, err)
+			return "", nil, fmt.Errorf("-pin %d: %w", core, err)
 		}
 		return "not pinned: " + err.Error(), func() {}, nil
 	}

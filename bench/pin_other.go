@@ -10,7 +10,7 @@ import (
 // pin would tie the thread to a core.
 func pin(core int) (string, func(), error) {
 	if core >= 0 {
-		return "", nil, errors.New("-cpu: cannot pin a thread on " + runtime.GOOS)
+		return "", nil, errors.New("-pin: cannot pin a thread on " + runtime.GOOS)
 	}
 	return "not pinned to a core: cannot on " + runtime.GOOS, func() {}, nil
 }

@@ -1,19 +1,16 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"math/rand/v2"
-	"runtime"
-	"runtime/debug"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/seed26845165/logits"
 )
+
+// pathTitles are the paths' names for people.
+var pathTitles = map[string]string{"avx512": "AVX-512", "avx2": "AVX2", "neon": "NEON", "generic": "portable", "naive": "naive Go"}
 
 // A table prints lines of aligned columns as they come. Widths of columns to
 // be aligned on the left are negative.
@@ -110,244 +107,117 @@ func meanLoss[T logits.Float](x logits.Matrix[T], targets []int64) (float64, err
 // noisy is the spread from which on a figure is marked.
 const noisy = 0.1
 
-// A report counts the figures and the noisy ones among them.
-type report struct{ cells, noisy int }
-
-// ns returns a median, with a mark if it is not to be trusted.
-func (r *report) ns(s sample) string {
-	r.cells++
-	mark := " "
-	if s.spread() > noisy {
-		r.noisy++
-		mark = "!"
-	}
-	return digitsOf(s.median(), 3) + mark
+// A printer prints tables as their figures come. A nil one prints nothing.
+type printer struct {
+	w io.Writer
+	t table
 }
 
-func gbps(k kernel, s sample) string {
-	return digitsOf(float64(k.bytes())/s.median(), 3)
+func (p *printer) limits(s *session, workers int) {
+	if p != nil {
+		s.limits.print(p.w, s.c, workers)
+	}
 }
 
-// reportSpeed prints the table of speeds and what belongs to it.
-func reportSpeed(w io.Writer, c config) error {
-	// A collection in the middle of a turn would be measured with it.
-	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	logits.SetWorkers(1)
-	pinned, unpin, err := pin(c.cpu)
-	if err != nil {
-		return err
+// head begins the table for a number of workers.
+func (p *printer) head(s *session, workers int) {
+	if p == nil {
+		return
 	}
-	defer func() { unpin() }()
-
-	rng := rand.New(rand.NewPCG(c.seed, 1))
-	data := newWorkspace(c.shapes...)
-	if c.huge {
-		if err := errors.Join(useHugePages(data.x), useHugePages(data.y), useHugePages(data.other)); err != nil {
-			return fmt.Errorf("-hugepages: %w", err)
+	who := fmt.Sprintf("%d workers", workers)
+	if workers == 1 {
+		who = "one goroutine"
+		for i, note := range s.notes {
+			if i == 0 {
+				fmt.Fprintln(p.w)
+			}
+			fmt.Fprintf(p.w, "peer      %s\n", note)
 		}
 	}
-	data.fill(rng)
-	var peers []*torch
-	if c.peers {
-		var note string
-		var stop func()
-		peers, note, stop, err = startPeers(c.paths, data, c.huge)
-		defer stop()
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(w, "\nPyTorch   %s\n", note)
-	}
-
-	var r report
 	pages := ""
-	if c.huge {
+	if s.c.huge {
 		pages = ", huge pages asked for"
 	}
-	fmt.Fprintf(w, `
-Speed: one goroutine, %s%s; medians of %d interleaved rounds, %v a cell.
-GB/s count every matrix read once, and written once where the result is one.
-x is how many times as fast as naive: the plain Go loop with math.Exp and math.Log.
+	fmt.Fprintf(p.w, `
+Speed: %s, %s%s; medians of %d interleaved rounds, %v a figure.
++- is how far the quartiles are apart, with ! where that is too much. GB/s count
+every matrix read once, and written once where the result is one. x is how many
+times as fast as naive, the plain Go loop, on one core. The limit is the one that
+binds, of the bandwidth of the level that the data fits in, exponentials and FMAs.
 
-`, pinned, pages, c.rounds, c.time)
-	t := table{w, []int{-16, -12}}
-	top, head := []string{"", ""}, []string{"kernel", "shape"}
-	for _, p := range c.paths {
-		t.widths = append(t.widths, 9, 7, 7)
-		top = append(top, p, "", "")
-		head = append(head, "ns/el ", "GB/s", "x")
+`, who, s.said, pages, s.c.rounds, s.c.time)
+	width := len("generic")
+	for _, peer := range s.peers {
+		width = max(width, len(peer.name()))
 	}
-	t.widths = append(t.widths, 9)
-	t.line(append(top, "naive")...)
-	t.line(append(head, "ns/el ")...)
-
-	var versus []peerRow
-	for _, k := range c.kernels {
-		for _, s := range c.shapesOf(k) {
-			ws := data.as(s)
-			contenders, err := rightContenders(k, ws, c.paths)
-			if err != nil {
-				return err
-			}
-			n := len(contenders)
-			row := peerRow{kernel: k, shape: s}
-			at := make([]int, len(peers)) // Where each is among the contenders, or 0.
-			for i, p := range peers {
-				diff, err := p.compare(k, ws)
-				if err != nil {
-					row.failed = append(row.failed, err)
-					continue
-				}
-				row.diff = max(row.diff, diff)
-				at[i] = len(contenders)
-				contenders = append(contenders, p.contender(k, s))
-			}
-			samples, err := measure(s, contenders, c.time, c.rounds, rng)
-			if err != nil {
-				return fmt.Errorf("%s %v: %w", k.name, s, err)
-			}
-			naive := samples[n-1]
-			cells := []string{k.name, s.String()}
-			for _, sample := range samples[:n-1] {
-				cells = append(cells, r.ns(sample), gbps(k, sample), digitsOf(naive.median()/sample.median(), 2))
-			}
-			t.line(append(cells, r.ns(naive))...)
-			for i, p := range peers {
-				row.ours = append(row.ours, samples[slices.Index(c.paths, p.path)])
-				row.theirs = append(row.theirs, nil)
-				if at[i] > 0 {
-					row.theirs[i] = samples[at[i]]
-				}
-			}
-			versus = append(versus, row)
-		}
-	}
-	if len(peers) > 0 {
-		r.peers(w, peers, versus)
-	}
-	unpin()
-	unpin = func() {} // The workers have all cores.
-	if err := r.workers(w, c, data, rng); err != nil {
-		return err
-	}
-	if r.noisy > 0 {
-		fmt.Fprintf(w, "\n! marks %d of %d figures, whose quartiles are over %.0f %% of the median apart: something else ran.\n",
-			r.noisy, r.cells, 100*noisy)
-	} else {
-		fmt.Fprintf(w, "\nThe quartiles of every figure are within %.0f %% of the median.\n", 100*noisy)
-	}
-	return nil
+	p.t = table{p.w, []int{-16, -13, -width - 1, 9, 7, 8, 7, 7, -16}}
+	p.t.line("kernel", "shape", "", "ns/el", "+-", "GB/s", "x", "limit", "")
 }
 
-// rightContenders returns the package on the given paths and, last, the plain
-// loop. It is an error if they do not agree.
-func rightContenders(k kernel, w *workspace, paths []string) ([]contender, error) {
-	part := w.slice(0, w.someRows(1<<18/w.cols))
-	k.naive(&part)
-	want := k.results(nil, &part)
-	var all []contender
-	for _, p := range paths {
-		if err := logits.SetPath(p); err != nil {
-			return nil, err
-		}
-		clear(part.y)
-		clear(part.out)
-		clear(part.index)
-		if err := k.run(&part); err != nil {
-			return nil, err
-		}
-		if err := agree(k, part.shape, k.results(nil, &part), want); err != nil {
-			return nil, fmt.Errorf("%s differs from the plain loop: %w", p, err)
-		}
-		all = append(all, pathContender(k, w, p))
+// figures prints those of a cell.
+func (p *printer) figures(figures []figure) {
+	if p == nil {
+		return
 	}
-	return append(all, naiveContender(k, w)), nil
-}
-
-// A peerRow is a line of the table of peers: one sample for each of them, or
-// none from one that failed.
-type peerRow struct {
-	kernel       kernel
-	shape        shape
-	ours, theirs []sample
-	diff         float64
-	failed       []error
-}
-
-// peers prints how much longer PyTorch takes.
-func (r *report) peers(w io.Writer, peers []*torch, rows []peerRow) {
-	fmt.Fprint(w, `
-Beside PyTorch, in the same rounds: x is its time over ours, build against like
-build, and diff the largest difference between its results and ours.
-
-`)
-	t := table{w, []int{-16, -22, -12}}
-	top, head := []string{"", "", ""}, []string{"kernel", "PyTorch's", "shape"}
-	for _, p := range peers {
-		t.widths = append(t.widths, 10, 9, 7)
-		top = append(top, "torch", p.path, "")
-		head = append(head, "ns/el ", "ns/el ", "x")
-	}
-	t.widths = append(t.widths, 10)
-	t.line(append(top, "")...)
-	t.line(append(head, "diff")...)
-	for _, row := range rows {
-		cells := []string{row.kernel.name, row.kernel.torch, row.shape.String()}
-		for i := range peers {
-			theirs, ratio := "- ", "-"
-			if row.theirs[i] != nil {
-				theirs, ratio = r.ns(row.theirs[i]), digitsOf(row.theirs[i].median()/row.ours[i].median(), 2)
-			}
-			cells = append(cells, theirs, digitsOf(row.ours[i].median(), 3)+" ", ratio)
+	for i, f := range figures {
+		cells := []string{"", "", f.By, digitsOf(f.Median, 3), fmt.Sprintf("%.0f%%", 100*f.Spread), digitsOf(f.GBps, 3),
+			digitsOf(f.Naive, 2), "", ""}
+		if i == 0 {
+			cells[0], cells[1] = f.Kernel, f.Shape
 		}
-		t.line(append(cells, fmt.Sprintf("%.1e", row.diff))...)
-	}
-	for _, row := range rows {
-		for _, err := range row.failed {
-			fmt.Fprintf(w, "not timed: %v %v: %v\n", row.kernel.name, row.shape, err)
+		if f.Limit != "" {
+			cells[7], cells[8] = fmt.Sprintf("%.0f%%", 100*f.OfLimit), " "+f.Limit
 		}
+		if f.Spread > noisy {
+			cells[4] = "!" + cells[4]
+		}
+		p.t.line(cells...)
 	}
 }
 
-// workers prints what all workers give to the loss of big matrices.
-func (r *report) workers(w io.Writer, c config, data *workspace, rng *rand.Rand) error {
-	const big = 1 << 18 // Smaller ones are not split.
-	k := kernelNamed("nll")
-	n := runtime.GOMAXPROCS(0)
-	if n == 1 || !slices.Contains(names(c.kernels), k.name) {
-		return nil
+// end says what was left out.
+func (p *printer) end(s *session) {
+	if p == nil {
+		return
 	}
-	shapes := slices.DeleteFunc(c.shapesOf(k), func(s shape) bool { return s.rows*s.cols < big })
-	if len(shapes) == 0 {
-		return nil
+	fmt.Fprintln(p.w)
+	for _, f := range s.failed {
+		fmt.Fprintln(p.w, "not timed:", f)
 	}
-	path := c.paths[0]
-	if slices.Contains(c.paths, startPath) {
-		path = startPath
-	}
-	if err := logits.SetPath(path); err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "\nAll workers (%d), not pinned, %s; x is the gain over one worker.\n\n", n, path)
-	t := table{w, []int{-12, -12, 9, 7, 7}}
-	t.line("kernel", "shape", "ns/el ", "GB/s", "x")
-	for _, s := range shapes {
-		ws := data.as(s)
-		with := func(name string, workers int) contender {
-			ct := goContender(name, ws, k.run)
-			ct.whole = true // A part would be split into fewer.
-			run := ct.run
-			ct.run = func(rows, calls int) (time.Duration, error) {
-				logits.SetWorkers(workers)
-				return run(rows, calls)
-			}
-			return ct
+}
+
+// noisy returns how many figures are not to be trusted, and how many there are.
+func (r *results) noisy() (n, all int) {
+	for _, f := range r.Figures {
+		if f.Spread > noisy {
+			n++
 		}
-		samples, err := measure(s, []contender{with("one worker", 1), with("all workers", 0)}, c.time, c.rounds, rng)
-		if err != nil {
-			return err
-		}
-		t.line(k.name, s.String(), r.ns(samples[1]), gbps(k, samples[1]), digitsOf(samples[0].median()/samples[1].median(), 2))
 	}
-	return nil
+	return n, len(r.Figures)
+}
+
+// trust says how far the figures can be trusted.
+func (r *results) trust() string {
+	n, all := r.noisy()
+	switch {
+	case n == 0:
+		return fmt.Sprintf("The quartiles (+-) of every figure are within %.0f%% of the median.", 100*noisy)
+	case n > all/4:
+		return fmt.Sprintf("TOO NOISY TO TRUST: the quartiles (+-) of %d of %d figures are over %.0f%% of the median apart.\n"+
+			"Something else runs on this machine: try again when it is idle, or with a longer -time.", n, all, 100*noisy)
+	}
+	return fmt.Sprintf("%d of %d figures are not to be trusted: their quartiles (+-) are over %.0f%% of the median apart, something else ran.",
+		n, all, 100*noisy)
+}
+
+// wrote says which pictures there are.
+func (p *printer) wrote(dir string, all []picture) {
+	if p == nil {
+		return
+	}
+	var names []string
+	for _, x := range all {
+		names = append(names, x.name)
+	}
+	fmt.Fprintf(p.w, "\nWrote %s (SVG and PNG) and README.md to %s.\n", strings.Join(names, ", "), dir)
 }

@@ -59,8 +59,8 @@ type isa interface {
 	nanSee(a *Asm, x, y int)
 	nanJump(a *Asm, folded int, label string)
 	fold(a *Asm, op op, v *Vec)
-	collapse(a *Asm, op op, v *Vec)
-	merge(a *Asm, op op, level int, p, q int)
+	transpose(a *Asm, r [4]*int)
+	transposeFours(a *Asm, r []int)
 	broadcast(a *Asm, s int, d int)
 	loadScalar(a *Asm, base Reg, off int, d int)
 	loadNarrow(a *Asm, base Reg, d int)
@@ -386,9 +386,11 @@ func (a *Asm) ByPart(f func()) {
 	a.lo, a.hi = lo, hi
 }
 
-// Narrow makes every Vec, from here to the end of the kernel, one register: a
-// Vec then has as many lanes as a register.
+// Narrow makes every Vec, from here to Widen or the end of the kernel, one
+// register: a Vec then has as many lanes as a register.
 func (a *Asm) Narrow() { a.hi = 1 }
+
+func (a *Asm) Widen() { a.hi = lanes / a.isa.width() }
 
 // Vec allocates a vector.
 func (a *Asm) Vec(name string) *Vec {
@@ -510,6 +512,12 @@ func (a *Asm) StoreStream(s *Vec, base Reg, off int) {
 		a.isa.(streamer).storeStream(a, s.r[i], base, off+a.offset(i))
 	}
 }
+
+// LoadPart loads one register of a Vec.
+func (a *Asm) LoadPart(d *Vec, part int, base Reg, off int) { a.isa.load(a, base, off, d.r[part]) }
+
+// StorePart stores one register of a Vec.
+func (a *Asm) StorePart(s *Vec, part int, base Reg, off int) { a.isa.store(a, s.r[part], base, off) }
 
 // KeepTail promises that every LoadTail until KeepTail("") has this n.
 func (a *Asm) KeepTail(n Reg) {
@@ -715,39 +723,25 @@ func (a *Asm) FoldAdd64(v *Vec) { a.isa.fold(a, opAdd64, v) }
 // FoldMax leaves the maximum of the lanes of v in lane 0.
 func (a *Asm) FoldMax(v *Vec) { a.isa.fold(a, opMax, v) }
 
-// FoldRows folds the Vecs of as many rows as a register has lanes, all at
-// once: lane i of the results' first register, the only one they have left, is
-// what FoldAdd or FoldMax would give for leaf(i). A leaf may have several Vecs,
-// and there are as many results.
-func (a *Asm) FoldRows(op op, leaf func(row int) []*Vec) []*Vec {
-	quarter := a.isa.width() / 4
-	var fold func(from, n int) []*Vec
-	fold = func(from, n int) []*Vec {
-		if n == 1 {
-			vs := leaf(from%quarter*4 + from/quarter)
-			for _, v := range vs {
-				a.isa.collapse(a, op, v)
-			}
-			return vs
-		}
-		ps, qs := fold(from, n/2), fold(from+n/2, n/2)
-		for i, p := range ps {
-			a.isa.merge(a, op, n/2, p.r[0], qs[i].r[0])
-			a.Free(qs[i])
-		}
-		return ps
+// Transpose transposes four Vecs in squares of four lanes: lane 4i+k of Vec j
+// goes to lane 4i+j of Vec k. The Vecs may move to other registers.
+func (a *Asm) Transpose(v []*Vec) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.transpose(a, [4]*int{&v[0].r[i], &v[1].r[i], &v[2].r[i], &v[3].r[i]})
 	}
-	return fold(0, a.isa.width())
 }
 
-// StoreRows stores the results of FoldRows at base.
-func (a *Asm) StoreRows(v *Vec, base Reg) { a.isa.store(a, v.r[0], base, 0) }
-
-// dropToFirst frees all registers of v but the first.
-func (a *Asm) dropToFirst(v *Vec) {
-	for i, r := range v.r[1:] {
-		a.vfree[r] = true
-		v.r[1+i] = -1
+// TransposeFours transposes as many registers as one has fours of lanes: four i
+// of register j goes to four j of register i. The Vecs, of one register each,
+// may move to others.
+func (a *Asm) TransposeFours(v []*Vec) {
+	r := make([]int, len(v))
+	for i, v := range v {
+		r[i] = v.r[0]
+	}
+	a.isa.transposeFours(a, r)
+	for i, v := range v {
+		v.r[0] = r[i]
 	}
 }
 

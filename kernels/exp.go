@@ -45,7 +45,11 @@ func (a *Asm) newExpMinus(poly []float32) expMinus {
 // keep moves the constants that are used most from memory to registers, and
 // leaves n registers free.
 func (e *expMinus) keep(a *Asm, n int) {
-	for _, u := range []*Uni{&e.round, &e.one, &e.log2e, &e.ln2, &e.c[len(e.c)-2]} {
+	used := []*Uni{&e.round, &e.one, &e.log2e, &e.ln2, &e.c[len(e.c)-2]}
+	for i := range len(e.c) - 2 {
+		used = append(used, &e.c[i])
+	}
+	for _, u := range used {
 		if u.mem != "" && a.freeVregs() > n {
 			d := a.Uniform()
 			a.SetUniform(d, *u)

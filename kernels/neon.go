@@ -296,25 +296,25 @@ func (n neon) fold(a *Asm, op op, v *Vec) {
 	}
 }
 
-func (n neon) collapse(a *Asm, op op, v *Vec) {
-	n.op(a, op, v.r[0], inReg(v.r[2]), v.r[0])
-	n.op(a, op, v.r[1], inReg(v.r[3]), v.r[1])
-	n.op(a, op, v.r[0], inReg(v.r[1]), v.r[0])
-	a.dropToFirst(v)
+func (neon) transpose(a *Asm, r [4]*int) {
+	t := a.vreg(false)
+	v := [4]int{*r[0], *r[1], *r[2], *r[3]}
+	trn := func(op, size string, p, q, d int) {
+		a.emit("%s V%d.%s, V%d.%s, V%d.%s", op, q, size, p, size, d, size)
+	}
+	trn("VTRN1", "S4", v[0], v[1], t)
+	trn("VTRN2", "S4", v[0], v[1], v[0])
+	trn("VTRN1", "S4", v[2], v[3], v[1])
+	trn("VTRN2", "S4", v[2], v[3], v[3])
+	trn("VTRN1", "D2", t, v[1], v[2])
+	trn("VTRN2", "D2", t, v[1], t)
+	trn("VTRN1", "D2", v[0], v[3], v[1])
+	trn("VTRN2", "D2", v[0], v[3], v[3])
+	*r[0], *r[1], *r[2], *r[3] = v[2], v[1], t, v[3]
+	a.vfree[v[0]] = true
 }
 
-// merge folds two registers by a half into p.
-func (n neon) merge(a *Asm, op op, level, p, q int) {
-	t := a.vreg(false)
-	low, high, size := "VZIP1", "VZIP2", "D2"
-	if level == 2 {
-		low, high, size = "VUZP1", "VUZP2", "S4"
-	}
-	a.emit("%s V%d.%s, V%d.%s, V%d.%s", low, q, size, p, size, t, size)
-	a.emit("%s V%d.%s, V%d.%s, V%d.%s", high, q, size, p, size, q, size)
-	n.op(a, op, t, inReg(q), p)
-	a.vfree[t] = true
-}
+func (neon) transposeFours(a *Asm, r []int) {}
 
 func (neon) broadcast(a *Asm, s int, d int) { a.emit("VDUP V%d.S[0], V%d.S4", s, d) }
 

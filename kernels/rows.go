@@ -27,47 +27,6 @@ func (a *Asm) eachRow(x, rows Reg, body func()) {
 	a.Ret()
 }
 
-// A rowWalk finds rows in FoldRows' order, 0, 4, 8, ..., 1, 5, 9, ...
-type rowWalk struct {
-	a                   *Asm
-	x, start, one, four Reg // x and x + 4 bytes * (0, 1 or 4) * stride
-}
-
-func (a *Asm) rowWalk(x Reg) *rowWalk {
-	w := &rowWalk{a, x, a.Reg(), a.Reg(), a.Reg()}
-	a.LoadArg("stride", w.one)
-	a.ShiftReg(2, w.one)
-	a.Mov(w.one, w.four)
-	a.ShiftReg(2, w.four)
-	w.restart()
-	return w
-}
-
-func (w *rowWalk) restart() { w.a.Mov(w.x, w.start) }
-
-// to sets p to the start of a row, the next one in order.
-func (w *rowWalk) to(row int, p Reg) {
-	switch {
-	case row == 0:
-		w.a.Mov(w.start, p)
-	case row < 4:
-		w.a.AddReg(w.one, w.start)
-		w.a.Mov(w.start, p)
-	default:
-		w.a.AddReg(w.four, p)
-	}
-}
-
-// end moves x behind the last row and frees the walk's registers.
-func (w *rowWalk) end() {
-	for range w.a.isa.width() / 4 {
-		w.a.AddReg(w.four, w.x)
-	}
-	for _, r := range []Reg{w.four, w.one, w.start} {
-		w.a.FreeReg(r)
-	}
-}
-
 // Advance adds a parameter, a number of elements, to the pointer p.
 func (a *Asm) Advance(p Reg, stride string) {
 	t := a.Arg(stride)

@@ -22,6 +22,19 @@ holds the maximum, by a search.`,
 	},
 }
 
+var sumExpDotKernel = kernel{
+	name: "sumExpDot",
+	doc: `It is sumExp and sets dot to the sum of x - max over the block. Lane j adds up
+elements j + j+16 and j+32 + j+48 of every 64 for 256 elements, and then those sums.`,
+	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
+		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
+	body: func(a *Asm) {
+		s := newSumExp(a, exp5)
+		s.counts, s.dots = a.Arg("ones"), true
+		s.write()
+	},
+}
+
 var expSumKernel = kernel{
 	name: "expSum",
 	doc: `Row i of dst is e^(x - max), max being the greatest x of the row up to the end
@@ -36,9 +49,10 @@ and row by row. It adds up as sumExp does, no element left out.`,
 	},
 }
 
-// A sumExp writes one of the two kernels.
+// A sumExp writes one of the kernels.
 type sumExp struct {
 	*Asm
+	dots                   bool // set dot
 	store                  bool // write dst, and leave nothing out of the sums
 	low, zero              Uni
 	exp                    expMinus
@@ -57,6 +71,7 @@ type sumExp struct {
 const (
 	blockSum = iota
 	nextMax
+	blockDot
 )
 
 func newSumExp(a *Asm, poly []float32) *sumExp {
@@ -65,27 +80,6 @@ func newSumExp(a *Asm, poly []float32) *sumExp {
 	s.m = a.Uniform()
 	s.maxs, s.sums, s.n = a.Arg("max"), a.Arg("sum"), a.Reg()
 	return s
-}
-
-func (s *sumExp) write() {
-	long := s.NewLabel("long")
-	s.LoadArg("cols", s.n)
-	s.JumpIfImm(s.n, ">", lanes, long)
-	s.KeepTail(s.n)
-	x, rows, p := s.Arg("x"), s.Arg("rows"), s.Reg()
-	if s.store {
-		s.LoadArg("dst", p)
-	} else {
-		s.rowGroups(x, rows, p)
-	}
-	s.Comment("Rows of one vector, one by one.")
-	s.eachRow(x, rows, func() { s.shortRow(x, p) })
-	s.FreeReg(p)
-	s.FreeReg(rows)
-	s.FreeReg(x)
-	s.KeepTail("")
-	s.Label(long)
-	s.longRows()
 }
 
 // next moves on to the results of other blocks.
@@ -100,12 +94,6 @@ func (s *sumExp) next(blocks int) {
 // lowest returns the maximum to start from: not -Inf, so that masked elements
 // never meet -Inf - -Inf.
 func (s *sumExp) lowest() Uni { return s.Const(bits(-math.MaxFloat32)) }
-
-func (s *sumExp) atLeastLowest(v *Vec) {
-	start := s.lowest()
-	s.MaxLanes(v, start)
-	s.FreeConst(start)
-}
 
 // split replaces d by e^(d - m) and sets one to 0, but to 0 and 1 where d is m.
 func (s *sumExp) split(d, one *Vec) {
@@ -129,73 +117,9 @@ func (s *sumExp) replace(d *Vec) {
 	})
 }
 
-// rowGroups does rows of one vector, as many at once as a register has lanes.
-func (s *sumExp) rowGroups(x, rows, p Reg) {
-	width := s.isa.width()
-	s.Comment("Rows of one vector, %d at once.", width)
-	group, single := s.NewLabel("group"), s.NewLabel("single")
-	s.Label(group)
-	s.JumpIfImm(rows, "<", width, single)
-	walk := s.rowWalk(x)
-	load := func(row int) *Vec {
-		d := s.Vec("d")
-		walk.to(row, p)
-		s.LoadTail(d, p, s.n, s.low)
-		return d
-	}
-	v := s.FoldRows(opMax, func(row int) []*Vec { return []*Vec{load(row)} })[0]
-	s.atLeastLowest(v)
-	s.StoreRows(v, s.maxs)
-	s.Free(v)
-	walk.restart()
-	vs := s.FoldRows(opAdd, func(row int) []*Vec {
-		d := load(row)
-		s.LoadUni(s.m, s.maxs, 4*row)
-		ones := s.Vec("ones")
-		s.split(d, ones)
-		return []*Vec{d, ones}
-	})
-	s.StoreRows(vs[0], s.sums)
-	s.StoreRows(vs[1], s.counts)
-	s.Free(vs...)
-	s.next(width)
-	walk.end()
-	s.AddImm(-width, rows)
-	s.Jump(group)
-	s.Label(single)
-}
-
-// shortRow does a row of one vector; dst is where the row goes, if anywhere.
-func (s *sumExp) shortRow(x, dst Reg) {
-	d, v := s.Vec("d"), s.Vec("v")
-	s.LoadTail(d, x, s.n, s.low)
-	s.Copy(v, d)
-	s.FoldMax(v)
-	s.atLeastLowest(v)
-	s.Broadcast(s.m, v)
-	s.StoreUni(s.m, s.maxs, 0)
-	s.Free(v)
-	if s.store {
-		s.replace(d)
-		s.StoreTail(d, dst, s.n)
-		s.Advance(dst, "dstStride")
-	} else {
-		ones := s.Vec("ones")
-		s.split(d, ones)
-		s.FoldAdd(ones)
-		s.StoreLane0(ones, s.counts, 0)
-		s.Free(ones)
-	}
-	s.FoldAdd(d)
-	s.StoreLane0(d, s.sums, 0)
-	s.Free(d)
-	s.next(1)
-}
-
-// longRows does the others. The registers are for the blocks; what belongs to
-// the rows stays in the parameters.
-func (s *sumExp) longRows() {
-	s.Comment("Longer rows.")
+// write writes the kernel. The registers are for the blocks; what belongs to the
+// rows stays in the parameters.
+func (s *sumExp) write() {
 	for _, r := range []*Reg{&s.p, &s.q, &s.size, &s.full, &s.left, &s.cut, &s.ahead} {
 		*r = s.Reg()
 	}
@@ -205,7 +129,11 @@ func (s *sumExp) longRows() {
 	} else {
 		s.stop = s.Reg()
 	}
-	s.exp.keep(s.Asm, 9) // segment needs so many, vectors as many on AVX2
+	others := 9 // what segment needs, and vectors on AVX2
+	if s.dots {
+		others++
+	}
+	s.exp.keep(s.Asm, others)
 	row, block, known, last := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("known"), s.NewLabel("last")
 	s.LoadArg("x", s.ahead)
 	s.forget()
@@ -273,6 +201,9 @@ func (s *sumExp) block() {
 	s.StoreUni(s.m, s.maxs, 0)
 	s.forget()
 	s.setLocal(blockSum, s.Const(0))
+	if s.dots {
+		s.setLocal(blockDot, s.Const(0))
+	}
 	s.Mov(s.size, s.full)
 	s.AndImm(-step, s.full)
 	s.findNext()
@@ -338,6 +269,15 @@ func (s *sumExp) block() {
 	s.FoldAdd(sum)
 	s.StoreLane0(sum, s.sums, 0)
 	s.Free(sum)
+	if s.dots {
+		dot, p := s.loadLocal(blockDot), s.Arg("dot")
+		s.FoldAdd(dot)
+		s.StoreLane0(dot, p, 0)
+		s.AddImm(4, p)
+		s.StoreArg("dot", p)
+		s.FreeReg(p)
+		s.Free(dot)
+	}
 }
 
 // findMax sets m to the maximum of m and the block, that of its elements up to
@@ -403,11 +343,11 @@ func (s *sumExp) storeLocal(v *Vec, slot int) {
 }
 
 // addUp adds sum to the block's lanes and frees it.
-func (s *sumExp) addUp(sum *Vec) {
-	before := s.loadLocal(blockSum)
+func (s *sumExp) addUp(sum *Vec, slot int) {
+	before := s.loadLocal(slot)
 	s.Add(before, sum)
 	s.Free(sum)
-	s.storeLocal(before, blockSum)
+	s.storeLocal(before, slot)
 }
 
 // maxAhead adds the step at ahead to nextMax.
@@ -443,6 +383,11 @@ func (s *sumExp) segment() {
 		s.Set(sum[0], s.zero)
 		s.Set(sum[1], s.zero)
 		max := s.loadLocal(nextMax)
+		var dot *Vec
+		if s.dots {
+			dot = s.Vec("dot")
+			s.Set(dot, s.zero)
+		}
 		steps := s.NewLabel("steps")
 		s.Label(steps)
 		var dst Reg
@@ -455,8 +400,8 @@ func (s *sumExp) segment() {
 				s.Prefetch(dst, 4*(8*step+lanes*i))
 			}
 		}
-		s.pair(0, sum, max, dst)
-		s.pair(2, sum, max, dst)
+		s.pair(0, sum, max, dot, dst)
+		s.pair(2, sum, max, dot, dst)
 		if s.store {
 			s.FreeReg(dst)
 		}
@@ -466,13 +411,16 @@ func (s *sumExp) segment() {
 		s.storeLocal(max, nextMax)
 		s.Add(sum[0], sum[1])
 		s.Free(sum[1])
-		s.addUp(sum[0])
+		s.addUp(sum[0], blockSum)
+		if s.dots {
+			s.addUp(dot, blockDot)
+		}
 		first = false
 	})
 }
 
 // pair does vectors i and i+1 of a step.
-func (s *sumExp) pair(i int, sum [2]*Vec, max *Vec, dst Reg) {
+func (s *sumExp) pair(i int, sum [2]*Vec, max, dot *Vec, dst Reg) {
 	d := s.Vecs(2, "d")
 	for k, d := range d {
 		s.Load(d, s.q, 4*lanes*(i+k))
@@ -480,6 +428,12 @@ func (s *sumExp) pair(i int, sum [2]*Vec, max *Vec, dst Reg) {
 	}
 	for k := range 2 {
 		s.MaxLoad(max, s.ahead, 4*lanes*(i+k))
+	}
+	if s.dots {
+		both := s.Vec("both")
+		s.each(opAdd, d[0], d[1], both)
+		s.Add(dot, both)
+		s.Free(both)
 	}
 	e, t := s.exp.parts(s.Asm, d)
 	for k, e := range e {
@@ -508,6 +462,12 @@ func (s *sumExp) vectors() {
 	}
 	tail := s.NewLabel("tail")
 	s.Label(tail)
+	if s.dots {
+		d := s.Vec("d")
+		s.LoadTail(d, s.q, s.left, s.m)
+		s.SubUni(d, d, s.m)
+		s.addUp(d, blockDot)
+	}
 	d := s.Vec("d")
 	s.LoadTail(d, s.q, s.left, s.low)
 	if s.store {
@@ -529,7 +489,7 @@ func (s *sumExp) vectors() {
 	s.AddImm(4*lanes, s.q)
 	s.AddImm(-lanes, s.left)
 	s.JumpIfImm(s.left, ">", 0, tail)
-	s.addUp(sum)
+	s.addUp(sum, blockSum)
 	if s.store {
 		return
 	}

@@ -166,25 +166,25 @@ func (x x86) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
 	t, m := a.Reg(), a.vreg(false)
 	a.emit("LEAQ tails<>+64(SB), %s", t)
 	a.emit("NEGQ %s", n)
-	for i := range 2 {
-		y, m := x.reg(v.r[i]), x.reg(m)
-		a.emit("VMOVUPS %d(%s)(%s*4), %s", 32*i, t, n, m)
-		a.emit("VMASKMOVPS %s, %s, %s", mem(base, 32*i), m, y)
-		a.emit("VANDNPS %s, %s, %s", x.v(fill), m, m)
-		a.emit("VORPS %s, %s, %s", m, y, y)
+	for i, r := range v.r {
+		a.emit("VMOVUPS %d(%s)(%s*4), %s", 32*i, t, n, x.reg(m))
+		a.emit("VMASKMOVPS %s, %s, %s", mem(base, 32*i), x.reg(m), x.reg(r))
+		a.emit("VANDNPS %s, %s, %s", x.v(fill), x.reg(m), x.reg(m))
+		a.emit("VORPS %s, %s, %s", x.reg(m), x.reg(r), x.reg(r))
 	}
 	a.emit("NEGQ %s", n)
 	a.FreeReg(t)
 	a.vfree[m] = true
 	a.emit("JMP %s", done)
 	a.Label(whole)
-	x.load(a, base, 0, v.r[0])
-	x.load(a, base, 32, v.r[1])
+	for i, r := range v.r {
+		x.load(a, base, 32*i, r)
+	}
 	a.Label(done)
 }
 
 // storeTail uses the mask of the loadTail before it on AVX-512. AVX2 stores by
-// the bits of n: a masked store takes some 20 cycles on a Zen.
+// the bits of n: masked stores are slow on AMD's CPUs.
 func (x x86) storeTail(a *Asm, v *Vec, base, n Reg) {
 	if x.avx512 {
 		a.emit("VMOVUPS %s, K1, (%s)", x.reg(v.r[0]), base)
@@ -192,32 +192,30 @@ func (x x86) storeTail(a *Asm, v *Vec, base, n Reg) {
 	}
 	whole, done := a.NewLabel("whole"), a.NewLabel("done")
 	x.jumpIfImm(a, ">=", n, 16, whole)
-	t, y := a.Reg(), a.vreg(false)
-	x.mov(a, base, t)
-	x.set(a, inReg(v.r[0]), y)
-	part := func(bit int, store string, next func()) {
+	p, t := a.Reg(), a.vreg(false)
+	x.mov(a, base, p)
+	x.set(a, inReg(v.r[0]), t)
+	for _, b := range []struct {
+		size        int
+		store, rest string
+	}{
+		{8, "VMOVUPS Y%d, (%s)", fmt.Sprintf("VMOVUPS Y%d, Y%d", v.r[1], t)},
+		{4, "VMOVUPS X%d, (%s)", fmt.Sprintf("VEXTRACTF128 $1, Y%d, X%d", t, t)},
+		{2, "VMOVLPS X%d, (%s)", fmt.Sprintf("VPERMILPD $1, X%d, X%d", t, t)},
+		{1, "VMOVSS X%d, (%s)", ""},
+	} {
 		skip := a.NewLabel("skip")
-		a.emit("TESTQ $%d, %s", bit, n)
+		a.emit("TESTQ $%d, %s", b.size, n)
 		a.emit("JEQ %s", skip)
-		a.emit("%s%d, (%s)", store, y, t)
-		next()
+		a.emit(b.store, t, p)
+		if b.rest != "" {
+			a.emit("%s", b.rest)
+			x.addImm(a, 4*b.size, p)
+		}
 		a.Label(skip)
 	}
-	part(8, "VMOVUPS Y", func() {
-		x.set(a, inReg(v.r[1]), y)
-		x.addImm(a, 32, t)
-	})
-	part(4, "VMOVUPS X", func() {
-		a.emit("VEXTRACTF128 $1, Y%d, X%d", y, y)
-		x.addImm(a, 16, t)
-	})
-	part(2, "VMOVSD X", func() {
-		a.emit("VPERMILPD $1, X%d, X%d", y, y)
-		x.addImm(a, 8, t)
-	})
-	part(1, "VMOVSS X", func() {})
-	a.FreeReg(t)
-	a.vfree[y] = true
+	a.FreeReg(p)
+	a.vfree[t] = true
 	a.emit("JMP %s", done)
 	a.Label(whole)
 	x.store(a, v.r[0], base, 0)
@@ -354,44 +352,49 @@ func (x x86) fold(a *Asm, op op, v *Vec) {
 	a.vfree[t] = true
 }
 
-// collapse adds the halves of a Vec of two registers.
-func (x x86) collapse(a *Asm, op op, v *Vec) {
-	if !x.avx512 {
-		x.op(a, op, v.r[0], inReg(v.r[1]), v.r[0])
-		a.dropToFirst(v)
+// shuffle emits an instruction of two sources that picks from p first.
+func (x x86) shuffle(a *Asm, op string, p, q, d int) {
+	sep := " "
+	if strings.Contains(op, "$") {
+		sep = ", "
 	}
+	a.emit("%s%s%s, %s, %s", op, sep, x.reg(q), x.reg(p), x.reg(d))
 }
 
-// merge folds two registers by a half into p. At the first level each has one
-// row; how the rows of the levels lie is what FoldRows' order is made for.
-func (x x86) merge(a *Asm, op op, level, p, q int) {
-	var low, high string
-	switch level * 16 / x.width() {
-	case 1:
-		low, high = "VSHUFF64X2 $0x44", "VSHUFF64X2 $0xEE"
-	case 2:
-		low, high = "VSHUFF64X2 $0x88", "VSHUFF64X2 $0xDD"
-		if !x.avx512 {
-			low, high = "VPERM2F128 $0x20", "VPERM2F128 $0x31"
-		}
-	case 4:
-		low, high = "VUNPCKLPD", "VUNPCKHPD"
-	case 8:
-		low, high = "VSHUFPS $0x88", "VSHUFPS $0xDD"
-	}
+func (x x86) transpose(a *Asm, r [4]*int) {
 	t := a.vreg(false)
-	for _, h := range []struct {
-		op string
-		d  int
-	}{{low, t}, {high, q}} {
-		sep := " "
-		if strings.Contains(h.op, "$") {
-			sep = ", "
-		}
-		a.emit("%s%s%s, %s, %s", h.op, sep, x.reg(q), x.reg(p), x.reg(h.d))
+	v := [4]int{*r[0], *r[1], *r[2], *r[3]}
+	x.shuffle(a, "VUNPCKLPS", v[0], v[1], t)
+	x.shuffle(a, "VUNPCKHPS", v[0], v[1], v[0])
+	x.shuffle(a, "VUNPCKLPS", v[2], v[3], v[1])
+	x.shuffle(a, "VUNPCKHPS", v[2], v[3], v[3])
+	x.shuffle(a, "VUNPCKLPD", t, v[1], v[2])
+	x.shuffle(a, "VUNPCKHPD", t, v[1], v[1])
+	x.shuffle(a, "VUNPCKLPD", v[0], v[3], t)
+	x.shuffle(a, "VUNPCKHPD", v[0], v[3], v[3])
+	*r[0], *r[1], *r[2], *r[3] = v[2], v[1], t, v[3]
+	a.vfree[v[0]] = true
+}
+
+func (x x86) transposeFours(a *Asm, r []int) {
+	t := a.vreg(false)
+	if !x.avx512 {
+		x.shuffle(a, "VPERM2F128 $0x20", r[0], r[1], t)
+		x.shuffle(a, "VPERM2F128 $0x31", r[0], r[1], r[1])
+		a.vfree[r[0]] = true
+		r[0] = t
+		return
 	}
-	x.op(a, op, t, inReg(q), p)
-	a.vfree[t] = true
+	x.shuffle(a, "VSHUFF64X2 $0x44", r[0], r[1], t)
+	x.shuffle(a, "VSHUFF64X2 $0xEE", r[0], r[1], r[0])
+	x.shuffle(a, "VSHUFF64X2 $0x44", r[2], r[3], r[1])
+	x.shuffle(a, "VSHUFF64X2 $0xEE", r[2], r[3], r[3])
+	x.shuffle(a, "VSHUFF64X2 $0x88", t, r[1], r[2])
+	x.shuffle(a, "VSHUFF64X2 $0xDD", t, r[1], r[1])
+	x.shuffle(a, "VSHUFF64X2 $0x88", r[0], r[3], t)
+	x.shuffle(a, "VSHUFF64X2 $0xDD", r[0], r[3], r[3])
+	a.vfree[r[0]] = true
+	r[0], r[2] = r[2], t
 }
 
 func (x x86) broadcast(a *Asm, s int, d int) { a.emit("VBROADCASTSS X%d, %s", s, x.reg(d)) }

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/seed26845165/logits"
+)
+
+// With b = 1 each step doubles, exactly.
+func TestFMA(t *testing.T) {
+	for _, path := range logits.Paths() {
+		loop := loopOf(path)
+		if assembly := path != "generic"; assembly != (loop.copy != nil) {
+			t.Errorf("%s: assembly is %v", path, !assembly)
+		}
+		for _, n := range []int{0, 1, 2, 17} {
+			x := make([]float32, loop.lanes+1)
+			for i := range x {
+				x[i] = float32(i + 1)
+			}
+			loop.fma(&x[0], 1, n)
+			for i, got := range x[:loop.lanes] {
+				if want := float32(math.Ldexp(float64(i+1), n)); got != want {
+					t.Fatalf("%s, %d steps: lane %d is %v, want %v", path, n, i, got, want)
+				}
+			}
+			if got := x[loop.lanes]; got != float32(loop.lanes+1) {
+				t.Errorf("%s: wrote past its %d lanes", path, loop.lanes)
+			}
+		}
+		x := make([]float32, loop.lanes)
+		x[loop.lanes-1] = 3
+		if loop.fma(&x[0], 0.5, 2); x[loop.lanes-1] != 6.75 || x[0] != 0 {
+			t.Errorf("%s: got %v and %v, want 0 and 6.75", path, x[0], x[loop.lanes-1])
+		}
+	}
+}
+
+func TestCopyLoops(t *testing.T) {
+	for path, loop := range loops {
+		if !slices.Contains(logits.Paths(), path) {
+			continue
+		}
+		for n := range 4 {
+			x, y := make([]float32, 4*loopStep), make([]float32, 4*loopStep)
+			for i := range x {
+				x[i] = float32(i + 1)
+			}
+			loop.copy(&y[0], &x[0], n)
+			want := make([]float32, len(y))
+			copy(want, x[:n*loopStep])
+			if !slices.Equal(y, want) {
+				t.Errorf("%s: %d steps copied %v", path, n, y)
+			}
+		}
+	}
+}
+
+func TestReadLoops(t *testing.T) {
+	for _, path := range logits.Paths() {
+		x := make([]float32, 3*loopStep)
+		loopOf(path).read(&x[0], 3)
+	}
+	x := make([]float32, loopStep)
+	for i := range x {
+		clear(x)
+		x[i] = math.Float32frombits(7)
+		readGeneric(&x[0], 1)
+		if readSink.Load() != 7 {
+			t.Errorf("element %d was not read", i)
+		}
+	}
+}
+
+var someLevels = []level{{"L1", 32 << 10, false}, {"L2", 1 << 20, false}, {"L3", 32 << 20, true}, {"memory", 0, true}}
+
+func TestWorkingSet(t *testing.T) {
+	for i, l := range someLevels {
+		one, two := workingSet(someLevels, i, 1), workingSet(someLevels, i, 2)
+		if i > 0 && one <= someLevels[i-1].capacity || l.capacity > 0 && one > l.capacity {
+			t.Errorf("%s: %d bytes", l.name, one)
+		}
+		if l.shared != (two == one/2) {
+			t.Errorf("%s: %d bytes for one, %d for each of two", l.name, one, two)
+		}
+		if many := workingSet(someLevels, i, 1000); i > 1 && many <= someLevels[1].capacity {
+			t.Errorf("%s: %d bytes for each of many are in their second level", l.name, many)
+		}
+	}
+	only := []level{{"L1", 32 << 10, false}, {"memory", 0, true}}
+	if got := workingSet(only, 1, 1); got != 64<<20 {
+		t.Errorf("memory behind L1: %d", got)
+	}
+}
+
+func TestBound(t *testing.T) {
+	l := limits{
+		{Kind: "read", Level: "L2", By: "a", Workers: 1, Rate: 100},
+		{Kind: "copy", Level: "L2", By: "a", Workers: 1, Rate: 80},
+		{Kind: "copy", Level: "L2", By: "go", Workers: 1, Rate: 160},
+		{Kind: "read", Level: "memory", By: "a", Workers: 1, Rate: 10},
+		{Kind: "exp", By: "a", Workers: 1, Rate: 4},
+		{Kind: "fma", By: "a", Workers: 1, Rate: 50},
+		{Kind: "fma", By: "generic", Workers: 1, Rate: 5},
+		{Kind: "read", Level: "L1", By: "a", Workers: 2, Rate: 400},
+	}
+	for _, test := range []struct {
+		kernel, path string
+		s            shape
+		workers      int
+		ns           float64
+		what         string
+	}{
+		{"sum", "a", matrix(64, 1024), 1, 0.04, "L2 read"},      // 4 bytes at 100 GB/s
+		{"sum", "generic", matrix(64, 1024), 1, 0.1, "FMA"},     // half a multiply-add
+		{"sum", "a", matrix(1024, 4096), 1, 0.02, "FMA"},        // L3 was not measured
+		{"sum", "a", matrix(4096, 4097), 1, 0.4, "memory read"}, // 64 MiB and more
+		{"nll", "a", matrix(64, 1024), 1, 0.25, "exp"},          // 1 at 4 G/s
+		{"copy", "a", matrix(64, 1024), 1, 0.05, "L2 copy"},     // 8 bytes at 160 GB/s
+		{"mse+grad", "a", matrix(64, 1024), 1, 0.09, "L2 copy"}, // one more read
+		{"sum", "a", matrix(2, 8192), 2, 0.01, "L1 read"},       // in the L1 of both
+		{"exp", "a", matrix(1, 1), 2, 0, "L1 copy"},             // not measured
+		{"planar ce", "a", planar(1, 4, 1024), 1, 0.25, "exp"},  // in L1
+	} {
+		ns, what := l.bound(someLevels, kernelNamed(test.kernel), test.s, test.path, test.workers)
+		if math.Abs(ns-test.ns) > 1e-12 || what != test.what {
+			t.Errorf("%s at %v on %s, %d workers: %v, %s, want %v, %s", test.kernel, test.s, test.path, test.workers, ns, what, test.ns, test.what)
+		}
+	}
+}
+
+func TestMeasureLimits(t *testing.T) {
+	defer logits.SetPath(logits.Path())
+	c := config{paths: logits.Paths(), time: time.Millisecond, rounds: 2}
+	steps := 0
+	l, err := measureLimits(c, 2, rand.New(rand.NewPCG(1, 1)), func() { steps++ })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if steps != limitSteps(c) {
+		t.Errorf("%d steps, want %d", steps, limitSteps(c))
+	}
+	all, _ := levels()
+	for _, level := range all {
+		for _, p := range c.paths {
+			if r := l.rate("read", level.name, p, 2); !(r > 0.01 && r < 1e5) {
+				t.Errorf("reading %s on %s: %v GB/s", level.name, p, r)
+			}
+		}
+		for _, kind := range []string{"copy", "write"} {
+			if r := l.rate(kind, level.name, "go", 2); !(r > 0.01 && r < 1e5) {
+				t.Errorf("%s in %s: %v GB/s", kind, level.name, r)
+			}
+		}
+	}
+	for _, p := range c.paths {
+		for _, kind := range []string{"exp", "fma"} {
+			if r := l.rate(kind, "", p, 2); !(r > 1e-4 && r < 1e6) {
+				t.Errorf("%s on %s: %v G/s", kind, p, r)
+			}
+		}
+	}
+}
