@@ -55,6 +55,7 @@ type ceJob[T Float, I Index] struct {
 	weights     float64 // sum of the classes' weights
 	norm        float64 // of the gradient: 1, or 1 over what the mean divides by
 	w           int     // goroutines for each row
+	look        int     // for the kernels
 }
 
 func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Options[T], loss []T, grad *view[T]) (float64, error) {
@@ -75,6 +76,11 @@ func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Opt
 	if j.share > 0 {
 		j.weights = weightSum(j.opt.Weight, x.c)
 	}
+	elements := x.rows() * x.c
+	if grad != nil {
+		elements *= 2
+	}
+	j.look = lookAhead(elements)
 	s := j.run(x, grad)
 	if j.opt.Reduction == Mean {
 		if s /= total; total == 0 {
@@ -102,7 +108,7 @@ func (j *ceJob[T, I]) run(x, grad *view[T]) float64 {
 }
 
 func spreadCrossEntropy[T Float, I Index](w, groups int, job ceJob[T, I], x view[T], to *view[T]) float64 {
-	j := &ceJob[T, I]{job.k, job.opt.clone(), slices.Clone(job.targets), job.ignore, nil, job.keep, job.share, job.weights, job.norm, 1}
+	j := &ceJob[T, I]{job.k, job.opt.clone(), slices.Clone(job.targets), job.ignore, nil, job.keep, job.share, job.weights, job.norm, 1, job.look}
 	if job.loss != nil {
 		j.loss = make([]T, len(job.loss))
 	}
@@ -309,7 +315,7 @@ func newCERoom[T Float](b *[]float64) ceRoom[T] {
 }
 
 func (j *ceJob[T, I]) forward(x view[T], r *ceRoom[T]) {
-	t := sumExps[T]{max: r.max, log: r.log, sum: r.sum, ones: r.ones}
+	t := sumExps[T]{max: r.max, log: r.log, sum: r.sum, ones: r.ones, look: j.look}
 	dots := j.share > 0 && (j.opt.Weight != nil || x.c <= shortCols)
 	if j.share > 0 && !dots {
 		t.dot, t.dots = r.dot, r.factor
@@ -363,7 +369,7 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 		j.k.max(ptr(r.max, 0), ptr(x.data, 0), x.n, x.c, x.stride)
 		j.dots(x, r)
 	}
-	exps(j.w, j.k, dst, x, max, sum)
+	exps(j.w, j.k, dst, x, max, sum, j.look)
 	for c := range x.n {
 		t := int(j.targets[first+c])
 		if t == j.ignore {
@@ -449,24 +455,24 @@ func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
 
 // exps fills dst with e^(x-max), and max and sum with those of the blocks, using
 // w goroutines for the one row there is then.
-func exps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T) {
+func exps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T, look int) {
 	switch {
 	case w > 1:
-		spreadExps(w, k, dst, x, max, sum)
+		spreadExps(w, k, dst, x, max, sum, look)
 	case x.c > chunkSize:
 		for off := 0; off < x.c; off += chunkSize {
 			p := off / blockSize
-			k.expSum(ptr(dst.data, off), ptr(max, p), ptr(sum, p), ptr(x.data, off), 1, min(chunkSize, x.c-off), 0, 0)
+			k.expSum(ptr(dst.data, off), ptr(max, p), ptr(sum, p), ptr(x.data, off), 1, min(chunkSize, x.c-off), 0, 0, look)
 		}
 	default:
-		k.expSum(ptr(dst.data, 0), ptr(max, 0), ptr(sum, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
+		k.expSum(ptr(dst.data, 0), ptr(max, 0), ptr(sum, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride, look)
 	}
 }
 
-func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T) {
+func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T, look int) {
 	maxs, sums := make([]T, len(max)), make([]T, len(sum))
 	spreadChunks(w, x.c, func(c, off, n int) {
-		k.expSum(ptr(dst.data, off), ptr(maxs, c*tile), ptr(sums, c*tile), ptr(x.data, off), 1, n, 0, 0)
+		k.expSum(ptr(dst.data, off), ptr(maxs, c*tile), ptr(sums, c*tile), ptr(x.data, off), 1, n, 0, 0, look)
 	})
 	copy(max, maxs)
 	copy(sum, sums)

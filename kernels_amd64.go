@@ -17,16 +17,16 @@ func sumAVX2(dst *float64, x *float32, rows, cols, stride int)
 func expAVX2(dst, x *float32, n int)
 
 //go:noescape
-func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride int)
+func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride, look int)
 
 //go:noescape
-func sumExpDotAVX2(max, sum, ones, dot, x *float32, rows, cols, stride int)
+func sumExpDotAVX2(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
 
 //go:noescape
 func log1pAVX2(x *float64, n int)
 
 //go:noescape
-func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
 
 //go:noescape
 func shortSoftmaxAVX2(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
@@ -113,16 +113,16 @@ func sumAVX512(dst *float64, x *float32, rows, cols, stride int)
 func expAVX512(dst, x *float32, n int)
 
 //go:noescape
-func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride int)
+func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride, look int)
 
 //go:noescape
-func sumExpDotAVX512(max, sum, ones, dot, x *float32, rows, cols, stride int)
+func sumExpDotAVX512(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
 
 //go:noescape
 func log1pAVX512(x *float64, n int)
 
 //go:noescape
-func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
 
 //go:noescape
 func shortSoftmaxAVX512(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)

@@ -841,7 +841,7 @@ done4:
 	VZEROUPPER
 	RET
 
-// func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride int)
+// func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride, look int)
 //
 // For each block of 2048 elements x of a row, and row by row: max is the greatest
 // x of the row so far; sum the sum of e^(x - max) over the block, but for some
@@ -849,10 +849,9 @@ done4:
 // Lane j of 16 adds up elements j and j+32 of every 64, and apart from them j+16
 // and j+48, for 256 elements, and the two to the block's lane j; where the maximum
 // or the end of the row is, each for itself. The block's lanes are folded at its end.
-// Blocks are read from memory once, while the maximum of the block before the one
-// at hand, or of the next row's first, is found in the same loop; the step that
-// holds the maximum, by a search.
-TEXT ·sumExpAVX2(SB), NOSPLIT, $192-56
+// Unless look is 0, the maximum of the next block, or of the next row's first, is
+// found in the same loop; the step that holds the maximum, by a search.
+TEXT ·sumExpAVX2(SB), NOSPLIT, $192-64
 	VMOVUPS cc2b00000c2b00000<>(SB), Y15
 	MOVQ max+0(FP), AX
 	MOVQ sum+8(FP), BX
@@ -962,6 +961,9 @@ done9:
 	VMOVUPS Y1, 32(R14)
 	MOVQ R8, R9
 	ANDQ $-64, R9
+	MOVQ look+56(FP), R10
+	CMPQ R10, $0
+	JEQ own13
 	MOVQ SI, R12
 	ADDQ $8192, R12
 	MOVQ CX, R10
@@ -1039,10 +1041,10 @@ sooner21:
 	ANDQ $-64, R14
 	VMOVUPS (R14), Y2
 steps22:
-	PREFETCHT0 16384(DI)
-	PREFETCHT0 16448(DI)
-	PREFETCHT0 16512(DI)
-	PREFETCHT0 16576(DI)
+	PREFETCHT0 8192(R12)
+	PREFETCHT0 8256(R12)
+	PREFETCHT0 8320(R12)
+	PREFETCHT0 8384(R12)
 	VMOVUPS (DI), Y3
 	VSUBPS Y14, Y3, Y3
 	VMOVUPS 64(DI), Y4
@@ -1379,11 +1381,11 @@ last4:
 	VZEROUPPER
 	RET
 
-// func sumExpDotAVX2(max, sum, ones, dot, x *float32, rows, cols, stride int)
+// func sumExpDotAVX2(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
 //
 // It is sumExp and sets dot to the sum of x - max over the block. Lane j adds up
 // elements j + j+16 and j+32 + j+48 of every 64 for 256 elements, and then those sums.
-TEXT ·sumExpDotAVX2(SB), NOSPLIT, $256-64
+TEXT ·sumExpDotAVX2(SB), NOSPLIT, $256-72
 	VMOVUPS cc2b00000c2b00000<>(SB), Y15
 	MOVQ max+0(FP), AX
 	MOVQ sum+8(FP), BX
@@ -1498,6 +1500,9 @@ done9:
 	VMOVUPS Y1, 32(R14)
 	MOVQ R8, R9
 	ANDQ $-64, R9
+	MOVQ look+64(FP), R10
+	CMPQ R10, $0
+	JEQ own13
 	MOVQ SI, R12
 	ADDQ $8192, R12
 	MOVQ CX, R10
@@ -1576,10 +1581,10 @@ sooner21:
 	VMOVUPS (R14), Y2
 	VMOVUPS c0000000000000000<>(SB), Y3
 steps22:
-	PREFETCHT0 16384(DI)
-	PREFETCHT0 16448(DI)
-	PREFETCHT0 16512(DI)
-	PREFETCHT0 16576(DI)
+	PREFETCHT0 8192(R12)
+	PREFETCHT0 8256(R12)
+	PREFETCHT0 8320(R12)
+	PREFETCHT0 8384(R12)
 	VMOVUPS (DI), Y4
 	VSUBPS Y14, Y4, Y4
 	VMOVUPS 64(DI), Y5
@@ -2050,12 +2055,12 @@ loop1:
 	VZEROUPPER
 	RET
 
-// func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+// func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
 //
 // Row i of dst is e^(x - max), max being the greatest x of the row up to the end
 // of the element's block of 2048. max and sum, that of e^(x - max), are per block
 // and row by row. It adds up as sumExp does, no element left out.
-TEXT ·expSumAVX2(SB), NOSPLIT, $192-64
+TEXT ·expSumAVX2(SB), NOSPLIT, $192-72
 	VMOVUPS cc2b00000c2b00000<>(SB), Y15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -2166,6 +2171,9 @@ done9:
 	VMOVUPS Y1, 32(R13)
 	MOVQ DI, R8
 	ANDQ $-64, R8
+	MOVQ look+64(FP), R9
+	CMPQ R9, $0
+	JEQ own13
 	MOVQ DX, R11
 	ADDQ $8192, R11
 	MOVQ CX, R9
@@ -2212,13 +2220,13 @@ sooner19:
 steps20:
 	MOVQ SI, R13
 	ADDQ R12, R13
-	PREFETCHT0 16384(SI)
+	PREFETCHT0 8192(R11)
 	PREFETCHT0 2048(R13)
-	PREFETCHT0 16448(SI)
+	PREFETCHT0 8256(R11)
 	PREFETCHT0 2112(R13)
-	PREFETCHT0 16512(SI)
+	PREFETCHT0 8320(R11)
 	PREFETCHT0 2176(R13)
-	PREFETCHT0 16576(SI)
+	PREFETCHT0 8384(R11)
 	PREFETCHT0 2240(R13)
 	VMOVUPS (SI), Y3
 	VSUBPS Y14, Y3, Y3
@@ -9846,7 +9854,7 @@ done4:
 	VZEROUPPER
 	RET
 
-// func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride int)
+// func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride, look int)
 //
 // For each block of 2048 elements x of a row, and row by row: max is the greatest
 // x of the row so far; sum the sum of e^(x - max) over the block, but for some
@@ -9854,10 +9862,9 @@ done4:
 // Lane j of 16 adds up elements j and j+32 of every 64, and apart from them j+16
 // and j+48, for 256 elements, and the two to the block's lane j; where the maximum
 // or the end of the row is, each for itself. The block's lanes are folded at its end.
-// Blocks are read from memory once, while the maximum of the block before the one
-// at hand, or of the next row's first, is found in the same loop; the step that
-// holds the maximum, by a search.
-TEXT ·sumExpAVX512(SB), NOSPLIT, $192-56
+// Unless look is 0, the maximum of the next block, or of the next row's first, is
+// found in the same loop; the step that holds the maximum, by a search.
+TEXT ·sumExpAVX512(SB), NOSPLIT, $192-64
 	VBROADCASTSD cc2b00000c2b00000<>(SB), Z15
 	MOVQ max+0(FP), AX
 	MOVQ sum+8(FP), BX
@@ -9940,6 +9947,9 @@ done9:
 	VMOVUPS Z0, (R14)
 	MOVQ R8, R9
 	ANDQ $-64, R9
+	MOVQ look+56(FP), R10
+	CMPQ R10, $0
+	JEQ own11
 	MOVQ SI, R12
 	ADDQ $8192, R12
 	MOVQ CX, R10
@@ -10006,10 +10016,10 @@ sooner19:
 	ANDQ $-64, R14
 	VMOVUPS (R14), Z2
 steps20:
-	PREFETCHT0 16384(DI)
-	PREFETCHT0 16448(DI)
-	PREFETCHT0 16512(DI)
-	PREFETCHT0 16576(DI)
+	PREFETCHT0 8192(R12)
+	PREFETCHT0 8256(R12)
+	PREFETCHT0 8320(R12)
+	PREFETCHT0 8384(R12)
 	VMOVUPS (DI), Z3
 	VSUBPS Z14, Z3, Z3
 	VMOVUPS 64(DI), Z4
@@ -10213,11 +10223,11 @@ last4:
 	VZEROUPPER
 	RET
 
-// func sumExpDotAVX512(max, sum, ones, dot, x *float32, rows, cols, stride int)
+// func sumExpDotAVX512(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
 //
 // It is sumExp and sets dot to the sum of x - max over the block. Lane j adds up
 // elements j + j+16 and j+32 + j+48 of every 64 for 256 elements, and then those sums.
-TEXT ·sumExpDotAVX512(SB), NOSPLIT, $256-64
+TEXT ·sumExpDotAVX512(SB), NOSPLIT, $256-72
 	VBROADCASTSD cc2b00000c2b00000<>(SB), Z15
 	MOVQ max+0(FP), AX
 	MOVQ sum+8(FP), BX
@@ -10303,6 +10313,9 @@ done9:
 	VMOVUPS Z0, (R14)
 	MOVQ R8, R9
 	ANDQ $-64, R9
+	MOVQ look+64(FP), R10
+	CMPQ R10, $0
+	JEQ own11
 	MOVQ SI, R12
 	ADDQ $8192, R12
 	MOVQ CX, R10
@@ -10370,10 +10383,10 @@ sooner19:
 	VMOVUPS (R14), Z2
 	VBROADCASTSD c0000000000000000<>(SB), Z3
 steps20:
-	PREFETCHT0 16384(DI)
-	PREFETCHT0 16448(DI)
-	PREFETCHT0 16512(DI)
-	PREFETCHT0 16576(DI)
+	PREFETCHT0 8192(R12)
+	PREFETCHT0 8256(R12)
+	PREFETCHT0 8320(R12)
+	PREFETCHT0 8384(R12)
 	VMOVUPS (DI), Z4
 	VSUBPS Z14, Z4, Z4
 	VMOVUPS 64(DI), Z5
@@ -10656,12 +10669,12 @@ loop1:
 	VZEROUPPER
 	RET
 
-// func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+// func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
 //
 // Row i of dst is e^(x - max), max being the greatest x of the row up to the end
 // of the element's block of 2048. max and sum, that of e^(x - max), are per block
 // and row by row. It adds up as sumExp does, no element left out.
-TEXT ·expSumAVX512(SB), NOSPLIT, $192-64
+TEXT ·expSumAVX512(SB), NOSPLIT, $192-72
 	VBROADCASTSD cc2b00000c2b00000<>(SB), Z15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -10745,6 +10758,9 @@ done9:
 	VMOVUPS Z0, (R13)
 	MOVQ DI, R8
 	ANDQ $-64, R8
+	MOVQ look+64(FP), R9
+	CMPQ R9, $0
+	JEQ own11
 	MOVQ DX, R11
 	ADDQ $8192, R11
 	MOVQ CX, R9
@@ -10791,13 +10807,13 @@ sooner17:
 steps18:
 	MOVQ SI, R13
 	ADDQ R12, R13
-	PREFETCHT0 16384(SI)
+	PREFETCHT0 8192(R11)
 	PREFETCHT0 2048(R13)
-	PREFETCHT0 16448(SI)
+	PREFETCHT0 8256(R11)
 	PREFETCHT0 2112(R13)
-	PREFETCHT0 16512(SI)
+	PREFETCHT0 8320(R11)
 	PREFETCHT0 2176(R13)
-	PREFETCHT0 16576(SI)
+	PREFETCHT0 8384(R11)
 	PREFETCHT0 2240(R13)
 	VMOVUPS (SI), Z3
 	VSUBPS Z14, Z3, Z3

@@ -17,16 +17,16 @@ func sumNEON(dst *float64, x *float32, rows, cols, stride int)
 func expNEON(dst, x *float32, n int)
 
 //go:noescape
-func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride int)
+func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride, look int)
 
 //go:noescape
-func sumExpDotNEON(max, sum, ones, dot, x *float32, rows, cols, stride int)
+func sumExpDotNEON(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
 
 //go:noescape
 func log1pNEON(x *float64, n int)
 
 //go:noescape
-func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
 
 //go:noescape
 func shortSoftmaxNEON(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)

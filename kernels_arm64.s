@@ -1508,7 +1508,7 @@ done12:
 done4:
 	RET
 
-// func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride int)
+// func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride, look int)
 //
 // For each block of 2048 elements x of a row, and row by row: max is the greatest
 // x of the row so far; sum the sum of e^(x - max) over the block, but for some
@@ -1516,10 +1516,9 @@ done4:
 // Lane j of 16 adds up elements j and j+32 of every 64, and apart from them j+16
 // and j+48, for 256 elements, and the two to the block's lane j; where the maximum
 // or the end of the row is, each for itself. The block's lanes are folded at its end.
-// Blocks are read from memory once, while the maximum of the block before the one
-// at hand, or of the next row's first, is found in the same loop; the step that
-// holds the maximum, by a search.
-TEXT ·sumExpNEON(SB), NOSPLIT, $192-56
+// Unless look is 0, the maximum of the next block, or of the next row's first, is
+// found in the same loop; the step that holds the maximum, by a search.
+TEXT ·sumExpNEON(SB), NOSPLIT, $192-64
 	MOVD $0xff800000ff800000, R0
 	VDUP R0, V31.D2
 	MOVD $0x0000000000000000, R0
@@ -1714,6 +1713,9 @@ done9:
 	FMOVQ F3, 48(R12)
 	MOVD R6, R7
 	AND $-64, R7
+	MOVD look+56(FP), R8
+	CMP $0, R8
+	BEQ own17
 	MOVD R4, R10
 	ADD $8192, R10
 	MOVD R2, R8
@@ -1824,10 +1826,10 @@ sooner25:
 	MOVD $local1-192(SP), R12
 	FMOVQ (R12), F2
 steps26:
-	PRFM 16384(R5), PLDL1KEEP
-	PRFM 16448(R5), PLDL1KEEP
-	PRFM 16512(R5), PLDL1KEEP
-	PRFM 16576(R5), PLDL1KEEP
+	PRFM 8192(R10), PLDL1KEEP
+	PRFM 8256(R10), PLDL1KEEP
+	PRFM 8320(R10), PLDL1KEEP
+	PRFM 8384(R10), PLDL1KEEP
 	FMOVQ (R5), F3
 	WORD $0x4EB4D463 // FSUB V20.S4, V3.S4, V3.S4
 	FMOVQ 64(R5), F4
@@ -2520,11 +2522,11 @@ kept37:
 last4:
 	RET
 
-// func sumExpDotNEON(max, sum, ones, dot, x *float32, rows, cols, stride int)
+// func sumExpDotNEON(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
 //
 // It is sumExp and sets dot to the sum of x - max over the block. Lane j adds up
 // elements j + j+16 and j+32 + j+48 of every 64 for 256 elements, and then those sums.
-TEXT ·sumExpDotNEON(SB), NOSPLIT, $256-64
+TEXT ·sumExpDotNEON(SB), NOSPLIT, $256-72
 	MOVD $0xff800000ff800000, R0
 	VDUP R0, V31.D2
 	MOVD $0x0000000000000000, R0
@@ -2730,6 +2732,9 @@ done9:
 	FMOVQ F3, 48(R12)
 	MOVD R6, R7
 	AND $-64, R7
+	MOVD look+64(FP), R8
+	CMP $0, R8
+	BEQ own17
 	MOVD R4, R10
 	ADD $8192, R10
 	MOVD R2, R8
@@ -2841,10 +2846,10 @@ sooner25:
 	FMOVQ (R12), F2
 	VMOV V30.B16, V3.B16
 steps26:
-	PRFM 16384(R5), PLDL1KEEP
-	PRFM 16448(R5), PLDL1KEEP
-	PRFM 16512(R5), PLDL1KEEP
-	PRFM 16576(R5), PLDL1KEEP
+	PRFM 8192(R10), PLDL1KEEP
+	PRFM 8256(R10), PLDL1KEEP
+	PRFM 8320(R10), PLDL1KEEP
+	PRFM 8384(R10), PLDL1KEEP
 	FMOVQ (R5), F4
 	WORD $0x4EB4D484 // FSUB V20.S4, V4.S4, V4.S4
 	FMOVQ 64(R5), F5
@@ -3810,12 +3815,12 @@ loop1:
 	BGT loop1
 	RET
 
-// func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+// func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
 //
 // Row i of dst is e^(x - max), max being the greatest x of the row up to the end
 // of the element's block of 2048. max and sum, that of e^(x - max), are per block
 // and row by row. It adds up as sumExp does, no element left out.
-TEXT ·expSumNEON(SB), NOSPLIT, $192-64
+TEXT ·expSumNEON(SB), NOSPLIT, $192-72
 	MOVD $0xff800000ff800000, R0
 	VDUP R0, V31.D2
 	MOVD $0x0000000000000000, R0
@@ -4013,6 +4018,9 @@ done9:
 	FMOVQ F3, 48(R11)
 	MOVD R5, R6
 	AND $-64, R6
+	MOVD look+64(FP), R7
+	CMP $0, R7
+	BEQ own17
 	MOVD R3, R9
 	ADD $8192, R9
 	MOVD R2, R7
@@ -4058,13 +4066,13 @@ sooner23:
 steps24:
 	MOVD R4, R11
 	ADD R10, R11
-	PRFM 16384(R4), PLDL1KEEP
+	PRFM 8192(R9), PLDL1KEEP
 	PRFM 2048(R11), PLDL1KEEP
-	PRFM 16448(R4), PLDL1KEEP
+	PRFM 8256(R9), PLDL1KEEP
 	PRFM 2112(R11), PLDL1KEEP
-	PRFM 16512(R4), PLDL1KEEP
+	PRFM 8320(R9), PLDL1KEEP
 	PRFM 2176(R11), PLDL1KEEP
-	PRFM 16576(R4), PLDL1KEEP
+	PRFM 8384(R9), PLDL1KEEP
 	PRFM 2240(R11), PLDL1KEEP
 	FMOVQ (R4), F3
 	WORD $0x4EB3D463 // FSUB V19.S4, V3.S4, V3.S4

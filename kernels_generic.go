@@ -131,7 +131,7 @@ func expGeneric[T Float](dst, x *T, n int) {
 	}
 }
 
-func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride int) {
+func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride, look int) {
 	n := blocks(cols)
 	maxs, sums, counts := at(max, 0, rows*n), at(sum, 0, rows*n), at(ones, 0, rows*n)
 	for i := range rows {
@@ -158,8 +158,8 @@ func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride int) {
 	}
 }
 
-func sumExpDotGeneric[T Float](max, sum, ones, dot, x *T, rows, cols, stride int) {
-	sumExpGeneric(max, sum, ones, x, rows, cols, stride)
+func sumExpDotGeneric[T Float](max, sum, ones, dot, x *T, rows, cols, stride, look int) {
+	sumExpGeneric(max, sum, ones, x, rows, cols, stride, look)
 	n := blocks(cols)
 	maxs, dots := at(max, 0, rows*n), at(dot, 0, rows*n)
 	for i, m := range maxs {
@@ -204,7 +204,7 @@ func log1pGeneric(x *float64, n int) {
 	}
 }
 
-func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride int) {
+func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride, look int) {
 	n := blocks(cols)
 	maxs, sums := at(max, 0, rows*n), at(sum, 0, rows*n)
 	for i := range rows {

@@ -154,16 +154,16 @@ func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 
 // softmaxRows has room for the maxima and sums of one block and more.
 func softmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, max, sum []T) {
-	b := blocks(x.c)
+	b, look := blocks(x.c), lookAhead(2*x.n*x.c)
 	for i := lo; i < hi; {
 		n := min(cachedRows(hi-i, x.c), len(max)/b)
 		to, from := i*dst.stride, i*x.stride
 		if b <= tile {
-			k.expSum(ptr(dst.data, to), ptr(max, 0), ptr(sum, 0), ptr(x.data, from), n, x.c, dst.stride, x.stride)
+			k.expSum(ptr(dst.data, to), ptr(max, 0), ptr(sum, 0), ptr(x.data, from), n, x.c, dst.stride, x.stride, look)
 		} else {
 			for off := 0; off < x.c; off += chunkSize {
 				p := off / blockSize
-				k.expSum(ptr(dst.data, to+off), ptr(max, p), ptr(sum, p), ptr(x.data, from+off), 1, min(chunkSize, x.c-off), 0, 0)
+				k.expSum(ptr(dst.data, to+off), ptr(max, p), ptr(sum, p), ptr(x.data, from+off), 1, min(chunkSize, x.c-off), 0, 0, look)
 			}
 		}
 		if b == 1 {
@@ -225,7 +225,7 @@ func probabilities[T Float](max []T, m T, f float64) {
 func spreadSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 	max, sum := make([]T, blocks(len(x))), make([]T, blocks(len(x)))
 	spreadChunks(w, len(x), func(c, off, n int) {
-		k.expSum(ptr(dst, off), ptr(max, c*tile), ptr(sum, c*tile), ptr(x, off), 1, n, 0, 0)
+		k.expSum(ptr(dst, off), ptr(max, c*tile), ptr(sum, c*tile), ptr(x, off), 1, n, 0, 0, lookAhead(2*len(x)))
 	})
 	factors(max, sum)
 	spreadChunks(w, len(x), func(c, off, n int) { k.scale(ptr(dst, off), ptr(max, c*tile), nil, 1, n, 0) })
@@ -234,7 +234,7 @@ func spreadSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 func logSoftmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 	var r room[T]
 	var log [tile]T
-	t := r.sumExps()
+	t := r.sumExps(x.n * x.c)
 	for i := lo; i < hi; i += t.n {
 		m := Matrix[T]{i + cachedRows(hi-i, x.c), x.c, x.data, x.stride}
 		t.next(k, &m, i)

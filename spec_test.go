@@ -304,8 +304,8 @@ func specSumExp(row []float32) []specBlock {
 }
 
 func init() {
-	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride int) {
-		specTable.sumExp(max, sum, ones, x, rows, cols, stride)
+	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride, look int) {
+		specTable.sumExp(max, sum, ones, x, rows, cols, stride, look)
 		n := blocks(cols)
 		for i, m := range at(max, 0, rows*n) {
 			first := i % n * blockSize
@@ -509,7 +509,7 @@ var specTable = kernels[float32]{
 			at(dst, 0, n)[i] = specExp(v)
 		}
 	},
-	sumExp: func(max, sum, ones, x *float32, rows, cols, stride int) {
+	sumExp: func(max, sum, ones, x *float32, rows, cols, stride, look int) {
 		n := blocks(cols)
 		for i := range rows {
 			for b, v := range specSumExp(at(x, i*stride, cols)) {
@@ -532,7 +532,7 @@ var specTable = kernels[float32]{
 			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0] = specShort(out, at(x, i*stride, cols), f)
 		}
 	},
-	expSum: func(dst, max, sum, x *float32, rows, cols, dstStride, stride int) {
+	expSum: func(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int) {
 		n := blocks(cols)
 		for i := range rows {
 			for b, v := range specExpSum(at(dst, i*dstStride, cols), at(x, i*stride, cols)) {
@@ -692,7 +692,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		clear(ones[i*nb+b : (i+1)*nb])
 		clear(sum[i*nb+b+1 : (i+1)*nb]) // That of the block itself is NaN.
 	}
-	k.sumExp(&max[0], &sum[0], &ones[0], in, n, x.Cols, x.Stride)
+	k.sumExp(&max[0], &sum[0], &ones[0], in, n, x.Cols, x.Stride, n%2)
 	afterNaN(forget)
 	for i := range max {
 		max[i] += 0
@@ -700,7 +700,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	out = append(out, newOutput("sumExp", results))
 
 	dots := make([]float32, n*nb)
-	k.sumExpDot(&max[0], &sum[0], &ones[0], &dots[0], in, n, x.Cols, x.Stride)
+	k.sumExpDot(&max[0], &sum[0], &ones[0], &dots[0], in, n, x.Cols, x.Stride, (n+1)%2)
 	afterNaN(forget)
 	afterNaN(func(i, b int) { clear(dots[i*nb : (i+1)*nb]) })
 	for i := range max {
@@ -710,7 +710,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	out = append(out, newOutput("sumExpDot", slices.Clone(results)), newOutput("sumExpDot's dots", dots))
 
 	fill(dst.Data, gapValue)
-	k.expSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride)
+	k.expSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride, n%2)
 	afterNaN(forget)
 	afterNaN(func(i, b int) { clear(dst.row(i)[b*blockSize:]) })
 	for i := range max {
