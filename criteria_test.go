@@ -1465,3 +1465,46 @@ func TestCriteriaTypes(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeGradients has gradients that are written past the caches, aligned and
+// not. They have the bits of those of single rows, which are not large.
+func TestLargeGradients(t *testing.T) {
+	onPaths(t, func(t *testing.T) {
+		rng := newRand(12)
+		rows, cols := 17, 2*chunkSize+5
+		if rows*cols < streamSize || cols >= streamSize {
+			t.Fatalf("%d x %d is not large, or a row is", rows, cols)
+		}
+		layouts := []struct{ gap, off int }{{0, 0}, {3, 1}, {0, 1}, {11, 0}}
+		if lighter() {
+			layouts = layouts[:2]
+		}
+		for _, layout := range layouts {
+			x, y := newMatrix[float32](rows, cols, 0, 3), newMatrix[float32](rows, cols, 0, 0)
+			randomRow(rng, x.Data, 0.1)
+			randomRow(rng, y.Data, 3)
+			for fn, f := range map[string]func(grad, x, y Matrix[float32]) (float64, error){
+				"MSEGrad":        func(grad, x, y Matrix[float32]) (float64, error) { return MSEGrad(grad, x, y, Sum, 0.7) },
+				"L1Grad":         func(grad, x, y Matrix[float32]) (float64, error) { return L1Grad(grad, x, y, Sum, 0.7) },
+				"SoftmaxGrad":    func(grad, x, y Matrix[float32]) (float64, error) { return 0, SoftmaxGrad(grad, x, y) },
+				"LogSoftmaxGrad": func(grad, x, y Matrix[float32]) (float64, error) { return 0, LogSoftmaxGrad(grad, x, y) },
+			} {
+				got, want := newMatrix[float32](rows, cols, layout.gap, layout.off), newMatrix[float32](rows, cols, layout.gap, 0)
+				total, err := f(got, x, y)
+				must(t, err)
+				var wantTotal float64
+				for i := range rows {
+					l, err := f(Row(want.row(i)), Row(x.row(i)), Row(y.row(i)))
+					must(t, err)
+					wantTotal += l
+				}
+				if !slices.EqualFunc(got.Data, want.Data, sameBits) {
+					t.Errorf("%s: %s, %d elements between rows, %d into a cache line, is not that of the rows", Path(), fn, layout.gap, layout.off)
+				}
+				if math.Abs(total-wantTotal) > 1e-6*wantTotal {
+					t.Errorf("%s: %s returns %v, want %v", Path(), fn, total, wantTotal)
+				}
+			}
+		}
+	})
+}

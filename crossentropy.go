@@ -55,6 +55,7 @@ type ceJob[T Float, I Index] struct {
 	weights     float64 // sum of the classes' weights
 	norm        float64 // of the gradient: 1, or 1 over what the mean divides by
 	w           int     // goroutines for each row
+	look        int     // for the kernels
 }
 
 func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Options[T], loss []T, grad *view[T]) (float64, error) {
@@ -75,6 +76,11 @@ func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Opt
 	if j.share > 0 {
 		j.weights = weightSum(j.opt.Weight, x.c)
 	}
+	elements := x.rows() * x.c
+	if grad != nil {
+		elements *= 2
+	}
+	j.look = lookAhead(elements)
 	s := j.run(x, grad)
 	if j.opt.Reduction == Mean {
 		if s /= total; total == 0 {
@@ -102,7 +108,7 @@ func (j *ceJob[T, I]) run(x, grad *view[T]) float64 {
 }
 
 func spreadCrossEntropy[T Float, I Index](w, groups int, job ceJob[T, I], x view[T], to *view[T]) float64 {
-	j := &ceJob[T, I]{job.k, job.opt.clone(), slices.Clone(job.targets), job.ignore, nil, job.keep, job.share, job.weights, job.norm, 1}
+	j := &ceJob[T, I]{job.k, job.opt.clone(), slices.Clone(job.targets), job.ignore, nil, job.keep, job.share, job.weights, job.norm, 1, job.look}
 	if job.loss != nil {
 		j.loss = make([]T, len(job.loss))
 	}
@@ -175,33 +181,43 @@ func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
 			n = min(n, cachedRows(n, x.c)) // there are more passes
 		}
 		xs, targets := x.from(i, n), j.targets[first+i:][:n]
+		ignore, at, logits := j.ignore, 0, r.x[:n]
 		for c, t := range targets {
-			if int(t) != j.ignore {
-				r.x[c] = xs.data[c*xs.stride+int(t)]
+			if int(t) != ignore {
+				logits[c] = xs.data[at+int(t)]
 			}
+			at += xs.stride
 		}
 		if grad.data == nil {
 			j.forward(xs, &r)
 		} else {
 			j.backward(xs, grad.from(i, n), first+i, &r)
 		}
-		for c, t := range targets {
-			var l float64
-			if int(t) != j.ignore {
-				l = (float64(r.max[c]) - float64(r.x[c])) + r.log[c]
-				if j.keep != 1 || j.opt.Weight != nil {
-					l = float64(float64(j.keep*weightOf(j.opt.Weight, int(t))) * l)
-				}
-				if j.share > 0 {
-					l += float64(j.share * (float64(j.weights*r.log[c]) - r.dot[c]))
-				}
-			}
-			if j.loss != nil {
-				j.loss[first+i+c] = T(l)
-			}
-			total += l
-		}
+		total = j.losses(total, targets, first+i, &r)
 		i += n
+	}
+	return total
+}
+
+// losses adds the losses of the rows of the room, from row first, to total.
+func (j *ceJob[T, I]) losses(total float64, targets []I, first int, r *ceRoom[T]) float64 {
+	ignore, keep, share, weight, loss := j.ignore, j.keep, j.share, j.opt.Weight, j.loss
+	x, max, log := r.x[:len(targets)], r.max[:len(targets)], r.log[:len(targets)]
+	for c, t := range targets {
+		var l float64
+		if int(t) != ignore {
+			l = (float64(max[c]) - float64(x[c])) + log[c]
+			if keep != 1 || weight != nil {
+				l = float64(float64(keep*weightOf(weight, int(t))) * l)
+			}
+			if share > 0 {
+				l += float64(share * (float64(j.weights*log[c]) - r.dot[c]))
+			}
+		}
+		if loss != nil {
+			loss[first+c] = T(l)
+		}
+		total += l
 	}
 	return total
 }
@@ -244,7 +260,7 @@ func newCERoom[T Float](b *[]float64) ceRoom[T] {
 }
 
 func (j *ceJob[T, I]) forward(x view[T], r *ceRoom[T]) {
-	t := sumExps[T]{max: r.max, log: r.log, sum: r.sum, ones: r.ones}
+	t := sumExps[T]{max: r.max, log: r.log, sum: r.sum, ones: r.ones, look: j.look}
 	dots := j.share > 0 && (j.opt.Weight != nil || x.c <= shortCols)
 	if j.share > 0 && !dots {
 		t.dot, t.dots = r.dot, r.factor
@@ -298,7 +314,7 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 		j.k.max(ptr(r.max, 0), ptr(x.data, 0), x.n, x.c, x.stride)
 		j.dots(x, r)
 	}
-	exps(j.w, j.k, dst, x, max, sum)
+	exps(j.w, j.k, dst, x, max, sum, j.look)
 	for c := range x.n {
 		t := int(j.targets[first+c])
 		if t == j.ignore {
@@ -350,57 +366,58 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 // short is long for rows that one kernel does.
 func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
 	targets := j.targets[first:][:x.n]
+	ignore, weight, up, norm := j.ignore, j.opt.Weight, j.opt.Upstream, j.norm
+	scale, factor := r.scale[:x.n], r.factor[:x.n]
 	for c, t := range targets {
 		f := 0.0
-		if int(t) != j.ignore {
-			f = float64(upstream(j.opt.Upstream, first+c)*j.norm) * weightOf(j.opt.Weight, int(t))
+		if int(t) != ignore {
+			f = float64(upstream(up, first+c)*norm) * weightOf(weight, int(t))
 		}
-		r.scale[c], r.factor[c] = f, T(f)
+		scale[c], factor[c] = f, T(f)
 	}
 	shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0),
 		ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
+	sum, ones, log, logit, max := r.sum[:x.n], r.ones[:x.n], r.log[:x.n], r.x[:x.n], r.max[:x.n]
+	at := 0
 	for c, t := range targets {
-		s := float64(r.sum[c]) + (float64(r.ones[c]) - 1)
+		s := float64(sum[c]) + (float64(ones[c]) - 1)
 		if s == -1 {
 			s = math.NaN() // only -Inf
 		}
-		r.log[c] = s
-		at := c * dst.stride
-		if int(t) == j.ignore {
+		log[c] = s
+		if int(t) == ignore {
 			clear(dst.data[at:][:x.c]) // NaN times 0 would stay
-			continue
-		}
-		g := &dst.data[at+int(t)]
-		if r.x[c] == r.max[c] {
+		} else if g := &dst.data[at+int(t)]; logit[c] == max[c] {
 			// 1 - p from the sum of the others, which a confident row keeps.
-			*g = T(-float64(r.scale[c] * (s / (1 + s))))
+			*g = T(-float64(scale[c] * (s / (1 + s))))
 		} else {
-			*g = T(float64(*g) - r.scale[c])
+			*g = T(float64(*g) - scale[c])
 		}
+		at += dst.stride
 	}
 	j.k.log1p(ptr(r.log, 0), (x.n+7)&^7)
 }
 
 // exps fills dst with e^(x-max), and max and sum with those of the blocks, using
 // w goroutines for the one row there is then.
-func exps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T) {
+func exps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T, look int) {
 	switch {
 	case w > 1:
-		spreadExps(w, k, dst, x, max, sum)
+		spreadExps(w, k, dst, x, max, sum, look)
 	case x.c > chunkSize:
 		for off := 0; off < x.c; off += chunkSize {
 			p := off / blockSize
-			k.expSum(ptr(dst.data, off), ptr(max, p), ptr(sum, p), ptr(x.data, off), 1, min(chunkSize, x.c-off), 0, 0)
+			k.expSum(ptr(dst.data, off), ptr(max, p), ptr(sum, p), ptr(x.data, off), 1, min(chunkSize, x.c-off), 0, 0, look)
 		}
 	default:
-		k.expSum(ptr(dst.data, 0), ptr(max, 0), ptr(sum, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
+		k.expSum(ptr(dst.data, 0), ptr(max, 0), ptr(sum, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride, look)
 	}
 }
 
-func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T) {
+func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T, look int) {
 	maxs, sums := make([]T, len(max)), make([]T, len(sum))
 	spreadChunks(w, x.c, func(c, off, n int) {
-		k.expSum(ptr(dst.data, off), ptr(maxs, c*tile), ptr(sums, c*tile), ptr(x.data, off), 1, n, 0, 0)
+		k.expSum(ptr(dst.data, off), ptr(maxs, c*tile), ptr(sums, c*tile), ptr(x.data, off), 1, n, 0, 0, look)
 	})
 	copy(max, maxs)
 	copy(sum, sums)

@@ -26,16 +26,17 @@ type kernels[T Float] struct {
 	// greatest element of the row so far, or -MaxFloat if none is greater; sum,
 	// the sum of e^(x-max) over the block but for some elements that equal max;
 	// and ones, their number. The row's first maximum is always among them, so
-	// that the sum beside it keeps its digits however small it is.
-	sumExp func(max, sum, ones, x *T, rows, cols, stride int)
+	// that the sum beside it keeps its digits however small it is. What look says
+	// is for speed only: see lookAhead.
+	sumExp func(max, sum, ones, x *T, rows, cols, stride, look int)
 	// sumExpDot is sumExp and sets dot to the sum of x-max over the block.
-	sumExpDot func(max, sum, ones, dot, x *T, rows, cols, stride int)
+	sumExpDot func(max, sum, ones, dot, x *T, rows, cols, stride, look int)
 	// log1p replaces x[i] by log(1 + x[i]) for i < n, n a multiple of 8, x[i] >= 0.
 	log1p func(x *float64, n int)
 	// expSum sets row i of dst to e^(x-max), max being the greatest element of the
 	// row up to the end of the element's block, and fills in max and sum for each
 	// block, nothing left out of the sums.
-	expSum func(dst, max, sum, x *T, rows, cols, dstStride, stride int)
+	expSum func(dst, max, sum, x *T, rows, cols, dstStride, stride, look int)
 	// shortSoftmax finds for rows of at most shortCols columns: max, as sumExp does;
 	// sum, the sum of e^(x-max) but for terms of 1; and ones, their number. If dst
 	// is not nil it also sets dst to the probabilities times scale, which each row
@@ -54,9 +55,18 @@ type kernels[T Float] struct {
 
 	// square sets dst[i] to the sum of (x - y)^2 over row i, distance to that of
 	// |x - y|. The others also set grad to the derivative with respect to x times
-	// *scale.
+	// *scale; if stream is not 0 they may write it past the caches, and it and its
+	// rows are aligned to 64 bytes.
 	square, distance         func(dst *float64, x, y *T, rows, cols, stride, yStride int)
-	squareGrad, distanceGrad func(dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride int)
+	squareGrad, distanceGrad func(dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride, stream int)
+
+	// inner sets dst[i] to the sum of x y over row i, or of x if y is nil, added up
+	// in float64.
+	inner func(dst *float64, x, y *T, rows, cols, stride, yStride int)
+	// softmaxGrad sets row i of dst to x (y - s[i]), logSoftmaxGrad to y + s[i] e^x,
+	// e^x being a T. dst may be x or y. s[i] is a NaN or one that inRange is true for.
+	// If stream is not 0 they may write dst past the caches.
+	softmaxGrad, logSoftmaxGrad func(dst, x, y *T, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 	// planarSumExp finds for n positions, a multiple of 16, whose classes are
 	// stride apart: max, as sumExp does; sum + low, the sum of e^(x-max) but for
@@ -149,6 +159,14 @@ func is32[T Float]() bool { return elemSize[T]() == 4 }
 func table[T Float]() *kernels[T] {
 	if is32[T]() {
 		return (*kernels[T])(unsafe.Pointer(active))
+	}
+	return portable[T]()
+}
+
+// portable returns the portable kernels for T.
+func portable[T Float]() *kernels[T] {
+	if is32[T]() {
+		return (*kernels[T])(unsafe.Pointer(&tableGeneric))
 	}
 	return (*kernels[T])(unsafe.Pointer(&tableGeneric64))
 }

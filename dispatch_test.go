@@ -292,6 +292,16 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		fill(a.x, 3)
 		return a
 	}
+	aligned := func() *area[T] { // for streams
+		a := newArea[T](mem[2], rows, cols, (cols+15)&^15, in.end && cols%16 == 0)
+		fill(a.x, 7)
+		return a
+	}
+	sums := func() *area[float64] {
+		a := newArea[float64](mem[3], 1, rows, 0, in.end)
+		fill(a.x, 0.3)
+		return a
+	}
 	out := func(a ...armed) []armed { return a }
 	return []kernelCall{
 		{"max", func() ([]armed, []armed, func()) {
@@ -318,19 +328,19 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		}},
 		{"sumExp", func() ([]armed, []armed, func()) {
 			x, max, sum, ones := x(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks)
-			return out(max, sum, ones), out(x), func() { k.sumExp(max.p(), sum.p(), ones.p(), x.p(), rows, cols, stride) }
+			return out(max, sum, ones), out(x), func() { k.sumExp(max.p(), sum.p(), ones.p(), x.p(), rows, cols, stride, 1) }
 		}},
 		{"sumExpDot", func() ([]armed, []armed, func()) {
 			x, max, sum, ones, dot := x(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks), newArea[T](mem[1], 1, rows*blocks, 0, in.end)
-			return out(max, sum, ones, dot), out(x), func() { k.sumExpDot(max.p(), sum.p(), ones.p(), dot.p(), x.p(), rows, cols, stride) }
+			return out(max, sum, ones, dot), out(x), func() { k.sumExpDot(max.p(), sum.p(), ones.p(), dot.p(), x.p(), rows, cols, stride, 1) }
 		}},
 		{"expSum", func() ([]armed, []armed, func()) {
 			x, y, max, sum := x(), y(), vec(0, rows*blocks), vec(1, rows*blocks)
-			return out(y, max, sum), out(x), func() { k.expSum(y.p(), max.p(), sum.p(), x.p(), rows, cols, dstStride, stride) }
+			return out(y, max, sum), out(x), func() { k.expSum(y.p(), max.p(), sum.p(), x.p(), rows, cols, dstStride, stride, 1) }
 		}},
 		{"expSum", func() ([]armed, []armed, func()) {
 			y, max, sum := y(), vec(0, rows*blocks), vec(1, rows*blocks)
-			return out(y, max, sum), nil, func() { k.expSum(y.p(), max.p(), sum.p(), y.p(), rows, cols, dstStride, dstStride) }
+			return out(y, max, sum), nil, func() { k.expSum(y.p(), max.p(), sum.p(), y.p(), rows, cols, dstStride, dstStride, 1) }
 		}},
 		{"shortSoftmax", func() ([]armed, []armed, func()) {
 			x, y, max, sum, ones := x(), y(), vec(0, rows), vec(1, rows), vec(2, rows)
@@ -389,13 +399,25 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		{"squareGrad", func() ([]armed, []armed, func()) {
 			x, y, dst, grad, scale := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end), matrix(mem[2], cols+1), vec(1, 1)
 			return out(dst, grad), out(x, y, scale), func() {
-				k.squareGrad(dst.p(), grad.p(), x.p(), y.p(), scale.p(), rows, cols, cols+1, stride, dstStride)
+				k.squareGrad(dst.p(), grad.p(), x.p(), y.p(), scale.p(), rows, cols, cols+1, stride, dstStride, 0)
+			}
+		}},
+		{"squareGrad", func() ([]armed, []armed, func()) {
+			x, y, dst, grad, scale := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end), aligned(), vec(1, 1)
+			return out(dst, grad), out(x, y, scale), func() {
+				k.squareGrad(dst.p(), grad.p(), x.p(), y.p(), scale.p(), rows, cols, grad.stride, stride, dstStride, 1)
 			}
 		}},
 		{"distanceGrad", func() ([]armed, []armed, func()) {
 			x, y, dst, grad, scale := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end), matrix(mem[2], cols+1), vec(1, 1)
 			return out(dst, grad), out(x, y, scale), func() {
-				k.distanceGrad(dst.p(), grad.p(), x.p(), y.p(), scale.p(), rows, cols, cols+1, stride, dstStride)
+				k.distanceGrad(dst.p(), grad.p(), x.p(), y.p(), scale.p(), rows, cols, cols+1, stride, dstStride, 0)
+			}
+		}},
+		{"distanceGrad", func() ([]armed, []armed, func()) {
+			x, y, dst, grad, scale := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end), aligned(), vec(1, 1)
+			return out(dst, grad), out(x, y, scale), func() {
+				k.distanceGrad(dst.p(), grad.p(), x.p(), y.p(), scale.p(), rows, cols, grad.stride, stride, dstStride, 1)
 			}
 		}},
 		{"dot", func() ([]armed, []armed, func()) {
@@ -415,6 +437,50 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		{"shift", func() ([]armed, []armed, func()) {
 			y, max, log := y(), vec(0, rows), vec(1, rows)
 			return out(y), out(max, log), func() { k.shift(y.p(), y.p(), max.p(), log.p(), rows, cols, dstStride, dstStride) }
+		}},
+		{"inner", func() ([]armed, []armed, func()) {
+			x, y, dst := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end)
+			return out(dst), out(x, y), func() { k.inner(dst.p(), x.p(), y.p(), rows, cols, stride, dstStride) }
+		}},
+		{"inner", func() ([]armed, []armed, func()) {
+			x, dst := x(), newArea[float64](mem[3], 1, rows, 0, in.end)
+			return out(dst), out(x), func() { k.inner(dst.p(), x.p(), nil, rows, cols, stride, 0) }
+		}},
+		{"softmaxGrad", func() ([]armed, []armed, func()) {
+			x, y, dst, s := x(), y(), matrix(mem[2], cols+1), sums()
+			return out(dst), out(x, y, s), func() {
+				k.softmaxGrad(dst.p(), x.p(), y.p(), s.p(), rows, cols, cols+1, stride, dstStride, 1)
+			}
+		}},
+		{"softmaxGrad", func() ([]armed, []armed, func()) {
+			x, y, dst, s := x(), y(), matrix(mem[2], cols+1), sums()
+			return out(dst), out(x, y, s), func() {
+				k.softmaxGrad(dst.p(), x.p(), y.p(), s.p(), rows, cols, cols+1, stride, dstStride, 0)
+			}
+		}},
+		{"softmaxGrad", func() ([]armed, []armed, func()) {
+			x, y, s := x(), y(), sums()
+			return out(x), out(y, s), func() {
+				k.softmaxGrad(x.p(), x.p(), y.p(), s.p(), rows, cols, stride, stride, dstStride, 0)
+			}
+		}},
+		{"logSoftmaxGrad", func() ([]armed, []armed, func()) {
+			x, y, dst, s := x(), y(), matrix(mem[2], cols+1), sums()
+			return out(dst), out(x, y, s), func() {
+				k.logSoftmaxGrad(dst.p(), x.p(), y.p(), s.p(), rows, cols, cols+1, stride, dstStride, 1)
+			}
+		}},
+		{"logSoftmaxGrad", func() ([]armed, []armed, func()) {
+			x, y, dst, s := x(), y(), matrix(mem[2], cols+1), sums()
+			return out(dst), out(x, y, s), func() {
+				k.logSoftmaxGrad(dst.p(), x.p(), y.p(), s.p(), rows, cols, cols+1, stride, dstStride, 0)
+			}
+		}},
+		{"logSoftmaxGrad", func() ([]armed, []armed, func()) {
+			x, y, s := x(), y(), sums()
+			return out(y), out(x, s), func() {
+				k.logSoftmaxGrad(y.p(), x.p(), y.p(), s.p(), rows, cols, dstStride, stride, dstStride, 0)
+			}
 		}},
 		// The rows are the classes, the columns the positions.
 		{"planarSumExp", func() ([]armed, []armed, func()) {

@@ -49,7 +49,8 @@
 //
 // AVX2, AVX-512 and NEON return the same bits for the same input, NaNs aside.
 // Portable Go has bits of its own, the same on every architecture. No result
-// depends on the number of goroutines, on alignment or on the stride.
+// depends on the number of goroutines or on alignment, or on the stride, but for
+// the last digits of [MSE] and [L1], which add up contiguous matrices as one row.
 //
 // # Special values
 //

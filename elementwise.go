@@ -97,9 +97,10 @@ func elementLoss[T Float](fn string, op elementOp, grad, x, y *Matrix[T], r Redu
 	if r == Mean {
 		scale /= n
 	}
-	p := pairJob[T]{table[T](), op, *x, *y, Matrix[T]{}, T(scale)}
+	p := pairJob[T]{k: table[T](), op: op, x: *x, y: *y, scale: T(scale)}
 	if grad != nil {
 		p.grad = *grad
+		p.stream = streams(grad.Data, x.Data, y.Data, x.Rows*x.Cols)
 	}
 	total := p.sum()
 	if r == Mean {
@@ -114,6 +115,20 @@ type pairJob[T Float] struct {
 	op         elementOp
 	x, y, grad Matrix[T]
 	scale      T
+	stream     bool // write the gradient past the caches
+}
+
+// streamSize is the number of elements from which a gradient is written past the
+// caches. On a Zen 4 with 1 MB of L2 and 32 MB of L3, MSEGrad of 1<<19 elements
+// takes 0.13 ns each with plain stores and 0.15 with these, 1<<20 take 0.18 and
+// 0.15, 64x50257 take 0.39 and 0.25; with a RowSum of the gradient behind it, 0.23
+// and 0.25, 0.37 and 0.28, 0.57 and 0.44.
+const streamSize = 1 << 20
+
+// streams tells whether to write n elements of grad, which is computed from x
+// and y, past the caches.
+func streams[T Float](grad, x, y []T, n int) bool {
+	return n >= streamSize && addr(grad) != addr(x) && addr(grad) != addr(y)
 }
 
 // sum returns the sum of the losses, added up in float64 chunk by chunk of the
@@ -159,7 +174,11 @@ func (p *pairJob[T]) chunk(i int) float64 {
 	if p.op == distance {
 		kernel = p.k.distanceGrad
 	}
-	kernel(ptr(sum[:], 0), g, x, y, ptr(scale[:], 0), 1, n, 0, 0, 0)
+	stream := 0
+	if p.stream && uintptr(unsafe.Pointer(g))%64 == 0 {
+		stream = 1
+	}
+	kernel(ptr(sum[:], 0), g, x, y, ptr(scale[:], 0), 1, n, 0, 0, 0, stream)
 	switch {
 	case inPlace:
 		return first
@@ -178,7 +197,7 @@ func (p *pairJob[T]) loss(k *kernels[T], x, y *T, n int) float64 {
 		kernel = k.distance
 	}
 	kernel(ptr(sum[:], 0), x, y, 1, n, 0, 0)
-	if portable := (*kernels[T])(unsafe.Pointer(&tableGeneric)); sum[0]-sum[0] != 0 && is32[T]() && k != portable {
+	if portable := portable[T](); sum[0]-sum[0] != 0 && k != portable {
 		return p.loss(portable, x, y, n)
 	}
 	return sum[0]

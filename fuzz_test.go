@@ -636,7 +636,8 @@ func checkSoftmaxGrad[T Float](t *testing.T, in *fuzzed[T]) []T {
 		for j, got := range dx {
 			p64, g := float64(y[j]), float64(dy[j])
 			want := p64 * (g - s)
-			tol := math.Abs(p64) * (sumError + (math.Abs(g)+math.Abs(s))*0x1p-51)
+			tol := math.Abs(p64) * (sumError + (math.Abs(g)+math.Abs(s))*0x1p-51 + float64(math.Abs(s)*p.diff)*p.unit)
+			tol += float64(2 * p.diff * math.Abs(want)) // two subtractions
 			if !(tol <= math.MaxFloat64) {
 				tol = 0 // infinities need no tolerance
 			}

@@ -17,16 +17,16 @@ func sumAVX2(dst *float64, x *float32, rows, cols, stride int)
 func expAVX2(dst, x *float32, n int)
 
 //go:noescape
-func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride int)
+func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride, look int)
 
 //go:noescape
-func sumExpDotAVX2(max, sum, ones, dot, x *float32, rows, cols, stride int)
+func sumExpDotAVX2(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
 
 //go:noescape
 func log1pAVX2(x *float64, n int)
 
 //go:noescape
-func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
 
 //go:noescape
 func shortSoftmaxAVX2(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
@@ -47,13 +47,22 @@ func shiftAVX2(dst, x, max, log *float32, rows, cols, dstStride, stride int)
 func squareAVX2(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
-func squareGradAVX2(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+func squareGradAVX2(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
 
 //go:noescape
 func distanceAVX2(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
-func distanceGradAVX2(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+func distanceGradAVX2(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
+
+//go:noescape
+func innerAVX2(dst *float64, x, y *float32, rows, cols, stride, yStride int)
+
+//go:noescape
+func softmaxGradAVX2(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
+
+//go:noescape
+func logSoftmaxGradAVX2(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 //go:noescape
 func planarSumExpAVX2(max, sum, low, ones, x, scratch *float32, n, classes, stride int)
@@ -89,6 +98,9 @@ var tableAVX2 = kernels[float32]{
 	squareGrad:       squareGradAVX2,
 	distance:         distanceAVX2,
 	distanceGrad:     distanceGradAVX2,
+	inner:            innerAVX2,
+	softmaxGrad:      softmaxGradAVX2,
+	logSoftmaxGrad:   logSoftmaxGradAVX2,
 	planarSumExp:     planarSumExpAVX2,
 	planarSumExpDot:  planarSumExpDotAVX2,
 	planarSoftmax:    planarSoftmaxAVX2,
@@ -109,16 +121,16 @@ func sumAVX512(dst *float64, x *float32, rows, cols, stride int)
 func expAVX512(dst, x *float32, n int)
 
 //go:noescape
-func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride int)
+func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride, look int)
 
 //go:noescape
-func sumExpDotAVX512(max, sum, ones, dot, x *float32, rows, cols, stride int)
+func sumExpDotAVX512(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
 
 //go:noescape
 func log1pAVX512(x *float64, n int)
 
 //go:noescape
-func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
 
 //go:noescape
 func shortSoftmaxAVX512(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
@@ -139,13 +151,22 @@ func shiftAVX512(dst, x, max, log *float32, rows, cols, dstStride, stride int)
 func squareAVX512(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
-func squareGradAVX512(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+func squareGradAVX512(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
 
 //go:noescape
 func distanceAVX512(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
-func distanceGradAVX512(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+func distanceGradAVX512(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
+
+//go:noescape
+func innerAVX512(dst *float64, x, y *float32, rows, cols, stride, yStride int)
+
+//go:noescape
+func softmaxGradAVX512(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
+
+//go:noescape
+func logSoftmaxGradAVX512(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 //go:noescape
 func planarSumExpAVX512(max, sum, low, ones, x, scratch *float32, n, classes, stride int)
@@ -181,6 +202,9 @@ var tableAVX512 = kernels[float32]{
 	squareGrad:       squareGradAVX512,
 	distance:         distanceAVX512,
 	distanceGrad:     distanceGradAVX512,
+	inner:            innerAVX512,
+	softmaxGrad:      softmaxGradAVX512,
+	logSoftmaxGrad:   logSoftmaxGradAVX512,
 	planarSumExp:     planarSumExpAVX512,
 	planarSumExpDot:  planarSumExpDotAVX512,
 	planarSoftmax:    planarSoftmaxAVX512,

@@ -17,16 +17,16 @@ func sumNEON(dst *float64, x *float32, rows, cols, stride int)
 func expNEON(dst, x *float32, n int)
 
 //go:noescape
-func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride int)
+func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride, look int)
 
 //go:noescape
-func sumExpDotNEON(max, sum, ones, dot, x *float32, rows, cols, stride int)
+func sumExpDotNEON(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
 
 //go:noescape
 func log1pNEON(x *float64, n int)
 
 //go:noescape
-func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
 
 //go:noescape
 func shortSoftmaxNEON(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
@@ -47,13 +47,22 @@ func shiftNEON(dst, x, max, log *float32, rows, cols, dstStride, stride int)
 func squareNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
-func squareGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+func squareGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
 
 //go:noescape
 func distanceNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
-func distanceGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int)
+func distanceGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
+
+//go:noescape
+func innerNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)
+
+//go:noescape
+func softmaxGradNEON(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
+
+//go:noescape
+func logSoftmaxGradNEON(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 //go:noescape
 func planarSumExpNEON(max, sum, low, ones, x, scratch *float32, n, classes, stride int)
@@ -89,6 +98,9 @@ var tableNEON = kernels[float32]{
 	squareGrad:       squareGradNEON,
 	distance:         distanceNEON,
 	distanceGrad:     distanceGradNEON,
+	inner:            innerNEON,
+	softmaxGrad:      softmaxGradNEON,
+	logSoftmaxGrad:   logSoftmaxGradNEON,
 	planarSumExp:     planarSumExpNEON,
 	planarSumExpDot:  planarSumExpDotNEON,
 	planarSoftmax:    planarSoftmaxNEON,

@@ -31,6 +31,10 @@ func genericKernels[T Float]() kernels[T] {
 		distance:     distanceGeneric[T],
 		distanceGrad: distanceGradGeneric[T],
 
+		inner:          innerGeneric[T],
+		softmaxGrad:    softmaxGradGeneric[T],
+		logSoftmaxGrad: logSoftmaxGradGeneric[T],
+
 		planarSumExp:     planarSumExpGeneric[T],
 		planarSumExpDot:  planarSumExpDotGeneric[T],
 		planarSoftmax:    planarSoftmaxGeneric[T],
@@ -129,7 +133,7 @@ func expGeneric[T Float](dst, x *T, n int) {
 	}
 }
 
-func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride int) {
+func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride, look int) {
 	n := blocks(cols)
 	maxs, sums, counts := at(max, 0, rows*n), at(sum, 0, rows*n), at(ones, 0, rows*n)
 	for i := range rows {
@@ -156,8 +160,8 @@ func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride int) {
 	}
 }
 
-func sumExpDotGeneric[T Float](max, sum, ones, dot, x *T, rows, cols, stride int) {
-	sumExpGeneric(max, sum, ones, x, rows, cols, stride)
+func sumExpDotGeneric[T Float](max, sum, ones, dot, x *T, rows, cols, stride, look int) {
+	sumExpGeneric(max, sum, ones, x, rows, cols, stride, look)
 	n := blocks(cols)
 	maxs, dots := at(max, 0, rows*n), at(dot, 0, rows*n)
 	for i, m := range maxs {
@@ -202,7 +206,7 @@ func log1pGeneric(x *float64, n int) {
 	}
 }
 
-func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride int) {
+func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride, look int) {
 	n := blocks(cols)
 	maxs, sums := at(max, 0, rows*n), at(sum, 0, rows*n)
 	for i := range rows {
@@ -309,7 +313,7 @@ func squareGeneric[T Float](dst *float64, x, y *T, rows, cols, stride, yStride i
 	}
 }
 
-func squareGradGeneric[T Float](dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride int) {
+func squareGradGeneric[T Float](dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride, _ int) {
 	c := 2 * float64(*scale)
 	for i := range rows {
 		var s0, s1 float64
@@ -334,7 +338,7 @@ func distanceGeneric[T Float](dst *float64, x, y *T, rows, cols, stride, yStride
 	}
 }
 
-func distanceGradGeneric[T Float](dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride int) {
+func distanceGradGeneric[T Float](dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride, _ int) {
 	c := *scale
 	for i := range rows {
 		var s0, s1 float64
@@ -379,6 +383,43 @@ func shiftGeneric[T Float](dst, x, max, log *T, rows, cols, dstStride, stride in
 		out, l := at(dst, i*dstStride, cols), float64(logs[i])
 		for j, v := range at(x, i*stride, cols) {
 			out[j] = T((float64(v) - float64(m)) - l)
+		}
+	}
+}
+
+func innerGeneric[T Float](dst *float64, x, y *T, rows, cols, stride, yStride int) {
+	out := at(dst, 0, rows)
+	for i := range out {
+		x := at(x, i*stride, cols)
+		var s float64
+		if y == nil {
+			for _, v := range x {
+				s += float64(v)
+			}
+		} else {
+			y := at(y, i*yStride, cols)
+			for j, v := range x {
+				s += float64(float64(v) * float64(y[j]))
+			}
+		}
+		out[i] = s
+	}
+}
+
+func softmaxGradGeneric[T Float](dst, x, y *T, s *float64, rows, cols, dstStride, stride, yStride, _ int) {
+	for i, s := range at(s, 0, rows) {
+		out, y := at(dst, i*dstStride, cols), at(y, i*yStride, cols)
+		for j, v := range at(x, i*stride, cols) {
+			out[j] = T(float64(v) * (float64(y[j]) - s))
+		}
+	}
+}
+
+func logSoftmaxGradGeneric[T Float](dst, x, y *T, s *float64, rows, cols, dstStride, stride, yStride, _ int) {
+	for i, s := range at(s, 0, rows) {
+		out, y := at(dst, i*dstStride, cols), at(y, i*yStride, cols)
+		for j, v := range at(x, i*stride, cols) {
+			out[j] = T(float64(y[j]) + float64(expOf[T](float64(v))*s))
 		}
 	}
 }

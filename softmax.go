@@ -51,7 +51,8 @@ func SoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
 // LogSoftmaxGrad sets dx to the gradient with respect to the logits, given y,
 // their log-softmax, and dy, the gradient with respect to y:
 // dy - e^y * sum(dy), the sum going over the row. All three have one shape; dx
-// may be y or dy.
+// may be y or dy. For float32 an e^y above the largest number, of a y that is no
+// logarithm of a probability, may be infinite.
 func LogSoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
 	return grad("LogSoftmaxGrad", logSoftmaxGradOp, dx.view(), y.view(), dy.view())
 }
@@ -120,16 +121,15 @@ func runRows[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
 		softmax(k, dst, x, lo, hi)
 	case logSoftmaxOp:
 		logSoftmax(k, dst, x, lo, hi)
-	case softmaxGradOp:
-		softmaxGrad(dst, x, y, lo, hi)
-	case logSoftmaxGradOp:
-		logSoftmaxGrad(dst, x, y, lo, hi)
+	default:
+		gradRows(op, k, dst, x, y, lo, hi)
 	}
 }
 
 // cachedRows is the number of rows that a loop of several passes should take
-// at once: those that stay in the first-level cache.
-func cachedRows(left, cols int) int { return min(left, tile, max(1, 2*blockSize/cols)) }
+// at once: those that stay in the second-level cache, since the kernels look
+// ahead into the next row.
+func cachedRows(left, cols int) int { return min(left, tile, max(1, chunkSize/cols)) }
 
 func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 	if b := blocks(x.c); b > tile {
@@ -154,16 +154,16 @@ func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 
 // softmaxRows has room for the maxima and sums of one block and more.
 func softmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, max, sum []T) {
-	b := blocks(x.c)
+	b, look := blocks(x.c), lookAhead(2*x.n*x.c)
 	for i := lo; i < hi; {
 		n := min(cachedRows(hi-i, x.c), len(max)/b)
 		to, from := i*dst.stride, i*x.stride
 		if b <= tile {
-			k.expSum(ptr(dst.data, to), ptr(max, 0), ptr(sum, 0), ptr(x.data, from), n, x.c, dst.stride, x.stride)
+			k.expSum(ptr(dst.data, to), ptr(max, 0), ptr(sum, 0), ptr(x.data, from), n, x.c, dst.stride, x.stride, look)
 		} else {
 			for off := 0; off < x.c; off += chunkSize {
 				p := off / blockSize
-				k.expSum(ptr(dst.data, to+off), ptr(max, p), ptr(sum, p), ptr(x.data, from+off), 1, min(chunkSize, x.c-off), 0, 0)
+				k.expSum(ptr(dst.data, to+off), ptr(max, p), ptr(sum, p), ptr(x.data, from+off), 1, min(chunkSize, x.c-off), 0, 0, look)
 			}
 		}
 		if b == 1 {
@@ -225,7 +225,7 @@ func probabilities[T Float](max []T, m T, f float64) {
 func spreadSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 	max, sum := make([]T, blocks(len(x))), make([]T, blocks(len(x)))
 	spreadChunks(w, len(x), func(c, off, n int) {
-		k.expSum(ptr(dst, off), ptr(max, c*tile), ptr(sum, c*tile), ptr(x, off), 1, n, 0, 0)
+		k.expSum(ptr(dst, off), ptr(max, c*tile), ptr(sum, c*tile), ptr(x, off), 1, n, 0, 0, lookAhead(2*len(x)))
 	})
 	factors(max, sum)
 	spreadChunks(w, len(x), func(c, off, n int) { k.scale(ptr(dst, off), ptr(max, c*tile), nil, 1, n, 0) })
@@ -234,7 +234,7 @@ func spreadSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 func logSoftmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 	var r room[T]
 	var log [tile]T
-	t := r.sumExps()
+	t := r.sumExps(x.n * x.c)
 	for i := lo; i < hi; i += t.n {
 		m := Matrix[T]{i + cachedRows(hi-i, x.c), x.c, x.data, x.stride}
 		t.next(k, &m, i)
@@ -252,30 +252,57 @@ func spreadLogSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 	spreadChunks(w, len(x), func(c, off, n int) { k.shift(ptr(dst, off), ptr(x, off), ptr(m, 0), ptr(l, 0), 1, n, 0, 0) })
 }
 
-func softmaxGrad[T Float](dx, y, dy *view[T], lo, hi int) {
-	for i := lo; i < hi; i++ {
-		dx, y, dy := dx.row(i), y.row(i), dy.row(i)
-		var s float64
-		for j, p := range y {
-			s += float64(float64(p) * float64(dy[j]))
+// gradRows does rows of a gradient, few enough at once to be in a cache when
+// their sums are known.
+func gradRows[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], lo, hi int) {
+	var sum [tile]float64
+	stream := 0
+	if streams(dx.data, y.data, dy.data, dx.n*dx.c) && dx.c >= blockSize/2 { // shorter rows lose at their ends
+		stream = 1
+	}
+	for i := lo; i < hi; {
+		n := cachedRows(hi-i, y.c)
+		p, g := ptr(y.data, i*y.stride), ptr(dy.data, i*dy.stride)
+		if op == softmaxGradOp {
+			k.inner(ptr(sum[:], 0), p, g, n, y.c, y.stride, dy.stride)
+		} else {
+			k.inner(ptr(sum[:], 0), g, nil, n, y.c, dy.stride, 0)
 		}
-		for j, p := range y {
-			dx[j] = T(float64(p) * (float64(dy[j]) - s))
+		for j := 0; j < n; {
+			// The rows up to one that is not in range, or that one.
+			m, table := 0, k
+			for j+m < n && inRange(sum[j+m]) {
+				m++
+			}
+			if m == 0 {
+				m, table = 1, portable[T]()
+			}
+			finish(op, table, dx, y, dy, sum[j:j+m], i+j, stream)
+			j += m
 		}
+		i += n
 	}
 }
 
-func logSoftmaxGrad[T Float](dx, y, dy *view[T], lo, hi int) {
-	for i := lo; i < hi; i++ {
-		dx, y, dy := dx.row(i), y.row(i), dy.row(i)
-		var s float64
-		for _, g := range dy {
-			s += float64(g)
-		}
-		for j, l := range y {
-			dx[j] = T(float64(dy[j]) - float64(expOf[T](float64(l))*s))
+// inRange tells whether the kernels of all paths take s for the sum of a row:
+// its halves are float32, and differences to it do not overflow. NaNs are in
+// range.
+func inRange(s float64) bool {
+	a := math.Abs(s)
+	return !(a > 0x1p100 || a > 0 && a < 0x1p-100)
+}
+
+// finish does the rows from row i whose sums are known.
+func finish[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], sum []float64, i, stream int) {
+	kernel := k.softmaxGrad
+	if op == logSoftmaxGradOp {
+		kernel = k.logSoftmaxGrad
+		for i, s := range sum {
+			sum[i] = -s
 		}
 	}
+	kernel(ptr(dx.data, i*dx.stride), ptr(y.data, i*y.stride), ptr(dy.data, i*dy.stride), ptr(sum, 0),
+		len(sum), y.c, dx.stride, y.stride, dy.stride, stream)
 }
 
 // row returns row i of a matrix.

@@ -304,8 +304,8 @@ func specSumExp(row []float32) []specBlock {
 }
 
 func init() {
-	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride int) {
-		specTable.sumExp(max, sum, ones, x, rows, cols, stride)
+	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride, look int) {
+		specTable.sumExp(max, sum, ones, x, rows, cols, stride, look)
 		n := blocks(cols)
 		for i, m := range at(max, 0, rows*n) {
 			first := i % n * blockSize
@@ -443,6 +443,48 @@ func specShift(dst, row []float32, m, log float32) {
 	}
 }
 
+// specInner adds up x y, or x if y is nil, in float64. Of a row's whole steps,
+// eight elements in turn go to four sums; of what is left, to the first two.
+func specInner(x, y []float32) float64 {
+	var s [4][8]float64
+	whole := len(x) / step * step
+	for i, v := range x {
+		term := float64(v)
+		if y != nil {
+			term *= float64(y[i]) // exact
+		}
+		k := i / 8 % 4
+		if i >= whole {
+			k %= 2
+		}
+		s[k][i%8] += term
+	}
+	l := &s[0]
+	for i := range l {
+		l[i] = (s[0][i] + s[1][i]) + (s[2][i] + s[3][i])
+	}
+	for h := 4; h > 0; h /= 2 {
+		for i := range h {
+			l[i] += l[i+h]
+		}
+	}
+	return l[0]
+}
+
+func specSoftmaxGrad(dst, x, y []float32, s float64) {
+	high := float32(s)
+	low := float32(s - float64(high))
+	for i, v := range x {
+		dst[i] = float32(float32(y[i]-high)-low) * v
+	}
+}
+
+func specLogSoftmaxGrad(dst, x, y []float32, s float64) {
+	for i, v := range x {
+		dst[i] = fma32(specExp(v), float32(s), y[i])
+	}
+}
+
 // specTable is the specification as a path, so that what the public functions
 // do around the kernels, the same on all paths, can run on it.
 var specTable = kernels[float32]{
@@ -467,7 +509,7 @@ var specTable = kernels[float32]{
 			at(dst, 0, n)[i] = specExp(v)
 		}
 	},
-	sumExp: func(max, sum, ones, x *float32, rows, cols, stride int) {
+	sumExp: func(max, sum, ones, x *float32, rows, cols, stride, look int) {
 		n := blocks(cols)
 		for i := range rows {
 			for b, v := range specSumExp(at(x, i*stride, cols)) {
@@ -490,7 +532,7 @@ var specTable = kernels[float32]{
 			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0] = specShort(out, at(x, i*stride, cols), f)
 		}
 	},
-	expSum: func(dst, max, sum, x *float32, rows, cols, dstStride, stride int) {
+	expSum: func(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int) {
 		n := blocks(cols)
 		for i := range rows {
 			for b, v := range specExpSum(at(dst, i*dstStride, cols), at(x, i*stride, cols)) {
@@ -527,6 +569,25 @@ var specTable = kernels[float32]{
 			specShift(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(max, 0, rows)[i], at(log, 0, rows)[i])
 		}
 	},
+	inner: func(dst *float64, x, y *float32, rows, cols, stride, yStride int) {
+		for i := range rows {
+			var other []float32
+			if y != nil {
+				other = at(y, i*yStride, cols)
+			}
+			at(dst, i, 1)[0] = specInner(at(x, i*stride, cols), other)
+		}
+	},
+	softmaxGrad: func(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int) {
+		for i, s := range at(s, 0, rows) {
+			specSoftmaxGrad(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(y, i*yStride, cols), s)
+		}
+	},
+	logSoftmaxGrad: func(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int) {
+		for i, s := range at(s, 0, rows) {
+			specLogSoftmaxGrad(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(y, i*yStride, cols), s)
+		}
+	},
 }
 
 func init() {
@@ -538,8 +599,8 @@ func init() {
 			}
 		}
 	}
-	grad := func(spec pair) func(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int) {
-		return func(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride int) {
+	grad := func(spec pair) func(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int) {
+		return func(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int) {
 			for i := range rows {
 				at(dst, i, 1)[0] = spec(at(grad, i*gradStride, cols), at(x, i*stride, cols), at(y, i*yStride, cols), *scale)
 			}
@@ -631,7 +692,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		clear(ones[i*nb+b : (i+1)*nb])
 		clear(sum[i*nb+b+1 : (i+1)*nb]) // That of the block itself is NaN.
 	}
-	k.sumExp(&max[0], &sum[0], &ones[0], in, n, x.Cols, x.Stride)
+	k.sumExp(&max[0], &sum[0], &ones[0], in, n, x.Cols, x.Stride, n%2)
 	afterNaN(forget)
 	for i := range max {
 		max[i] += 0
@@ -639,7 +700,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	out = append(out, newOutput("sumExp", results))
 
 	dots := make([]float32, n*nb)
-	k.sumExpDot(&max[0], &sum[0], &ones[0], &dots[0], in, n, x.Cols, x.Stride)
+	k.sumExpDot(&max[0], &sum[0], &ones[0], &dots[0], in, n, x.Cols, x.Stride, (n+1)%2)
 	afterNaN(forget)
 	afterNaN(func(i, b int) { clear(dots[i*nb : (i+1)*nb]) })
 	for i := range max {
@@ -649,7 +710,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	out = append(out, newOutput("sumExpDot", slices.Clone(results)), newOutput("sumExpDot's dots", dots))
 
 	fill(dst.Data, gapValue)
-	k.expSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride)
+	k.expSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride, n%2)
 	afterNaN(forget)
 	afterNaN(func(i, b int) { clear(dst.row(i)[b*blockSize:]) })
 	for i := range max {
@@ -697,16 +758,41 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		}
 	}
 	scale := float32(-0.7)
+	aligned := newMatrix[float32](n, x.Cols, -x.Cols&15, 0)
 	k.square(&sums[0], in, &y.Data[0], n, x.Cols, x.Stride, y.Stride)
 	out = append(out, newOutput("square", sums))
 	k.distance(&sums[0], in, &y.Data[0], n, x.Cols, x.Stride, y.Stride)
 	out = append(out, newOutput("distance", sums))
 	fill(dst.Data, gapValue)
-	k.squareGrad(&sums[0], &dst.Data[0], in, &y.Data[0], &scale, n, x.Cols, dst.Stride, x.Stride, y.Stride)
+	k.squareGrad(&sums[0], &dst.Data[0], in, &y.Data[0], &scale, n, x.Cols, dst.Stride, x.Stride, y.Stride, 0)
 	out = append(out, newOutput("squareGrad", dst.Data), newOutput("squareGrad's sum", sums))
+	k.squareGrad(&sums[0], &aligned.Data[0], in, &y.Data[0], &scale, n, x.Cols, aligned.Stride, x.Stride, y.Stride, 1)
+	out = append(out, newOutput("squareGrad, streamed", aligned.Data), newOutput("squareGrad's sum, streamed", sums))
 	fill(dst.Data, gapValue)
-	k.distanceGrad(&sums[0], &dst.Data[0], in, &y.Data[0], &scale, n, x.Cols, dst.Stride, x.Stride, y.Stride)
+	k.distanceGrad(&sums[0], &dst.Data[0], in, &y.Data[0], &scale, n, x.Cols, dst.Stride, x.Stride, y.Stride, 0)
 	out = append(out, newOutput("distanceGrad", dst.Data), newOutput("distanceGrad's sum", sums))
+	k.distanceGrad(&sums[0], &aligned.Data[0], in, &y.Data[0], &scale, n, x.Cols, aligned.Stride, x.Stride, y.Stride, 1)
+	out = append(out, newOutput("distanceGrad, streamed", aligned.Data), newOutput("distanceGrad's sum, streamed", sums))
+
+	k.inner(&sums[0], in, &y.Data[0], n, x.Cols, x.Stride, y.Stride)
+	out = append(out, newOutput("inner", sums))
+	k.inner(&sums[0], in, nil, n, x.Cols, x.Stride, 0)
+	out = append(out, newOutput("inner without y", sums))
+	for i := range sums {
+		sums[i] = math.Pi / float64(3-2*i)
+	}
+	fill(dst.Data, gapValue)
+	k.softmaxGrad(&dst.Data[0], in, &y.Data[0], &sums[0], n, x.Cols, dst.Stride, x.Stride, y.Stride, 0)
+	out = append(out, newOutput("softmaxGrad", dst.Data))
+	fill(dst.Data, gapValue)
+	k.softmaxGrad(&dst.Data[0], in, &y.Data[0], &sums[0], n, x.Cols, dst.Stride, x.Stride, y.Stride, 1)
+	out = append(out, newOutput("softmaxGrad, streamed", dst.Data))
+	fill(dst.Data, gapValue)
+	k.logSoftmaxGrad(&dst.Data[0], in, &y.Data[0], &sums[0], n, x.Cols, dst.Stride, x.Stride, y.Stride, 0)
+	out = append(out, newOutput("logSoftmaxGrad", dst.Data))
+	fill(dst.Data, gapValue)
+	k.logSoftmaxGrad(&dst.Data[0], in, &y.Data[0], &sums[0], n, x.Cols, dst.Stride, x.Stride, y.Stride, 1)
+	out = append(out, newOutput("logSoftmaxGrad, streamed", dst.Data))
 
 	weights := make([]float32, x.Cols)
 	for i := range weights {

@@ -516,3 +516,93 @@ func testSpecialGrad[T Float](t *testing.T) {
 		}
 	}
 }
+
+// TestGradRange has sums of any size, and log-probabilities that are none.
+func TestGradRange(t *testing.T) {
+	t.Run("float64", testGradRange[float64])
+	onPaths(t, testGradRange[float32])
+}
+
+func testGradRange[T Float](t *testing.T) {
+	rng := newRand(9)
+	inf := math.Inf(1)
+	scales := []float64{1, 0, 1e-44, 0x1p-101, 0x1p-99, 1e-20, 0x1p99, 0x1p101, 1e37}
+	strange := []float64{0, -1e-3, -87, -90, -103, -104, -200, -inf, 1, 50, 88}
+	for _, n := range []int{1, 5, 16, 63, 150, 2100} {
+		rows := 2 * len(scales)
+		y, dy, dx := newMatrix[T](rows, n, 3, 1), newMatrix[T](rows, n, 0, 2), newMatrix[T](rows, n, 5, 3)
+		check := func(fn string, f func(dx, y, dy Matrix[T]) error, want func(p, g, s float64) (v, tol float64), sum func(p, g float64) float64) {
+			t.Helper()
+			must(t, f(dx, y, dy))
+			alone := newMatrix[T](1, n, 0, 0)
+			for i := range rows {
+				var s, abs accumulator
+				for j, g := range dy.row(i) {
+					v := sum(float64(y.row(i)[j]), float64(g))
+					s.add(v)
+					abs.add(math.Abs(v))
+				}
+				for j, got := range dx.row(i) {
+					p, g := float64(y.row(i)[j]), float64(dy.row(i)[j])
+					v, tol := want(p, g, s.value())
+					_, sumTol := want(p, 0, abs.value())
+					if e := math.Abs(float64(got) - v); !sameBits(float64(got), float64(T(v))) && !(e <= boundsOf[T]().grad*(tol+sumTol)+0x1p-149) {
+						t.Fatalf("%s: %s of %d x %d at %d, %d is %v, want %v; y %v, dy %v, sum %v", Path(), fn, rows, n, i, j, got, v, p, g, s.value())
+					}
+				}
+				// A row does not depend on those that go with it, nor on being in place.
+				copy(alone.Data, y.row(i))
+				must(t, f(alone, alone, Row(dy.row(i))))
+				for j, got := range alone.Data {
+					if !sameBits(got, dx.row(i)[j]) {
+						t.Fatalf("%s: %s of row %d of %d x %d, alone and in place: element %d is %v, not %v", Path(), fn, i, rows, n, j, got, dx.row(i)[j])
+					}
+				}
+			}
+			for i := range rows - 1 {
+				for _, v := range dx.Data[i*dx.Stride : (i+1)*dx.Stride][n:] {
+					if v != gapValue {
+						t.Fatalf("%s: %s writes between the rows", Path(), fn)
+					}
+				}
+			}
+		}
+
+		for i := range rows {
+			randomRow(rng, y.row(i), 1)
+			randomRow(rng, dy.row(i), 1)
+			for j := range n {
+				dy.row(i)[j] *= T(scales[i%len(scales)])
+			}
+			if i >= len(scales) {
+				y.row(i)[n/2] = T(math.MaxFloat32)
+				dy.row(i)[n/2] = 0
+			}
+		}
+		check("SoftmaxGrad", func(dx, y, dy Matrix[T]) error { return SoftmaxGrad(dx, y, dy) },
+			func(p, g, s float64) (v, tol float64) {
+				return float64(p * (g - s)), math.Abs(p) * (math.Abs(g) + math.Abs(s))
+			},
+			func(p, g float64) float64 { return float64(p * g) })
+
+		for i := range rows {
+			for j := range n {
+				y.row(i)[j] = T(strange[rng.IntN(len(strange))])
+			}
+			switch i {
+			case 2:
+				y.row(i)[n-1] = T(inf)
+			case len(scales):
+				y.row(i)[n-1] = nanOf[T](i)
+			case len(scales) + 1: // a sum of 0
+				fill(dy.row(i), 0)
+			}
+		}
+		check("LogSoftmaxGrad", func(dx, y, dy Matrix[T]) error { return LogSoftmaxGrad(dx, y, dy) },
+			func(p, g, s float64) (v, tol float64) {
+				e := math.Exp(p)
+				return g - float64(e*s), math.Abs(g) + float64((e+0x1p-126)*math.Abs(s))
+			},
+			func(p, g float64) float64 { return g })
+	}
+}

@@ -146,7 +146,7 @@ var needs = map[string]map[string][]cpuid.FeatureID{
 // enables says what a path takes and has.
 func enables(path string) string {
 	if path == "generic" {
-		return "portable Go: float64, and what has no assembly: the softmax gradients, NLL, MultiMargin"
+		return "portable Go: float64, and what has no assembly: NLL, MultiMargin"
 	}
 	return "by " + featureNames(needs[path]) + ": assembly for float32 max, sum, exp, softmax, cross-entropy, MSE, L1"
 }

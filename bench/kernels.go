@@ -22,7 +22,7 @@ type kernel struct {
 	result result
 	run    func(w *workspace) error
 	naive  func(w *workspace)
-	torch  string // PyTorch's name
+	torch  string // what the peers call it
 	kind   kind
 	ops    int // additions, products and comparisons of an element, if there are no exponentials
 }
@@ -141,7 +141,7 @@ func (k kernel) results(dst []float32, w *workspace) []float32 {
 }
 
 // tolerance is the largest difference between two right results. It is there
-// to catch a contender that computes something else; -accuracy has the errors.
+// to catch a contender that computes something else; the command accuracy has the errors.
 func (k kernel) tolerance(want float32, s shape) float64 {
 	switch k.name {
 	case "max", "argmax", "copy":

@@ -41,6 +41,7 @@ type isa interface {
 	constant(a *Asm, bits uint64, reg bool) Uni
 	set(a *Asm, u operand, d int)
 	load(a *Asm, base Reg, off int, d int)
+	loadWide(a *Asm, base Reg, off int, d int)
 	store(a *Asm, s int, base Reg, off int)
 	setTail(a *Asm, n Reg)
 	loadTail(a *Asm, v *Vec, base, n Reg, fill Uni)
@@ -62,12 +63,21 @@ type isa interface {
 	transposeFours(a *Asm, r []int)
 	broadcast(a *Asm, s int, d int)
 	loadScalar(a *Asm, base Reg, off int, d int)
+	loadNarrow(a *Asm, base Reg, d int)
+	loadRest(a *Asm, base Reg, high, d int)
 	storeScalar(a *Asm, s int, base Reg, off int)
 	addDouble(a *Asm, s int, base Reg)
 	storeDouble(a *Asm, s int, base Reg)
 	jumpGreater(a *Asm, x, y int, label string)
 	jumpAnyEq(a *Asm, base Reg, m Uni, label string)
 	first(a *Asm, v *Vec, m *Uni, d Reg, label string)
+}
+
+// A streamer is an isa with stores past the caches, to aligned registers in
+// memory, and a fence that orders them before later stores.
+type streamer interface {
+	storeStream(a *Asm, s int, base Reg, off int)
+	fence(a *Asm)
 }
 
 // An op is an elementwise instruction of two operands.
@@ -134,20 +144,21 @@ type head struct {
 
 // An Asm is an assembly file being written.
 type Asm struct {
-	isa    isa
-	k      kernel
-	out    bytes.Buffer
-	greg   []Reg
-	vfree  []bool
-	labels int
-	consts map[uint64]bool // constants in memory, in use by any kernel
-	heads  map[head]string // registers of the Vecs that are live at the labels
-	lo, hi int             // the parts that Vec operations work on
-	tail   Reg             // AVX-512: K1 has the mask of its tail
-	nan    int             // x86: register of nanSee
-	stack  bool            // arm64: the kernel uses its stack buffer
-	locals int             // the slots of Local in use
-	vecs   map[*Vec]bool
+	isa     isa
+	k       kernel
+	out     bytes.Buffer
+	greg    []Reg
+	vfree   []bool
+	labels  int
+	consts  map[uint64]bool // constants in memory, in use by any kernel
+	heads   map[head]string // registers of the Vecs that are live at the labels
+	lo, hi  int             // the parts that Vec operations work on
+	tail    Reg             // AVX-512: K1 has the mask of its tail
+	nan     int             // x86: register of nanSee
+	stack   bool            // arm64: the kernel uses its stack buffer
+	locals  int             // the slots of Local in use
+	streams bool            // StoreStream was used
+	vecs    map[*Vec]bool
 }
 
 // Func writes kernel k for the instruction set.
@@ -165,6 +176,7 @@ func (a *Asm) Func(k kernel) {
 	a.vecs = map[*Vec]bool{}
 	a.labels = 0
 	a.nan, a.stack, a.locals, a.tail = -1, false, 0, ""
+	a.streams = false
 	a.lo, a.hi = 0, lanes/a.isa.width()
 	name := k.name + a.isa.name()
 	fmt.Fprintf(&a.out, "\n// func %s(%s)\n//\n", name, goParams(k.args))
@@ -273,7 +285,27 @@ func (a *Asm) Prefetch(base Reg, off int) { a.isa.prefetch(a, 1, base, off) }
 func (a *Asm) PrefetchL2(base Reg, off int) { a.isa.prefetch(a, 2, base, off) }
 
 // Ret returns from the kernel.
-func (a *Asm) Ret() { a.isa.ret(a) }
+func (a *Asm) Ret() {
+	if a.streams {
+		a.isa.(streamer).fence(a)
+	}
+	a.isa.ret(a)
+}
+
+// Streams writes the form of a kernel that uses Store and, for a parameter
+// stream that is not 0, the one that uses StoreStream, if there is such a thing.
+func (a *Asm) Streams(form func(stream bool)) {
+	if _, ok := a.isa.(streamer); !ok {
+		form(false)
+		return
+	}
+	stream, label := a.Arg("stream"), a.NewLabel("stream")
+	a.JumpIfImm(stream, "!=", 0, label)
+	a.FreeReg(stream)
+	form(false)
+	a.Label(label)
+	form(true)
+}
 
 // NewLabel makes a label, to be placed by Label.
 func (a *Asm) NewLabel(name string) string {
@@ -462,10 +494,25 @@ func (a *Asm) Load(d *Vec, base Reg, off int) {
 	}
 }
 
+// LoadWide loads 8 elements at base+off into lanes of 64 bits.
+func (a *Asm) LoadWide(d *Vec, base Reg, off int) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.loadWide(a, base, off+a.offset(i)/2, d.r[i])
+	}
+}
+
 // Store stores 16 elements at base+off.
 func (a *Asm) Store(s *Vec, base Reg, off int) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.store(a, s.r[i], base, off+a.offset(i))
+	}
+}
+
+// StoreStream is Store past the caches, to memory aligned to 64 bytes. Ret fences it.
+func (a *Asm) StoreStream(s *Vec, base Reg, off int) {
+	a.streams = true
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.(streamer).storeStream(a, s.r[i], base, off+a.offset(i))
 	}
 }
 
@@ -673,6 +720,9 @@ func (a *Asm) NaNJump(m *Vec, label string) {
 // i and i+2, i and i+1) and leaves the sum in lane 0.
 func (a *Asm) FoldAdd(v *Vec) { a.isa.fold(a, opAdd, v) }
 
+// FoldAdd64 is FoldAdd for 8 lanes of 64 bits.
+func (a *Asm) FoldAdd64(v *Vec) { a.isa.fold(a, opAdd64, v) }
+
 // FoldMax leaves the maximum of the lanes of v in lane 0.
 func (a *Asm) FoldMax(v *Vec) { a.isa.fold(a, opMax, v) }
 
@@ -703,6 +753,12 @@ func (a *Asm) Broadcast(d Uni, v *Vec) { a.isa.broadcast(a, v.r[0], d.r) }
 
 // LoadUni sets d to the element at base+off.
 func (a *Asm) LoadUni(d Uni, base Reg, off int) { a.isa.loadScalar(a, base, off, d.r) }
+
+// LoadNarrow sets d to the float64 at base, rounded.
+func (a *Asm) LoadNarrow(d Uni, base Reg) { a.isa.loadNarrow(a, base, d.r) }
+
+// LoadRest sets d to what high, from LoadNarrow, lacks of the float64 at base.
+func (a *Asm) LoadRest(d, high Uni, base Reg) { a.isa.loadRest(a, base, a.inReg(high), d.r) }
 
 // LoadLane0 sets lane 0 of d to the element at base+off.
 func (a *Asm) LoadLane0(d *Vec, base Reg, off int) { a.isa.loadScalar(a, base, off, d.r[0]) }

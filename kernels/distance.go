@@ -45,36 +45,45 @@ var (
 	pairArgs = []arg{{"dst", "*float64"}, {"x", "*float32"}, {"y", "*float32"},
 		{"rows", "int"}, {"cols", "int"}, {"stride", "int"}, {"yStride", "int"}}
 	pairGradArgs = []arg{{"dst", "*float64"}, {"grad", "*float32"}, {"x", "*float32"}, {"y", "*float32"}, {"scale", "*float32"},
-		{"rows", "int"}, {"cols", "int"}, {"gradStride", "int"}, {"stride", "int"}, {"yStride", "int"}}
+		{"rows", "int"}, {"cols", "int"}, {"gradStride", "int"}, {"stride", "int"}, {"yStride", "int"}, {"stream", "int"}}
 
 	squareKernel = kernel{
 		name: "square",
 		doc:  `dst[i] is the sum of (x - y)^2 over row i. It adds up as sum does.`,
 		args: pairArgs,
-		body: func(a *Asm) { a.pairRows(newSquare(a, false)) },
+		body: func(a *Asm) { a.pairRows(newSquare(a, false), false) },
 	}
 	squareGradKernel = kernel{
 		name: "squareGrad",
-		doc:  `dst[i] is the sum of (x - y)^2 over row i, and row i of grad is 2 (x - y) scale.`,
+		doc: `dst[i] is the sum of (x - y)^2 over row i, and row i of grad is 2 (x - y) scale. If stream is
+not 0 it goes past the caches, and grad and its rows are aligned to 64 bytes.`,
 		args: pairGradArgs,
-		body: func(a *Asm) { a.pairRows(newSquare(a, true)) },
+		body: func(a *Asm) {
+			f := newSquare(a, true)
+			a.Streams(func(stream bool) { a.pairRows(f, stream) })
+		},
 	}
 	distanceKernel = kernel{
 		name: "distance",
 		doc:  `dst[i] is the sum of |x - y| over row i. It adds up as sum does.`,
 		args: pairArgs,
-		body: func(a *Asm) { a.pairRows(newDistance(a, false)) },
+		body: func(a *Asm) { a.pairRows(newDistance(a, false), false) },
 	}
 	distanceGradKernel = kernel{
 		name: "distanceGrad",
-		doc:  `dst[i] is the sum of |x - y| over row i, and row i of grad is the sign of x - y times scale.`,
+		doc: `dst[i] is the sum of |x - y| over row i, and row i of grad is the sign of x - y times
+scale. If stream is not 0 it goes past the caches, and grad and its rows are
+aligned to 64 bytes.`,
 		args: pairGradArgs,
-		body: func(a *Asm) { a.pairRows(newDistance(a, true)) },
+		body: func(a *Asm) {
+			f := newDistance(a, true)
+			a.Streams(func(stream bool) { a.pairRows(f, stream) })
+		},
 	}
 )
 
 // pairRows writes the loop over the rows of x and y, and of grad if f has a slope.
-func (a *Asm) pairRows(f difference) {
+func (a *Asm) pairRows(f difference, stream bool) {
 	zero := a.Const(0)
 	dst, y, p, q, n := a.Arg("dst"), a.Arg("y"), a.Reg(), a.Reg(), a.Reg()
 	var g, r Reg
@@ -100,7 +109,11 @@ func (a *Asm) pairRows(f difference) {
 			if f.slope != nil {
 				f.slope(a, d)
 				a.MulUni(d, d, scale)
-				a.Store(d, r, 4*lanes*i)
+				if stream {
+					a.StoreStream(d, r, 4*lanes*i)
+				} else {
+					a.Store(d, r, 4*lanes*i)
+				}
 			}
 			a.Free(d)
 			return t
@@ -129,4 +142,13 @@ func (a *Asm) pairRows(f difference) {
 			a.Advance(g, "gradStride")
 		}
 	})
+	for _, r := range []Reg{n, q, p, y, dst} {
+		a.FreeReg(r)
+	}
+	if f.slope != nil {
+		a.FreeReg(r)
+		a.FreeReg(g)
+		a.FreeUniform(scale)
+	}
+	a.FreeConst(zero)
 }

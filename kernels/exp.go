@@ -112,35 +112,7 @@ var expKernel = kernel{
 r = x - n ln 2 in two parts, a polynomial of degree 6, and 2^n with one rounding.`,
 	args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"n", "int"}},
 	body: func(a *Asm) {
-		low, high := a.ConstReg(bits(-104.5)), a.ConstReg(bits(89.5))
-		kLog2e, kRound := a.Const(bits(log2e)), a.Const(bits(round+254))
-		kLn2, kLn2lo := a.Const(bits(-ln2)), a.Const(bits(-ln2lo))
-		one := a.Const(bits(1))
-		var c []Uni
-		for _, f := range exp6 {
-			c = append(c, a.Const(bits(f)))
-		}
-		of := func(xs []*Vec) []*Vec {
-			ps, ts := make([]*Vec, len(xs)), make([]*Vec, len(xs))
-			for i, x := range xs {
-				a.AtLeast(x, low)
-				a.AtMost(x, high)
-				ts[i] = a.Vec("t")
-				a.MulAddUni(ts[i], x, kLog2e, kRound)
-			}
-			for i, x := range xs {
-				ps[i] = a.Vec("p")
-				a.SubUni(ps[i], ts[i], kRound)
-				a.MulAdd(x, ps[i], kLn2)
-				a.MulAdd(x, ps[i], kLn2lo)
-			}
-			a.polynomial(ps, xs, c, one)
-			for i, x := range xs {
-				a.Scale(ps[i], ts[i], x, kRound)
-			}
-			a.Free(ts...)
-			return ps
-		}
+		of := a.newExp()
 		dst, p, n := a.Arg("dst"), a.Arg("x"), a.Arg("n")
 		fill := a.Const(0)
 		a.Steps(p, n, func() {

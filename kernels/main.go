@@ -24,6 +24,7 @@ import (
 // kernels are the entries of the table, in the order of its fields.
 var kernels = []kernel{maxKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, sumExpDotKernel, log1pKernel, expSumKernel, shortSoftmaxKernel, scaleKernel,
 	addScaledKernel, dotKernel, shiftKernel, squareKernel, squareGradKernel, distanceKernel, distanceGradKernel,
+	innerKernel, softmaxGradKernel, logSoftmaxGradKernel,
 	planarSumExpKernel, planarSumExpDotKernel, planarSoftmaxKernel, planarSoftmaxDotKernel, planarShiftKernel}
 
 // A target is one architecture's pair of files.

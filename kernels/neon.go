@@ -88,15 +88,18 @@ var (
 	orn   = word{"ORN", 0x4EE01C00, 3}   // bytes
 	umaxv = word{"UMAXV", 0x6EB0A800, 2} // into a scalar
 	uminv = word{"UMINV", 0x6EB1A800, 2} // into a scalar
+	fcvtl = word{"FCVTL", 0x0E617800, 2} // two floats to doubles
 )
 
-var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, fcmeq, fcmz, faddd, fsubd, fmuld, fdivd, orn, umaxv, uminv}
+var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, fcmeq, fcmz, faddd, fsubd, fmuld, fdivd, orn, umaxv, uminv, fcvtl}
 
 // text prints the instruction in Go's order of operands: d = n op m.
 func (w word) text(m, n, d int) string {
 	switch {
 	case w == umaxv || w == uminv:
 		return fmt.Sprintf("%s V%d.S4, F%d", w.name, n, d)
+	case w == fcvtl:
+		return fmt.Sprintf("%s V%d.S2, V%d.D2", w.name, n, d)
 	case w == orn:
 		return fmt.Sprintf("%s V%d.B16, V%d.B16, V%d.B16", w.name, m, n, d)
 	case w.regs == 2:
@@ -126,7 +129,13 @@ func (neon) set(a *Asm, u operand, d int) {
 	}
 }
 
-func (neon) load(a *Asm, base Reg, off int, d int)  { a.emit("FMOVQ %s, F%d", mem(base, off), d) }
+func (neon) load(a *Asm, base Reg, off int, d int) { a.emit("FMOVQ %s, F%d", mem(base, off), d) }
+
+func (n neon) loadWide(a *Asm, base Reg, off int, d int) {
+	a.emit("FMOVD %s, F%d", mem(base, off), d)
+	fcvtl.emit(a, 0, d, d)
+}
+
 func (neon) store(a *Asm, s int, base Reg, off int) { a.emit("FMOVQ F%d, %s", s, mem(base, off)) }
 
 func (neon) setTail(a *Asm, n Reg) {}
@@ -283,8 +292,10 @@ func (n neon) fold(a *Asm, op op, v *Vec) {
 	n.op(a, op, r[0], inReg(r[1]), r[0])
 	a.emit("VEXT $8, V%d.B16, V%d.B16, V%d.B16", r[0], r[0], r[1])
 	n.op(a, op, r[0], inReg(r[1]), r[0])
-	a.emit("VDUP V%d.S[1], V%d.S4", r[0], r[1])
-	n.op(a, op, r[0], inReg(r[1]), r[0])
+	if op != opAdd64 {
+		a.emit("VDUP V%d.S[1], V%d.S4", r[0], r[1])
+		n.op(a, op, r[0], inReg(r[1]), r[0])
+	}
 }
 
 func (neon) transpose(a *Asm, r [4]*int) {
@@ -312,6 +323,22 @@ func (neon) broadcast(a *Asm, s int, d int) { a.emit("VDUP V%d.S[0], V%d.S4", s,
 func (n neon) loadScalar(a *Asm, base Reg, off int, d int) {
 	a.emit("FMOVS %s, F%d", mem(base, off), d)
 	n.broadcast(a, d, d)
+}
+
+func (n neon) loadNarrow(a *Asm, base Reg, d int) {
+	a.emit("FMOVD (%s), F%d", base, d)
+	a.emit("FCVTDS F%d, F%d", d, d)
+	n.broadcast(a, d, d)
+}
+
+func (n neon) loadRest(a *Asm, base Reg, high, d int) {
+	t := a.vreg(false)
+	a.emit("FCVTSD F%d, F%d", high, t)
+	a.emit("FMOVD (%s), F%d", base, d)
+	a.emit("FSUBD F%d, F%d, F%d", t, d, d)
+	a.emit("FCVTDS F%d, F%d", d, d)
+	n.broadcast(a, d, d)
+	a.vfree[t] = true
 }
 
 func (neon) storeScalar(a *Asm, s int, base Reg, off int) {

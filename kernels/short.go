@@ -224,12 +224,13 @@ func (s *short) column(scratch Reg, col int, m, ones *Vec) *Vec {
 		s.Free(d)
 		return e
 	}
-	sum := [2]*Vec{term(col), term(col + 4)}
+	sum := [2]*Vec{term(col), s.Vec("sum")}
+	s.Set(sum[1], s.zero)
 	few := s.NewLabel("few")
-	s.JumpIfImm(s.n, "<=", col+8, few)
-	for i, sum := range sum {
-		more := term(col + 8 + 4*i)
-		s.Add(sum, more)
+	for _, at := range []int{4, 8, 12} {
+		s.JumpIfImm(s.n, "<=", col+at, few)
+		more := term(col + at)
+		s.Add(sum[at/4%2], more)
 		s.Free(more)
 	}
 	s.Label(few)

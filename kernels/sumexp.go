@@ -10,11 +10,10 @@ elements equal to max, the first of the row among them; and ones their number.
 Lane j of 16 adds up elements j and j+32 of every 64, and apart from them j+16
 and j+48, for 256 elements, and the two to the block's lane j; where the maximum
 or the end of the row is, each for itself. The block's lanes are folded at its end.
-Blocks are read from memory once, while the maximum of the block before the one
-at hand, or of the next row's first, is found in the same loop; the step that
-holds the maximum, by a search.`,
+Unless look is 0, the maximum of the next block, or of the next row's first, is
+found in the same loop; the step that holds the maximum, by a search.`,
 	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"},
-		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
+		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}, {"look", "int"}},
 	body: func(a *Asm) {
 		s := newSumExp(a, exp5)
 		s.counts = a.Arg("ones")
@@ -27,7 +26,7 @@ var sumExpDotKernel = kernel{
 	doc: `It is sumExp and sets dot to the sum of x - max over the block. Lane j adds up
 elements j + j+16 and j+32 + j+48 of every 64 for 256 elements, and then those sums.`,
 	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
-		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
+		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}, {"look", "int"}},
 	body: func(a *Asm) {
 		s := newSumExp(a, exp5)
 		s.counts, s.dots = a.Arg("ones"), true
@@ -41,7 +40,7 @@ var expSumKernel = kernel{
 of the element's block of 2048. max and sum, that of e^(x - max), are per block
 and row by row. It adds up as sumExp does, no element left out.`,
 	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"},
-		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}, {"look", "int"}},
 	body: func(a *Asm) {
 		s := newSumExp(a, exp6)
 		s.store = true
@@ -307,10 +306,13 @@ func (s *sumExp) findMax() {
 	s.Free(v...)
 }
 
-// findNext sets ahead to the next block, of the row or of the next row, if it
-// has the elements of this one's full steps, and to this one otherwise.
+// findNext sets ahead to the next block, of the row or of the next row, if there
+// is to be a look at it and it has the elements of this one's full steps, and to
+// this one otherwise.
 func (s *sumExp) findNext() {
 	inRow, own, done := s.NewLabel("inRow"), s.NewLabel("own"), s.NewLabel("done")
+	s.LoadArg("look", s.left)
+	s.JumpIfImm(s.left, "==", 0, own)
 	s.Mov(s.p, s.ahead)
 	s.AddImm(4*blockSize, s.ahead)
 	s.Mov(s.n, s.left)
@@ -395,7 +397,7 @@ func (s *sumExp) segment() {
 			dst = s.inDst()
 		}
 		for i := 0; i < 4 && first; i++ {
-			s.Prefetch(s.q, 4*(2*blockSize+lanes*i))
+			s.Prefetch(s.ahead, 4*(blockSize+lanes*i))
 			if s.store {
 				s.Prefetch(dst, 4*(8*step+lanes*i))
 			}

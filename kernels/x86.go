@@ -130,9 +130,19 @@ func (x x86) load(a *Asm, base Reg, off int, d int) {
 	a.emit("VMOVUPS %s, %s", mem(base, off), x.reg(d))
 }
 
+func (x x86) loadWide(a *Asm, base Reg, off int, d int) {
+	a.emit("VCVTPS2PD %s, %s", mem(base, off), x.reg(d))
+}
+
 func (x x86) store(a *Asm, s int, base Reg, off int) {
 	a.emit("VMOVUPS %s, %s", x.reg(s), mem(base, off))
 }
+
+func (x x86) storeStream(a *Asm, s int, base Reg, off int) {
+	a.emit("VMOVNTPS %s, %s", x.reg(s), mem(base, off))
+}
+
+func (x x86) fence(a *Asm) { a.emit("SFENCE") }
 
 // setTail: AVX-512 takes the mask from a table and leaves it in K1.
 func (x x86) setTail(a *Asm, n Reg) {
@@ -337,8 +347,10 @@ func (x x86) fold(a *Asm, op op, v *Vec) {
 	half("X")
 	a.emit("VPERMILPD $1, X%d, X%d", r, t)
 	half("X")
-	a.emit("VMOVSHDUP X%d, X%d", r, t)
-	half("X")
+	if op != opAdd64 {
+		a.emit("VMOVSHDUP X%d, X%d", r, t)
+		half("X")
+	}
 	a.vfree[t] = true
 }
 
@@ -391,6 +403,22 @@ func (x x86) broadcast(a *Asm, s int, d int) { a.emit("VBROADCASTSS X%d, %s", s,
 
 func (x x86) loadScalar(a *Asm, base Reg, off int, d int) {
 	a.emit("VBROADCASTSS %s, %s", mem(base, off), x.reg(d))
+}
+
+func (x x86) loadNarrow(a *Asm, base Reg, d int) {
+	a.emit("VMOVSD (%s), X%d", base, d)
+	a.emit("VCVTSD2SS X%d, X%d, X%d", d, d, d)
+	x.broadcast(a, d, d)
+}
+
+func (x x86) loadRest(a *Asm, base Reg, high, d int) {
+	t := a.vreg(false)
+	a.emit("VCVTSS2SD X%d, X%d, X%d", high, high, t)
+	a.emit("VMOVSD (%s), X%d", base, d)
+	a.emit("VSUBSD X%d, X%d, X%d", t, d, d)
+	a.emit("VCVTSD2SS X%d, X%d, X%d", d, d, d)
+	x.broadcast(a, d, d)
+	a.vfree[t] = true
 }
 
 func (x x86) storeScalar(a *Asm, s int, base Reg, off int) {
