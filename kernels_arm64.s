@@ -13185,7 +13185,8 @@ done22:
 
 // func planarSumExpDotNEON(max, sum, low, ones, dot, x, w, scratch *float32, n, classes, stride int)
 //
-// It is planarSumExp and sets dot to the sum of w[c] (x - max) over the classes c.
+// It is planarSumExp, 16 classes at once instead of 64, and sets dot to the sum of
+// w[c] (x - max) over the classes c.
 TEXT ·planarSumExpDotNEON(SB), NOSPLIT, $0-88
 	MOVD n+64(FP), R1
 	MOVD stride+80(FP), R2
@@ -13260,9 +13261,9 @@ class2:
 	MOVD classes+72(FP), R4
 some3:
 	MOVD R4, R6
-	CMP $64, R6
+	CMP $16, R6
 	BLE short4
-	MOVD $64, R6
+	MOVD $16, R6
 short4:
 	SUB R6, R4
 	VMOV V22.B16, V6.B16
@@ -13399,9 +13400,9 @@ done7:
 	MOVD classes+72(FP), R4
 some8:
 	MOVD R4, R6
-	CMP $64, R6
+	CMP $16, R6
 	BLE short9
-	MOVD $64, R6
+	MOVD $16, R6
 short9:
 	SUB R6, R4
 	VMOV V22.B16, V6.B16
@@ -13538,9 +13539,9 @@ done12:
 	MOVD classes+72(FP), R4
 some13:
 	MOVD R4, R6
-	CMP $64, R6
+	CMP $16, R6
 	BLE short14
-	MOVD $64, R6
+	MOVD $16, R6
 short14:
 	SUB R6, R4
 	VMOV V22.B16, V6.B16
@@ -13677,9 +13678,9 @@ done17:
 	MOVD classes+72(FP), R4
 some18:
 	MOVD R4, R6
-	CMP $64, R6
+	CMP $16, R6
 	BLE short19
-	MOVD $64, R6
+	MOVD $16, R6
 short19:
 	SUB R6, R4
 	VMOV V22.B16, V6.B16
@@ -14449,7 +14450,8 @@ class23:
 
 // func planarSoftmaxDotNEON(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
 //
-// It is planarSoftmax, sets dot to the sum of w[c] (x - max) over the classes c, and adds
+// It is planarSoftmax, 16 classes at once instead of 64, sets dot to the sum of
+// w[c] (x - max) over the classes c, and adds
 // w[c] add to dst.
 TEXT ·planarSoftmaxDotNEON(SB), NOSPLIT, $0-120
 	MOVD n+88(FP), R1
@@ -14527,9 +14529,9 @@ class2:
 	MOVD classes+96(FP), R4
 some3:
 	MOVD R4, R6
-	CMP $64, R6
+	CMP $16, R6
 	BLE short4
-	MOVD $64, R6
+	MOVD $16, R6
 short4:
 	SUB R6, R4
 	VMOV V21.B16, V10.B16
@@ -14681,9 +14683,9 @@ done7:
 	MOVD classes+96(FP), R4
 some8:
 	MOVD R4, R6
-	CMP $64, R6
+	CMP $16, R6
 	BLE short9
-	MOVD $64, R6
+	MOVD $16, R6
 short9:
 	SUB R6, R4
 	VMOV V21.B16, V10.B16
@@ -14835,9 +14837,9 @@ done12:
 	MOVD classes+96(FP), R4
 some13:
 	MOVD R4, R6
-	CMP $64, R6
+	CMP $16, R6
 	BLE short14
-	MOVD $64, R6
+	MOVD $16, R6
 short14:
 	SUB R6, R4
 	VMOV V21.B16, V10.B16
@@ -14989,9 +14991,9 @@ done17:
 	MOVD classes+96(FP), R4
 some18:
 	MOVD R4, R6
-	CMP $64, R6
+	CMP $16, R6
 	BLE short19
-	MOVD $64, R6
+	MOVD $16, R6
 short19:
 	SUB R6, R4
 	VMOV V21.B16, V10.B16

@@ -15,10 +15,14 @@ func specPlanar(dst, x, w []float32, scale, add float32, poly []float32) (p spec
 	for _, v := range x {
 		p.max = max(p.max, v)
 	}
+	few := 64
+	if w != nil {
+		few = 16
+	}
 	e := make([]float32, len(x))
-	for first := 0; first < len(x); first += 64 {
+	for first := 0; first < len(x); first += few {
 		var sum, dot float32
-		end := min(first+64, len(x))
+		end := min(first+few, len(x))
 		for i := first; i < end; i += 2 {
 			var pair [2]float32
 			for k := range pair[:min(2, end-i)] {

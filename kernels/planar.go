@@ -25,7 +25,8 @@ pair by pair, their sums with the rounding errors kept in low.`,
 	}
 	planarSumExpDotKernel = kernel{
 		name: "planarSumExpDot",
-		doc:  `It is planarSumExp and sets dot to the sum of w[c] (x - max) over the classes c.`,
+		doc: `It is planarSumExp, 16 classes at once instead of 64, and sets dot to the sum of
+w[c] (x - max) over the classes c.`,
 		args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
 			{"x", "*float32"}, {"w", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"stride", "int"}},
 		body: func(a *Asm) { newPlanar(a, false, true, exp5).write() },
@@ -40,7 +41,8 @@ scale, which each position has one of.`,
 	}
 	planarSoftmaxDotKernel = kernel{
 		name: "planarSoftmaxDot",
-		doc: `It is planarSoftmax, sets dot to the sum of w[c] (x - max) over the classes c, and adds
+		doc: `It is planarSoftmax, 16 classes at once instead of 64, sets dot to the sum of
+w[c] (x - max) over the classes c, and adds
 w[c] add to dst.`,
 		args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"add", "*float32"},
 			{"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
@@ -137,11 +139,11 @@ type planar struct {
 	softmax, dots bool
 	exp           expMinus
 	zero          Uni
-	q, k          Reg // in scratch; classes left of 64
+	q, k          Reg // in scratch; classes left of those added up first
 
 	// For the dots:
 	w   Reg  // in the weights
-	dot *Vec // of the 64 classes
+	dot *Vec // of those classes
 }
 
 func newPlanar(a *Asm, softmax, dots bool, poly []float32) *planar {
@@ -214,9 +216,13 @@ func (p *planar) part(f *Vec) {
 	p.LoadArg("classes", p.c)
 	some, short, pairs, last, done := p.NewLabel("some"), p.NewLabel("short"), p.NewLabel("pairs"), p.NewLabel("last"), p.NewLabel("done")
 	p.Label(some)
+	few := 64
+	if p.dots {
+		few = 16 // the dots keep no rounding errors
+	}
 	p.Mov(p.c, p.k)
-	p.JumpIfImm(p.k, "<=", 64, short)
-	p.MovImm(64, p.k)
+	p.JumpIfImm(p.k, "<=", few, short)
+	p.MovImm(few, p.k)
 	p.Label(short)
 	p.SubReg(p.k, p.c)
 	sum := p.Vec("sum")
