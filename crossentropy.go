@@ -288,7 +288,7 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 		defer buffers.Put(b)
 		dst = view[T]{x.n, x.c, 1, scratch[T](b, x.n*x.c), x.c}
 	}
-	if x.c <= shortCols && j.share == 0 {
+	if x.c <= shortCols {
 		j.short(x, dst, first, r)
 	} else {
 		j.long(x, dst, first, r)
@@ -366,16 +366,25 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 // short is long for rows that one kernel does.
 func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
 	targets := j.targets[first:][:x.n]
-	ignore, weight, up, norm := j.ignore, j.opt.Weight, j.opt.Upstream, j.norm
-	scale, factor := r.scale[:x.n], r.factor[:x.n]
+	ignore, weight, smooth := j.ignore, j.opt.Weight, j.share > 0
+	scale, factor, less := r.scale[:x.n], r.factor[:x.n], r.less[:x.n]
+	same := weight == nil && len(j.opt.Upstream) <= 1
+	f, l, p := j.factors(first, 1)
 	for c, t := range targets {
-		f := 0.0
-		if int(t) != ignore {
-			f = float64(upstream(up, first+c)*norm) * weightOf(weight, int(t))
+		if int(t) == ignore {
+			factor[c], less[c], scale[c] = 0, 0, 0
+			continue
 		}
-		scale[c], factor[c] = f, T(f)
+		if !same {
+			f, l, p = j.factors(first+c, weightOf(weight, int(t)))
+		}
+		factor[c], less[c], scale[c] = f, l, p
 	}
-	shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0),
+	if smooth { // dst may be x
+		j.k.max(ptr(r.max, 0), ptr(x.data, 0), x.n, x.c, x.stride)
+		j.dots(x, r)
+	}
+	shortSoftmax(j.k, ptr(dst.data, 0), ptr(factor, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0),
 		ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
 	sum, ones, log, logit, max := r.sum[:x.n], r.ones[:x.n], r.log[:x.n], r.x[:x.n], r.max[:x.n]
 	at := 0
@@ -385,12 +394,31 @@ func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
 			s = math.NaN() // only -Inf
 		}
 		log[c] = s
-		if int(t) == ignore {
+		switch {
+		case int(t) == ignore:
 			clear(dst.data[at:][:x.c]) // NaN times 0 would stay
-		} else if g := &dst.data[at+int(t)]; logit[c] == max[c] {
+		case smooth:
+			row := dst.data[at:][:x.c]
+			if weight == nil {
+				for i, g := range row {
+					row[i] = T(float64(g) + float64(less[c]))
+				}
+			} else {
+				for i, w := range weight {
+					row[i] = T(float64(row[i]) + float64(float64(less[c])*float64(w)))
+				}
+			}
+			if logit[c] == max[c] {
+				all := 1 + s
+				row[t] = T(float64(float64(less[c])*(weightOf(weight, int(t))-j.weights/all)) - float64(scale[c]*(s/all)))
+			} else {
+				row[t] = T(float64(row[t]) - scale[c])
+			}
+		case logit[c] == max[c]:
 			// 1 - p from the sum of the others, which a confident row keeps.
-			*g = T(-float64(scale[c] * (s / (1 + s))))
-		} else {
+			dst.data[at+int(t)] = T(-float64(scale[c] * (s / (1 + s))))
+		default:
+			g := &dst.data[at+int(t)]
 			*g = T(float64(*g) - scale[c])
 		}
 		at += dst.stride
