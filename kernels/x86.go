@@ -363,40 +363,38 @@ func (x x86) shuffle(a *Asm, op string, p, q, d int) {
 	a.emit("%s%s%s, %s, %s", op, sep, x.reg(q), x.reg(p), x.reg(d))
 }
 
-func (x x86) transpose(a *Asm, r [4]*int) {
+// exchange transposes four registers by two rounds of two shuffles, and returns
+// the registers of the results.
+func (x x86) exchange(a *Asm, v [4]int, low, high, evens, odds string) [4]int {
 	t := a.vreg(false)
-	v := [4]int{*r[0], *r[1], *r[2], *r[3]}
-	x.shuffle(a, "VUNPCKLPS", v[0], v[1], t)
-	x.shuffle(a, "VUNPCKHPS", v[0], v[1], v[0])
-	x.shuffle(a, "VUNPCKLPS", v[2], v[3], v[1])
-	x.shuffle(a, "VUNPCKHPS", v[2], v[3], v[3])
-	x.shuffle(a, "VUNPCKLPD", t, v[1], v[2])
-	x.shuffle(a, "VUNPCKHPD", t, v[1], v[1])
-	x.shuffle(a, "VUNPCKLPD", v[0], v[3], t)
-	x.shuffle(a, "VUNPCKHPD", v[0], v[3], v[3])
-	*r[0], *r[1], *r[2], *r[3] = v[2], v[1], t, v[3]
+	x.shuffle(a, low, v[0], v[1], t)
+	x.shuffle(a, high, v[0], v[1], v[0])
+	x.shuffle(a, low, v[2], v[3], v[1])
+	x.shuffle(a, high, v[2], v[3], v[3])
+	x.shuffle(a, evens, t, v[1], v[2])
+	x.shuffle(a, odds, t, v[1], v[1])
+	x.shuffle(a, evens, v[0], v[3], t)
+	x.shuffle(a, odds, v[0], v[3], v[3])
 	a.vfree[v[0]] = true
+	return [4]int{v[2], v[1], t, v[3]}
+}
+
+func (x x86) transpose(a *Asm, r [4]*int) {
+	v := x.exchange(a, [4]int{*r[0], *r[1], *r[2], *r[3]}, "VUNPCKLPS", "VUNPCKHPS", "VUNPCKLPD", "VUNPCKHPD")
+	*r[0], *r[1], *r[2], *r[3] = v[0], v[1], v[2], v[3]
 }
 
 func (x x86) transposeFours(a *Asm, r []int) {
-	t := a.vreg(false)
-	if !x.avx512 {
-		x.shuffle(a, "VPERM2F128 $0x20", r[0], r[1], t)
-		x.shuffle(a, "VPERM2F128 $0x31", r[0], r[1], r[1])
-		a.vfree[r[0]] = true
-		r[0] = t
+	if x.avx512 {
+		v := x.exchange(a, [4]int(r), "VSHUFF64X2 $0x44", "VSHUFF64X2 $0xEE", "VSHUFF64X2 $0x88", "VSHUFF64X2 $0xDD")
+		copy(r, v[:])
 		return
 	}
-	x.shuffle(a, "VSHUFF64X2 $0x44", r[0], r[1], t)
-	x.shuffle(a, "VSHUFF64X2 $0xEE", r[0], r[1], r[0])
-	x.shuffle(a, "VSHUFF64X2 $0x44", r[2], r[3], r[1])
-	x.shuffle(a, "VSHUFF64X2 $0xEE", r[2], r[3], r[3])
-	x.shuffle(a, "VSHUFF64X2 $0x88", t, r[1], r[2])
-	x.shuffle(a, "VSHUFF64X2 $0xDD", t, r[1], r[1])
-	x.shuffle(a, "VSHUFF64X2 $0x88", r[0], r[3], t)
-	x.shuffle(a, "VSHUFF64X2 $0xDD", r[0], r[3], r[3])
+	t := a.vreg(false)
+	x.shuffle(a, "VPERM2F128 $0x20", r[0], r[1], t)
+	x.shuffle(a, "VPERM2F128 $0x31", r[0], r[1], r[1])
 	a.vfree[r[0]] = true
-	r[0], r[2] = r[2], t
+	r[0] = t
 }
 
 func (x x86) broadcast(a *Asm, s int, d int) { a.emit("VBROADCASTSS X%d, %s", s, x.reg(d)) }
