@@ -329,15 +329,8 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 			all = 1 + s
 		}
 		r.max[c], r.s[c], r.log[c] = m, s, s
-		up := upstream(j.opt.Upstream, first+c) * j.norm
-		r.scale[c] = float64(float64(up*j.keep) * weightOf(j.opt.Weight, t))
-		p := r.scale[c]
-		r.less[c] = 0
-		if j.share > 0 {
-			w := float64(up * j.share)
-			p += float64(w * j.weights)
-			r.less[c] = T(-w)
-		}
+		var p float64
+		p, r.less[c], r.scale[c] = j.factor(first+c, weightOf(j.opt.Weight, t))
 		probabilities(max[c*b:][:b], m, p/all)
 	}
 	if !inPlace {
@@ -349,13 +342,8 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 		if t := int(j.targets[first+c]); t != j.ignore {
 			g := &dst.data[c*dst.stride+t]
 			if r.x[c] == r.max[c] {
-				// 1 - p from the sum of the others, which a confident row keeps.
-				all := 1 + r.s[c]
-				v := -float64(r.scale[c] * (r.s[c] / all))
-				if less := float64(r.less[c]); less != 0 {
-					v += float64(less * (weightOf(j.opt.Weight, t) - j.weights/all))
-				}
-				*g = T(v)
+				less := float64(r.less[c])
+				*g = j.atMax(t, r.scale[c], less, r.s[c], less != 0)
 			} else {
 				*g = T(float64(*g) - r.scale[c])
 			}
@@ -367,24 +355,13 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
 	targets := j.targets[first:][:x.n]
 	ignore, weight, smooth := j.ignore, j.opt.Weight, j.share > 0
-	scale, factor, less := r.scale[:x.n], r.factor[:x.n], r.less[:x.n]
-	same := weight == nil && len(j.opt.Upstream) <= 1
-	f, l, p := j.factors(first, 1)
-	for c, t := range targets {
-		if int(t) == ignore {
-			factor[c], less[c], scale[c] = 0, 0, 0
-			continue
-		}
-		if !same {
-			f, l, p = j.factors(first+c, weightOf(weight, int(t)))
-		}
-		factor[c], less[c], scale[c] = f, l, p
-	}
+	scale, less := r.scale[:x.n], r.less[:x.n]
+	j.factors(r.factor, less, scale, targets, first)
 	if smooth { // dst may be x
 		j.k.max(ptr(r.max, 0), ptr(x.data, 0), x.n, x.c, x.stride)
 		j.dots(x, r)
 	}
-	shortSoftmax(j.k, ptr(dst.data, 0), ptr(factor, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0),
+	shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0),
 		ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
 	sum, ones, log, logit, max := r.sum[:x.n], r.ones[:x.n], r.log[:x.n], r.x[:x.n], r.max[:x.n]
 	at := 0
@@ -394,36 +371,74 @@ func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
 			s = math.NaN() // only -Inf
 		}
 		log[c] = s
-		switch {
-		case int(t) == ignore:
+		if int(t) == ignore {
 			clear(dst.data[at:][:x.c]) // NaN times 0 would stay
-		case smooth:
-			row := dst.data[at:][:x.c]
-			if weight == nil {
-				for i, g := range row {
-					row[i] = T(float64(g) + float64(less[c]))
-				}
-			} else {
-				for i, w := range weight {
-					row[i] = T(float64(row[i]) + float64(float64(less[c])*float64(w)))
-				}
-			}
-			if logit[c] == max[c] {
-				all := 1 + s
-				row[t] = T(float64(float64(less[c])*(weightOf(weight, int(t))-j.weights/all)) - float64(scale[c]*(s/all)))
-			} else {
-				row[t] = T(float64(row[t]) - scale[c])
-			}
-		case logit[c] == max[c]:
-			// 1 - p from the sum of the others, which a confident row keeps.
-			dst.data[at+int(t)] = T(-float64(scale[c] * (s / (1 + s))))
-		default:
-			g := &dst.data[at+int(t)]
+			at += dst.stride
+			continue
+		}
+		if smooth {
+			addWeights(dst.data[at:][:x.c], weight, float64(less[c]))
+		}
+		if g := &dst.data[at+int(t)]; logit[c] == max[c] {
+			*g = j.atMax(int(t), scale[c], float64(less[c]), s, smooth)
+		} else {
 			*g = T(float64(*g) - scale[c])
 		}
 		at += dst.stride
 	}
 	j.k.log1p(ptr(r.log, 0), (x.n+7)&^7)
+}
+
+// addWeights adds the weights, all 1 if there are none, times f.
+func addWeights[T Float](row, weight []T, f float64) {
+	if weight == nil {
+		for i, g := range row {
+			row[i] = T(float64(g) + f)
+		}
+		return
+	}
+	for i, w := range weight {
+		row[i] = T(float64(row[i]) + float64(f*float64(w)))
+	}
+}
+
+// factors fills in what probabilities, weights and targets count in the
+// gradients of rows, the first of which is row: nothing if they are ignored.
+func (j *ceJob[T, I]) factors(factor, less []T, take []float64, targets []I, row int) {
+	factor, less, take = factor[:len(targets)], less[:len(targets)], take[:len(targets)]
+	ignore, weight := j.ignore, j.opt.Weight
+	same := weight == nil && len(j.opt.Upstream) <= 1
+	f, l, p := j.factor(row, 1)
+	for i, t := range targets {
+		if int(t) == ignore {
+			factor[i], less[i], take[i] = 0, 0, 0
+			continue
+		}
+		if !same {
+			f, l, p = j.factor(row+i, weightOf(weight, int(t)))
+		}
+		factor[i], less[i], take[i] = T(f), l, p
+	}
+}
+
+// factor returns the factor of the probabilities of a row, that of the weights,
+// and what is subtracted at the target, whose weight is w.
+func (j *ceJob[T, I]) factor(row int, w float64) (f float64, less T, take float64) {
+	up := float64(upstream(j.opt.Upstream, row) * j.norm)
+	take = float64(float64(up*j.keep) * w)
+	share := float64(up * j.share)
+	return take + float64(share*j.weights), T(-share), take
+}
+
+// atMax is the gradient at a target t that is its row's maximum: 1 - p comes from
+// the sum of the others, s, which a confident row keeps.
+func (j *ceJob[T, I]) atMax(t int, take, less, s float64, smooth bool) T {
+	all := 1 + s
+	v := -float64(take * (s / all))
+	if smooth {
+		v += float64(less * (weightOf(j.opt.Weight, t) - j.weights/all))
+	}
+	return T(v)
 }
 
 // exps fills dst with e^(x-max), and max and sum with those of the blocks, using

@@ -35,7 +35,7 @@ func (j *ceJob[T, I]) positions(x, grad *view[T], n, at, row int) float64 {
 		return j.planarLosses(&r, targets, row)
 	}
 	j.planarTargets(&r, from, targets) // grad may be x
-	j.planarFactors(&r, targets, row)
+	j.factors(r.scale, r.less, r.take, targets, row)
 	to := grad.planes(at)
 	if !j.opt.Accumulate {
 		j.planarSumExps(&r, to, from, n)
@@ -83,32 +83,6 @@ func (j *ceJob[T, I]) planarTargets(r *planarCE[T], from planes[T], targets []I)
 	}
 }
 
-// planarFactors fills in what probabilities, weights and targets count in the gradient.
-func (j *ceJob[T, I]) planarFactors(r *planarCE[T], targets []I, row int) {
-	factor, take, less, ignore := r.scale[:len(targets)], r.take[:len(targets)], r.less[:len(targets)], j.ignore
-	same := j.opt.Weight == nil && len(j.opt.Upstream) <= 1
-	f, l, p := j.factors(row, 1)
-	for i, t := range targets {
-		if int(t) == ignore {
-			factor[i], less[i], take[i] = 0, 0, 0
-			continue
-		}
-		if !same {
-			f, l, p = j.factors(row+i, weightOf(j.opt.Weight, int(t)))
-		}
-		factor[i], less[i], take[i] = f, l, p
-	}
-}
-
-// factors returns the factor of the probabilities of a row, that of the weights,
-// and what is subtracted at the target, whose weight is w.
-func (j *ceJob[T, I]) factors(row int, w float64) (f, less T, take float64) {
-	up := float64(upstream(j.opt.Upstream, row) * j.norm)
-	take = float64(float64(up*j.keep) * w)
-	share := float64(up * j.share)
-	return T(take + float64(share*j.weights)), T(-share), take
-}
-
 // planarGrad makes gradients of the probabilities g, at the targets.
 func (j *ceJob[T, I]) planarGrad(r *planarCE[T], g planes[T], targets []I) {
 	x, max, take, ignore := r.x[:len(targets)], r.max[:len(targets)], r.take[:len(targets)], j.ignore
@@ -126,14 +100,7 @@ func (j *ceJob[T, I]) planarGrad(r *planarCE[T], g planes[T], targets []I) {
 			*p = T(float64(*p) - take[i])
 			continue
 		}
-		// 1 - p from the sum of the others, which a confident row keeps.
-		s := r.others(i)
-		all := 1 + s
-		v := -float64(take[i] * (s / all))
-		if j.share > 0 {
-			v += float64(float64(r.less[i]) * (weightOf(j.opt.Weight, int(t)) - j.weights/all))
-		}
-		*p = T(v)
+		*p = j.atMax(int(t), take[i], float64(r.less[i]), r.others(i), j.share > 0)
 	}
 }
 
