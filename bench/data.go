@@ -78,7 +78,7 @@ func parseShapes(list string) ([]shape, error) {
 	return shapes, nil
 }
 
-// smoothing is the label smoothing measured; peers/torch.py has it too.
+// smoothing is the label smoothing measured; peers/torch_peer.py has it too.
 const smoothing = 0.1
 
 // A workspace is what the kernels read and write: rows and columns, the data,

@@ -246,7 +246,7 @@ func (h *helper) name() string { return strings.TrimSpace(h.library + " " + h.bu
 func (h *helper) path() string { return h.ours }
 
 func (h *helper) has(k kernel) bool {
-	return slices.Contains(h.ops, k.torch) && (!k.is(onPlanar) || slices.Contains(h.ops, "planar"))
+	return slices.Contains(h.ops, k.op) && (!k.is(onPlanar) || slices.Contains(h.ops, "planar"))
 }
 
 func (h *helper) load(w *workspace) error {
@@ -258,7 +258,7 @@ func (h *helper) load(w *workspace) error {
 }
 
 func (h *helper) result(dst []float32, k kernel, s shape) ([]float32, error) {
-	if _, err := h.ask("result %s %v", k.torch, s); err != nil {
+	if _, err := h.ask("result %s %v", k.op, s); err != nil {
 		return nil, err
 	}
 	b, err := os.ReadFile(h.resultFile())
@@ -273,7 +273,7 @@ func (h *helper) result(dst []float32, k kernel, s shape) ([]float32, error) {
 
 func (h *helper) contender(k kernel, s shape) contender {
 	return contender{name: h.name(), whole: true, run: func(_, calls int) (time.Duration, error) {
-		answer, err := h.ask("%s %v %d", k.torch, s, calls)
+		answer, err := h.ask("%s %v %d", k.op, s, calls)
 		if err != nil {
 			return 0, err
 		}

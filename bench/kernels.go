@@ -22,7 +22,7 @@ type kernel struct {
 	result result
 	run    func(w *workspace) error
 	naive  func(w *workspace)
-	torch  string // what the peers call it
+	op     string // what the peers call it
 	kind   kind
 	ops    int // additions, products and comparisons of an element, if there are no exponentials
 }
