@@ -96,18 +96,30 @@ func (j *ceJob[T, I]) run(x, grad *view[T]) float64 {
 		fill(j.loss, 0)
 		return 0
 	}
-	groups := x.groups()
 	if w := workers(x.rows() * x.c); w > 1 {
-		return spreadCrossEntropy(w, groups, *j, *x, grad)
+		return spreadCrossEntropy(w, *j, *x, grad)
+	}
+	return j.total(x, grad, 0, x.groups(), nil)
+}
+
+// total returns the sum of the losses of groups [lo, hi), or puts those of the
+// groups into parts if that is not nil.
+func (j *ceJob[T, I]) total(x, grad *view[T], lo, hi int, parts []float64) float64 {
+	if grad != nil && x.d == 1 && !j.opt.Accumulate && j.w == 1 && trails(grad, x) {
+		return j.trail(x, grad, lo, hi, parts)
 	}
 	var total float64
-	for g := range groups {
-		total += j.group(x, grad, g)
+	for g := lo; g < hi; g++ {
+		s := j.group(x, grad, g)
+		if parts != nil {
+			parts[g] = s
+		}
+		total += s
 	}
 	return total
 }
 
-func spreadCrossEntropy[T Float, I Index](w, groups int, job ceJob[T, I], x view[T], to *view[T]) float64 {
+func spreadCrossEntropy[T Float, I Index](w int, job ceJob[T, I], x view[T], to *view[T]) float64 {
 	j := &ceJob[T, I]{job.k, job.opt.clone(), slices.Clone(job.targets), job.ignore, nil, job.keep, job.share, job.weights, job.norm, 1, job.look}
 	if job.loss != nil {
 		j.loss = make([]T, len(job.loss))
@@ -120,7 +132,7 @@ func spreadCrossEntropy[T Float, I Index](w, groups int, job ceJob[T, I], x view
 	if x.d == 1 && x.n < w {
 		j.w, w = w, 1 // the goroutines share each row
 	}
-	total := spreadTotal(w, groups, func(g int) float64 { return j.group(&x, grad, g) })
+	total := spreadParts(w, x.groups(), func(lo, hi int, parts []float64) { j.total(&x, grad, lo, hi, parts) })
 	copy(job.loss, j.loss)
 	return total
 }
@@ -173,7 +185,7 @@ func (j *ceJob[T, I]) tile(x, grad *view[T], n, at, row int) float64 {
 func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
 	b := buffers.Get().(*[]float64)
 	defer buffers.Put(b)
-	r := newCERoom[T](b)
+	r := newCERoom[T](b, x.c)
 	var total float64
 	for i := 0; i < x.n; {
 		n := min(x.n-i, ceRows/min(ceRows, blocks(x.c)))
@@ -181,13 +193,7 @@ func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
 			n = min(n, cachedRows(n, x.c)) // there are more passes
 		}
 		xs, targets := x.from(i, n), j.targets[first+i:][:n]
-		ignore, at, logits := j.ignore, 0, r.x[:n]
-		for c, t := range targets {
-			if int(t) != ignore {
-				logits[c] = xs.data[at+int(t)]
-			}
-			at += xs.stride
-		}
+		j.logits(xs, targets, &r)
 		if grad.data == nil {
 			j.forward(xs, &r)
 		} else {
@@ -197,6 +203,54 @@ func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
 		i += n
 	}
 	return total
+}
+
+// trail does groups of the rows of a matrix with a large gradient.
+func (j *ceJob[T, I]) trail(x, grad *view[T], lo, hi int, parts []float64) float64 {
+	b := [3]*[]float64{}
+	for i := range b {
+		b[i] = buffers.Get().(*[]float64)
+		defer buffers.Put(b[i])
+	}
+	r, before := newCERoom[T](b[0], x.c), newCERoom[T](b[1], x.c)
+	t := trail[T]{k: j.k, dst: grad, x: x, look: j.look, e: scratch[T](b[2], max(chunkSize, x.c))}
+	var total float64
+	for g := lo; g < hi; g++ {
+		row, end := g*x.groupRows(), min((g+1)*x.groupRows(), x.n)
+		var s float64
+		for row < end {
+			n, last := cachedRows(end-row, x.c), t
+			t.exps(row, n, r.sum, r.ones, before.sum, before.add)
+			if last.n > 0 {
+				j.targeted(grad.from(last.row, last.n), last.row, &before)
+			}
+			xs, targets := x.from(row, n), j.targets[row:][:n]
+			j.logits(xs, targets, &r)
+			j.sums(xs, view[T]{n, x.c, 1, t.e, x.c}, row, &r)
+			j.dots(xs, &r)
+			s = j.losses(s, targets, row, &r)
+			r, before = before, r
+			row += n
+		}
+		if parts != nil {
+			parts[g] = s
+		}
+		total += s
+	}
+	t.finish(0, before.sum, before.add)
+	j.targeted(grad.from(t.row, t.n), t.row, &before)
+	return total
+}
+
+// logits fills in the rows' logits at their targets.
+func (j *ceJob[T, I]) logits(x view[T], targets []I, r *ceRoom[T]) {
+	ignore, at, logits := j.ignore, 0, r.x[:len(targets)]
+	for c, t := range targets {
+		if int(t) != ignore {
+			logits[c] = x.data[at+int(t)]
+		}
+		at += x.stride
+	}
 }
 
 // losses adds the losses of the rows of the room, from row first, to total.
@@ -247,16 +301,18 @@ type ceRoom[T Float] struct {
 	x         []T // the target's logit
 	max       []T // the row's maximum
 	less      []T // the factor of the weights in the gradient
+	add       []T // it, if all weights are 1
 	sum, ones []T // of the row, or the maxima and sums of its blocks
 	factor    []T // of the probabilities, in short rows, or the dots of blocks
 }
 
-func newCERoom[T Float](b *[]float64) ceRoom[T] {
-	t := scratch[T](b, (4+6)*8/elemSize[T]()*ceRows)[4*8/elemSize[T]()*ceRows:]
-	part := func(i int) []T { return t[i*ceRows:][:ceRows] }
-	f := (*b)[:4*ceRows]
+func newCERoom[T Float](b *[]float64, cols int) ceRoom[T] {
+	size, n := 8/elemSize[T](), max(ceRows, blocks(cols))
+	t := scratch[T](b, (4*size+5)*ceRows+2*n)[4*size*ceRows:]
+	f, p := (*b)[:4*ceRows], t[2*n:]
+	part := func(i int) []T { return p[i*ceRows:][:ceRows] }
 	return ceRoom[T]{f[:ceRows], f[ceRows:][:ceRows], f[2*ceRows:][:ceRows], f[3*ceRows:],
-		part(0), part(1), part(2), part(3), part(4), part(5)}
+		part(0), part(1), part(2), part(3), t[:n], t[n : 2*n], part(4)}
 }
 
 func (j *ceJob[T, I]) forward(x view[T], r *ceRoom[T]) {
@@ -301,44 +357,61 @@ func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
 }
 
 func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
-	b := blocks(x.c)
-	max, sum := r.sum, r.ones
-	if b > ceRows {
-		buf := buffers.Get().(*[]float64)
-		defer buffers.Put(buf)
-		parts := scratch[T](buf, 2*b)
-		max, sum = parts[:b], parts[b:]
-	}
 	inPlace := j.share > 0 && addr(dst.data) == addr(x.data)
 	if inPlace {
 		j.k.max(ptr(r.max, 0), ptr(x.data, 0), x.n, x.c, x.stride)
 		j.dots(x, r)
 	}
-	exps(j.w, j.k, dst, x, max, sum, j.look)
+	exps(j.w, j.k, dst, x, r.sum, r.ones, j.look)
+	j.sums(x, dst, first, r)
+	if !inPlace {
+		j.dots(x, r)
+	}
+	if j.w > 1 {
+		spreadScale(j.w, j.k, dst, r.sum, r.add[0])
+	} else {
+		j.k.scale(ptr(dst.data, 0), ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.add, 0), x.n, x.c, dst.stride, dst.stride)
+	}
+	j.targeted(dst, first, r)
+}
+
+// sums fills in the room given the exponentials e, their maxima and sums. The
+// maxima become what turns e into gradients, but for the elements at the targets.
+func (j *ceJob[T, I]) sums(x, e view[T], first int, r *ceRoom[T]) {
+	b := blocks(x.c)
 	for c := range x.n {
+		max, row := r.sum[c*b:][:b], e.data[c*e.stride:][:x.c]
 		t := int(j.targets[first+c])
 		if t == j.ignore {
-			clear(dst.data[c*dst.stride:][:x.c]) // NaN times 0 would stay
-			fill(max[c*b:][:b], 0)
-			r.less[c] = 0
+			clear(row) // NaN times 0 would stay
+			fill(max, 0)
+			r.less[c], r.add[c] = 0, 0
 			continue
 		}
-		m, s, all := sumOf(max[c*b:][:b], sum[c*b:][:b])
+		m, s, all := sumOf(max, r.ones[c*b:][:b])
 		if all < 1.5 {
-			s = others(j.k, dst.data[c*dst.stride:][:x.c], max[c*b:][:b], m)
+			s = others(j.k, row, max, m)
 			all = 1 + s
 		}
 		r.max[c], r.s[c], r.log[c] = m, s, s
 		var p float64
 		p, r.less[c], r.scale[c] = j.factor(first+c, weightOf(j.opt.Weight, t))
-		probabilities(max[c*b:][:b], m, p/all)
-	}
-	if !inPlace {
-		j.dots(x, r)
+		r.add[c] = 0
+		if j.opt.Weight == nil {
+			r.add[c] = r.less[c]
+		}
+		probabilities(max, m, p/all)
 	}
 	j.k.log1p(ptr(r.log, 0), (x.n+7)&^7)
-	j.scale(dst, max, r)
-	for c := range x.n {
+}
+
+// targeted completes the gradients dst of rows, the first of which is row first,
+// by the weights and by what is subtracted at the targets.
+func (j *ceJob[T, I]) targeted(dst view[T], first int, r *ceRoom[T]) {
+	if j.share > 0 && j.opt.Weight != nil {
+		j.k.addScaled(ptr(dst.data, 0), ptr(j.opt.Weight, 0), ptr(r.less, 0), dst.n, dst.c, dst.stride, 0)
+	}
+	for c := range dst.n {
 		if t := int(j.targets[first+c]); t != j.ignore {
 			g := &dst.data[c*dst.stride+t]
 			if r.x[c] == r.max[c] {
@@ -504,29 +577,9 @@ func others[T Float](k *kernels[T], e, max []T, m T) float64 {
 	return s
 }
 
-// scale turns exps into gradients, but for the elements at the targets.
-func (j *ceJob[T, I]) scale(dst view[T], factor []T, r *ceRoom[T]) {
-	var add *T
-	if j.share > 0 && j.opt.Weight == nil {
-		add = ptr(r.less, 0)
-	}
-	if j.w > 1 {
-		spreadScale(j.w, j.k, dst, factor, r.less[0], add != nil)
-	} else {
-		j.k.scale(ptr(dst.data, 0), ptr(factor, 0), add, dst.n, dst.c, dst.stride)
-	}
-	if j.share > 0 && j.opt.Weight != nil {
-		j.k.addScaled(ptr(dst.data, 0), ptr(j.opt.Weight, 0), ptr(r.less, 0), dst.n, dst.c, dst.stride, 0)
-	}
-}
-
-func spreadScale[T Float](w int, k *kernels[T], dst view[T], factors []T, less T, add bool) {
-	factor := slices.Clone(factors)
+func spreadScale[T Float](w int, k *kernels[T], dst view[T], factors []T, add T) {
+	factor, sum := slices.Clone(factors), []T{add}
 	spreadChunks(w, dst.c, func(c, off, n int) {
-		p := (*T)(nil)
-		if add {
-			p = &[]T{less}[0]
-		}
-		k.scale(ptr(dst.data, off), ptr(factor, c*tile), p, 1, n, 0)
+		k.scale(ptr(dst.data, off), ptr(dst.data, off), ptr(factor, c*tile), ptr(sum, 0), 1, n, 0, 0)
 	})
 }

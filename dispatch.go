@@ -37,14 +37,16 @@ type kernels[T Float] struct {
 	// row up to the end of the element's block, and fills in max and sum for each
 	// block, nothing left out of the sums.
 	expSum func(dst, max, sum, x *T, rows, cols, dstStride, stride, look int)
+	// scaleExpSum is expSum, but first what is in dst goes to the rows of to, each
+	// block times its factor and plus add[i], past the caches.
+	scaleExpSum func(dst, max, sum, x *T, rows, cols, dstStride, stride, look int, to, factor, add *T, toStride int)
 	// shortSoftmax finds for rows of at most shortCols columns: max, as sumExp does;
 	// sum, the sum of e^(x-max) but for terms of 1; and ones, their number. If dst
 	// is not nil it also sets dst to the probabilities times scale, which each row
 	// has one of. scratch has 2*16*16 elements, or is nil if there are fewer than 4 rows.
 	shortSoftmax func(dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int)
-	// scale multiplies each block of the rows of x by its factor, and adds add[i]
-	// to row i if add is not nil.
-	scale func(x, factor, add *T, rows, cols, stride int)
+	// scale sets row i of dst to that of x, each block times its factor, plus add[i].
+	scale func(dst, x, factor, add *T, rows, cols, dstStride, stride int)
 	// addScaled adds factor[i] times row i of x to row i of dst.
 	addScaled func(dst, x, factor *T, rows, cols, dstStride, stride int)
 	// dot sets dst[i] to the sum of w[j] (x - base[i]) over row i, or of x - base[i]

@@ -371,13 +371,27 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 				}
 			}
 		}},
+		{"scaleExpSum", func() ([]armed, []armed, func()) {
+			x, y, to, max, sum := x(), y(), matrix(mem[2], dstStride), vec(0, rows*blocks), vec(1, rows*blocks)
+			factor, add := make([]T, rows*blocks), make([]T, rows)
+			return out(y, to, max, sum), out(x), func() {
+				k.scaleExpSum(y.p(), max.p(), sum.p(), x.p(), rows, cols, dstStride, stride, 1, to.p(), &factor[0], &add[0], dstStride)
+			}
+		}},
+		{"scaleExpSum", func() ([]armed, []armed, func()) {
+			x, y, max, sum, factor, add := x(), y(), make([]T, rows*blocks), make([]T, rows*blocks), vec(0, rows*blocks), vec(1, rows)
+			to := make([]T, rows*dstStride)
+			return out(y), out(x, factor, add), func() {
+				k.scaleExpSum(y.p(), &max[0], &sum[0], x.p(), rows, cols, dstStride, stride, 0, &to[0], factor.p(), add.p(), dstStride)
+			}
+		}},
 		{"scale", func() ([]armed, []armed, func()) {
-			x, factor := y(), vec(0, rows*blocks)
-			return out(x), out(factor), func() { k.scale(x.p(), factor.p(), nil, rows, cols, dstStride) }
+			x, y, factor, add := x(), y(), vec(0, rows*blocks), vec(1, rows)
+			return out(y), out(x, factor, add), func() { k.scale(y.p(), x.p(), factor.p(), add.p(), rows, cols, dstStride, stride) }
 		}},
 		{"scale", func() ([]armed, []armed, func()) {
 			x, factor, add := y(), vec(0, rows*blocks), vec(1, rows)
-			return out(x), out(factor, add), func() { k.scale(x.p(), factor.p(), add.p(), rows, cols, dstStride) }
+			return out(x), out(factor, add), func() { k.scale(x.p(), x.p(), factor.p(), add.p(), rows, cols, dstStride, dstStride) }
 		}},
 		{"addScaled", func() ([]armed, []armed, func()) {
 			x, y, factor := x(), y(), vec(0, rows)

@@ -29,10 +29,13 @@ func log1pAVX2(x *float64, n int)
 func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
 
 //go:noescape
+func scaleExpSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int, to, factor, add *float32, toStride int)
+
+//go:noescape
 func shortSoftmaxAVX2(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleAVX2(x, factor, add *float32, rows, cols, stride int)
+func scaleAVX2(dst, x, factor, add *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func addScaledAVX2(dst, x, factor *float32, rows, cols, dstStride, stride int)
@@ -89,6 +92,7 @@ var tableAVX2 = kernels[float32]{
 	sumExpDot:        sumExpDotAVX2,
 	log1p:            log1pAVX2,
 	expSum:           expSumAVX2,
+	scaleExpSum:      scaleExpSumAVX2,
 	shortSoftmax:     shortSoftmaxAVX2,
 	scale:            scaleAVX2,
 	addScaled:        addScaledAVX2,
@@ -133,10 +137,13 @@ func log1pAVX512(x *float64, n int)
 func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
 
 //go:noescape
+func scaleExpSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int, to, factor, add *float32, toStride int)
+
+//go:noescape
 func shortSoftmaxAVX512(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleAVX512(x, factor, add *float32, rows, cols, stride int)
+func scaleAVX512(dst, x, factor, add *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func addScaledAVX512(dst, x, factor *float32, rows, cols, dstStride, stride int)
@@ -193,6 +200,7 @@ var tableAVX512 = kernels[float32]{
 	sumExpDot:        sumExpDotAVX512,
 	log1p:            log1pAVX512,
 	expSum:           expSumAVX512,
+	scaleExpSum:      scaleExpSumAVX512,
 	shortSoftmax:     shortSoftmaxAVX512,
 	scale:            scaleAVX512,
 	addScaled:        addScaledAVX512,

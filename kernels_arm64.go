@@ -29,10 +29,13 @@ func log1pNEON(x *float64, n int)
 func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
 
 //go:noescape
+func scaleExpSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int, to, factor, add *float32, toStride int)
+
+//go:noescape
 func shortSoftmaxNEON(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleNEON(x, factor, add *float32, rows, cols, stride int)
+func scaleNEON(dst, x, factor, add *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func addScaledNEON(dst, x, factor *float32, rows, cols, dstStride, stride int)
@@ -89,6 +92,7 @@ var tableNEON = kernels[float32]{
 	sumExpDot:        sumExpDotNEON,
 	log1p:            log1pNEON,
 	expSum:           expSumNEON,
+	scaleExpSum:      scaleExpSumNEON,
 	shortSoftmax:     shortSoftmaxNEON,
 	scale:            scaleNEON,
 	addScaled:        addScaledNEON,

@@ -20,6 +20,7 @@ func genericKernels[T Float]() kernels[T] {
 		sumExpDot:    sumExpDotGeneric[T],
 		log1p:        log1pGeneric,
 		expSum:       expSumGeneric[T],
+		scaleExpSum:  scaleExpSumGeneric[T],
 		scale:        scaleGeneric[T],
 		shortSoftmax: shortSoftmaxGeneric[T],
 
@@ -239,6 +240,11 @@ func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride, 
 	}
 }
 
+func scaleExpSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride, look int, to, factor, add *T, toStride int) {
+	scaleGeneric(to, dst, factor, add, rows, cols, toStride, dstStride)
+	expSumGeneric(dst, max, sum, x, rows, cols, dstStride, stride, look)
+}
+
 func shortSoftmaxGeneric[T Float](dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int) {
 	maxs, sums, counts := at(max, 0, rows), at(sum, 0, rows), at(ones, 0, rows)
 	var e [shortCols]float64
@@ -277,17 +283,14 @@ func shortSoftmaxGeneric[T Float](dst, scale, max, sum, ones, x, scratch *T, row
 	}
 }
 
-func scaleGeneric[T Float](x, factor, add *T, rows, cols, stride int) {
+func scaleGeneric[T Float](dst, x, factor, add *T, rows, cols, dstStride, stride int) {
 	n := blocks(cols)
 	for i, f := range at(factor, 0, rows*n) {
-		var c float64
-		if add != nil {
-			c = float64(at(add, i/n, 1)[0])
-		}
-		first := i % n * blockSize
-		x := at(x, i/n*stride+first, min(blockSize, cols-first))
-		for j, v := range x {
-			x[j] = T(float64(float64(v)*float64(f)) + c)
+		c, first := float64(at(add, i/n, 1)[0]), i%n*blockSize
+		size := min(blockSize, cols-first)
+		out := at(dst, i/n*dstStride+first, size)
+		for j, v := range at(x, i/n*stride+first, size) {
+			out[j] = T(float64(float64(v)*float64(f)) + c)
 		}
 	}
 }

@@ -45,12 +45,17 @@ func spread(w, n int, f func(lo, hi int)) {
 // spreadTotal returns f(0) + f(1) + ... + f(n-1), computed by w goroutines and
 // added up in that order.
 func spreadTotal(w, n int, f func(i int) float64) float64 {
-	parts := make([]float64, n)
-	spread(w, n, func(lo, hi int) {
+	return spreadParts(w, n, func(lo, hi int, parts []float64) {
 		for i := lo; i < hi; i++ {
 			parts[i] = f(i)
 		}
 	})
+}
+
+// spreadParts is spreadTotal for an f that fills in parts[lo:hi].
+func spreadParts(w, n int, f func(lo, hi int, parts []float64)) float64 {
+	parts := make([]float64, n)
+	spread(w, n, func(lo, hi int) { f(lo, hi, parts) })
 	var total float64
 	for _, p := range parts {
 		total += p

@@ -208,7 +208,8 @@ func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
 
 	up := upstream(j.opt.Upstream, row) * j.norm
 	probabilities(max, top, float64(up*mass)/all)
-	j.k.scale(ptr(e, 0), ptr(max, 0), nil, 1, len(x), 0)
+	var zero [1]T
+	j.k.scale(ptr(e, 0), ptr(e, 0), ptr(max, 0), ptr(zero[:], 0), 1, len(x), 0, 0)
 	for c, y := range e {
 		g := float64(y) - float64(up*j.target(q[c], c))
 		if j.opt.Accumulate {

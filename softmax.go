@@ -132,16 +132,8 @@ func runRows[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
 func cachedRows(left, cols int) int { return min(left, tile, max(1, chunkSize/cols)) }
 
 func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
-	if b := blocks(x.c); b > tile {
-		buf := buffers.Get().(*[]float64)
-		defer buffers.Put(buf)
-		parts := scratch[T](buf, 2*b)
-		softmaxRows(k, dst, x, lo, hi, parts[:b], parts[b:])
-		return
-	}
-	var max, sum [tile]T
 	if x.c <= shortCols {
-		var ones, scale [tile]T
+		var max, sum, ones, scale [tile]T
 		fill(scale[:], 1)
 		for i := lo; i < hi; i += tile {
 			shortSoftmax(k, ptr(dst.data, i*dst.stride), ptr(scale[:], 0), ptr(max[:], 0), ptr(sum[:], 0), ptr(ones[:], 0),
@@ -149,42 +141,73 @@ func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 		}
 		return
 	}
+	b := blocks(x.c)
+	rows := cachedRows(hi-lo, x.c)
+	if trails(dst, x) {
+		buf := buffers.Get().(*[]float64)
+		defer buffers.Put(buf)
+		s := scratch[T](buf, rows*(x.c+3*b))
+		e, s := s[:rows*x.c], s[rows*x.c:]
+		softmaxTrail(k, dst, x, lo, hi, e, s[:rows*b], s[rows*b:2*rows*b], s[2*rows*b:])
+		return
+	}
+	if b > tile {
+		buf := buffers.Get().(*[]float64)
+		defer buffers.Put(buf)
+		parts := scratch[T](buf, 2*b)
+		softmaxRows(k, dst, x, lo, hi, parts[:b], parts[b:])
+		return
+	}
+	var max, sum [tile]T
 	softmaxRows(k, dst, x, lo, hi, max[:], sum[:])
 }
 
-// softmaxRows has room for the maxima and sums of one block and more.
+// softmaxRows has room for the maxima and sums of one row and more.
 func softmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, max, sum []T) {
-	b, look := blocks(x.c), lookAhead(2*x.n*x.c)
+	look := lookAhead(2 * x.n * x.c)
+	var zero [tile]T
 	for i := lo; i < hi; {
-		n := min(cachedRows(hi-i, x.c), len(max)/b)
+		n := min(cachedRows(hi-i, x.c), len(max)/blocks(x.c))
 		to, from := i*dst.stride, i*x.stride
-		if b <= tile {
-			k.expSum(ptr(dst.data, to), ptr(max, 0), ptr(sum, 0), ptr(x.data, from), n, x.c, dst.stride, x.stride, look)
-		} else {
-			for off := 0; off < x.c; off += chunkSize {
-				p := off / blockSize
-				k.expSum(ptr(dst.data, to+off), ptr(max, p), ptr(sum, p), ptr(x.data, from+off), 1, min(chunkSize, x.c-off), 0, 0, look)
-			}
+		for off := 0; off < x.c; off += chunkSize {
+			p := off / blockSize
+			k.expSum(ptr(dst.data, to+off), ptr(max, p), ptr(sum, p), ptr(x.data, from+off), n, min(chunkSize, x.c-off), dst.stride, x.stride, look)
 		}
-		if b == 1 {
-			for j, s := range sum[:n] {
-				max[j] = T(1 / float64(s))
-			}
-		} else {
-			for j := 0; j < n*b; j += b {
-				factors(max[j:j+b], sum[j:j+b])
-			}
-		}
-		k.scale(ptr(dst.data, to), ptr(max, 0), nil, n, x.c, dst.stride)
+		factors(n, x.c, max, sum)
+		k.scale(ptr(dst.data, to), ptr(dst.data, to), ptr(max, 0), ptr(zero[:], 0), n, x.c, dst.stride, dst.stride)
 		i += n
 	}
 }
 
-// factors replaces the maxima of a row's blocks by what turns the results of
-// expSum into probabilities.
-func factors[T Float](max, sum []T) {
-	m, _, all := sumOf(max, sum)
-	probabilities(max, m, 1/all)
+// softmaxTrail has room for the exponentials, the maxima and sums of as many rows
+// as it takes at once, and for the next maxima.
+func softmaxTrail[T Float](k *kernels[T], dst, x *view[T], lo, hi int, e, max, next, sum []T) {
+	t := trail[T]{k: k, dst: dst, x: x, look: lookAhead(2 * x.n * x.c), e: e}
+	var zero [tile]T
+	for i := lo; i < hi; {
+		n := cachedRows(hi-i, x.c)
+		t.exps(i, n, next, sum, max, zero[:])
+		factors(n, x.c, next, sum)
+		max, next = next, max
+		i += n
+	}
+	t.finish(0, max, zero[:])
+}
+
+// factors replaces the maxima of the blocks of n rows by what turns the results
+// of expSum into probabilities.
+func factors[T Float](n, cols int, max, sum []T) {
+	b := blocks(cols)
+	if b == 1 {
+		for i, s := range sum[:n] {
+			max[i] = T(1 / float64(s))
+		}
+		return
+	}
+	for i := 0; i < n*b; i += b {
+		m, _, all := sumOf(max[i:][:b], sum[i:][:b])
+		probabilities(max[i:][:b], m, 1/all)
+	}
 }
 
 // sumOf adds up the blocks of a row: its maximum, the sum of e^(x-max) without
@@ -227,8 +250,11 @@ func spreadSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 	spreadChunks(w, len(x), func(c, off, n int) {
 		k.expSum(ptr(dst, off), ptr(max, c*tile), ptr(sum, c*tile), ptr(x, off), 1, n, 0, 0, lookAhead(2*len(x)))
 	})
-	factors(max, sum)
-	spreadChunks(w, len(x), func(c, off, n int) { k.scale(ptr(dst, off), ptr(max, c*tile), nil, 1, n, 0) })
+	factors(1, len(x), max, sum)
+	add := []T{0}
+	spreadChunks(w, len(x), func(c, off, n int) {
+		k.scale(ptr(dst, off), ptr(dst, off), ptr(max, c*tile), ptr(add, 0), 1, n, 0, 0)
+	})
 }
 
 func logSoftmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {

@@ -425,9 +425,9 @@ func specShort(dst, row []float32, scale float32) (m, sum, ones float32) {
 }
 
 // specScale has a factor for each block. A product of -0 becomes +0.
-func specScale(row, factors []float32, add float32) {
+func specScale(dst, row, factors []float32, add float32) {
 	for i, x := range row {
-		row[i] = fma32(x, factors[i/blockSize], add)
+		dst[i] = fma32(x, factors[i/blockSize], add)
 	}
 }
 
@@ -485,6 +485,22 @@ func specLogSoftmaxGrad(dst, x, y []float32, s float64) {
 	}
 }
 
+func specExpSumRows(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int) {
+	n := blocks(cols)
+	for i := range rows {
+		for b, v := range specExpSum(at(dst, i*dstStride, cols), at(x, i*stride, cols)) {
+			at(max, i*n+b, 1)[0], at(sum, i*n+b, 1)[0] = v.max, v.sum
+		}
+	}
+}
+
+func specScaleRows(dst, x, factor, add *float32, rows, cols, dstStride, stride int) {
+	n := blocks(cols)
+	for i := range rows {
+		specScale(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(factor, i*n, n), at(add, i, 1)[0])
+	}
+}
+
 // specTable is the specification as a path, so that what the public functions
 // do around the kernels, the same on all paths, can run on it.
 var specTable = kernels[float32]{
@@ -532,24 +548,12 @@ var specTable = kernels[float32]{
 			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0] = specShort(out, at(x, i*stride, cols), f)
 		}
 	},
-	expSum: func(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int) {
-		n := blocks(cols)
-		for i := range rows {
-			for b, v := range specExpSum(at(dst, i*dstStride, cols), at(x, i*stride, cols)) {
-				at(max, i*n+b, 1)[0], at(sum, i*n+b, 1)[0] = v.max, v.sum
-			}
-		}
+	expSum: specExpSumRows,
+	scaleExpSum: func(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int, to, factor, add *float32, toStride int) {
+		specScaleRows(to, dst, factor, add, rows, cols, toStride, dstStride)
+		specExpSumRows(dst, max, sum, x, rows, cols, dstStride, stride, look)
 	},
-	scale: func(x, factor, add *float32, rows, cols, stride int) {
-		n := blocks(cols)
-		for i := range rows {
-			var c float32
-			if add != nil {
-				c = at(add, i, 1)[0]
-			}
-			specScale(at(x, i*stride, cols), at(factor, i*n, n), c)
-		}
-	},
+	scale: specScaleRows,
 	addScaled: func(dst, x, factor *float32, rows, cols, dstStride, stride int) {
 		for i := range rows {
 			specAddScaled(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(factor, i, 1)[0])
@@ -716,7 +720,20 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	for i := range max {
 		max[i] += 0
 	}
-	out = append(out, newOutput("expSum", dst.Data), newOutput("expSum's blocks", results[:2*n*nb]))
+	out = append(out, newOutput("expSum", slices.Clone(dst.Data)), newOutput("expSum's blocks", slices.Clone(results[:2*n*nb])))
+
+	// The exponentials go elsewhere, to an address of any alignment, for others.
+	to, factor := newMatrix[float32](n, x.Cols, 1+n%3, x.Cols%17), make([]float32, n*nb+n)
+	for i := range factor {
+		factor[i] = 1 / float32(3+i)
+	}
+	k.scaleExpSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride, n%2, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
+	afterNaN(forget)
+	afterNaN(func(i, b int) { clear(dst.row(i)[b*blockSize:]) })
+	for i := range max {
+		max[i] += 0
+	}
+	out = append(out, newOutput("scaleExpSum", slices.Clone(dst.Data)), newOutput("scaleExpSum's blocks", results[:2*n*nb]), newOutput("scaleExpSum's rows", to.Data))
 
 	if x.Cols <= shortCols {
 		scratch, scale := make([]float32, 2*16*16), make([]float32, n)
@@ -740,13 +757,8 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		results[i] = 1 / float32(3+i)
 	}
 	fill(dst.Data, gapValue)
-	for i := range n {
-		copy(dst.row(i), x.row(i))
-	}
-	k.scale(&dst.Data[0], &results[0], nil, n, x.Cols, dst.Stride)
+	k.scale(&dst.Data[0], in, &results[0], &results[n*nb], n, x.Cols, dst.Stride, x.Stride)
 	out = append(out, newOutput("scale", dst.Data))
-	k.scale(&dst.Data[0], &results[0], &results[n*nb], n, x.Cols, dst.Stride)
-	out = append(out, newOutput("scale and add", dst.Data))
 	k.addScaled(&dst.Data[0], in, &results[0], n, x.Cols, dst.Stride, x.Stride)
 	out = append(out, newOutput("addScaled", dst.Data))
 

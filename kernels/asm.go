@@ -35,6 +35,7 @@ type isa interface {
 	shr(a *Asm, n int, d Reg)
 	jumpIf(a *Asm, cond string, x, y Reg, label string)
 	jumpIfImm(a *Asm, cond string, x Reg, imm int, label string)
+	load64(a *Asm, base, d Reg)
 	store64(a *Asm, s, base Reg)
 	prefetch(a *Asm, level int, base Reg, off int)
 
@@ -278,6 +279,19 @@ func (a *Asm) Local(slot int) Reg {
 	return d
 }
 
+// LoadInt and StoreInt use a slot of the stack that holds an integer.
+func (a *Asm) LoadInt(slot int, d Reg) {
+	a.locals = max(a.locals, slot+1)
+	a.isa.localAddr(a, slot, d)
+	a.isa.load64(a, d, d)
+}
+
+func (a *Asm) StoreInt(s Reg, slot int) {
+	local := a.Local(slot)
+	a.Store64(s, local)
+	a.FreeReg(local)
+}
+
 // Prefetch asks for the cache line at base+off, which may be anywhere.
 func (a *Asm) Prefetch(base Reg, off int) { a.isa.prefetch(a, 1, base, off) }
 
@@ -508,11 +522,17 @@ func (a *Asm) Store(s *Vec, base Reg, off int) {
 	}
 }
 
-// StoreStream is Store past the caches, to memory aligned to 64 bytes. Ret fences it.
+// StoreStream is Store past the caches, if there is such a thing, to memory
+// aligned to 64 bytes. Ret fences it.
 func (a *Asm) StoreStream(s *Vec, base Reg, off int) {
+	isa, ok := a.isa.(streamer)
+	if !ok {
+		a.Store(s, base, off)
+		return
+	}
 	a.streams = true
 	for i := a.lo; i < a.hi; i++ {
-		a.isa.(streamer).storeStream(a, s.r[i], base, off+a.offset(i))
+		isa.storeStream(a, s.r[i], base, off+a.offset(i))
 	}
 }
 

@@ -37,6 +37,7 @@ func (neon) sub(a *Asm, s, d Reg)          { a.emit("SUB %s, %s", s, d) }
 func (neon) andImm(a *Asm, imm int, d Reg) { a.emit("AND $%d, %s", imm, d) }
 func (neon) shl(a *Asm, n int, d Reg)      { a.emit("LSL $%d, %s", n, d) }
 func (neon) shr(a *Asm, n int, d Reg)      { a.emit("LSR $%d, %s", n, d) }
+func (neon) load64(a *Asm, base, d Reg)    { a.emit("MOVD (%s), %s", base, d) }
 func (neon) store64(a *Asm, s, base Reg)   { a.emit("MOVD %s, (%s)", s, base) }
 
 func (neon) prefetch(a *Asm, level int, base Reg, off int) {

@@ -2,22 +2,21 @@ package main
 
 var scaleKernel = kernel{
 	name: "scale",
-	doc: `Each block of 2048 elements of row i of x is multiplied by its factor; add[i] is
-added, with one rounding, unless add is nil.`,
-	args: []arg{{"x", "*float32"}, {"factor", "*float32"}, {"add", "*float32"},
-		{"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
+	doc: `Row i of dst is row i of x, each block of 2048 elements times its factor, plus
+add[i], with one rounding.`,
+	args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"factor", "*float32"}, {"add", "*float32"},
+		{"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
 		zero := a.ConstReg(0)
 		f, c := a.Uniform(), a.Uniform()
-		factor, add, p, n, b := a.Arg("factor"), a.Arg("add"), a.Reg(), a.Reg(), a.Reg()
-		a.SetUniform(c, zero)
+		dst, factor, add, p, q, n, b := a.Arg("dst"), a.Arg("factor"), a.Arg("add"), a.Reg(), a.Reg(), a.Reg(), a.Reg()
 		a.Rows(func(x Reg) {
 			a.Mov(x, p)
+			a.Mov(dst, q)
 			a.LoadArg("cols", n)
-			block := a.NewLabel("block")
-			a.JumpIfImm(add, "==", 0, block)
 			a.LoadUni(c, add, 0)
 			a.AddImm(4, add)
+			block := a.NewLabel("block")
 			a.Label(block)
 			a.LoadUni(f, factor, 0)
 			a.AddImm(4, factor)
@@ -28,17 +27,20 @@ added, with one rounding, unless add is nil.`,
 					x := a.Vec("x")
 					a.Load(x, p, 4*lanes*i)
 					a.HornerUni(x, f, c)
-					a.Store(x, p, 4*lanes*i)
+					a.Store(x, q, 4*lanes*i)
 					a.Free(x)
 				}
+				a.AddImm(4*step, q)
 			}, nil, func() {
 				x := a.Vec("x")
 				a.LoadTail(x, p, b, zero)
 				a.HornerUni(x, f, c)
-				a.StoreTail(x, p, b)
+				a.StoreTail(x, q, b)
 				a.Free(x)
+				a.AddImm(4*lanes, q)
 			})
 			a.JumpIfImm(n, ">", 0, block)
+			a.Advance(dst, "dstStride")
 		})
 	},
 }

@@ -53,6 +53,7 @@ type sumExp struct {
 	*Asm
 	dots                   bool // set dot
 	store                  bool // write dst, and leave nothing out of the sums
+	trail                  bool // finish what was in dst
 	low, zero              Uni
 	exp                    expMinus
 	m                      Uni // the maximum
@@ -135,6 +136,9 @@ func (s *sumExp) write() {
 	s.exp.keep(s.Asm, others)
 	row, block, known, last := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("known"), s.NewLabel("last")
 	s.LoadArg("x", s.ahead)
+	if s.trail {
+		s.startTrail()
+	}
 	s.forget()
 	s.Label(row)
 	s.LoadArg("x", s.p)
@@ -149,6 +153,9 @@ func (s *sumExp) write() {
 	s.Label(block)
 	s.block()
 	s.next(1)
+	if s.trail {
+		s.nextFactor()
+	}
 	s.AddImm(4*blockSize, s.p)
 	s.SubReg(s.size, s.n)
 	s.JumpIfImm(s.n, ">", 0, known)
@@ -156,6 +163,9 @@ func (s *sumExp) write() {
 	s.AdvanceArg("x", "stride")
 	if s.store {
 		s.AdvanceArg("dst", "dstStride")
+	}
+	if s.trail {
+		s.nextTrail()
 	}
 	s.cut = s.Reg()
 	s.LoadArg("rows", s.n)
@@ -196,6 +206,9 @@ func (s *sumExp) block() {
 	before := s.Uniform()
 	s.SetUniform(before, s.m)
 	s.TakeBlock(s.n, s.size)
+	if s.trail {
+		s.trailRest()
+	}
 	s.findMax()
 	s.StoreUni(s.m, s.maxs, 0)
 	s.forget()
@@ -392,6 +405,9 @@ func (s *sumExp) segment() {
 		}
 		steps := s.NewLabel("steps")
 		s.Label(steps)
+		if first && s.trail {
+			s.trailStep()
+		}
 		var dst Reg
 		if s.store {
 			dst = s.inDst()

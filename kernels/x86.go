@@ -80,6 +80,7 @@ func (x x86) sub(a *Asm, s, d Reg)          { a.emit("SUBQ %s, %s", s, d) }
 func (x x86) andImm(a *Asm, imm int, d Reg) { a.emit("ANDQ $%d, %s", imm, d) }
 func (x x86) shl(a *Asm, n int, d Reg)      { a.emit("SHLQ $%d, %s", n, d) }
 func (x x86) shr(a *Asm, n int, d Reg)      { a.emit("SHRQ $%d, %s", n, d) }
+func (x x86) load64(a *Asm, base, d Reg)    { a.emit("MOVQ (%s), %s", base, d) }
 func (x x86) store64(a *Asm, s, base Reg)   { a.emit("MOVQ %s, (%s)", s, base) }
 func (x x86) prefetch(a *Asm, level int, base Reg, off int) {
 	a.emit("PREFETCHT%d %s", level-1, mem(base, off))

@@ -1,0 +1,171 @@
+package main
+
+// The loop of the exponentials also finishes earlier ones: what it still holds
+// of the rows before is scaled and stored past the caches while the arithmetic of
+// the new ones keeps the ports busy.
+
+var scaleExpSumKernel = kernel{
+	name: "scaleExpSum",
+	doc: `It is expSum, but first the rows in dst go to those of to, past the caches: each
+block of 2048 elements times its factor, plus add[i], with one rounding. The loop
+takes care of what is 64 bytes aligned in to.`,
+	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"},
+		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}, {"look", "int"},
+		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
+	body: func(a *Asm) {
+		s := newSumExp(a, exp6)
+		s.store, s.trail = true, true
+		s.write()
+	},
+}
+
+// The room of a trail on the stack.
+const (
+	trailUntil = nextMax + 1 + iota // where the loop's part of the block ends, as an address in x
+	trailSkew                       // bytes by which that part begins behind the block
+)
+
+// startTrail makes to what takes an address in x to that in to.
+func (s *sumExp) startTrail() {
+	to, x := s.Arg("to"), s.Arg("x")
+	s.SubReg(x, to)
+	s.StoreArg("to", to)
+	s.FreeReg(x)
+	s.FreeReg(to)
+}
+
+// nextTrail goes on to the next row of to.
+func (s *sumExp) nextTrail() {
+	to, t := s.Arg("to"), s.Arg("toStride")
+	s.ShiftReg(2, t)
+	s.AddReg(t, to)
+	s.LoadArg("stride", t)
+	s.ShiftReg(2, t)
+	s.SubReg(t, to)
+	s.StoreArg("to", to)
+	s.LoadArg("add", t)
+	s.AddImm(4, t)
+	s.StoreArg("add", t)
+	s.FreeReg(t)
+	s.FreeReg(to)
+}
+
+// nextFactor goes on to the factor of the next block.
+func (s *sumExp) nextFactor() {
+	t := s.Arg("factor")
+	s.AddImm(4, t)
+	s.StoreArg("factor", t)
+	s.FreeReg(t)
+}
+
+// line loads the factor and the summand of the block; t is free to use.
+func (s *sumExp) line(t Reg) (f, c Uni) {
+	f, c = s.Uniform(), s.Uniform()
+	s.LoadArg("factor", t)
+	s.LoadUni(f, t, 0)
+	s.LoadArg("add", t)
+	s.LoadUni(c, t, 0)
+	return f, c
+}
+
+// trailRest finishes the elements of the block that the loop will not: those
+// behind its last full step, and, if it writes past the caches, those before the
+// first and behind the last address in to that is aligned to 64 bytes.
+func (s *sumExp) trailRest() {
+	many, few, inner, vec, tail, done := s.NewLabel("many"), s.NewLabel("few"), s.NewLabel("inner"), s.NewLabel("vec"), s.NewLabel("tail"), s.NewLabel("done")
+	until, skew, t := s.cut, s.left, s.q
+	f, c := s.line(t)
+	tailOf := func(src, dst, n Reg) {
+		v := s.Vec("e")
+		s.LoadTail(v, src, n, s.zero)
+		s.HornerUni(v, f, c)
+		s.StoreTail(v, dst, n)
+		s.Free(v)
+	}
+	s.Mov(s.size, until)
+	s.AndImm(-step, until)
+	s.MovImm(0, skew)
+	s.AddImm(-step, until)
+	s.JumpIfImm(until, ">", 0, many)
+	s.MovImm(0, until)
+	s.Jump(few)
+	s.Label(many)
+	s.LoadArg("to", t)
+	s.SubReg(t, skew)
+	s.SubReg(s.p, skew)
+	s.AndImm(63, skew)
+	s.Label(few)
+	s.ShiftReg(2, until)
+	s.AddReg(s.p, until)
+	s.StoreInt(until, trailUntil)
+	s.StoreInt(skew, trailSkew)
+	s.JumpIfImm(skew, "==", 0, inner)
+	s.ShiftDown(2, skew)
+	n := s.Reg()
+	s.Mov(s.p, t)
+	s.AddReg(s.toDst, t)
+	s.LoadArg("to", n)
+	s.AddReg(s.p, n)
+	tailOf(t, n, skew)
+	s.FreeReg(n)
+
+	s.Label(inner)
+	left, src, dst := s.left, s.q, s.cut
+	s.LoadInt(trailSkew, src)
+	s.AddReg(until, src)
+	n = s.Reg()
+	s.Mov(src, n)
+	s.SubReg(s.p, n)
+	s.ShiftDown(2, n)
+	s.Mov(s.size, left)
+	s.SubReg(n, left)
+	s.FreeReg(n)
+	s.LoadArg("to", dst)
+	s.AddReg(src, dst)
+	s.AddReg(s.toDst, src)
+	s.Label(vec)
+	s.JumpIfImm(left, "<", lanes, tail)
+	v := s.Vec("e")
+	s.Load(v, src, 0)
+	s.HornerUni(v, f, c)
+	s.Store(v, dst, 0)
+	s.Free(v)
+	s.AddImm(4*lanes, src)
+	s.AddImm(4*lanes, dst)
+	s.AddImm(-lanes, left)
+	s.Jump(vec)
+	s.Label(tail)
+	s.JumpIfImm(left, "==", 0, done)
+	tailOf(src, dst, left)
+	s.Label(done)
+	s.FreeUniform(f)
+	s.FreeUniform(c)
+}
+
+// trailStep finishes the step of dst at q, unless that is behind the loop's part.
+func (s *sumExp) trailStep() {
+	skip := s.NewLabel("skip")
+	src, dst := s.Reg(), s.Reg()
+	s.LoadInt(trailUntil, src)
+	s.JumpIf(s.q, ">=", src, skip)
+	s.Widen()
+	f, c := s.line(src)
+	s.LoadInt(trailSkew, src)
+	s.AddReg(s.q, src)
+	s.LoadArg("to", dst)
+	s.AddReg(src, dst)
+	s.AddReg(s.toDst, src)
+	for i := range 4 {
+		v := s.Vec("e")
+		s.Load(v, src, 4*lanes*i)
+		s.HornerUni(v, f, c)
+		s.StoreStream(v, dst, 4*lanes*i)
+		s.Free(v)
+	}
+	s.FreeUniform(f)
+	s.FreeUniform(c)
+	s.FreeReg(dst)
+	s.FreeReg(src)
+	s.Label(skip)
+	s.Narrow()
+}

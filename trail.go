@@ -1,0 +1,46 @@
+package logits
+
+// A trail takes exponentials to a large dst. They stay in e, in a cache, until
+// the kernel that makes the next ones stores them, past the caches and between
+// its arithmetic: two thirds of the traffic, and no wait for it.
+type trail[T Float] struct {
+	k      *kernels[T]
+	dst, x *view[T] // all rows
+	look   int      // for the kernel
+	e      []T      // has room for cachedRows
+
+	row, n int // of x and dst, whose exponentials are in e
+}
+
+// trails tells whether exponentials of the rows of x should go to dst by a trail.
+// Shorter rows lose at their ends.
+func trails[T Float](dst, x *view[T]) bool {
+	return x.c >= blockSize/2 && streams(dst.data, x.data, x.data, x.n*x.c)
+}
+
+// exps makes the exponentials e^(x-max) of n rows and fills in the maxima and
+// sums of their blocks. If there are rows before, factor is what the exponentials
+// of their blocks are multiplied by, and add[i] is added to row i.
+func (t *trail[T]) exps(row, n int, max, sum, factor, add []T) {
+	m, c, b := min(n, t.n), t.x.c, blocks(t.x.c)
+	t.finish(m, factor, add)
+	for off := 0; off < c; off += chunkSize {
+		p, cols, from := off/blockSize, min(chunkSize, c-off), row*t.x.stride+off
+		if m > 0 {
+			t.k.scaleExpSum(ptr(t.e, off), ptr(max, p), ptr(sum, p), ptr(t.x.data, from), m, cols, c, t.x.stride, t.look,
+				ptr(t.dst.data, t.row*t.dst.stride+off), ptr(factor, p), ptr(add, 0), t.dst.stride)
+		}
+		if m < n {
+			t.k.expSum(ptr(t.e, m*c+off), ptr(max, m*b+p), ptr(sum, m*b+p), ptr(t.x.data, from+m*t.x.stride), n-m, cols, c, t.x.stride, t.look)
+		}
+	}
+	t.row, t.n = row, n
+}
+
+// finish does for the rows from row i of those in e what exps does for those before.
+func (t *trail[T]) finish(i int, factor, add []T) {
+	if i < t.n {
+		c := t.x.c
+		t.k.scale(ptr(t.dst.data, (t.row+i)*t.dst.stride), ptr(t.e, i*c), ptr(factor, i*blocks(c)), ptr(add, i), t.n-i, c, t.dst.stride, c)
+	}
+}
