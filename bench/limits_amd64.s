@@ -87,6 +87,21 @@ done: \
 	VZEROUPPER \
 	RET
 
+#define WRITE(size, v) \
+	TESTQ CX, CX \
+	JLE done \
+loop: \
+	VMOVUPS v, 0*size(DI) \
+	VMOVUPS v, 1*size(DI) \
+	VMOVUPS v, 2*size(DI) \
+	VMOVUPS v, 3*size(DI) \
+	ADDQ $(4*size), DI \
+	DECQ CX \
+	JNZ loop \
+done: \
+	VZEROUPPER \
+	RET
+
 // func fmaAVX2(x *float32, b float32, n int)
 TEXT ·fmaAVX2(SB), NOSPLIT, $0-24
 	MOVQ         x+0(FP), SI
@@ -109,6 +124,14 @@ TEXT ·copyAVX2(SB), NOSPLIT, $0-24
 	ADDQ CX, CX
 	COPY(32, Y0, Y1, Y2, Y3)
 
+// func writeAVX2(dst *float32, v float32, n int)
+TEXT ·writeAVX2(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	VBROADCASTSS v+8(FP), Y0
+	MOVQ         n+16(FP), CX
+	ADDQ         CX, CX
+	WRITE(32, Y0)
+
 // func fmaAVX512(x *float32, b float32, n int)
 TEXT ·fmaAVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+0(FP), SI
@@ -128,3 +151,10 @@ TEXT ·copyAVX512(SB), NOSPLIT, $0-24
 	MOVQ x+8(FP), SI
 	MOVQ n+16(FP), CX
 	COPY(64, Z0, Z1, Z2, Z3)
+
+// func writeAVX512(dst *float32, v float32, n int)
+TEXT ·writeAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	VBROADCASTSS v+8(FP), Z0
+	MOVQ         n+16(FP), CX
+	WRITE(64, Z0)
