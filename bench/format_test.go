@@ -129,6 +129,7 @@ func TestJSON(t *testing.T) {
 	if !slices.Equal(by, want) {
 		t.Errorf("by %v, want %v", by, want)
 	}
+	checkLimits(t, r.Limits, logits.Paths(), 1)
 	if r.Machine.Arch != runtime.GOARCH || r.Settings.Rounds != 2 || r.Figures[0].Shape != "3x7" || r.Figures[len(by)-1].Shape != "1x2x5" {
 		t.Errorf("got %s", out)
 	}

@@ -25,11 +25,12 @@ import (
 type loop struct {
 	fma   func(x *float32, b float32, n int) // n times x[i] += x[i]*b for all lanes
 	lanes int
-	read  func(x *float32, n int)      // n times loopStep elements
-	copy  func(dst, x *float32, n int) // the same; nil: Go's copy is as good
+	read  func(x *float32, n int)              // n times loopStep elements
+	copy  func(dst, x *float32, n int)         // the same
+	write func(dst *float32, v float32, n int) // v to all of as many
 }
 
-// loopStep is how many elements the loops read or copy in one step.
+// loopStep is how many elements the loops read, copy or write in one step.
 const loopStep = 64
 
 // loopOf returns the loop of a path.
@@ -37,7 +38,7 @@ func loopOf(path string) loop {
 	if l, ok := loops[path]; ok {
 		return l
 	}
-	return loop{fmaGeneric, 7, readGeneric, nil}
+	return loop{fmaGeneric, 7, readGeneric, copyGeneric, writeGeneric}
 }
 
 // fmaGeneric multiplies and adds: Go has no fused operation that is fast on
@@ -65,11 +66,37 @@ func readGeneric(x *float32, n int) {
 		a |= all[0] | all[1] | all[2] | all[3]
 		b |= all[4] | all[5] | all[6] | all[7]
 	}
-	readSink.Store(a | b)
+	if all := a | b; all != readSink.Load() {
+		readSink.Store(all)
+	}
 }
 
-// readSink keeps the compiler from leaving the reading out.
+// readSink keeps the compiler from leaving the reading out. Stores of it at every
+// turn would make several workers wait for each other.
 var readSink atomic.Uint32
+
+// copyGeneric and writeGeneric store one element after the other, as portable
+// kernels do. The compiler does not make the runtime's copy and clear of them.
+func copyGeneric(dst, x *float32, n int) {
+	to, from := unsafe.Slice(dst, n*loopStep), unsafe.Slice(x, n*loopStep)
+	for ; len(to) >= 8 && len(from) >= 8; to, from = to[8:], from[8:] {
+		to[0] = from[0]
+		to[1] = from[1]
+		to[2] = from[2]
+		to[3] = from[3]
+		to[4] = from[4]
+		to[5] = from[5]
+		to[6] = from[6]
+		to[7] = from[7]
+	}
+}
+
+func writeGeneric(dst *float32, v float32, n int) {
+	for to := unsafe.Slice(dst, n*loopStep); len(to) >= 8; to = to[8:] {
+		to[0], to[1], to[2], to[3] = v, v, v, v
+		to[4], to[5], to[6], to[7] = v, v, v, v
+	}
+}
 
 // A level is a cache, or memory, whose capacity is 0.
 type level struct {
@@ -163,9 +190,14 @@ func (l limits) rate(kind, level, by string, workers int) float64 {
 	return 0
 }
 
-// copyRate returns that of the path or of Go's own copy, whichever is faster.
-func (l limits) copyRate(level, path string, workers int) float64 {
-	return max(l.rate("copy", level, path, workers), l.rate("copy", level, "go", workers))
+// copyRate returns that of the path or of Go's own copy, whichever is faster:
+// assembly can store past the caches too. Of the portable kernels, only copy does.
+func (l limits) copyRate(level string, k kernel, path string, workers int) float64 {
+	rate := l.rate("copy", level, path, workers)
+	if path == "generic" && k.name != "copy" {
+		return rate
+	}
+	return max(rate, l.rate("copy", level, "go", workers))
 }
 
 // bound returns how few nanoseconds a kernel can take for an element, and which
@@ -188,8 +220,8 @@ func (l limits) bound(all []level, k kernel, s shape, path string, workers int) 
 		}
 		return float64(n) / rate
 	}
-	// A copy reads as much as it writes.
-	memory := ns(k.reads()-k.writes(), l.rate("read", from, path, workers)) + ns(2*k.writes(), l.copyRate(from, path, workers))
+	// A copy reads as much as it writes, and no kernel reads less.
+	memory := ns(k.reads()-k.writes(), l.rate("read", from, path, workers)) + ns(2*k.writes(), l.copyRate(from, k, path, workers))
 	what := from + " read"
 	if k.writes() > 0 {
 		what = from + " copy"
@@ -252,8 +284,8 @@ func (p probe) contender() contender {
 	}}
 }
 
-// probeLevel returns the probes of a level: one for reading on every path, for
-// copying on those that have a loop, and for Go's own.
+// probeLevel returns the probes of a level: reading, copying and writing on
+// every path, and Go's own copy and clear.
 func probeLevel(paths []string, l level, bytes, workers int) []probe {
 	n := bytes / 4 &^ (2*loopStep - 1) // Two halves of whole steps.
 	memory := make([][]float32, workers)
@@ -271,14 +303,11 @@ func probeLevel(paths []string, l level, bytes, workers int) []probe {
 		add("write", "go", func(w int) error { clear(memory[w]); return nil }),
 	}
 	for _, p := range paths {
-		read := loopOf(p).read
-		probes = append(probes, add("read", p, func(w int) error { read(&memory[w][0], n/loopStep); return nil }))
-		if f := loopOf(p).copy; f != nil {
-			probes = append(probes, add("copy", p, func(w int) error {
-				f(&memory[w][0], &memory[w][n/2], n/2/loopStep)
-				return nil
-			}))
-		}
+		loop := loopOf(p)
+		probes = append(probes,
+			add("read", p, func(w int) error { loop.read(&memory[w][0], n/loopStep); return nil }),
+			add("copy", p, func(w int) error { loop.copy(&memory[w][0], &memory[w][n/2], n/2/loopStep); return nil }),
+			add("write", p, func(w int) error { loop.write(&memory[w][0], 1, n/loopStep); return nil }))
 	}
 	return probes
 }
@@ -397,8 +426,9 @@ func (l limits) print(w io.Writer, c config, workers int) {
 		t.line(p, digitsOf(l.rate("exp", "", p, workers), 3), digitsOf(fma, 3), digitsOf(2*fma, 3))
 	}
 	fmt.Fprint(w, `
-A copy counts what it reads and what it writes; go is the runtime's copy and
-clear. exp is the faster one of Exp and RowLogSumExp. An FMA has its operands in
+A copy counts what it reads and what it writes, not what plain stores make a
+cache read first; go is the runtime's copy and clear, which can do without that.
+exp is the faster one of Exp and RowLogSumExp. An FMA has its operands in
 registers; on the portable path it is a product and a sum.
 `)
 	if guessed {

@@ -2,212 +2,159 @@
 
 #include "textflag.h"
 
+// What the functions below do, with vectors of size bytes: CX steps from SI, to DI.
+
 // Twelve accumulators hide the latency of 4 cycles of 2 FMAs a cycle, and more.
+#define FMA(size, b, v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11) \
+	VMOVUPS 0*size(SI), v0 \
+	VMOVUPS 1*size(SI), v1 \
+	VMOVUPS 2*size(SI), v2 \
+	VMOVUPS 3*size(SI), v3 \
+	VMOVUPS 4*size(SI), v4 \
+	VMOVUPS 5*size(SI), v5 \
+	VMOVUPS 6*size(SI), v6 \
+	VMOVUPS 7*size(SI), v7 \
+	VMOVUPS 8*size(SI), v8 \
+	VMOVUPS 9*size(SI), v9 \
+	VMOVUPS 10*size(SI), v10 \
+	VMOVUPS 11*size(SI), v11 \
+	TESTQ CX, CX \
+	JLE done \
+loop: \
+	VFMADD231PS b, v0, v0 \
+	VFMADD231PS b, v1, v1 \
+	VFMADD231PS b, v2, v2 \
+	VFMADD231PS b, v3, v3 \
+	VFMADD231PS b, v4, v4 \
+	VFMADD231PS b, v5, v5 \
+	VFMADD231PS b, v6, v6 \
+	VFMADD231PS b, v7, v7 \
+	VFMADD231PS b, v8, v8 \
+	VFMADD231PS b, v9, v9 \
+	VFMADD231PS b, v10, v10 \
+	VFMADD231PS b, v11, v11 \
+	DECQ CX \
+	JNZ loop \
+done: \
+	VMOVUPS v0, 0*size(SI) \
+	VMOVUPS v1, 1*size(SI) \
+	VMOVUPS v2, 2*size(SI) \
+	VMOVUPS v3, 3*size(SI) \
+	VMOVUPS v4, 4*size(SI) \
+	VMOVUPS v5, 5*size(SI) \
+	VMOVUPS v6, 6*size(SI) \
+	VMOVUPS v7, 7*size(SI) \
+	VMOVUPS v8, 8*size(SI) \
+	VMOVUPS v9, 9*size(SI) \
+	VMOVUPS v10, 10*size(SI) \
+	VMOVUPS v11, 11*size(SI) \
+	VZEROUPPER \
+	RET
+
+// A step of the others is four vectors, half of what AVX2 needs for 64 elements.
+#define READ(size, v0, v1, v2, v3) \
+	TESTQ CX, CX \
+	JLE done \
+loop: \
+	VMOVUPS 0*size(SI), v0 \
+	VMOVUPS 1*size(SI), v1 \
+	VMOVUPS 2*size(SI), v2 \
+	VMOVUPS 3*size(SI), v3 \
+	ADDQ $(4*size), SI \
+	DECQ CX \
+	JNZ loop \
+done: \
+	VZEROUPPER \
+	RET
+
+#define COPY(size, v0, v1, v2, v3) \
+	TESTQ CX, CX \
+	JLE done \
+loop: \
+	VMOVUPS 0*size(SI), v0 \
+	VMOVUPS 1*size(SI), v1 \
+	VMOVUPS 2*size(SI), v2 \
+	VMOVUPS 3*size(SI), v3 \
+	VMOVUPS v0, 0*size(DI) \
+	VMOVUPS v1, 1*size(DI) \
+	VMOVUPS v2, 2*size(DI) \
+	VMOVUPS v3, 3*size(DI) \
+	ADDQ $(4*size), SI \
+	ADDQ $(4*size), DI \
+	DECQ CX \
+	JNZ loop \
+done: \
+	VZEROUPPER \
+	RET
+
+#define WRITE(size, v) \
+	TESTQ CX, CX \
+	JLE done \
+loop: \
+	VMOVUPS v, 0*size(DI) \
+	VMOVUPS v, 1*size(DI) \
+	VMOVUPS v, 2*size(DI) \
+	VMOVUPS v, 3*size(DI) \
+	ADDQ $(4*size), DI \
+	DECQ CX \
+	JNZ loop \
+done: \
+	VZEROUPPER \
+	RET
 
 // func fmaAVX2(x *float32, b float32, n int)
 TEXT ·fmaAVX2(SB), NOSPLIT, $0-24
-	MOVQ         x+0(FP), AX
+	MOVQ         x+0(FP), SI
 	VBROADCASTSS b+8(FP), Y15
 	MOVQ         n+16(FP), CX
-	VMOVUPS      0(AX), Y0
-	VMOVUPS      32(AX), Y1
-	VMOVUPS      64(AX), Y2
-	VMOVUPS      96(AX), Y3
-	VMOVUPS      128(AX), Y4
-	VMOVUPS      160(AX), Y5
-	VMOVUPS      192(AX), Y6
-	VMOVUPS      224(AX), Y7
-	VMOVUPS      256(AX), Y8
-	VMOVUPS      288(AX), Y9
-	VMOVUPS      320(AX), Y10
-	VMOVUPS      352(AX), Y11
-	TESTQ        CX, CX
-	JLE          done
-
-loop:
-	VFMADD231PS Y15, Y0, Y0
-	VFMADD231PS Y15, Y1, Y1
-	VFMADD231PS Y15, Y2, Y2
-	VFMADD231PS Y15, Y3, Y3
-	VFMADD231PS Y15, Y4, Y4
-	VFMADD231PS Y15, Y5, Y5
-	VFMADD231PS Y15, Y6, Y6
-	VFMADD231PS Y15, Y7, Y7
-	VFMADD231PS Y15, Y8, Y8
-	VFMADD231PS Y15, Y9, Y9
-	VFMADD231PS Y15, Y10, Y10
-	VFMADD231PS Y15, Y11, Y11
-	DECQ        CX
-	JNZ         loop
-
-done:
-	VMOVUPS Y0, 0(AX)
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS Y2, 64(AX)
-	VMOVUPS Y3, 96(AX)
-	VMOVUPS Y4, 128(AX)
-	VMOVUPS Y5, 160(AX)
-	VMOVUPS Y6, 192(AX)
-	VMOVUPS Y7, 224(AX)
-	VMOVUPS Y8, 256(AX)
-	VMOVUPS Y9, 288(AX)
-	VMOVUPS Y10, 320(AX)
-	VMOVUPS Y11, 352(AX)
-	VZEROUPPER
-	RET
-
-// func fmaAVX512(x *float32, b float32, n int)
-TEXT ·fmaAVX512(SB), NOSPLIT, $0-24
-	MOVQ         x+0(FP), AX
-	VBROADCASTSS b+8(FP), Z15
-	MOVQ         n+16(FP), CX
-	VMOVUPS      0(AX), Z0
-	VMOVUPS      64(AX), Z1
-	VMOVUPS      128(AX), Z2
-	VMOVUPS      192(AX), Z3
-	VMOVUPS      256(AX), Z4
-	VMOVUPS      320(AX), Z5
-	VMOVUPS      384(AX), Z6
-	VMOVUPS      448(AX), Z7
-	VMOVUPS      512(AX), Z8
-	VMOVUPS      576(AX), Z9
-	VMOVUPS      640(AX), Z10
-	VMOVUPS      704(AX), Z11
-	TESTQ        CX, CX
-	JLE          done
-
-loop:
-	VFMADD231PS Z15, Z0, Z0
-	VFMADD231PS Z15, Z1, Z1
-	VFMADD231PS Z15, Z2, Z2
-	VFMADD231PS Z15, Z3, Z3
-	VFMADD231PS Z15, Z4, Z4
-	VFMADD231PS Z15, Z5, Z5
-	VFMADD231PS Z15, Z6, Z6
-	VFMADD231PS Z15, Z7, Z7
-	VFMADD231PS Z15, Z8, Z8
-	VFMADD231PS Z15, Z9, Z9
-	VFMADD231PS Z15, Z10, Z10
-	VFMADD231PS Z15, Z11, Z11
-	DECQ        CX
-	JNZ         loop
-
-done:
-	VMOVUPS Z0, 0(AX)
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS Z2, 128(AX)
-	VMOVUPS Z3, 192(AX)
-	VMOVUPS Z4, 256(AX)
-	VMOVUPS Z5, 320(AX)
-	VMOVUPS Z6, 384(AX)
-	VMOVUPS Z7, 448(AX)
-	VMOVUPS Z8, 512(AX)
-	VMOVUPS Z9, 576(AX)
-	VMOVUPS Z10, 640(AX)
-	VMOVUPS Z11, 704(AX)
-	VZEROUPPER
-	RET
+	FMA(32, Y15, Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11)
 
 // func readAVX2(x *float32, n int)
 TEXT ·readAVX2(SB), NOSPLIT, $0-16
-	MOVQ  x+0(FP), SI
-	MOVQ  n+8(FP), CX
-	TESTQ CX, CX
-	JLE   done
-
-loop:
-	VMOVUPS 0(SI), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS 64(SI), Y2
-	VMOVUPS 96(SI), Y3
-	VMOVUPS 128(SI), Y4
-	VMOVUPS 160(SI), Y5
-	VMOVUPS 192(SI), Y6
-	VMOVUPS 224(SI), Y7
-	ADDQ    $256, SI
-	DECQ    CX
-	JNZ     loop
-
-done:
-	VZEROUPPER
-	RET
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+	ADDQ CX, CX
+	READ(32, Y0, Y1, Y2, Y3)
 
 // func copyAVX2(dst, x *float32, n int)
 TEXT ·copyAVX2(SB), NOSPLIT, $0-24
-	MOVQ  dst+0(FP), DI
-	MOVQ  x+8(FP), SI
-	MOVQ  n+16(FP), CX
-	TESTQ CX, CX
-	JLE   done
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	ADDQ CX, CX
+	COPY(32, Y0, Y1, Y2, Y3)
 
-loop:
-	VMOVUPS 0(SI), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS 64(SI), Y2
-	VMOVUPS 96(SI), Y3
-	VMOVUPS 128(SI), Y4
-	VMOVUPS 160(SI), Y5
-	VMOVUPS 192(SI), Y6
-	VMOVUPS 224(SI), Y7
-	VMOVUPS Y0, 0(DI)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, 64(DI)
-	VMOVUPS Y3, 96(DI)
-	VMOVUPS Y4, 128(DI)
-	VMOVUPS Y5, 160(DI)
-	VMOVUPS Y6, 192(DI)
-	VMOVUPS Y7, 224(DI)
-	ADDQ    $256, SI
-	ADDQ    $256, DI
-	DECQ    CX
-	JNZ     loop
+// func writeAVX2(dst *float32, v float32, n int)
+TEXT ·writeAVX2(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	VBROADCASTSS v+8(FP), Y0
+	MOVQ         n+16(FP), CX
+	ADDQ         CX, CX
+	WRITE(32, Y0)
 
-done:
-	VZEROUPPER
-	RET
+// func fmaAVX512(x *float32, b float32, n int)
+TEXT ·fmaAVX512(SB), NOSPLIT, $0-24
+	MOVQ         x+0(FP), SI
+	VBROADCASTSS b+8(FP), Z15
+	MOVQ         n+16(FP), CX
+	FMA(64, Z15, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11)
 
 // func readAVX512(x *float32, n int)
 TEXT ·readAVX512(SB), NOSPLIT, $0-16
-	MOVQ  x+0(FP), SI
-	MOVQ  n+8(FP), CX
-	TESTQ CX, CX
-	JLE   done
-
-loop:
-	VMOVUPS 0(SI), Z0
-	VMOVUPS 64(SI), Z1
-	VMOVUPS 128(SI), Z2
-	VMOVUPS 192(SI), Z3
-	ADDQ    $256, SI
-	DECQ    CX
-	JNZ     loop
-
-done:
-	VZEROUPPER
-	RET
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+	READ(64, Z0, Z1, Z2, Z3)
 
 // func copyAVX512(dst, x *float32, n int)
 TEXT ·copyAVX512(SB), NOSPLIT, $0-24
-	MOVQ  dst+0(FP), DI
-	MOVQ  x+8(FP), SI
-	MOVQ  n+16(FP), CX
-	TESTQ CX, CX
-	JLE   done
+	MOVQ dst+0(FP), DI
+	MOVQ x+8(FP), SI
+	MOVQ n+16(FP), CX
+	COPY(64, Z0, Z1, Z2, Z3)
 
-loop:
-	VMOVUPS 0(SI), Z0
-	VMOVUPS 64(SI), Z1
-	VMOVUPS 128(SI), Z2
-	VMOVUPS 192(SI), Z3
-	VMOVUPS Z0, 0(DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
-	ADDQ    $256, SI
-	ADDQ    $256, DI
-	DECQ    CX
-	JNZ     loop
-
-done:
-	VZEROUPPER
-	RET
+// func writeAVX512(dst *float32, v float32, n int)
+TEXT ·writeAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), DI
+	VBROADCASTSS v+8(FP), Z0
+	MOVQ         n+16(FP), CX
+	WRITE(64, Z0)

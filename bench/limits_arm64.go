@@ -11,7 +11,10 @@ func readNEON(x *float32, n int)
 //go:noescape
 func copyNEON(dst, x *float32, n int)
 
+//go:noescape
+func writeNEON(dst *float32, v float32, n int)
+
 // loops are those in assembly.
 var loops = map[string]loop{
-	"neon": {fmaNEON, 16 * 4, readNEON, copyNEON},
+	"neon": {fmaNEON, 16 * 4, readNEON, copyNEON, writeNEON},
 }

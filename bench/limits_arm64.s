@@ -85,3 +85,26 @@ loop:
 
 done:
 	RET
+
+// func writeNEON(dst *float32, v float32, n int)
+TEXT ·writeNEON(SB), NOSPLIT, $0-24
+	MOVD  dst+0(FP), R0
+	MOVWU v+8(FP), R2
+	VDUP  R2, V0.S4
+	VDUP  R2, V1.S4
+	VDUP  R2, V2.S4
+	VDUP  R2, V3.S4
+	MOVD  n+16(FP), R3
+	CMP   $0, R3
+	BLE   done
+
+loop:
+	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R0)
+	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R0)
+	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R0)
+	VST1.P [V0.S4, V1.S4, V2.S4, V3.S4], 64(R0)
+	SUBS   $1, R3
+	BNE    loop
+
+done:
+	RET

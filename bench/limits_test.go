@@ -14,8 +14,8 @@ import (
 func TestFMA(t *testing.T) {
 	for _, path := range logits.Paths() {
 		loop := loopOf(path)
-		if assembly := path != "generic"; assembly != (loop.copy != nil) {
-			t.Errorf("%s: assembly is %v", path, !assembly)
+		if _, assembly := loops[path]; assembly != (path != "generic") {
+			t.Errorf("%s: assembly is %v", path, assembly)
 		}
 		for _, n := range []int{0, 1, 2, 17} {
 			x := make([]float32, loop.lanes+1)
@@ -40,31 +40,36 @@ func TestFMA(t *testing.T) {
 	}
 }
 
-func TestCopyLoops(t *testing.T) {
-	for path, loop := range loops {
-		if !slices.Contains(logits.Paths(), path) {
-			continue
-		}
-		for n := range 4 {
-			x, y := make([]float32, 4*loopStep), make([]float32, 4*loopStep)
-			for i := range x {
-				x[i] = float32(i + 1)
-			}
-			loop.copy(&y[0], &x[0], n)
-			want := make([]float32, len(y))
-			copy(want, x[:n*loopStep])
-			if !slices.Equal(y, want) {
-				t.Errorf("%s: %d steps copied %v", path, n, y)
+// Copying and writing change all elements of their steps, and no other.
+func TestStoringLoops(t *testing.T) {
+	x := make([]float32, 3*loopStep)
+	for i := range x {
+		x[i] = float32(i + 1)
+	}
+	for _, path := range logits.Paths() {
+		loop := loopOf(path)
+		for kind, test := range map[string]struct {
+			store func(dst *float32, n int)
+			want  []float32
+		}{
+			"copy":  {func(dst *float32, n int) { loop.copy(dst, &x[0], n) }, x},
+			"write": {func(dst *float32, n int) { loop.write(dst, 7, n) }, slices.Repeat([]float32{7}, len(x))},
+		} {
+			for n := range 4 {
+				for _, at := range []int{1, loopStep} {
+					got, want := make([]float32, 5*loopStep), make([]float32, 5*loopStep)
+					copy(want[at:], test.want[:n*loopStep])
+					if test.store(&got[at], n); !slices.Equal(got, want) {
+						t.Errorf("%s: %s of %d steps to element %d: %v", path, kind, n, at, got)
+					}
+				}
 			}
 		}
 	}
 }
 
-func TestReadLoops(t *testing.T) {
-	for _, path := range logits.Paths() {
-		x := make([]float32, 3*loopStep)
-		loopOf(path).read(&x[0], 3)
-	}
+// What vectors read does not show, see TestLoopsGuarded.
+func TestReadGeneric(t *testing.T) {
 	x := make([]float32, loopStep)
 	for i := range x {
 		clear(x)
@@ -107,6 +112,8 @@ func TestBound(t *testing.T) {
 		{Kind: "fma", By: "a", Workers: 1, Rate: 50},
 		{Kind: "fma", By: "generic", Workers: 1, Rate: 5},
 		{Kind: "read", Level: "L1", By: "a", Workers: 2, Rate: 400},
+		{Kind: "copy", Level: "L2", By: "generic", Workers: 1, Rate: 20},
+		{Kind: "read", Level: "L2", By: "generic", Workers: 1, Rate: 10},
 	}
 	for _, test := range []struct {
 		kernel, path string
@@ -115,16 +122,19 @@ func TestBound(t *testing.T) {
 		ns           float64
 		what         string
 	}{
-		{"sum", "a", matrix(64, 1024), 1, 0.04, "L2 read"},      // 4 bytes at 100 GB/s
-		{"sum", "generic", matrix(64, 1024), 1, 0.1, "FMA"},     // half a multiply-add
-		{"sum", "a", matrix(1024, 4096), 1, 0.02, "FMA"},        // L3 was not measured
-		{"sum", "a", matrix(4096, 4097), 1, 0.4, "memory read"}, // 64 MiB and more
-		{"nll", "a", matrix(64, 1024), 1, 0.25, "exp"},          // 1 at 4 G/s
-		{"copy", "a", matrix(64, 1024), 1, 0.05, "L2 copy"},     // 8 bytes at 160 GB/s
-		{"mse+grad", "a", matrix(64, 1024), 1, 0.09, "L2 copy"}, // one more read
-		{"sum", "a", matrix(2, 8192), 2, 0.01, "L1 read"},       // in the L1 of both
-		{"exp", "a", matrix(1, 1), 2, 0, "L1 copy"},             // not measured
-		{"planar ce", "a", planar(1, 4, 1024), 1, 0.25, "exp"},  // in L1
+		{"sum", "a", matrix(64, 1024), 1, 0.04, "L2 read"},           // 4 bytes at 100 GB/s
+		{"max", "generic", matrix(64, 1024), 1, 0.4, "L2 read"},      // 4 bytes at 10 GB/s
+		{"max", "generic", matrix(1024, 1024), 1, 0.1, "FMA"},        // half a multiply-add
+		{"sum", "a", matrix(1024, 4096), 1, 0.02, "FMA"},             // L3 was not measured
+		{"sum", "a", matrix(4096, 4097), 1, 0.4, "memory read"},      // 64 MiB and more
+		{"nll", "a", matrix(64, 1024), 1, 0.25, "exp"},               // 1 at 4 G/s
+		{"copy", "a", matrix(64, 1024), 1, 0.05, "L2 copy"},          // 8 bytes at 160 GB/s
+		{"mse+grad", "a", matrix(64, 1024), 1, 0.09, "L2 copy"},      // one more read
+		{"copy", "generic", matrix(64, 1024), 1, 0.05, "L2 copy"},    // Go's own
+		{"mse+grad", "generic", matrix(64, 1024), 1, 0.8, "L2 copy"}, // with its own copy
+		{"sum", "a", matrix(2, 8192), 2, 0.01, "L1 read"},            // in the L1 of both
+		{"exp", "a", matrix(1, 1), 2, 0, "L1 copy"},                  // not measured
+		{"planar ce", "a", planar(1, 4, 1024), 1, 0.25, "exp"},       // in L1
 	} {
 		ns, what := l.bound(someLevels, kernelNamed(test.kernel), test.s, test.path, test.workers)
 		if math.Abs(ns-test.ns) > 1e-12 || what != test.what {
@@ -144,24 +154,36 @@ func TestMeasureLimits(t *testing.T) {
 	if steps != limitSteps(c) {
 		t.Errorf("%d steps, want %d", steps, limitSteps(c))
 	}
-	all, _ := levels()
-	for _, level := range all {
-		for _, p := range c.paths {
-			if r := l.rate("read", level.name, p, 2); !(r > 0.01 && r < 1e5) {
-				t.Errorf("reading %s on %s: %v GB/s", level.name, p, r)
-			}
-		}
-		for _, kind := range []string{"copy", "write"} {
-			if r := l.rate(kind, level.name, "go", 2); !(r > 0.01 && r < 1e5) {
-				t.Errorf("%s in %s: %v GB/s", kind, level.name, r)
-			}
+	checkLimits(t, l, c.paths, 2)
+}
+
+// checkLimits reports what is missing in the limits of some workers, what makes
+// no sense, and what is there twice.
+func checkLimits(t *testing.T, l limits, paths []string, workers int) {
+	t.Helper()
+	n := 0
+	check := func(kind, level, by string) {
+		t.Helper()
+		n++
+		if r := l.rate(kind, level, by, workers); !(r > 1e-4 && r < 1e6) {
+			t.Errorf("%s %s by %s: %v G/s", level, kind, by, r)
 		}
 	}
-	for _, p := range c.paths {
-		for _, kind := range []string{"exp", "fma"} {
-			if r := l.rate(kind, "", p, 2); !(r > 1e-4 && r < 1e6) {
-				t.Errorf("%s on %s: %v G/s", kind, p, r)
+	all, _ := levels()
+	for _, level := range all {
+		for _, kind := range []string{"read", "copy", "write"} {
+			for _, p := range paths {
+				check(kind, level.name, p)
 			}
 		}
+		check("copy", level.name, "go")
+		check("write", level.name, "go")
+	}
+	for _, p := range paths {
+		check("exp", "", p)
+		check("fma", "", p)
+	}
+	if len(l) != n {
+		t.Errorf("%d limits, want %d", len(l), n)
 	}
 }
