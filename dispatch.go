@@ -80,6 +80,14 @@ type kernels[T Float] struct {
 	planarSoftmaxDot func(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *T, n, classes, dstStride, stride int)
 	// planarShift sets dst to (x - max) - log, of which each position has one.
 	planarShift func(dst, x, max, log *T, n, classes, stride int)
+
+	// planarInner sets dst to the sum of x y over the classes of each position, or
+	// of x if y is nil, and copies them to xCopy and yCopy, n apart.
+	planarInner func(dst *float64, x, y, xCopy, yCopy *T, n, classes, stride int)
+	// planarSoftmaxGrad sets dst to x ((y - high) - low), planarLogSoftmaxGrad to
+	// y + s e^x, of whose high, low and s each position has one. dst may be x.
+	planarSoftmaxGrad    func(dst, x, y, high, low *T, n, classes, dstStride, stride int)
+	planarLogSoftmaxGrad func(dst, x, y, s *T, n, classes, stride, yStride int)
 }
 
 const (

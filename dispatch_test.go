@@ -538,6 +538,41 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			dst, max, log := newArea[T](mem[1], rows, n, n+3, in.end), vec(0, n), vec(1, n)
 			return out(dst), out(x, max, log), func() { k.planarShift(dst.p(), x.p(), max.p(), log.p(), n, rows, n+3) }
 		}},
+		{"planarInner", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x, y, xCopy := newArea[T](mem[0], rows, n, n+3, in.end), newArea[T](mem[1], rows, n, n+3, in.end), newArea[T](mem[2], rows, n, n, in.end)
+			guardFill(x.row, rows, in.kind)
+			guardFill(y.row, rows, in.kind)
+			dst, yCopy := newArea[float64](mem[3], 1, n, 0, in.end), make([]T, rows*n)
+			return out(dst, xCopy), out(x, y), func() {
+				k.planarInner(dst.p(), x.p(), y.p(), xCopy.p(), &yCopy[0], n, rows, n+3)
+			}
+		}},
+		{"planarInner", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x, xCopy := newArea[T](mem[0], rows, n, n+3, in.end), newArea[T](mem[2], rows, n, n, in.end)
+			guardFill(x.row, rows, in.kind)
+			dst := newArea[float64](mem[3], 1, n, 0, in.end)
+			return out(dst, xCopy), out(x), func() { k.planarInner(dst.p(), x.p(), nil, xCopy.p(), nil, n, rows, n+3) }
+		}},
+		{"planarSoftmaxGrad", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x, y, dst := newArea[T](mem[0], rows, n, n+3, in.end), newArea[T](mem[1], rows, n, n+3, in.end), newArea[T](mem[2], rows, n, n+5, in.end)
+			guardFill(x.row, rows, in.kind)
+			guardFill(y.row, rows, in.kind)
+			high, low := vec(0, n), vec(1, n)
+			return out(dst), out(x, y, high, low), func() {
+				k.planarSoftmaxGrad(dst.p(), x.p(), y.p(), high.p(), low.p(), n, rows, n+5, n+3)
+			}
+		}},
+		{"planarLogSoftmaxGrad", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x, y, dst := newArea[T](mem[0], rows, n, n+3, in.end), newArea[T](mem[1], rows, n, n+5, in.end), newArea[T](mem[2], rows, n, n+3, in.end)
+			guardFill(x.row, rows, in.kind)
+			guardFill(y.row, rows, in.kind)
+			s := vec(0, n)
+			return out(dst), out(x, y, s), func() { k.planarLogSoftmaxGrad(dst.p(), x.p(), y.p(), s.p(), n, rows, n+3, n+5) }
+		}},
 		{"log1p", func() ([]armed, []armed, func()) {
 			n := (cols + 7) &^ 7
 			x := newArea[float64](mem[0], 1, n, 0, in.end)

@@ -10257,6 +10257,262 @@ class2:
 	VZEROUPPER
 	RET
 
+// func planarInnerAVX2(dst *float64, x, y, xCopy, yCopy *float32, n, classes, stride int)
+//
+// For each of n positions: dst is the sum of x y over its classes in turn, or of x if
+// y is nil, in float64. They are copied to xCopy and yCopy, n apart.
+TEXT ·planarInnerAVX2(SB), NOSPLIT, $64-64
+	MOVQ n+40(FP), BX
+	MOVQ stride+56(FP), CX
+	SHLQ $2, BX
+	SHLQ $2, CX
+	MOVQ y+16(FP), DI
+	CMPQ DI, $0
+	JEQ plain1
+	XORL AX, AX
+group2:
+	VMOVUPS c0000000000000000<>(SB), Y0
+	VMOVUPS c0000000000000000<>(SB), Y1
+	VMOVUPS c0000000000000000<>(SB), Y2
+	VMOVUPS c0000000000000000<>(SB), Y3
+	MOVQ x+8(FP), DX
+	ADDQ AX, DX
+	MOVQ xCopy+24(FP), R8
+	ADDQ AX, R8
+	MOVQ y+16(FP), DI
+	ADDQ AX, DI
+	MOVQ yCopy+32(FP), R9
+	ADDQ AX, R9
+	MOVQ x+8(FP), DX
+	ADDQ AX, DX
+	MOVQ classes+48(FP), SI
+class3:
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	PREFETCHT1 1024(DX)
+	VMOVUPS Y4, (R8)
+	VMOVUPS Y5, 32(R8)
+	VMOVUPS (DI), Y4
+	VMOVUPS 32(DI), Y5
+	PREFETCHT1 1024(DI)
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	VCVTPS2PD (DX), Y4
+	VCVTPS2PD (DI), Y5
+	VFMADD231PD Y5, Y4, Y0
+	VCVTPS2PD 16(DX), Y4
+	VCVTPS2PD 16(DI), Y5
+	VFMADD231PD Y5, Y4, Y1
+	VCVTPS2PD 32(DX), Y4
+	VCVTPS2PD 32(DI), Y5
+	VFMADD231PD Y5, Y4, Y2
+	VCVTPS2PD 48(DX), Y4
+	VCVTPS2PD 48(DI), Y5
+	VFMADD231PD Y5, Y4, Y3
+	ADDQ BX, R8
+	ADDQ BX, R9
+	ADDQ CX, DI
+	ADDQ CX, DX
+	ADDQ $-1, SI
+	CMPQ SI, $0
+	JGT class3
+	MOVQ dst+0(FP), DX
+	ADDQ AX, DX
+	ADDQ AX, DX
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	ADDQ $64, AX
+	CMPQ AX, BX
+	JLT group2
+	VZEROUPPER
+	RET
+plain1:
+	XORL AX, AX
+group4:
+	VMOVUPS c0000000000000000<>(SB), Y0
+	VMOVUPS c0000000000000000<>(SB), Y1
+	VMOVUPS c0000000000000000<>(SB), Y2
+	VMOVUPS c0000000000000000<>(SB), Y3
+	MOVQ x+8(FP), DX
+	ADDQ AX, DX
+	MOVQ xCopy+24(FP), R9
+	ADDQ AX, R9
+	MOVQ x+8(FP), DX
+	ADDQ AX, DX
+	MOVQ classes+48(FP), SI
+class5:
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	PREFETCHT1 1024(DX)
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	VCVTPS2PD (DX), Y4
+	VADDPD Y4, Y0, Y0
+	VCVTPS2PD 16(DX), Y4
+	VADDPD Y4, Y1, Y1
+	VCVTPS2PD 32(DX), Y4
+	VADDPD Y4, Y2, Y2
+	VCVTPS2PD 48(DX), Y4
+	VADDPD Y4, Y3, Y3
+	ADDQ BX, R9
+	ADDQ CX, DX
+	ADDQ $-1, SI
+	CMPQ SI, $0
+	JGT class5
+	MOVQ dst+0(FP), DX
+	ADDQ AX, DX
+	ADDQ AX, DX
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, 64(DX)
+	VMOVUPS Y3, 96(DX)
+	ADDQ $64, AX
+	CMPQ AX, BX
+	JLT group4
+	VZEROUPPER
+	RET
+
+// func planarSoftmaxGradAVX2(dst, x, y, high, low *float32, n, classes, dstStride, stride int)
+//
+// dst is x ((y - high) - low), high and low being those of the position.
+TEXT ·planarSoftmaxGradAVX2(SB), NOSPLIT, $64-72
+	MOVQ n+40(FP), BX
+	MOVQ stride+64(FP), CX
+	SHLQ $2, BX
+	SHLQ $2, CX
+	MOVQ dstStride+56(FP), R9
+	SHLQ $2, R9
+	XORL AX, AX
+group1:
+	MOVQ high+24(FP), DX
+	ADDQ AX, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	MOVQ low+32(FP), DX
+	ADDQ AX, DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	MOVQ y+16(FP), DI
+	ADDQ AX, DI
+	MOVQ dst+0(FP), R8
+	ADDQ AX, R8
+	MOVQ x+8(FP), DX
+	ADDQ AX, DX
+	MOVQ classes+48(FP), SI
+class2:
+	VMOVUPS (DI), Y4
+	VMOVUPS 32(DI), Y5
+	VSUBPS Y0, Y4, Y4
+	VSUBPS Y1, Y5, Y5
+	VSUBPS Y2, Y4, Y4
+	VSUBPS Y3, Y5, Y5
+	VMULPS (DX), Y4, Y4
+	VMULPS 32(DX), Y5, Y5
+	VMOVUPS Y4, (R8)
+	VMOVUPS Y5, 32(R8)
+	PREFETCHT1 1024(R8)
+	ADDQ CX, DI
+	ADDQ R9, R8
+	ADDQ CX, DX
+	ADDQ $-1, SI
+	CMPQ SI, $0
+	JGT class2
+	ADDQ $64, AX
+	CMPQ AX, BX
+	JLT group1
+	VZEROUPPER
+	RET
+
+// func planarLogSoftmaxGradAVX2(dst, x, y, s *float32, n, classes, stride, yStride int)
+//
+// dst is y + s e^x, s being that of the position and e^x that of exp.
+TEXT ·planarLogSoftmaxGradAVX2(SB), NOSPLIT, $64-64
+	VMOVUPS cc2d10000c2d10000<>(SB), Y15
+	VMOVUPS c42b3000042b30000<>(SB), Y14
+	MOVQ n+32(FP), BX
+	MOVQ stride+48(FP), CX
+	SHLQ $2, BX
+	SHLQ $2, CX
+	MOVQ yStride+56(FP), R9
+	SHLQ $2, R9
+	XORL AX, AX
+group1:
+	MOVQ s+24(FP), DX
+	ADDQ AX, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	MOVQ y+16(FP), DI
+	ADDQ AX, DI
+	MOVQ dst+0(FP), R8
+	ADDQ AX, R8
+	MOVQ x+8(FP), DX
+	ADDQ AX, DX
+	MOVQ classes+40(FP), SI
+class2:
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	PREFETCHT1 1024(DX)
+	VMAXPS Y2, Y15, Y2
+	VMAXPS Y3, Y15, Y3
+	VMINPS Y2, Y14, Y2
+	VMINPS Y3, Y14, Y3
+	VMOVUPS c4b4000fe4b4000fe<>(SB), Y4
+	VFMADD231PS c3fb8aa3b3fb8aa3b<>(SB), Y2, Y4
+	VMOVUPS c4b4000fe4b4000fe<>(SB), Y5
+	VFMADD231PS c3fb8aa3b3fb8aa3b<>(SB), Y3, Y5
+	VSUBPS c4b4000fe4b4000fe<>(SB), Y4, Y6
+	VSUBPS c4b4000fe4b4000fe<>(SB), Y5, Y7
+	VFMADD231PS cbf317218bf317218<>(SB), Y6, Y2
+	VFMADD231PS cbf317218bf317218<>(SB), Y7, Y3
+	VFMADD231PS c3102e3083102e308<>(SB), Y6, Y2
+	VFMADD231PS c3102e3083102e308<>(SB), Y7, Y3
+	VMOVUPS c3c091cf13c091cf1<>(SB), Y6
+	VFMADD231PS c3ab5121a3ab5121a<>(SB), Y2, Y6
+	VMOVUPS c3c091cf13c091cf1<>(SB), Y7
+	VFMADD231PS c3ab5121a3ab5121a<>(SB), Y3, Y7
+	VFMADD213PS c3d2aac793d2aac79<>(SB), Y2, Y6
+	VFMADD213PS c3d2aac793d2aac79<>(SB), Y3, Y7
+	VFMADD213PS c3e2aaa493e2aaa49<>(SB), Y2, Y6
+	VFMADD213PS c3e2aaa493e2aaa49<>(SB), Y3, Y7
+	VFMADD213PS c3efffffe3efffffe<>(SB), Y2, Y6
+	VFMADD213PS c3efffffe3efffffe<>(SB), Y3, Y7
+	VFMADD213PS c3f8000003f800000<>(SB), Y2, Y6
+	VFMADD213PS c3f8000003f800000<>(SB), Y3, Y7
+	VFMADD213PS c3f8000003f800000<>(SB), Y2, Y6
+	VFMADD213PS c3f8000003f800000<>(SB), Y3, Y7
+	VPSRLD $1, Y4, Y2
+	VPSUBD Y2, Y4, Y4
+	VPSLLD $23, Y2, Y2
+	VPSLLD $23, Y4, Y4
+	VMULPS Y2, Y6, Y6
+	VMULPS Y4, Y6, Y6
+	VPSRLD $1, Y5, Y3
+	VPSUBD Y3, Y5, Y5
+	VPSLLD $23, Y3, Y3
+	VPSLLD $23, Y5, Y5
+	VMULPS Y3, Y7, Y7
+	VMULPS Y5, Y7, Y7
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(DI), Y3
+	VFMADD231PS Y0, Y6, Y2
+	VFMADD231PS Y1, Y7, Y3
+	VMOVUPS Y2, (R8)
+	VMOVUPS Y3, 32(R8)
+	PREFETCHT1 1024(R8)
+	ADDQ R9, DI
+	ADDQ CX, R8
+	ADDQ CX, DX
+	ADDQ $-1, SI
+	CMPQ SI, $0
+	JGT class2
+	ADDQ $64, AX
+	CMPQ AX, BX
+	JLT group1
+	VZEROUPPER
+	RET
+
 // func maxAVX512(dst, x *float32, rows, cols, stride int)
 //
 // dst[i] is the maximum of row i, or a NaN if the row has one.
@@ -16267,6 +16523,202 @@ class2:
 	VMOVUPS Z2, (DI)
 	PREFETCHT1 1024(DI)
 	ADDQ CX, DI
+	ADDQ CX, DX
+	ADDQ $-1, SI
+	CMPQ SI, $0
+	JGT class2
+	ADDQ $64, AX
+	CMPQ AX, BX
+	JLT group1
+	VZEROUPPER
+	RET
+
+// func planarInnerAVX512(dst *float64, x, y, xCopy, yCopy *float32, n, classes, stride int)
+//
+// For each of n positions: dst is the sum of x y over its classes in turn, or of x if
+// y is nil, in float64. They are copied to xCopy and yCopy, n apart.
+TEXT ·planarInnerAVX512(SB), NOSPLIT, $64-64
+	MOVQ n+40(FP), BX
+	MOVQ stride+56(FP), CX
+	SHLQ $2, BX
+	SHLQ $2, CX
+	MOVQ y+16(FP), DI
+	CMPQ DI, $0
+	JEQ plain1
+	XORL AX, AX
+group2:
+	VBROADCASTSD c0000000000000000<>(SB), Z0
+	VBROADCASTSD c0000000000000000<>(SB), Z1
+	MOVQ x+8(FP), DX
+	ADDQ AX, DX
+	MOVQ xCopy+24(FP), R8
+	ADDQ AX, R8
+	MOVQ y+16(FP), DI
+	ADDQ AX, DI
+	MOVQ yCopy+32(FP), R9
+	ADDQ AX, R9
+	MOVQ x+8(FP), DX
+	ADDQ AX, DX
+	MOVQ classes+48(FP), SI
+class3:
+	VMOVUPS (DX), Z2
+	PREFETCHT1 1024(DX)
+	VMOVUPS Z2, (R8)
+	VMOVUPS (DI), Z2
+	PREFETCHT1 1024(DI)
+	VMOVUPS Z2, (R9)
+	VCVTPS2PD (DX), Z2
+	VCVTPS2PD (DI), Z3
+	VFMADD231PD Z3, Z2, Z0
+	VCVTPS2PD 32(DX), Z2
+	VCVTPS2PD 32(DI), Z3
+	VFMADD231PD Z3, Z2, Z1
+	ADDQ BX, R8
+	ADDQ BX, R9
+	ADDQ CX, DI
+	ADDQ CX, DX
+	ADDQ $-1, SI
+	CMPQ SI, $0
+	JGT class3
+	MOVQ dst+0(FP), DX
+	ADDQ AX, DX
+	ADDQ AX, DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ $64, AX
+	CMPQ AX, BX
+	JLT group2
+	VZEROUPPER
+	RET
+plain1:
+	XORL AX, AX
+group4:
+	VBROADCASTSD c0000000000000000<>(SB), Z0
+	VBROADCASTSD c0000000000000000<>(SB), Z1
+	MOVQ x+8(FP), DX
+	ADDQ AX, DX
+	MOVQ xCopy+24(FP), R9
+	ADDQ AX, R9
+	MOVQ x+8(FP), DX
+	ADDQ AX, DX
+	MOVQ classes+48(FP), SI
+class5:
+	VMOVUPS (DX), Z2
+	PREFETCHT1 1024(DX)
+	VMOVUPS Z2, (R9)
+	VCVTPS2PD (DX), Z2
+	VADDPD Z2, Z0, Z0
+	VCVTPS2PD 32(DX), Z2
+	VADDPD Z2, Z1, Z1
+	ADDQ BX, R9
+	ADDQ CX, DX
+	ADDQ $-1, SI
+	CMPQ SI, $0
+	JGT class5
+	MOVQ dst+0(FP), DX
+	ADDQ AX, DX
+	ADDQ AX, DX
+	VMOVUPS Z0, (DX)
+	VMOVUPS Z1, 64(DX)
+	ADDQ $64, AX
+	CMPQ AX, BX
+	JLT group4
+	VZEROUPPER
+	RET
+
+// func planarSoftmaxGradAVX512(dst, x, y, high, low *float32, n, classes, dstStride, stride int)
+//
+// dst is x ((y - high) - low), high and low being those of the position.
+TEXT ·planarSoftmaxGradAVX512(SB), NOSPLIT, $64-72
+	MOVQ n+40(FP), BX
+	MOVQ stride+64(FP), CX
+	SHLQ $2, BX
+	SHLQ $2, CX
+	MOVQ dstStride+56(FP), R9
+	SHLQ $2, R9
+	XORL AX, AX
+group1:
+	MOVQ high+24(FP), DX
+	ADDQ AX, DX
+	VMOVUPS (DX), Z0
+	MOVQ low+32(FP), DX
+	ADDQ AX, DX
+	VMOVUPS (DX), Z1
+	MOVQ y+16(FP), DI
+	ADDQ AX, DI
+	MOVQ dst+0(FP), R8
+	ADDQ AX, R8
+	MOVQ x+8(FP), DX
+	ADDQ AX, DX
+	MOVQ classes+48(FP), SI
+class2:
+	VMOVUPS (DI), Z2
+	VSUBPS Z0, Z2, Z2
+	VSUBPS Z1, Z2, Z2
+	VMULPS (DX), Z2, Z2
+	VMOVUPS Z2, (R8)
+	PREFETCHT1 1024(R8)
+	ADDQ CX, DI
+	ADDQ R9, R8
+	ADDQ CX, DX
+	ADDQ $-1, SI
+	CMPQ SI, $0
+	JGT class2
+	ADDQ $64, AX
+	CMPQ AX, BX
+	JLT group1
+	VZEROUPPER
+	RET
+
+// func planarLogSoftmaxGradAVX512(dst, x, y, s *float32, n, classes, stride, yStride int)
+//
+// dst is y + s e^x, s being that of the position and e^x that of exp.
+TEXT ·planarLogSoftmaxGradAVX512(SB), NOSPLIT, $64-64
+	VBROADCASTSD cc2d10000c2d10000<>(SB), Z15
+	VBROADCASTSD c42b3000042b30000<>(SB), Z14
+	MOVQ n+32(FP), BX
+	MOVQ stride+48(FP), CX
+	SHLQ $2, BX
+	SHLQ $2, CX
+	MOVQ yStride+56(FP), R9
+	SHLQ $2, R9
+	XORL AX, AX
+group1:
+	MOVQ s+24(FP), DX
+	ADDQ AX, DX
+	VMOVUPS (DX), Z0
+	MOVQ y+16(FP), DI
+	ADDQ AX, DI
+	MOVQ dst+0(FP), R8
+	ADDQ AX, R8
+	MOVQ x+8(FP), DX
+	ADDQ AX, DX
+	MOVQ classes+40(FP), SI
+class2:
+	VMOVUPS (DX), Z1
+	PREFETCHT1 1024(DX)
+	VMAXPS Z1, Z15, Z1
+	VMINPS Z1, Z14, Z1
+	VBROADCASTSD c4b4000fe4b4000fe<>(SB), Z2
+	VFMADD231PS.BCST c3fb8aa3b3fb8aa3b<>(SB), Z1, Z2
+	VSUBPS.BCST c4b4000fe4b4000fe<>(SB), Z2, Z3
+	VFMADD231PS.BCST cbf317218bf317218<>(SB), Z3, Z1
+	VFMADD231PS.BCST c3102e3083102e308<>(SB), Z3, Z1
+	VBROADCASTSD c3c091cf13c091cf1<>(SB), Z3
+	VFMADD231PS.BCST c3ab5121a3ab5121a<>(SB), Z1, Z3
+	VFMADD213PS.BCST c3d2aac793d2aac79<>(SB), Z1, Z3
+	VFMADD213PS.BCST c3e2aaa493e2aaa49<>(SB), Z1, Z3
+	VFMADD213PS.BCST c3efffffe3efffffe<>(SB), Z1, Z3
+	VFMADD213PS.BCST c3f8000003f800000<>(SB), Z1, Z3
+	VFMADD213PS.BCST c3f8000003f800000<>(SB), Z1, Z3
+	VSUBPS.BCST c4b4000fe4b4000fe<>(SB), Z2, Z2
+	VSCALEFPS Z2, Z3, Z3
+	VMOVUPS (DI), Z1
+	VFMADD231PS Z0, Z3, Z1
+	VMOVUPS Z1, (R8)
+	PREFETCHT1 1024(R8)
+	ADDQ R9, DI
+	ADDQ CX, R8
 	ADDQ CX, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0

@@ -79,31 +79,43 @@ func planarSoftmaxDotNEON(dst, scale, add, max, sum, low, ones, dot, x, w, scrat
 //go:noescape
 func planarShiftNEON(dst, x, max, log *float32, n, classes, stride int)
 
+//go:noescape
+func planarInnerNEON(dst *float64, x, y, xCopy, yCopy *float32, n, classes, stride int)
+
+//go:noescape
+func planarSoftmaxGradNEON(dst, x, y, high, low *float32, n, classes, dstStride, stride int)
+
+//go:noescape
+func planarLogSoftmaxGradNEON(dst, x, y, s *float32, n, classes, stride, yStride int)
+
 var tableNEON = kernels[float32]{
-	name:             "neon",
-	max:              maxNEON,
-	argMax:           argMaxNEON,
-	sum:              sumNEON,
-	exp:              expNEON,
-	sumExp:           sumExpNEON,
-	sumExpDot:        sumExpDotNEON,
-	log1p:            log1pNEON,
-	expSum:           expSumNEON,
-	shortSoftmax:     shortSoftmaxNEON,
-	scale:            scaleNEON,
-	addScaled:        addScaledNEON,
-	dot:              dotNEON,
-	shift:            shiftNEON,
-	square:           squareNEON,
-	squareGrad:       squareGradNEON,
-	distance:         distanceNEON,
-	distanceGrad:     distanceGradNEON,
-	inner:            innerNEON,
-	softmaxGrad:      softmaxGradNEON,
-	logSoftmaxGrad:   logSoftmaxGradNEON,
-	planarSumExp:     planarSumExpNEON,
-	planarSumExpDot:  planarSumExpDotNEON,
-	planarSoftmax:    planarSoftmaxNEON,
-	planarSoftmaxDot: planarSoftmaxDotNEON,
-	planarShift:      planarShiftNEON,
+	name:                 "neon",
+	max:                  maxNEON,
+	argMax:               argMaxNEON,
+	sum:                  sumNEON,
+	exp:                  expNEON,
+	sumExp:               sumExpNEON,
+	sumExpDot:            sumExpDotNEON,
+	log1p:                log1pNEON,
+	expSum:               expSumNEON,
+	shortSoftmax:         shortSoftmaxNEON,
+	scale:                scaleNEON,
+	addScaled:            addScaledNEON,
+	dot:                  dotNEON,
+	shift:                shiftNEON,
+	square:               squareNEON,
+	squareGrad:           squareGradNEON,
+	distance:             distanceNEON,
+	distanceGrad:         distanceGradNEON,
+	inner:                innerNEON,
+	softmaxGrad:          softmaxGradNEON,
+	logSoftmaxGrad:       logSoftmaxGradNEON,
+	planarSumExp:         planarSumExpNEON,
+	planarSumExpDot:      planarSumExpDotNEON,
+	planarSoftmax:        planarSoftmaxNEON,
+	planarSoftmaxDot:     planarSoftmaxDotNEON,
+	planarShift:          planarShiftNEON,
+	planarInner:          planarInnerNEON,
+	planarSoftmaxGrad:    planarSoftmaxGradNEON,
+	planarLogSoftmaxGrad: planarLogSoftmaxGradNEON,
 }

@@ -41,6 +41,10 @@ func genericKernels[T Float]() kernels[T] {
 		planarSoftmaxDot: planarSoftmaxDotGeneric[T],
 		planarShift:      planarShiftGeneric[T],
 		shift:            shiftGeneric[T],
+
+		planarInner:          planarInnerGeneric[T],
+		planarSoftmaxGrad:    planarSoftmaxGradGeneric[T],
+		planarLogSoftmaxGrad: planarLogSoftmaxGradGeneric[T],
 	}
 }
 
@@ -493,6 +497,46 @@ func planarShiftGeneric[T Float](dst, x, max, log *T, n, classes, stride int) {
 		out := at(dst, c*stride, n)
 		for i, v := range at(x, c*stride, n) {
 			out[i] = T((float64(v) - float64(maxs[i])) - float64(logs[i]))
+		}
+	}
+}
+
+func planarInnerGeneric[T Float](dst *float64, x, y, xCopy, yCopy *T, n, classes, stride int) {
+	sums := at(dst, 0, n)
+	clear(sums)
+	for c := range classes {
+		x := at(x, c*stride, n)
+		copy(at(xCopy, c*n, n), x)
+		if y == nil {
+			for i, v := range x {
+				sums[i] += float64(v)
+			}
+			continue
+		}
+		y := at(y, c*stride, n)
+		copy(at(yCopy, c*n, n), y)
+		for i, v := range x {
+			sums[i] += float64(float64(v) * float64(y[i]))
+		}
+	}
+}
+
+func planarSoftmaxGradGeneric[T Float](dst, x, y, high, low *T, n, classes, dstStride, stride int) {
+	highs, lows := at(high, 0, n), at(low, 0, n)
+	for c := range classes {
+		out, y := at(dst, c*dstStride, n), at(y, c*stride, n)
+		for i, v := range at(x, c*stride, n) {
+			out[i] = T(float64(v) * (float64(y[i]) - (float64(highs[i]) + float64(lows[i]))))
+		}
+	}
+}
+
+func planarLogSoftmaxGradGeneric[T Float](dst, x, y, s *T, n, classes, stride, yStride int) {
+	sums := at(s, 0, n)
+	for c := range classes {
+		out, y := at(dst, c*stride, n), at(y, c*yStride, n)
+		for i, v := range at(x, c*stride, n) {
+			out[i] = T(float64(y[i]) + float64(expOf[T](float64(v))*float64(sums[i])))
 		}
 	}
 }

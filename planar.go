@@ -9,6 +9,9 @@ import (
 // worked on at once.
 const spanSize = 256
 
+// planarCopy is about how many elements of an array are copied, to be read again.
+const planarCopy = 4096
+
 func spans(d int) int { return (d + spanSize - 1) / spanSize }
 
 // span returns the size of a span, where in data it starts, and the number of
@@ -80,43 +83,92 @@ func withoutOne[T Float](sum, low, ones T) float64 {
 
 // planarParts runs op on the spans [lo, hi).
 func planarParts[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
-	b := buffers.Get().(*[]float64)
-	defer buffers.Put(b)
 	for t := lo; t < hi; t++ {
 		n, at, _ := x.span(t)
 		whole := n &^ 15
-		if op >= softmaxGradOp {
-			whole = 0
+		switch {
+		case whole == 0:
+		case op >= softmaxGradOp:
+			planarGrad(op, k, dst, x, y, at, whole)
+		default:
+			planarSoftmax(op, k, dst, x, at, whole)
 		}
-		if whole > 0 {
-			r := newPlanarRoom[T](b, x.c)
-			if op == softmaxOp {
-				fill(r.scale, 1)
-				r.sumExps(k, dst.planes(at), x.planes(at), whole, x.c)
-			} else {
-				r.sumExps(k, planes[T]{}, x.planes(at), whole, x.c)
-				for i, l := range r.log[:whole] {
-					r.scale[i] = T(l)
-				}
-				k.planarShift(ptr(dst.data, at), ptr(x.data, at), ptr(r.max, 0), ptr(r.scale, 0), whole, x.c, x.d)
-			}
-		}
-		for i := whole; i < n; i += x.tileRows() {
-			planarTile(op, k, dst, x, y, at+i, min(x.tileRows(), n-i), b)
-		}
+		planarRows(op, k, dst, x, y, at+whole, n-whole)
 	}
 }
 
-// planarTile runs op on n rows from x.data[at] through copies whose rows are contiguous.
-func planarTile[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], at, n int, b *[]float64) {
-	buf := scratch[T](b, 2*n*x.c)
-	from := view[T]{n, x.c, 1, buf[:n*x.c], x.c}
-	from.gather(x, at)
-	g := from
-	if op >= softmaxGradOp {
-		g.data = buf[n*x.c:]
-		g.gather(y, at)
+// planarSoftmax does n positions, a multiple of 16, of Softmax or LogSoftmax.
+func planarSoftmax[T Float](op rowOp, k *kernels[T], dst, x *view[T], at, n int) {
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	r := newPlanarRoom[T](b, x.c)
+	if op == softmaxOp {
+		fill(r.scale, 1)
+		r.sumExps(k, dst.planes(at), x.planes(at), n, x.c)
+		return
 	}
-	runRows(op, k, &from, &from, &g, 0, n)
-	from.scatter(dst, at)
+	r.sumExps(k, planes[T]{}, x.planes(at), n, x.c)
+	for i, l := range r.log[:n] {
+		r.scale[i] = T(l)
+	}
+	k.planarShift(ptr(dst.data, at), ptr(x.data, at), ptr(r.max, 0), ptr(r.scale, 0), n, x.c, x.d)
+}
+
+// planarGrad does n positions, a multiple of 16, of a gradient: so many at once
+// that what is read twice stays in a cache, as a copy.
+func planarGrad[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], at, n int) {
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	step := min(n, max(16, planarCopy/x.c&^15))
+	buf := scratch[T](b, 4*spanSize+2*step*x.c)
+	sum, high, low := (*b)[:spanSize], buf[2*spanSize:][:spanSize], buf[3*spanSize:][:spanSize]
+	xs, ys := buf[4*spanSize:][:step*x.c], buf[4*spanSize+step*x.c:]
+	for i := 0; i < n; i += step {
+		m := min(step, n-i)
+		if op == softmaxGradOp {
+			k.planarInner(ptr(sum, 0), ptr(x.data, at+i), ptr(y.data, at+i), ptr(xs, 0), ptr(ys, 0), m, x.c, x.d)
+		} else {
+			k.planarInner(ptr(sum, 0), ptr(y.data, at+i), nil, ptr(ys, 0), nil, m, x.c, x.d)
+		}
+		byRange(sum[:m], 16, func(j, some int, in bool) {
+			to := at + i + j
+			switch {
+			case !in:
+				planarRows(op, k, dst, x, y, to, some)
+			case op == softmaxGradOp:
+				for i, s := range sum[j:][:some] {
+					high[i] = T(s)
+					low[i] = T(s - float64(high[i]))
+				}
+				k.planarSoftmaxGrad(ptr(dst.data, to), ptr(xs, j), ptr(ys, j), ptr(high, 0), ptr(low, 0), some, x.c, x.d, m)
+			default:
+				for i, s := range sum[j:][:some] {
+					high[i] = T(-s)
+				}
+				k.planarLogSoftmaxGrad(ptr(dst.data, to), ptr(x.data, to), ptr(ys, j), ptr(high, 0), some, x.c, x.d, m)
+			}
+		})
+	}
+}
+
+// planarRows runs op on n positions from data[at] through copies whose rows are contiguous.
+func planarRows[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], at, n int) {
+	if n == 0 {
+		return
+	}
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	buf := scratch[T](b, 2*min(n, x.tileRows())*x.c)
+	for i := 0; i < n; i += x.tileRows() {
+		m := min(n-i, x.tileRows())
+		from := view[T]{m, x.c, 1, buf[:m*x.c], x.c}
+		from.gather(x, at+i)
+		g := from
+		if op >= softmaxGradOp {
+			g.data = buf[m*x.c:]
+			g.gather(y, at+i)
+		}
+		runRows(op, k, &from, &from, &g, 0, m)
+		from.scatter(dst, at+i)
+	}
 }

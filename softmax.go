@@ -268,28 +268,40 @@ func gradRows[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], lo, hi int) 
 		} else {
 			k.inner(ptr(sum[:], 0), g, nil, n, y.c, dy.stride, 0)
 		}
-		for j := 0; j < n; {
-			// The rows up to one that is not in range, or that one.
-			m, table := 0, k
-			for j+m < n && inRange(sum[j+m]) {
-				m++
-			}
-			if m == 0 {
-				m, table = 1, portable[T]()
+		byRange(sum[:n], 1, func(j, m int, in bool) {
+			table := k
+			if !in {
+				table = portable[T]()
 			}
 			finish(op, table, dx, y, dy, sum[j:j+m], i+j, stream)
-			j += m
-		}
+		})
 		i += n
 	}
 }
 
-// inRange tells whether the kernels of all paths take s for the sum of a row:
-// its halves are float32, and differences to it do not overflow. NaNs are in
-// range.
-func inRange(s float64) bool {
-	a := math.Abs(s)
-	return !(a > 0x1p100 || a > 0 && a < 0x1p-100)
+// byRange calls f for runs of n sums from sum[i], a multiple of size, that are
+// all in range or, size by size, are not.
+func byRange(sum []float64, size int, f func(i, n int, in bool)) {
+	for i := 0; i < len(sum); {
+		n, in := size, inRange(sum[i:][:size])
+		for i+n < len(sum) && inRange(sum[i+n:][:size]) == in {
+			n += size
+		}
+		f(i, n, in)
+		i += n
+	}
+}
+
+// inRange tells whether the kernels of all paths take the sums of some rows:
+// their halves are float32, and differences to them do not overflow. NaNs are
+// in range.
+func inRange(sum []float64) bool {
+	for _, s := range sum {
+		if a := math.Abs(s); a > 0x1p100 || a > 0 && a < 0x1p-100 {
+			return false
+		}
+	}
+	return true
 }
 
 // finish does the rows from row i whose sums are known.

@@ -2,6 +2,7 @@ package logits
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -79,6 +80,37 @@ func init() {
 			}
 		}
 	}
+	specTable.planarInner = func(dst *float64, x, y, xCopy, yCopy *float32, n, classes, stride int) {
+		for i := range n {
+			var s float64
+			for c := range classes {
+				v := at(x, c*stride+i, 1)[0]
+				at(xCopy, c*n+i, 1)[0] = v
+				term := float64(v)
+				if y != nil {
+					w := at(y, c*stride+i, 1)[0]
+					at(yCopy, c*n+i, 1)[0] = w
+					term *= float64(w) // exact
+				}
+				s += term
+			}
+			at(dst, i, 1)[0] = s
+		}
+	}
+	specTable.planarSoftmaxGrad = func(dst, x, y, high, low *float32, n, classes, dstStride, stride int) {
+		for c := range classes {
+			for i, v := range at(x, c*stride, n) {
+				at(dst, c*dstStride+i, 1)[0] = float32(float32(at(y, c*stride+i, 1)[0]-at(high, i, 1)[0])-at(low, i, 1)[0]) * v
+			}
+		}
+	}
+	specTable.planarLogSoftmaxGrad = func(dst, x, y, s *float32, n, classes, stride, yStride int) {
+		for c := range classes {
+			for i, v := range at(x, c*stride, n) {
+				at(dst, c*stride+i, 1)[0] = fma32(specExp(v), at(s, i, 1)[0], at(y, c*yStride+i, 1)[0])
+			}
+		}
+	}
 }
 
 func specPlanarRows(dst, scale, add, max, sum, low, ones, dot, x, w *float32, n, classes, dstStride, stride int, poly []float32) {
@@ -146,25 +178,29 @@ func TestSpecPlanar(t *testing.T) {
 						p.Data[(i/d*c+j)*d+i%d] = v
 					}
 				}
-				run := func(k *kernels[float32]) (out [8][]float32) {
+				run := func(k *kernels[float32]) (out [10][]float32) {
 					defer func(before *kernels[float32]) { active = before }(active)
 					active = k
 					for i := range out {
 						out[i] = make([]float32, len(p.Data))
-						if i >= 5 {
+						if i >= 7 {
 							out[i] = out[i][:len(targets)]
 						}
 					}
 					must(t, Softmax(Planar[float32]{2, c, d, out[0]}, p))
 					must(t, LogSoftmax(Planar[float32]{2, c, d, out[1]}, p))
+					dy := Planar[float32]{2, c, d, slices.Clone(p.Data)}
+					slices.Reverse(dy.Data)
+					must(t, SoftmaxGrad(Planar[float32]{2, c, d, out[5]}, p, dy))
+					must(t, LogSoftmaxGrad(Planar[float32]{2, c, d, out[6]}, p, dy))
 					_, err := CrossEntropyGrad(Planar[float32]{2, c, d, out[2]}, p, targets, nil)
 					must(t, err)
-					must(t, CrossEntropyRows(out[5], p, targets, nil))
+					must(t, CrossEntropyRows(out[7], p, targets, nil))
 					for i, o := range smooth {
 						fill(out[3+i], 1)
 						_, err := CrossEntropyGrad(Planar[float32]{2, c, d, out[3+i]}, p, targets, &o)
 						must(t, err)
-						must(t, CrossEntropyRows(out[6+i], p, targets, &o))
+						must(t, CrossEntropyRows(out[8+i], p, targets, &o))
 					}
 					return out
 				}

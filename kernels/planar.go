@@ -1,6 +1,9 @@
 package main
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // The planar kernels walk over n positions, a multiple of 16, and 16 at once;
 // the classes of a position are stride elements apart.
@@ -74,6 +77,82 @@ w[c] add to dst.`,
 			})
 		},
 	}
+	planarInnerKernel = kernel{
+		name: "planarInner",
+		doc: `For each of n positions: dst is the sum of x y over its classes in turn, or of x if
+y is nil, in float64. They are copied to xCopy and yCopy, n apart.`,
+		args: []arg{{"dst", "*float64"}, {"x", "*float32"}, {"y", "*float32"}, {"xCopy", "*float32"}, {"yCopy", "*float32"},
+			{"n", "int"}, {"classes", "int"}, {"stride", "int"}},
+		body: func(a *Asm) {
+			plain := a.NewLabel("plain")
+			w, y := newPlanarWalk(a), a.Arg("y")
+			a.JumpIfImm(y, "==", 0, plain)
+			a.FreeReg(y)
+			w.inner("x", "y")
+			a.Label(plain)
+			w.inner("x")
+		},
+	}
+	planarSoftmaxGradKernel = kernel{
+		name: "planarSoftmaxGrad",
+		doc:  `dst is x ((y - high) - low), high and low being those of the position.`,
+		args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"y", "*float32"}, {"high", "*float32"}, {"low", "*float32"},
+			{"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+		body: func(a *Asm) {
+			w := newPlanarWalk(a)
+			q, r, dstStride := a.Reg(), a.Reg(), a.Arg("dstStride")
+			a.ShiftReg(2, dstStride)
+			w.groups(func() {
+				high, low := w.load("high"), w.load("low")
+				w.start("y", q)
+				w.start("dst", r)
+				w.classes("x", w.stride, func() {
+					y := a.Vec("y")
+					a.Load(y, q, 0)
+					a.Sub(y, high)
+					a.Sub(y, low)
+					a.MulLoad(y, w.p, 0)
+					a.Store(y, r, 0)
+					a.PrefetchL2(r, ahead)
+					a.Free(y)
+					a.AddReg(w.stride, q)
+					a.AddReg(dstStride, r)
+				})
+				a.Free(high, low)
+			})
+		},
+	}
+	planarLogSoftmaxGradKernel = kernel{
+		name: "planarLogSoftmaxGrad",
+		doc:  `dst is y + s e^x, s being that of the position and e^x that of exp.`,
+		args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"y", "*float32"}, {"s", "*float32"},
+			{"n", "int"}, {"classes", "int"}, {"stride", "int"}, {"yStride", "int"}},
+		body: func(a *Asm) {
+			exp := a.newExp()
+			w := newPlanarWalk(a)
+			q, r, yStride := a.Reg(), a.Reg(), a.Arg("yStride")
+			a.ShiftReg(2, yStride)
+			w.groups(func() {
+				s := w.load("s")
+				w.start("y", q)
+				w.start("dst", r)
+				w.classes("x", w.stride, func() {
+					x := a.Vec("x")
+					a.Load(x, w.p, 0)
+					a.PrefetchL2(w.p, ahead)
+					e := exp([]*Vec{x})[0]
+					a.Load(x, q, 0)
+					a.MulAddVec(x, e, s)
+					a.Store(x, r, 0)
+					a.PrefetchL2(r, ahead)
+					a.Free(x, e)
+					a.AddReg(yStride, q)
+					a.AddReg(w.stride, r)
+				})
+				a.Free(s)
+			})
+		},
+	}
 )
 
 // A planarWalk is a position in an array, and in those that have one element a
@@ -131,6 +210,50 @@ func (w *planarWalk) classes(name string, stride Reg, body func()) {
 	w.AddReg(stride, w.p)
 	w.AddImm(-1, w.c)
 	w.JumpIfImm(w.c, ">", 0, class)
+}
+
+// inner writes planarInner for one or two parameters.
+func (w *planarWalk) inner(names ...string) {
+	zero := w.Const(0)
+	from, to := []Reg{w.p, w.Reg()}[:len(names)], []Reg{w.Reg(), w.Reg()}[:len(names)]
+	w.groups(func() {
+		s := w.Vecs(2, "s")
+		for _, s := range s {
+			w.Set(s, zero)
+		}
+		for i, name := range names {
+			w.start(name, from[i])
+			w.start(name+"Copy", to[i])
+		}
+		w.classes("x", w.stride, func() {
+			for i, p := range from {
+				x := w.Vec("x")
+				w.Load(x, p, 0)
+				w.PrefetchL2(p, ahead)
+				w.Store(x, to[i], 0)
+				w.Free(x)
+			}
+			for i, s := range s {
+				w.addWide(s, from, 4*lanes/2*i)
+			}
+			for i, p := range to {
+				w.AddReg(w.end, p)
+				if i > 0 {
+					w.AddReg(w.stride, from[i])
+				}
+			}
+		})
+		w.start("dst", w.p)
+		w.AddReg(w.at, w.p)
+		for i, s := range s {
+			w.Store(s, w.p, 4*lanes*i)
+		}
+		w.Free(s...)
+	})
+	for _, r := range slices.Concat(to, from[1:]) {
+		w.FreeReg(r)
+	}
+	w.FreeConst(zero)
 }
 
 // A planar writes one of the kernels with exponentials.
