@@ -77,6 +77,12 @@ func planarSoftmaxAVX2(dst, scale, max, sum, low, ones, x, scratch *float32, n, 
 func planarSoftmaxDotAVX2(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
+func planarProbsAVX2(max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int)
+
+//go:noescape
+func planarProbsGradAVX2(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
+
+//go:noescape
 func planarShiftAVX2(dst, x, max, log *float32, n, classes, stride int)
 
 //go:noescape
@@ -114,6 +120,8 @@ var tableAVX2 = kernels[float32]{
 	planarSumExpDot:      planarSumExpDotAVX2,
 	planarSoftmax:        planarSoftmaxAVX2,
 	planarSoftmaxDot:     planarSoftmaxDotAVX2,
+	planarProbs:          planarProbsAVX2,
+	planarProbsGrad:      planarProbsGradAVX2,
 	planarShift:          planarShiftAVX2,
 	planarInner:          planarInnerAVX2,
 	planarSoftmaxGrad:    planarSoftmaxGradAVX2,
@@ -193,6 +201,12 @@ func planarSoftmaxAVX512(dst, scale, max, sum, low, ones, x, scratch *float32, n
 func planarSoftmaxDotAVX512(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
+func planarProbsAVX512(max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int)
+
+//go:noescape
+func planarProbsGradAVX512(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
+
+//go:noescape
 func planarShiftAVX512(dst, x, max, log *float32, n, classes, stride int)
 
 //go:noescape
@@ -230,6 +244,8 @@ var tableAVX512 = kernels[float32]{
 	planarSumExpDot:      planarSumExpDotAVX512,
 	planarSoftmax:        planarSoftmaxAVX512,
 	planarSoftmaxDot:     planarSoftmaxDotAVX512,
+	planarProbs:          planarProbsAVX512,
+	planarProbsGrad:      planarProbsGradAVX512,
 	planarShift:          planarShiftAVX512,
 	planarInner:          planarInnerAVX512,
 	planarSoftmaxGrad:    planarSoftmaxGradAVX512,

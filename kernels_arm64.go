@@ -77,6 +77,12 @@ func planarSoftmaxNEON(dst, scale, max, sum, low, ones, x, scratch *float32, n, 
 func planarSoftmaxDotNEON(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
+func planarProbsNEON(max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int)
+
+//go:noescape
+func planarProbsGradNEON(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
+
+//go:noescape
 func planarShiftNEON(dst, x, max, log *float32, n, classes, stride int)
 
 //go:noescape
@@ -114,6 +120,8 @@ var tableNEON = kernels[float32]{
 	planarSumExpDot:      planarSumExpDotNEON,
 	planarSoftmax:        planarSoftmaxNEON,
 	planarSoftmaxDot:     planarSoftmaxDotNEON,
+	planarProbs:          planarProbsNEON,
+	planarProbsGrad:      planarProbsGradNEON,
 	planarShift:          planarShiftNEON,
 	planarInner:          planarInnerNEON,
 	planarSoftmaxGrad:    planarSoftmaxGradNEON,

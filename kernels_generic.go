@@ -39,6 +39,8 @@ func genericKernels[T Float]() kernels[T] {
 		planarSumExpDot:  planarSumExpDotGeneric[T],
 		planarSoftmax:    planarSoftmaxGeneric[T],
 		planarSoftmaxDot: planarSoftmaxDotGeneric[T],
+		planarProbs:      planarProbsGeneric[T],
+		planarProbsGrad:  planarProbsGradGeneric[T],
 		planarShift:      planarShiftGeneric[T],
 		shift:            shiftGeneric[T],
 
@@ -487,6 +489,52 @@ func planarSoftmaxDotGeneric[T Float](dst, scale, add, max, sum, low, ones, dot,
 				p += float64(float64(weights[c]) * float64(at(add, i, 1)[0]))
 			}
 			at(dst, i+c*dstStride, 1)[0] = T(p)
+		}
+	}
+}
+
+func planarProbsGeneric[T Float](max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *T, n, classes, stride int) {
+	planarProbsGradGeneric(nil, nil, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch, n, classes, 0, stride)
+}
+
+// planarProbsGradGeneric does without dst and scale if they are nil.
+func planarProbsGradGeneric[T Float](dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *T, n, classes, dstStride, stride int) {
+	maxs, sums, lows, counts := at(max, 0, n), at(sum, 0, n), at(low, 0, n), at(ones, 0, n)
+	weights, keep, share := at(w, 0, classes), float64(at(smooth, 0, 1)[0]), float64(at(smooth, 1, 1)[0])
+	var targets []T
+	if dst != nil {
+		targets = at(scratch, classes, classes)
+	}
+	for i := range maxs {
+		m := lowest[T]()
+		for c := range weights {
+			if v := at(x, i+c*stride, 1)[0]; v > m {
+				m = v
+			}
+		}
+		var all, s float64
+		for c, w := range weights {
+			t := float64((float64(keep*float64(at(q, i+c*stride, 1)[0])) + share) * float64(w))
+			all += t
+			if t != 0 {
+				s += float64(t * (float64(at(x, i+c*stride, 1)[0]) - float64(m)))
+			}
+			if dst != nil {
+				targets[c] = T(t)
+			}
+		}
+		at(mass, i, 1)[0], at(dot, i, 1)[0] = T(all), T(s)
+		from := &at(x, i, 1)[0]
+		if dst == nil {
+			planarSumExpGeneric(&maxs[i], &sums[i], &lows[i], &counts[i], from, scratch, 1, classes, stride)
+			continue
+		}
+		up := float64(at(scale, i, 1)[0])
+		f := T(float64(up * all))
+		planarSoftmaxGeneric(&at(dst, i, 1)[0], &f, &maxs[i], &sums[i], &lows[i], &counts[i], from, scratch, 1, classes, dstStride, stride)
+		for c, t := range targets {
+			g := &at(dst, i+c*dstStride, 1)[0]
+			*g = T(float64(*g) - float64(up*float64(t)))
 		}
 	}
 }

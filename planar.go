@@ -22,6 +22,15 @@ func (v *view[T]) span(t int) (n, first, row int) {
 	return min(spanSize, v.d-d), plane*v.c*v.d + d, plane*v.d + d
 }
 
+// step is how many of n positions, a multiple of 16, are done at once: fewer if
+// there is a copy of the gradient, to be added.
+func (v *view[T]) step(n int, add bool) int {
+	if !add {
+		return n
+	}
+	return max(16, min(n, chunkSize/v.c&^15))
+}
+
 // A planarRoom is what the planar kernels need: arrays with an element a
 // position, and scratch with 16 a class.
 type planarRoom[T Float] struct {
@@ -46,6 +55,14 @@ type planes[T Float] struct {
 
 // planes returns the positions from data[at].
 func (v *view[T]) planes(at int) planes[T] { return planes[T]{v.data[at:], v.d} }
+
+// add adds n positions of q.
+func (p planes[T]) add(k *kernels[T], q planes[T], n, classes int) {
+	one := [1]T{1}
+	for c := range classes {
+		k.addScaled(ptr(p.data, c*p.stride), ptr(q.data, c*q.stride), ptr(one[:], 0), 1, n, 0, 0)
+	}
+}
 
 // sumExps fills in the room for n positions of x, and log with log1p of the sum
 // without one maximum. If dst has any data it becomes the probabilities times
@@ -151,24 +168,60 @@ func planarGrad[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], at, n int)
 	}
 }
 
-// planarRows runs op on n positions from data[at] through copies whose rows are contiguous.
+// planarRows runs op on n positions from data[at] by rows.
 func planarRows[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], at, n int) {
+	if op < softmaxGradOp {
+		y = nil
+	}
+	byRows(x, y, dst, false, at, n, func(_ int, x, y, dst view[T]) { runRows(op, k, &dst, &x, &y, 0, x.n) })
+}
+
+// byRows calls do for n positions of x, y and dst from data[at], a few at a time
+// from number i: with copies whose rows are contiguous, of which dst is copied
+// back. If add is not set it is the copy of x. y and dst may be nil.
+func byRows[T Float](x, y, dst *view[T], add bool, at, n int, do func(i int, x, y, dst view[T])) {
 	if n == 0 {
 		return
 	}
 	b := buffers.Get().(*[]float64)
 	defer buffers.Put(b)
-	buf := scratch[T](b, 2*min(n, x.tileRows())*x.c)
-	for i := 0; i < n; i += x.tileRows() {
-		m := min(n-i, x.tileRows())
-		from := view[T]{m, x.c, 1, buf[:m*x.c], x.c}
-		from.gather(x, at+i)
-		g := from
-		if op >= softmaxGradOp {
-			g.data = buf[m*x.c:]
-			g.gather(y, at+i)
+	size := min(n, max(1, min(64, chunkSize/x.c))) // enough to read whole cache lines
+	buf := scratch[T](b, 3*size*x.c)
+	for i := 0; i < n; i += size {
+		rows := func(part int, v *view[T]) (r view[T]) {
+			if v != nil {
+				r = view[T]{min(size, n-i), x.c, 1, buf[part*size*x.c:][:size*x.c], x.c}
+				r.gather(v, at+i)
+			}
+			return r
 		}
-		runRows(op, k, &from, &from, &g, 0, m)
-		from.scatter(dst, at+i)
+		from, others := rows(0, x), rows(1, y)
+		to := from
+		if dst == nil || add {
+			to = rows(2, dst)
+		}
+		do(i, from, others, to)
+		if dst != nil {
+			to.scatter(dst, at+i)
+		}
+	}
+}
+
+// gather copies the rows of x from the one that starts at x.data[first].
+func (v *view[T]) gather(x *view[T], first int) {
+	for j := range v.c {
+		for i, e := range x.data[first+j*x.d:][:v.n] {
+			v.data[i*v.c+j] = e
+		}
+	}
+}
+
+// scatter is the inverse of gather.
+func (v *view[T]) scatter(x *view[T], first int) {
+	for j := range v.c {
+		out := x.data[first+j*x.d:][:v.n]
+		for i := range out {
+			out[i] = v.data[i*v.c+j]
+		}
 	}
 }

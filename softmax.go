@@ -320,10 +320,6 @@ func finish[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], sum []float64,
 // row returns row i of a matrix.
 func (v *view[T]) row(i int) []T { return v.data[i*v.stride:][:v.c] }
 
-// tileRows is the number of rows, neighbours along d, that are copied at once:
-// so many that the reads fill cache lines, few enough for the cache.
-func (v *view[T]) tileRows() int { return min(v.d, max(1, min(64, chunkSize/v.c))) }
-
 // groupRows is the number of a matrix's rows whose losses are added up together.
 func (v *view[T]) groupRows() int { return max(1, min(4*tile, 2*chunkSize/v.c)) }
 
@@ -333,25 +329,6 @@ func (v *view[T]) groups() int {
 		return v.n * spans(v.d)
 	}
 	return (v.n + v.groupRows() - 1) / v.groupRows()
-}
-
-// gather copies the rows of x from the one that starts at x.data[first].
-func (v *view[T]) gather(x *view[T], first int) {
-	for j := range v.c {
-		for i, e := range x.data[first+j*x.d:][:v.n] {
-			v.data[i*v.c+j] = e
-		}
-	}
-}
-
-// scatter is the inverse of gather.
-func (v *view[T]) scatter(x *view[T], first int) {
-	for j := range v.c {
-		out := x.data[first+j*x.d:][:v.n]
-		for i := range out {
-			out[i] = v.data[i*v.c+j]
-		}
-	}
 }
 
 // from returns n rows of a matrix, from row i.

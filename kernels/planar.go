@@ -52,6 +52,26 @@ w[c] add to dst.`,
 			{"x", "*float32"}, {"w", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 		body: func(a *Asm) { newPlanar(a, true, true, exp6).write() },
 	}
+	planarProbsKernel = kernel{
+		name: "planarProbs",
+		doc: `It is planarSumExp with a target t = (keep q + share) w[c] for each class, smooth
+being keep and share: mass is the sum of t, and dot that of t (x - max) but for
+terms of t = 0, both added up 16 classes at once.`,
+		args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"}, {"mass", "*float32"}, {"dot", "*float32"},
+			{"x", "*float32"}, {"q", "*float32"}, {"w", "*float32"}, {"smooth", "*float32"}, {"scratch", "*float32"},
+			{"n", "int"}, {"classes", "int"}, {"stride", "int"}},
+		body: func(a *Asm) { newPlanar(a, false, false, exp5).writeProbs() },
+	}
+	planarProbsGradKernel = kernel{
+		name: "planarProbsGrad",
+		doc: `It is planarProbs and sets dst to scale (mass p - t), p being e^(x - max) divided by
+the whole sum and each position having one scale. Scratch has room for t, too.`,
+		args: []arg{{"dst", "*float32"}, {"scale", "*float32"},
+			{"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"}, {"mass", "*float32"}, {"dot", "*float32"},
+			{"x", "*float32"}, {"q", "*float32"}, {"w", "*float32"}, {"smooth", "*float32"}, {"scratch", "*float32"},
+			{"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+		body: func(a *Asm) { newPlanar(a, true, false, exp6).writeProbs() },
+	}
 	planarShiftKernel = kernel{
 		name: "planarShift",
 		doc:  `dst is (x - max) - log, max and log being those of the position.`,
@@ -267,6 +287,10 @@ type planar struct {
 	// For the dots:
 	w   Reg  // in the weights
 	dot *Vec // of those classes
+
+	// For the targets, which are no dots, w and:
+	probs bool
+	t     Reg // in those of scratch
 }
 
 func newPlanar(a *Asm, softmax, dots bool, poly []float32) *planar {
@@ -277,9 +301,18 @@ func newPlanar(a *Asm, softmax, dots bool, poly []float32) *planar {
 	return p
 }
 
+// writeProbs writes a kernel with targets.
+func (p *planar) writeProbs() {
+	p.probs, p.w, p.t = true, p.Reg(), p.Reg()
+	p.write()
+}
+
 func (p *planar) write() {
 	p.groups(func() {
 		p.copyMax()
+		if p.probs {
+			p.ByPart(p.targets)
+		}
 		if !p.softmax {
 			p.ByPart(func() { p.part(nil) })
 			return
@@ -289,17 +322,32 @@ func (p *planar) write() {
 		p.LoadArg("scratch", p.q)
 		p.LoadArg("dstStride", p.k)
 		p.ShiftReg(2, p.k)
-		var add *Vec
-		if p.dots {
+		var add, less *Vec
+		switch {
+		case p.dots:
 			add = p.load("add")
 			p.LoadArg("w", p.w)
+		case p.probs:
+			up := p.load("scale")
+			less = p.Vec("less")
+			p.Set(less, p.zero)
+			p.Sub(less, up)
+			p.Free(up)
+			p.startTargets()
 		}
 		p.classes("dst", p.k, func() {
 			e := p.Vec("e")
 			p.Load(e, p.q, 0)
 			p.Mul(e, f)
-			if p.dots {
+			switch {
+			case p.dots:
 				p.addWeighted(e, add)
+			case p.probs:
+				t := p.Vec("t")
+				p.Load(t, p.t, 0)
+				p.MulAddVec(e, t, less)
+				p.Free(t)
+				p.AddImm(4*lanes, p.t)
 			}
 			p.Store(e, p.p, 0)
 			p.PrefetchL2(p.p, ahead)
@@ -307,8 +355,11 @@ func (p *planar) write() {
 			p.AddImm(4*lanes, p.q)
 		})
 		p.Free(f)
-		if p.dots {
+		switch {
+		case p.dots:
 			p.Free(add)
+		case p.probs:
+			p.Free(less)
 		}
 	})
 }
@@ -336,37 +387,31 @@ func (p *planar) part(f *Vec) {
 		p.Set(v, p.zero)
 	}
 	p.LoadArg("scratch", p.q)
-	p.LoadArg("classes", p.c)
-	some, short, pairs, last, done := p.NewLabel("some"), p.NewLabel("short"), p.NewLabel("pairs"), p.NewLabel("last"), p.NewLabel("done")
-	p.Label(some)
 	few := 64
 	if p.dots {
 		few = 16 // the dots keep no rounding errors
 	}
-	p.Mov(p.c, p.k)
-	p.JumpIfImm(p.k, "<=", few, short)
-	p.MovImm(few, p.k)
-	p.Label(short)
-	p.SubReg(p.k, p.c)
-	sum := p.Vec("sum")
-	p.Set(sum, p.zero)
-	if p.dots {
-		p.Set(p.dot, p.zero)
-	}
-	p.JumpIfImm(p.k, "<", 2, last)
-	p.Label(pairs)
-	p.add(2, m, sum, ones)
-	p.JumpIfImm(p.k, ">=", 2, pairs)
-	p.Label(last)
-	p.JumpIfImm(p.k, "==", 0, done)
-	p.add(1, m, sum, ones)
-	p.Label(done)
-	p.twoSum(high, low, sum)
-	p.Free(sum)
-	if p.dots {
-		p.Add(sums[3], p.dot)
-	}
-	p.JumpIfImm(p.c, ">", 0, some)
+	p.batches(few, func() {
+		pairs, last, done := p.NewLabel("pairs"), p.NewLabel("last"), p.NewLabel("done")
+		sum := p.Vec("sum")
+		p.Set(sum, p.zero)
+		if p.dots {
+			p.Set(p.dot, p.zero)
+		}
+		p.JumpIfImm(p.k, "<", 2, last)
+		p.Label(pairs)
+		p.add(2, m, sum, ones)
+		p.JumpIfImm(p.k, ">=", 2, pairs)
+		p.Label(last)
+		p.JumpIfImm(p.k, "==", 0, done)
+		p.add(1, m, sum, ones)
+		p.Label(done)
+		p.twoSum(high, low, sum)
+		p.Free(sum)
+		if p.dots {
+			p.Add(sums[3], p.dot)
+		}
+	})
 	for i, name := range []string{"sum", "low", "ones", "dot"}[:len(sums)] {
 		p.store(sums[i], name)
 	}
@@ -374,6 +419,11 @@ func (p *planar) part(f *Vec) {
 		p.Add(high, ones)
 		p.Add(high, low)
 		s := p.load("scale")
+		if p.probs {
+			mass := p.load("mass")
+			p.Mul(s, mass)
+			p.Free(mass)
+		}
 		p.each(opDiv, s, high, f)
 		p.Free(s)
 	}
@@ -381,6 +431,80 @@ func (p *planar) part(f *Vec) {
 	p.Free(sums...)
 	if p.dots {
 		p.Free(p.dot)
+	}
+}
+
+// batches runs body for at most few classes after the other, whose number is in k.
+func (p *planar) batches(few int, body func()) {
+	some, short := p.NewLabel("some"), p.NewLabel("short")
+	p.LoadArg("classes", p.c)
+	p.Label(some)
+	p.Mov(p.c, p.k)
+	p.JumpIfImm(p.k, "<=", few, short)
+	p.MovImm(few, p.k)
+	p.Label(short)
+	p.SubReg(p.k, p.c)
+	body()
+	p.JumpIfImm(p.c, ">", 0, some)
+}
+
+// startTargets sets t to the targets in scratch, behind the classes.
+func (p *planar) startTargets() {
+	p.LoadArg("classes", p.t)
+	p.ShiftReg(6, p.t)
+	p.AddReg(p.q, p.t)
+}
+
+// targets finds the targets of a part of the group and adds them up. For
+// softmax it leaves them in scratch.
+func (p *planar) targets() {
+	keep, share, w := p.Uniform(), p.Uniform(), p.Uniform()
+	p.LoadArg("smooth", p.k)
+	p.LoadUni(keep, p.k, 0)
+	p.LoadUni(share, p.k, 4)
+	m, mass, dot := p.load("max"), p.Vec("mass"), p.Vec("dot")
+	p.Set(mass, p.zero)
+	p.Set(dot, p.zero)
+	p.LoadArg("scratch", p.q)
+	p.startTargets()
+	p.LoadArg("w", p.w)
+	p.start("q", p.p)
+	p.batches(16, func() {
+		class := p.NewLabel("class")
+		masses, dots := p.Vec("masses"), p.Vec("dots")
+		p.Set(masses, p.zero)
+		p.Set(dots, p.zero)
+		p.Label(class)
+		q, t, d := p.Vec("q"), p.Vec("t"), p.Vec("d")
+		p.Load(q, p.p, 0)
+		p.PrefetchL2(p.p, ahead)
+		p.MulAddUni(t, q, keep, share)
+		p.LoadUni(w, p.w, 0)
+		p.MulUni(t, t, w)
+		if p.softmax {
+			p.Store(t, p.t, 0)
+			p.AddImm(4*lanes, p.t)
+		}
+		p.Add(masses, t)
+		p.Load(d, p.q, 0)
+		p.Sub(d, m)
+		p.ZeroWhere(d, t, p.zero)
+		p.MulAddVec(dots, d, t)
+		p.Free(q, t, d)
+		p.AddImm(4, p.w)
+		p.AddImm(4*lanes, p.q)
+		p.AddReg(p.stride, p.p)
+		p.AddImm(-1, p.k)
+		p.JumpIfImm(p.k, ">", 0, class)
+		p.Add(mass, masses)
+		p.Add(dot, dots)
+		p.Free(masses, dots)
+	})
+	p.store(mass, "mass")
+	p.store(dot, "dot")
+	p.Free(m, mass, dot)
+	for _, u := range []Uni{keep, share, w} {
+		p.FreeUniform(u)
 	}
 }
 
