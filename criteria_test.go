@@ -166,7 +166,7 @@ func refProbs[T Float](r *rowReference, q []T, smoothing float64, plain bool, w 
 			distance = 0
 		}
 		r.grad[j] = mass*ref.soft[j] - target[j]
-		r.gradTol[j] = mass*ref.soft[j]*(softTol+p.diff*distance+p.sum) + mass*p.flush + p.unit*target[j]
+		r.gradTol[j] = mass*ref.soft[j]*(softTol+p.diff*distance+p.sum) + mass*p.flush + 4*p.unit*target[j]
 	}
 }
 

@@ -146,38 +146,15 @@ func (j *ceJob[T, I]) group(x, grad *view[T], g int) float64 {
 	}
 	n, at, row := x.span(g)
 	whole := n &^ 15
-	step := whole
-	if j.opt.Accumulate {
-		step = max(16, min(whole, chunkSize/x.c&^15)) // there is a copy of the gradient
-	}
+	step := x.step(whole, j.opt.Accumulate)
 	var total float64
 	for i := 0; i < whole; i += step {
 		total += j.positions(x, grad, min(step, whole-i), at+i, row+i)
 	}
-	for i := whole; i < n; i += x.tileRows() {
-		total += j.tile(x, grad, min(x.tileRows(), n-i), at+i, row+i)
-	}
+	byRows(x, nil, grad, j.opt.Accumulate, at+whole, n-whole, func(i int, x, _, grad view[T]) {
+		total += j.rows(x, grad, row+whole+i)
+	})
 	return total
-}
-
-// tile does n rows of a planar array through a copy whose rows are contiguous.
-func (j *ceJob[T, I]) tile(x, grad *view[T], n, at, row int) float64 {
-	b := buffers.Get().(*[]float64)
-	defer buffers.Put(b)
-	buf := scratch[T](b, 2*n*x.c)
-	rows := view[T]{n, x.c, 1, buf[:n*x.c], x.c}
-	rows.gather(x, at)
-	if grad == nil {
-		return j.rows(rows, view[T]{}, row)
-	}
-	to := rows
-	if j.opt.Accumulate {
-		to.data = buf[n*x.c:]
-		to.gather(grad, at)
-	}
-	s := j.rows(rows, to, row)
-	to.scatter(grad, at)
-	return s
 }
 
 // rows does rows of a matrix, whose targets start at first, and returns the sum

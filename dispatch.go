@@ -80,8 +80,22 @@ type kernels[T Float] struct {
 	planarSumExpDot  func(max, sum, low, ones, dot, x, w, scratch *T, n, classes, stride int)
 	planarSoftmax    func(dst, scale, max, sum, low, ones, x, scratch *T, n, classes, dstStride, stride int)
 	planarSoftmaxDot func(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *T, n, classes, dstStride, stride int)
+	// planarProbs is planarSumExp with a target t = (keep q + share) w[c] for each
+	// class, smooth being keep and share: mass is the sum of t, and dot that of
+	// t (x-max) but for terms of t = 0. planarProbsGrad also sets dst to
+	// scale (mass p - t), p being the probabilities; its scratch is twice as big.
+	planarProbs     func(max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *T, n, classes, stride int)
+	planarProbsGrad func(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *T, n, classes, dstStride, stride int)
 	// planarShift sets dst to (x - max) - log, of which each position has one.
 	planarShift func(dst, x, max, log *T, n, classes, stride int)
+
+	// planarInner sets dst to the sum of x y over the classes of each position, or
+	// of x if y is nil, and copies them to xCopy and yCopy, n apart.
+	planarInner func(dst *float64, x, y, xCopy, yCopy *T, n, classes, stride int)
+	// planarSoftmaxGrad sets dst to x ((y - high) - low), planarLogSoftmaxGrad to
+	// y + s e^x, of whose high, low and s each position has one. dst may be x.
+	planarSoftmaxGrad    func(dst, x, y, high, low *T, n, classes, dstStride, stride int)
+	planarLogSoftmaxGrad func(dst, x, y, s *T, n, classes, stride, yStride int)
 }
 
 const (

@@ -545,12 +545,86 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 				k.planarSoftmaxDot(dst.p(), scale.p(), add.p(), part(0), part(1), part(2), part(3), dot.p(), x.p(), w.p(), part(4), n, rows, n+5, n+3)
 			}
 		}},
+		{"planarProbs", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x, q := newArea[T](mem[0], rows, n, n+3, in.end), newArea[T](mem[1], rows, n, n+3, in.end)
+			guardFill(x.row, rows, in.kind)
+			guardFill(q.row, rows, in.kind)
+			w, mass, dot, smooth := newArea[T](mem[2], 1, rows, 0, in.end), vec(0, n), vec(1, n), vec(2, 2)
+			guardFill(w.row, 1, 0)
+			room := make([]T, 4*n+16*rows)
+			part := func(i int) *T { return &room[i*n] }
+			return out(mass, dot), out(x, q, w, smooth), func() {
+				k.planarProbs(part(0), part(1), part(2), part(3), mass.p(), dot.p(), x.p(), q.p(), w.p(), smooth.p(), part(4), n, rows, n+3)
+			}
+		}},
+		{"planarProbsGrad", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x, q, dst := newArea[T](mem[0], rows, n, n+3, in.end), newArea[T](mem[1], rows, n, n+3, in.end), newArea[T](mem[2], rows, n, n+5, in.end)
+			guardFill(x.row, rows, in.kind)
+			guardFill(q.row, rows, in.kind)
+			scale, smooth, w := vec(0, n), vec(1, 2), vec(2, rows)
+			room := make([]T, 6*n+2*16*rows)
+			part := func(i int) *T { return &room[i*n] }
+			return out(dst), out(x, q, scale, smooth, w), func() {
+				k.planarProbsGrad(dst.p(), scale.p(), part(0), part(1), part(2), part(3), part(4), part(5), x.p(), q.p(), w.p(), smooth.p(), part(6),
+					n, rows, n+5, n+3)
+			}
+		}},
+		{"planarProbsGrad", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x, q, scratch := newArea[T](mem[0], rows, n, n+3, in.end), newArea[T](mem[1], rows, n, n+3, in.end), newArea[T](mem[2], 1, 2*16*rows, 0, in.end)
+			guardFill(x.row, rows, in.kind)
+			guardFill(q.row, rows, in.kind)
+			scale, mass, dot := vec(0, n), vec(1, n), vec(2, n)
+			room := make([]T, 4*n+rows+2)
+			part := func(i int) *T { return &room[i*n] }
+			return out(x, scratch, mass, dot), out(q, scale), func() {
+				k.planarProbsGrad(x.p(), scale.p(), part(0), part(1), part(2), part(3), mass.p(), dot.p(), x.p(), q.p(), &room[4*n+2], part(4), scratch.p(),
+					n, rows, n+3, n+3)
+			}
+		}},
 		{"planarShift", func() ([]armed, []armed, func()) {
 			n := min(64, (cols+15)&^15)
 			x := newArea[T](mem[0], rows, n, n+3, in.end)
 			guardFill(x.row, rows, in.kind)
 			dst, max, log := newArea[T](mem[1], rows, n, n+3, in.end), vec(0, n), vec(1, n)
 			return out(dst), out(x, max, log), func() { k.planarShift(dst.p(), x.p(), max.p(), log.p(), n, rows, n+3) }
+		}},
+		{"planarInner", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x, y, xCopy := newArea[T](mem[0], rows, n, n+3, in.end), newArea[T](mem[1], rows, n, n+3, in.end), newArea[T](mem[2], rows, n, n, in.end)
+			guardFill(x.row, rows, in.kind)
+			guardFill(y.row, rows, in.kind)
+			dst, yCopy := newArea[float64](mem[3], 1, n, 0, in.end), make([]T, rows*n)
+			return out(dst, xCopy), out(x, y), func() {
+				k.planarInner(dst.p(), x.p(), y.p(), xCopy.p(), &yCopy[0], n, rows, n+3)
+			}
+		}},
+		{"planarInner", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x, xCopy := newArea[T](mem[0], rows, n, n+3, in.end), newArea[T](mem[2], rows, n, n, in.end)
+			guardFill(x.row, rows, in.kind)
+			dst := newArea[float64](mem[3], 1, n, 0, in.end)
+			return out(dst, xCopy), out(x), func() { k.planarInner(dst.p(), x.p(), nil, xCopy.p(), nil, n, rows, n+3) }
+		}},
+		{"planarSoftmaxGrad", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x, y, dst := newArea[T](mem[0], rows, n, n+3, in.end), newArea[T](mem[1], rows, n, n+3, in.end), newArea[T](mem[2], rows, n, n+5, in.end)
+			guardFill(x.row, rows, in.kind)
+			guardFill(y.row, rows, in.kind)
+			high, low := vec(0, n), vec(1, n)
+			return out(dst), out(x, y, high, low), func() {
+				k.planarSoftmaxGrad(dst.p(), x.p(), y.p(), high.p(), low.p(), n, rows, n+5, n+3)
+			}
+		}},
+		{"planarLogSoftmaxGrad", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x, y, dst := newArea[T](mem[0], rows, n, n+3, in.end), newArea[T](mem[1], rows, n, n+5, in.end), newArea[T](mem[2], rows, n, n+3, in.end)
+			guardFill(x.row, rows, in.kind)
+			guardFill(y.row, rows, in.kind)
+			s := vec(0, n)
+			return out(dst), out(x, y, s), func() { k.planarLogSoftmaxGrad(dst.p(), x.p(), y.p(), s.p(), n, rows, n+3, n+5) }
 		}},
 		{"log1p", func() ([]armed, []armed, func()) {
 			n := (cols + 7) &^ 7

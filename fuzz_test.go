@@ -176,12 +176,12 @@ func planar[T Float](m Matrix[T]) Planar[T] {
 func (p Planar[T]) at(i, j int) int { return (i/p.D*p.C+j)*p.D + i%p.D }
 
 // scoresCase checks that a function of a dst and some sources, which have one
-// shape, does the same in place, to a Planar and to a Planar in place, and
-// returns the result.
+// shape, does the same in place, to a Matrix and to a Planar, and returns the
+// results of both.
 func scoresCase[T Float](t *testing.T, in *fuzzed[T], matrix func(dst Matrix[T], src []Matrix[T]) error,
-	planarFunc func(dst Planar[T], src []Planar[T]) error, src ...Matrix[T]) Matrix[T] {
+	planarFunc func(dst Planar[T], src []Planar[T]) error, src ...Matrix[T]) (dst, ofPlanes Matrix[T]) {
 	t.Helper()
-	dst := in.matrix()
+	dst = in.matrix()
 	if err := matrix(dst, src); err != nil {
 		t.Fatal(err)
 	}
@@ -226,20 +226,28 @@ func scoresCase[T Float](t *testing.T, in *fuzzed[T], matrix func(dst Matrix[T],
 	if err := planarFunc(to, planes); err != nil {
 		t.Fatal(err)
 	}
-	close := func(what string, got []T) {
-		t.Helper()
-		for i, v := range got {
-			if !alike(v, want[i], 1.2e-6) {
-				t.Fatalf("%s: element %d of row %d is %v, want about %v", what, i%dst.Cols, i/dst.Cols, v, want[i])
+	want = byRows(to)
+	for i, p := range planes {
+		in := slices.Clone(p.Data)
+		if err := planarFunc(p, planes); err != nil {
+			t.Fatal(err)
+		}
+		same("planar in place", byRows(p))
+		planes[i].Data = in
+	}
+	return dst, Dense(dst.Rows, dst.Cols, want)
+}
+
+// alikeRows checks that a result for a Planar is about that for a Matrix.
+func alikeRows[T Float](t *testing.T, got, want Matrix[T]) {
+	t.Helper()
+	for i := range want.Rows {
+		for j, v := range got.row(i) {
+			if w := want.row(i)[j]; !alike(v, w, 1.2e-6) {
+				t.Fatalf("planar: element %d of row %d is %v, want about %v", j, i, v, w)
 			}
 		}
 	}
-	close("planar", byRows(to))
-	if err := planarFunc(planes[0], planes); err != nil {
-		t.Fatal(err)
-	}
-	close("planar in place", byRows(planes[0]))
-	return dst
 }
 
 type check[T Float] func(t *testing.T, in *fuzzed[T]) []T
@@ -254,6 +262,7 @@ func fuzzPaths(f *testing.F, check32 check[float32], check64 check[float64]) {
 	}
 	for mode := range byte(numberModes) {
 		f.Add(mode, byte(3), uint16(70+mode), byte(mode), mode, uint16(mode), random[:4*211])
+		f.Add(mode, byte(19), uint16(2+mode), byte(mode), mode, uint16(mode), random[:4*97]) // 19 positions of a Planar
 	}
 	f.Add(byte(within16), byte(2), uint16(2113), byte(0), byte(5), uint16(2112), random)
 	f.Add(byte(within16|wideBits), byte(2), uint16(2049), byte(1), byte(0), uint16(2048), random)
@@ -506,9 +515,10 @@ func checkRowLogSumExp[T Float](t *testing.T, in *fuzzed[T]) []T {
 func FuzzSoftmax(f *testing.F) { fuzzPaths(f, checkSoftmax[float32], checkSoftmax[float64]) }
 
 func checkSoftmax[T Float](t *testing.T, in *fuzzed[T]) []T {
-	dst := scoresCase(t, in,
+	dst, planes := scoresCase(t, in,
 		func(dst Matrix[T], src []Matrix[T]) error { return Softmax[T](dst, src[0]) },
 		func(dst Planar[T], src []Planar[T]) error { return Softmax[T](dst, src[0]) }, in.x)
+	alikeRows(t, planes, dst)
 	p := precisionOf[T](in.x.Cols)
 	in.each(func(i int, row []T, r *reference) {
 		var total accumulator
@@ -533,15 +543,16 @@ func checkSoftmax[T Float](t *testing.T, in *fuzzed[T]) []T {
 			t.Errorf("row %d: the total is 1 + %v", i, total.value()-1)
 		}
 	})
-	return elements(dst)
+	return append(elements(dst), elements(planes)...)
 }
 
 func FuzzLogSoftmax(f *testing.F) { fuzzPaths(f, checkLogSoftmax[float32], checkLogSoftmax[float64]) }
 
 func checkLogSoftmax[T Float](t *testing.T, in *fuzzed[T]) []T {
-	dst := scoresCase(t, in,
+	dst, planes := scoresCase(t, in,
 		func(dst Matrix[T], src []Matrix[T]) error { return LogSoftmax[T](dst, src[0]) },
 		func(dst Planar[T], src []Planar[T]) error { return LogSoftmax[T](dst, src[0]) }, in.x)
+	alikeRows(t, planes, dst)
 	p := precisionOf[T](in.x.Cols)
 	in.each(func(i int, row []T, r *reference) {
 		log := math.Log1p(r.others)
@@ -557,7 +568,7 @@ func checkLogSoftmax[T Float](t *testing.T, in *fuzzed[T]) []T {
 			}
 		}
 	})
-	return elements(dst)
+	return append(elements(dst), elements(planes)...)
 }
 
 func FuzzLogSoftmaxNLL(f *testing.F) {
@@ -617,12 +628,12 @@ func FuzzSoftmaxGrad(f *testing.F) {
 
 func checkSoftmaxGrad[T Float](t *testing.T, in *fuzzed[T]) []T {
 	y, dy := in.x, turned(in.x)
-	dx := scoresCase(t, in,
+	dx, planes := scoresCase(t, in,
 		func(dst Matrix[T], src []Matrix[T]) error { return SoftmaxGrad[T](dst, src[0], src[1]) },
 		func(dst Planar[T], src []Planar[T]) error { return SoftmaxGrad[T](dst, src[0], src[1]) }, y, dy)
 	p := precisionOf[T](in.x.Cols)
 	for i := range y.Rows {
-		y, dy, dx := y.row(i), dy.row(i), dx.row(i)
+		y, dy := y.row(i), dy.row(i)
 		var dot, abs accumulator
 		for j := range y {
 			v := float64(float64(y[j]) * float64(dy[j]))
@@ -633,7 +644,8 @@ func checkSoftmaxGrad[T Float](t *testing.T, in *fuzzed[T]) []T {
 		if !is32[T]() && !(sumError < 1e280) {
 			continue // It may overflow on the way.
 		}
-		for j, got := range dx {
+		for j, got := range slices.Concat(dx.row(i), planes.row(i)) {
+			j %= len(y)
 			p64, g := float64(y[j]), float64(dy[j])
 			want := p64 * (g - s)
 			tol := math.Abs(p64) * (sumError + (math.Abs(g)+math.Abs(s))*0x1p-51 + float64(math.Abs(s)*p.diff)*p.unit)
@@ -646,7 +658,7 @@ func checkSoftmaxGrad[T Float](t *testing.T, in *fuzzed[T]) []T {
 			}
 		}
 	}
-	return elements(dx)
+	return append(elements(dx), elements(planes)...)
 }
 
 func FuzzLogSoftmaxGrad(f *testing.F) {
@@ -663,12 +675,12 @@ func checkLogSoftmaxGrad[T Float](t *testing.T, in *fuzzed[T]) []T {
 	for i := range y.Rows - 1 {
 		fill(y.Data[i*y.Stride : (i+1)*y.Stride][y.Cols:], gapValue)
 	}
-	dx := scoresCase(t, in,
+	dx, planes := scoresCase(t, in,
 		func(dst Matrix[T], src []Matrix[T]) error { return LogSoftmaxGrad[T](dst, src[0], src[1]) },
 		func(dst Planar[T], src []Planar[T]) error { return LogSoftmaxGrad[T](dst, src[0], src[1]) }, y, dy)
 	p := precisionOf[T](in.x.Cols)
 	for i := range y.Rows {
-		y, dy, dx := y.row(i), dy.row(i), dx.row(i)
+		y, dy := y.row(i), dy.row(i)
 		var sum, abs accumulator
 		for _, g := range dy {
 			sum.add(float64(g))
@@ -678,7 +690,8 @@ func checkLogSoftmaxGrad[T Float](t *testing.T, in *fuzzed[T]) []T {
 		if !is32[T]() && !(sumError < 1e280) {
 			continue // It may overflow on the way.
 		}
-		for j, got := range dx {
+		for j, got := range slices.Concat(dx.row(i), planes.row(i)) {
+			j %= len(y)
 			g, e := float64(dy[j]), math.Exp(float64(y[j]))
 			if is32[T]() && y[j] < -149 {
 				e = 0 // where exp32 ends
@@ -699,5 +712,5 @@ func checkLogSoftmaxGrad[T Float](t *testing.T, in *fuzzed[T]) []T {
 			}
 		}
 	}
-	return elements(dx)
+	return append(elements(dx), elements(planes)...)
 }

@@ -80,36 +80,56 @@ func planarSoftmaxAVX2(dst, scale, max, sum, low, ones, x, scratch *float32, n, 
 func planarSoftmaxDotAVX2(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
+func planarProbsAVX2(max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int)
+
+//go:noescape
+func planarProbsGradAVX2(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
+
+//go:noescape
 func planarShiftAVX2(dst, x, max, log *float32, n, classes, stride int)
 
+//go:noescape
+func planarInnerAVX2(dst *float64, x, y, xCopy, yCopy *float32, n, classes, stride int)
+
+//go:noescape
+func planarSoftmaxGradAVX2(dst, x, y, high, low *float32, n, classes, dstStride, stride int)
+
+//go:noescape
+func planarLogSoftmaxGradAVX2(dst, x, y, s *float32, n, classes, stride, yStride int)
+
 var tableAVX2 = kernels[float32]{
-	name:             "avx2",
-	max:              maxAVX2,
-	argMax:           argMaxAVX2,
-	sum:              sumAVX2,
-	exp:              expAVX2,
-	sumExp:           sumExpAVX2,
-	sumExpDot:        sumExpDotAVX2,
-	log1p:            log1pAVX2,
-	expSum:           expSumAVX2,
-	scaleExpSum:      scaleExpSumAVX2,
-	shortSoftmax:     shortSoftmaxAVX2,
-	scale:            scaleAVX2,
-	addScaled:        addScaledAVX2,
-	dot:              dotAVX2,
-	shift:            shiftAVX2,
-	square:           squareAVX2,
-	squareGrad:       squareGradAVX2,
-	distance:         distanceAVX2,
-	distanceGrad:     distanceGradAVX2,
-	inner:            innerAVX2,
-	softmaxGrad:      softmaxGradAVX2,
-	logSoftmaxGrad:   logSoftmaxGradAVX2,
-	planarSumExp:     planarSumExpAVX2,
-	planarSumExpDot:  planarSumExpDotAVX2,
-	planarSoftmax:    planarSoftmaxAVX2,
-	planarSoftmaxDot: planarSoftmaxDotAVX2,
-	planarShift:      planarShiftAVX2,
+	name:                 "avx2",
+	max:                  maxAVX2,
+	argMax:               argMaxAVX2,
+	sum:                  sumAVX2,
+	exp:                  expAVX2,
+	sumExp:               sumExpAVX2,
+	sumExpDot:            sumExpDotAVX2,
+	log1p:                log1pAVX2,
+	expSum:               expSumAVX2,
+	scaleExpSum:          scaleExpSumAVX2,
+	shortSoftmax:         shortSoftmaxAVX2,
+	scale:                scaleAVX2,
+	addScaled:            addScaledAVX2,
+	dot:                  dotAVX2,
+	shift:                shiftAVX2,
+	square:               squareAVX2,
+	squareGrad:           squareGradAVX2,
+	distance:             distanceAVX2,
+	distanceGrad:         distanceGradAVX2,
+	inner:                innerAVX2,
+	softmaxGrad:          softmaxGradAVX2,
+	logSoftmaxGrad:       logSoftmaxGradAVX2,
+	planarSumExp:         planarSumExpAVX2,
+	planarSumExpDot:      planarSumExpDotAVX2,
+	planarSoftmax:        planarSoftmaxAVX2,
+	planarSoftmaxDot:     planarSoftmaxDotAVX2,
+	planarProbs:          planarProbsAVX2,
+	planarProbsGrad:      planarProbsGradAVX2,
+	planarShift:          planarShiftAVX2,
+	planarInner:          planarInnerAVX2,
+	planarSoftmaxGrad:    planarSoftmaxGradAVX2,
+	planarLogSoftmaxGrad: planarLogSoftmaxGradAVX2,
 }
 
 //go:noescape
@@ -188,34 +208,54 @@ func planarSoftmaxAVX512(dst, scale, max, sum, low, ones, x, scratch *float32, n
 func planarSoftmaxDotAVX512(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
+func planarProbsAVX512(max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int)
+
+//go:noescape
+func planarProbsGradAVX512(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
+
+//go:noescape
 func planarShiftAVX512(dst, x, max, log *float32, n, classes, stride int)
 
+//go:noescape
+func planarInnerAVX512(dst *float64, x, y, xCopy, yCopy *float32, n, classes, stride int)
+
+//go:noescape
+func planarSoftmaxGradAVX512(dst, x, y, high, low *float32, n, classes, dstStride, stride int)
+
+//go:noescape
+func planarLogSoftmaxGradAVX512(dst, x, y, s *float32, n, classes, stride, yStride int)
+
 var tableAVX512 = kernels[float32]{
-	name:             "avx512",
-	max:              maxAVX512,
-	argMax:           argMaxAVX512,
-	sum:              sumAVX512,
-	exp:              expAVX512,
-	sumExp:           sumExpAVX512,
-	sumExpDot:        sumExpDotAVX512,
-	log1p:            log1pAVX512,
-	expSum:           expSumAVX512,
-	scaleExpSum:      scaleExpSumAVX512,
-	shortSoftmax:     shortSoftmaxAVX512,
-	scale:            scaleAVX512,
-	addScaled:        addScaledAVX512,
-	dot:              dotAVX512,
-	shift:            shiftAVX512,
-	square:           squareAVX512,
-	squareGrad:       squareGradAVX512,
-	distance:         distanceAVX512,
-	distanceGrad:     distanceGradAVX512,
-	inner:            innerAVX512,
-	softmaxGrad:      softmaxGradAVX512,
-	logSoftmaxGrad:   logSoftmaxGradAVX512,
-	planarSumExp:     planarSumExpAVX512,
-	planarSumExpDot:  planarSumExpDotAVX512,
-	planarSoftmax:    planarSoftmaxAVX512,
-	planarSoftmaxDot: planarSoftmaxDotAVX512,
-	planarShift:      planarShiftAVX512,
+	name:                 "avx512",
+	max:                  maxAVX512,
+	argMax:               argMaxAVX512,
+	sum:                  sumAVX512,
+	exp:                  expAVX512,
+	sumExp:               sumExpAVX512,
+	sumExpDot:            sumExpDotAVX512,
+	log1p:                log1pAVX512,
+	expSum:               expSumAVX512,
+	scaleExpSum:          scaleExpSumAVX512,
+	shortSoftmax:         shortSoftmaxAVX512,
+	scale:                scaleAVX512,
+	addScaled:            addScaledAVX512,
+	dot:                  dotAVX512,
+	shift:                shiftAVX512,
+	square:               squareAVX512,
+	squareGrad:           squareGradAVX512,
+	distance:             distanceAVX512,
+	distanceGrad:         distanceGradAVX512,
+	inner:                innerAVX512,
+	softmaxGrad:          softmaxGradAVX512,
+	logSoftmaxGrad:       logSoftmaxGradAVX512,
+	planarSumExp:         planarSumExpAVX512,
+	planarSumExpDot:      planarSumExpDotAVX512,
+	planarSoftmax:        planarSoftmaxAVX512,
+	planarSoftmaxDot:     planarSoftmaxDotAVX512,
+	planarProbs:          planarProbsAVX512,
+	planarProbsGrad:      planarProbsGradAVX512,
+	planarShift:          planarShiftAVX512,
+	planarInner:          planarInnerAVX512,
+	planarSoftmaxGrad:    planarSoftmaxGradAVX512,
+	planarLogSoftmaxGrad: planarLogSoftmaxGradAVX512,
 }

@@ -80,34 +80,54 @@ func planarSoftmaxNEON(dst, scale, max, sum, low, ones, x, scratch *float32, n, 
 func planarSoftmaxDotNEON(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
+func planarProbsNEON(max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int)
+
+//go:noescape
+func planarProbsGradNEON(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
+
+//go:noescape
 func planarShiftNEON(dst, x, max, log *float32, n, classes, stride int)
 
+//go:noescape
+func planarInnerNEON(dst *float64, x, y, xCopy, yCopy *float32, n, classes, stride int)
+
+//go:noescape
+func planarSoftmaxGradNEON(dst, x, y, high, low *float32, n, classes, dstStride, stride int)
+
+//go:noescape
+func planarLogSoftmaxGradNEON(dst, x, y, s *float32, n, classes, stride, yStride int)
+
 var tableNEON = kernels[float32]{
-	name:             "neon",
-	max:              maxNEON,
-	argMax:           argMaxNEON,
-	sum:              sumNEON,
-	exp:              expNEON,
-	sumExp:           sumExpNEON,
-	sumExpDot:        sumExpDotNEON,
-	log1p:            log1pNEON,
-	expSum:           expSumNEON,
-	scaleExpSum:      scaleExpSumNEON,
-	shortSoftmax:     shortSoftmaxNEON,
-	scale:            scaleNEON,
-	addScaled:        addScaledNEON,
-	dot:              dotNEON,
-	shift:            shiftNEON,
-	square:           squareNEON,
-	squareGrad:       squareGradNEON,
-	distance:         distanceNEON,
-	distanceGrad:     distanceGradNEON,
-	inner:            innerNEON,
-	softmaxGrad:      softmaxGradNEON,
-	logSoftmaxGrad:   logSoftmaxGradNEON,
-	planarSumExp:     planarSumExpNEON,
-	planarSumExpDot:  planarSumExpDotNEON,
-	planarSoftmax:    planarSoftmaxNEON,
-	planarSoftmaxDot: planarSoftmaxDotNEON,
-	planarShift:      planarShiftNEON,
+	name:                 "neon",
+	max:                  maxNEON,
+	argMax:               argMaxNEON,
+	sum:                  sumNEON,
+	exp:                  expNEON,
+	sumExp:               sumExpNEON,
+	sumExpDot:            sumExpDotNEON,
+	log1p:                log1pNEON,
+	expSum:               expSumNEON,
+	scaleExpSum:          scaleExpSumNEON,
+	shortSoftmax:         shortSoftmaxNEON,
+	scale:                scaleNEON,
+	addScaled:            addScaledNEON,
+	dot:                  dotNEON,
+	shift:                shiftNEON,
+	square:               squareNEON,
+	squareGrad:           squareGradNEON,
+	distance:             distanceNEON,
+	distanceGrad:         distanceGradNEON,
+	inner:                innerNEON,
+	softmaxGrad:          softmaxGradNEON,
+	logSoftmaxGrad:       logSoftmaxGradNEON,
+	planarSumExp:         planarSumExpNEON,
+	planarSumExpDot:      planarSumExpDotNEON,
+	planarSoftmax:        planarSoftmaxNEON,
+	planarSoftmaxDot:     planarSoftmaxDotNEON,
+	planarProbs:          planarProbsNEON,
+	planarProbsGrad:      planarProbsGradNEON,
+	planarShift:          planarShiftNEON,
+	planarInner:          planarInnerNEON,
+	planarSoftmaxGrad:    planarSoftmaxGradNEON,
+	planarLogSoftmaxGrad: planarLogSoftmaxGradNEON,
 }

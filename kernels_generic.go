@@ -40,8 +40,14 @@ func genericKernels[T Float]() kernels[T] {
 		planarSumExpDot:  planarSumExpDotGeneric[T],
 		planarSoftmax:    planarSoftmaxGeneric[T],
 		planarSoftmaxDot: planarSoftmaxDotGeneric[T],
+		planarProbs:      planarProbsGeneric[T],
+		planarProbsGrad:  planarProbsGradGeneric[T],
 		planarShift:      planarShiftGeneric[T],
 		shift:            shiftGeneric[T],
+
+		planarInner:          planarInnerGeneric[T],
+		planarSoftmaxGrad:    planarSoftmaxGradGeneric[T],
+		planarLogSoftmaxGrad: planarLogSoftmaxGradGeneric[T],
 	}
 }
 
@@ -490,12 +496,98 @@ func planarSoftmaxDotGeneric[T Float](dst, scale, add, max, sum, low, ones, dot,
 	}
 }
 
+func planarProbsGeneric[T Float](max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *T, n, classes, stride int) {
+	planarProbsGradGeneric(nil, nil, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch, n, classes, 0, stride)
+}
+
+// planarProbsGradGeneric does without dst and scale if they are nil.
+func planarProbsGradGeneric[T Float](dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *T, n, classes, dstStride, stride int) {
+	maxs, sums, lows, counts := at(max, 0, n), at(sum, 0, n), at(low, 0, n), at(ones, 0, n)
+	weights, keep, share := at(w, 0, classes), float64(at(smooth, 0, 1)[0]), float64(at(smooth, 1, 1)[0])
+	var targets []T
+	if dst != nil {
+		targets = at(scratch, classes, classes)
+	}
+	for i := range maxs {
+		m := lowest[T]()
+		for c := range weights {
+			if v := at(x, i+c*stride, 1)[0]; v > m {
+				m = v
+			}
+		}
+		var all, s float64
+		for c, w := range weights {
+			t := float64((float64(keep*float64(at(q, i+c*stride, 1)[0])) + share) * float64(w))
+			all += t
+			if t != 0 {
+				s += float64(t * (float64(at(x, i+c*stride, 1)[0]) - float64(m)))
+			}
+			if dst != nil {
+				targets[c] = T(t)
+			}
+		}
+		at(mass, i, 1)[0], at(dot, i, 1)[0] = T(all), T(s)
+		from := &at(x, i, 1)[0]
+		if dst == nil {
+			planarSumExpGeneric(&maxs[i], &sums[i], &lows[i], &counts[i], from, scratch, 1, classes, stride)
+			continue
+		}
+		up := float64(at(scale, i, 1)[0])
+		f := T(float64(up * all))
+		planarSoftmaxGeneric(&at(dst, i, 1)[0], &f, &maxs[i], &sums[i], &lows[i], &counts[i], from, scratch, 1, classes, dstStride, stride)
+		for c, t := range targets {
+			g := &at(dst, i+c*dstStride, 1)[0]
+			*g = T(float64(*g) - float64(up*float64(t)))
+		}
+	}
+}
+
 func planarShiftGeneric[T Float](dst, x, max, log *T, n, classes, stride int) {
 	maxs, logs := at(max, 0, n), at(log, 0, n)
 	for c := range classes {
 		out := at(dst, c*stride, n)
 		for i, v := range at(x, c*stride, n) {
 			out[i] = T((float64(v) - float64(maxs[i])) - float64(logs[i]))
+		}
+	}
+}
+
+func planarInnerGeneric[T Float](dst *float64, x, y, xCopy, yCopy *T, n, classes, stride int) {
+	sums := at(dst, 0, n)
+	clear(sums)
+	for c := range classes {
+		x := at(x, c*stride, n)
+		copy(at(xCopy, c*n, n), x)
+		if y == nil {
+			for i, v := range x {
+				sums[i] += float64(v)
+			}
+			continue
+		}
+		y := at(y, c*stride, n)
+		copy(at(yCopy, c*n, n), y)
+		for i, v := range x {
+			sums[i] += float64(float64(v) * float64(y[i]))
+		}
+	}
+}
+
+func planarSoftmaxGradGeneric[T Float](dst, x, y, high, low *T, n, classes, dstStride, stride int) {
+	highs, lows := at(high, 0, n), at(low, 0, n)
+	for c := range classes {
+		out, y := at(dst, c*dstStride, n), at(y, c*stride, n)
+		for i, v := range at(x, c*stride, n) {
+			out[i] = T(float64(v) * (float64(y[i]) - (float64(highs[i]) + float64(lows[i]))))
+		}
+	}
+}
+
+func planarLogSoftmaxGradGeneric[T Float](dst, x, y, s *T, n, classes, stride, yStride int) {
+	sums := at(s, 0, n)
+	for c := range classes {
+		out, y := at(dst, c*stride, n), at(y, c*yStride, n)
+		for i, v := range at(x, c*stride, n) {
+			out[i] = T(float64(y[i]) + float64(expOf[T](float64(v))*float64(sums[i])))
 		}
 	}
 }

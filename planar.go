@@ -9,6 +9,9 @@ import (
 // worked on at once.
 const spanSize = 256
 
+// planarCopy is about how many elements of an array are copied, to be read again.
+const planarCopy = 4096
+
 func spans(d int) int { return (d + spanSize - 1) / spanSize }
 
 // span returns the size of a span, where in data it starts, and the number of
@@ -17,6 +20,15 @@ func (v *view[T]) span(t int) (n, first, row int) {
 	d := t % spans(v.d) * spanSize
 	plane := t / spans(v.d)
 	return min(spanSize, v.d-d), plane*v.c*v.d + d, plane*v.d + d
+}
+
+// step is how many of n positions, a multiple of 16, are done at once: fewer if
+// there is a copy of the gradient, to be added.
+func (v *view[T]) step(n int, add bool) int {
+	if !add {
+		return n
+	}
+	return max(16, min(n, chunkSize/v.c&^15))
 }
 
 // A planarRoom is what the planar kernels need: arrays with an element a
@@ -43,6 +55,14 @@ type planes[T Float] struct {
 
 // planes returns the positions from data[at].
 func (v *view[T]) planes(at int) planes[T] { return planes[T]{v.data[at:], v.d} }
+
+// add adds n positions of q.
+func (p planes[T]) add(k *kernels[T], q planes[T], n, classes int) {
+	one := [1]T{1}
+	for c := range classes {
+		k.addScaled(ptr(p.data, c*p.stride), ptr(q.data, c*q.stride), ptr(one[:], 0), 1, n, 0, 0)
+	}
+}
 
 // sumExps fills in the room for n positions of x, and log with log1p of the sum
 // without one maximum. If dst has any data it becomes the probabilities times
@@ -80,43 +100,128 @@ func withoutOne[T Float](sum, low, ones T) float64 {
 
 // planarParts runs op on the spans [lo, hi).
 func planarParts[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
-	b := buffers.Get().(*[]float64)
-	defer buffers.Put(b)
 	for t := lo; t < hi; t++ {
 		n, at, _ := x.span(t)
 		whole := n &^ 15
-		if op >= softmaxGradOp {
-			whole = 0
+		switch {
+		case whole == 0:
+		case op >= softmaxGradOp:
+			planarGrad(op, k, dst, x, y, at, whole)
+		default:
+			planarSoftmax(op, k, dst, x, at, whole)
 		}
-		if whole > 0 {
-			r := newPlanarRoom[T](b, x.c)
-			if op == softmaxOp {
-				fill(r.scale, 1)
-				r.sumExps(k, dst.planes(at), x.planes(at), whole, x.c)
-			} else {
-				r.sumExps(k, planes[T]{}, x.planes(at), whole, x.c)
-				for i, l := range r.log[:whole] {
-					r.scale[i] = T(l)
+		planarRows(op, k, dst, x, y, at+whole, n-whole)
+	}
+}
+
+// planarSoftmax does n positions, a multiple of 16, of Softmax or LogSoftmax.
+func planarSoftmax[T Float](op rowOp, k *kernels[T], dst, x *view[T], at, n int) {
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	r := newPlanarRoom[T](b, x.c)
+	if op == softmaxOp {
+		fill(r.scale, 1)
+		r.sumExps(k, dst.planes(at), x.planes(at), n, x.c)
+		return
+	}
+	r.sumExps(k, planes[T]{}, x.planes(at), n, x.c)
+	for i, l := range r.log[:n] {
+		r.scale[i] = T(l)
+	}
+	k.planarShift(ptr(dst.data, at), ptr(x.data, at), ptr(r.max, 0), ptr(r.scale, 0), n, x.c, x.d)
+}
+
+// planarGrad does n positions, a multiple of 16, of a gradient: so many at once
+// that what is read twice stays in a cache, as a copy.
+func planarGrad[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], at, n int) {
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	step := min(n, max(16, planarCopy/x.c&^15))
+	buf := scratch[T](b, 4*spanSize+2*step*x.c)
+	sum, high, low := (*b)[:spanSize], buf[2*spanSize:][:spanSize], buf[3*spanSize:][:spanSize]
+	xs, ys := buf[4*spanSize:][:step*x.c], buf[4*spanSize+step*x.c:]
+	for i := 0; i < n; i += step {
+		m := min(step, n-i)
+		if op == softmaxGradOp {
+			k.planarInner(ptr(sum, 0), ptr(x.data, at+i), ptr(y.data, at+i), ptr(xs, 0), ptr(ys, 0), m, x.c, x.d)
+		} else {
+			k.planarInner(ptr(sum, 0), ptr(y.data, at+i), nil, ptr(ys, 0), nil, m, x.c, x.d)
+		}
+		byRange(sum[:m], 16, func(j, some int, in bool) {
+			to := at + i + j
+			switch {
+			case !in:
+				planarRows(op, k, dst, x, y, to, some)
+			case op == softmaxGradOp:
+				for i, s := range sum[j:][:some] {
+					high[i] = T(s)
+					low[i] = T(s - float64(high[i]))
 				}
-				k.planarShift(ptr(dst.data, at), ptr(x.data, at), ptr(r.max, 0), ptr(r.scale, 0), whole, x.c, x.d)
+				k.planarSoftmaxGrad(ptr(dst.data, to), ptr(xs, j), ptr(ys, j), ptr(high, 0), ptr(low, 0), some, x.c, x.d, m)
+			default:
+				for i, s := range sum[j:][:some] {
+					high[i] = T(-s)
+				}
+				k.planarLogSoftmaxGrad(ptr(dst.data, to), ptr(x.data, to), ptr(ys, j), ptr(high, 0), some, x.c, x.d, m)
 			}
+		})
+	}
+}
+
+// planarRows runs op on n positions from data[at] by rows.
+func planarRows[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], at, n int) {
+	if op < softmaxGradOp {
+		y = nil
+	}
+	byRows(x, y, dst, false, at, n, func(_ int, x, y, dst view[T]) { runRows(op, k, &dst, &x, &y, 0, x.n) })
+}
+
+// byRows calls do for n positions of x, y and dst from data[at], a few at a time
+// from number i: with copies whose rows are contiguous, of which dst is copied
+// back. If add is not set it is the copy of x. y and dst may be nil.
+func byRows[T Float](x, y, dst *view[T], add bool, at, n int, do func(i int, x, y, dst view[T])) {
+	if n == 0 {
+		return
+	}
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	size := min(n, max(1, min(64, chunkSize/x.c))) // enough to read whole cache lines
+	buf := scratch[T](b, 3*size*x.c)
+	for i := 0; i < n; i += size {
+		rows := func(part int, v *view[T]) (r view[T]) {
+			if v != nil {
+				r = view[T]{min(size, n-i), x.c, 1, buf[part*size*x.c:][:size*x.c], x.c}
+				r.gather(v, at+i)
+			}
+			return r
 		}
-		for i := whole; i < n; i += x.tileRows() {
-			planarTile(op, k, dst, x, y, at+i, min(x.tileRows(), n-i), b)
+		from, others := rows(0, x), rows(1, y)
+		to := from
+		if dst == nil || add {
+			to = rows(2, dst)
+		}
+		do(i, from, others, to)
+		if dst != nil {
+			to.scatter(dst, at+i)
 		}
 	}
 }
 
-// planarTile runs op on n rows from x.data[at] through copies whose rows are contiguous.
-func planarTile[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], at, n int, b *[]float64) {
-	buf := scratch[T](b, 2*n*x.c)
-	from := view[T]{n, x.c, 1, buf[:n*x.c], x.c}
-	from.gather(x, at)
-	g := from
-	if op >= softmaxGradOp {
-		g.data = buf[n*x.c:]
-		g.gather(y, at)
+// gather copies the rows of x from the one that starts at x.data[first].
+func (v *view[T]) gather(x *view[T], first int) {
+	for j := range v.c {
+		for i, e := range x.data[first+j*x.d:][:v.n] {
+			v.data[i*v.c+j] = e
+		}
 	}
-	runRows(op, k, &from, &from, &g, 0, n)
-	from.scatter(dst, at)
+}
+
+// scatter is the inverse of gather.
+func (v *view[T]) scatter(x *view[T], first int) {
+	for j := range v.c {
+		out := x.data[first+j*x.d:][:v.n]
+		for i := range out {
+			out[i] = v.data[i*v.c+j]
+		}
+	}
 }

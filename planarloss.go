@@ -44,10 +44,7 @@ func (j *ceJob[T, I]) positions(x, grad *view[T], n, at, row int) float64 {
 	}
 	j.planarSumExps(&r, r.grad, from, n)
 	j.planarGrad(&r, r.grad, targets)
-	one := [1]T{1}
-	for c := range x.c {
-		j.k.addScaled(ptr(to.data, c*to.stride), ptr(r.grad.data, c*n), ptr(one[:], 0), 1, n, 0, 0)
-	}
+	to.add(j.k, r.grad, n, x.c)
 	return j.planarLosses(&r, targets, row)
 }
 
@@ -135,4 +132,51 @@ func (j *ceJob[T, I]) planarLosses(r *planarCE[T], targets []I, row int) float64
 		}
 	}
 	return s + t
+}
+
+// positions does n positions of planar arrays, a multiple of 16.
+func (j *probsJob[T]) positions(x, q, grad *view[T], n, at, row int) float64 {
+	b, c := buffers.Get().(*[]float64), buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	defer buffers.Put(c)
+	copied := 0
+	if grad != nil && j.opt.Accumulate {
+		copied = n
+	}
+	r := newPlanarRoom[T](b, 2*x.c)
+	buf := scratch[T](c, 2*spanSize+x.c*(1+copied))
+	mass, dot, weight := buf[:n], buf[spanSize:][:n], j.opt.Weight
+	if weight == nil {
+		weight = buf[2*spanSize:][:x.c]
+		fill(weight, 1)
+	}
+	smooth := [2]T{T(j.keep), T(j.share)}
+	if grad == nil {
+		j.k.planarProbs(ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(mass, 0), ptr(dot, 0),
+			ptr(x.data, at), ptr(q.data, at), ptr(weight, 0), ptr(smooth[:], 0), ptr(r.scratch, 0), n, x.c, x.d)
+	} else {
+		to := grad.planes(at)
+		dst := to
+		if copied > 0 {
+			dst = planes[T]{buf[2*spanSize+x.c:], n}
+		}
+		for i := range r.scale[:n] {
+			r.scale[i] = T(float64(upstream(j.opt.Upstream, row+i) * j.norm))
+		}
+		j.k.planarProbsGrad(ptr(dst.data, 0), ptr(r.scale, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(mass, 0), ptr(dot, 0),
+			ptr(x.data, at), ptr(q.data, at), ptr(weight, 0), ptr(smooth[:], 0), ptr(r.scratch, 0), n, x.c, dst.stride, x.d)
+		if copied > 0 {
+			to.add(j.k, dst, n, x.c)
+		}
+	}
+	r.logs(j.k, n)
+	var total float64
+	for i, log := range r.log[:n] {
+		l := j.rowLoss(float64(mass[i]), 0-float64(dot[i]), r.max[i], log)
+		if j.loss != nil {
+			j.loss[row+i] = T(l)
+		}
+		total += l
+	}
+	return total
 }

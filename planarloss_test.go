@@ -35,15 +35,7 @@ func testPlanarSpans[T Float](t *testing.T) {
 				x.row(i)[rng.IntN(c)] = T(math.NaN())
 			}
 		}
-		planes := func(m Matrix[T]) Planar[T] {
-			p := Planar[T]{n, c, d, make([]T, len(m.Data))}
-			for i := range m.Rows {
-				for j, v := range m.row(i) {
-					p.Data[p.at(i, j)] = v
-				}
-			}
-			return p
-		}
+		planes := func(m Matrix[T]) Planar[T] { return planesOf(m, n, d) }
 		for i, o := range []Options[T]{
 			{},
 			{Weight: weight, Upstream: up},
@@ -80,6 +72,100 @@ func testPlanarSpans[T Float](t *testing.T) {
 			if !o.Accumulate {
 				loss, err = CrossEntropyGrad(p, p, targets, &o)
 				check("in place", loss, &p, err)
+			}
+		}
+	}
+}
+
+// planesOf returns the rows of m as n samples of d positions.
+func planesOf[T Float](m Matrix[T], n, d int) Planar[T] {
+	p := Planar[T]{n, m.Cols, d, make([]T, m.Rows*m.Cols)}
+	for i := range m.Rows {
+		for j, v := range m.row(i) {
+			p.Data[p.at(i, j)] = v
+		}
+	}
+	return p
+}
+
+// The same for class probabilities, among them those of masked classes.
+func TestPlanarProbs(t *testing.T) {
+	t.Run("float64", testPlanarProbs[float64])
+	onPaths(t, testPlanarProbs[float32])
+}
+
+func testPlanarProbs[T Float](t *testing.T) {
+	const n, d = 2, spanSize + 44
+	rng := newRand(32)
+	for _, c := range []int{2, 21, chunkSize/spanSize + 9} {
+		x, q, start := Dense(n*d, c, make([]T, n*d*c)), Dense(n*d, c, make([]T, n*d*c)), Dense(n*d, c, make([]T, n*d*c))
+		up, weight := make([]T, n*d), make([]T, c)
+		for i := range x.Data {
+			x.Data[i], q.Data[i], start.Data[i] = T(4*rng.NormFloat64()), T(rng.Float64()/float64(c)), T(rng.NormFloat64())
+		}
+		for i := range weight {
+			weight[i] = T(rng.Float64())
+		}
+		for i := range up {
+			up[i] = T(rng.NormFloat64())
+			x, q, class := x.row(i), q.row(i), rng.IntN(c)
+			switch i % 11 {
+			case 0: // a masked class
+				x[class], q[class] = T(math.Inf(-1)), 0
+			case 1: // one that has a probability
+				x[class] = T(math.Inf(-1))
+			case 2: // a confident row
+				clear(q)
+				q[class] = 1
+				x[class] += 50
+			case 3:
+				clear(q)
+			case 4:
+				x[class] = T(math.NaN())
+				q[class] = 0
+			case 5:
+				x[class] = T(math.Inf(1))
+			case 6:
+				fill(x, T(math.Inf(-1)))
+			}
+		}
+		for i, o := range []Options[T]{
+			{},
+			{Weight: weight, Upstream: up},
+			{LabelSmoothing: 0.1},
+			{LabelSmoothing: 1, Weight: weight, Upstream: up[:1]},
+			{Accumulate: true},
+			{LabelSmoothing: 0.3, Weight: weight, Upstream: up, Accumulate: true},
+		} {
+			o.Reduction = Sum
+			want, got, p, pq := Dense(n*d, c, slices.Clone(start.Data)), planesOf(start, n, d), planesOf(x, n, d), planesOf(q, n, d)
+			loss, wantLoss := make([]T, n*d), make([]T, n*d)
+			must(t, CrossEntropyProbsRows(wantLoss, x, q, &o))
+			must(t, CrossEntropyProbsRows(loss, p, pq, &o))
+			for row, l := range loss {
+				if w := wantLoss[row]; !alike(l, w, 0) {
+					t.Fatalf("%d classes, options %d: the loss of row %d is %v, want %v", c, i, row, l, w)
+				}
+			}
+			check := func(what string, grad Planar[T]) {
+				t.Helper()
+				for i := range want.Rows {
+					for j, w := range want.row(i) {
+						if g := grad.Data[grad.at(i, j)]; !alike(g, w, 1e-6) {
+							t.Fatalf("%d classes, %s, %+v: class %d of row %d is %v, want %v", c, what, o, j, i, g, w)
+						}
+					}
+				}
+			}
+			_, err := CrossEntropyProbsGrad(want, x, q, &o)
+			must(t, err)
+			_, err = CrossEntropyProbsGrad(got, p, pq, &o)
+			must(t, err)
+			check("apart", got)
+			if !o.Accumulate {
+				_, err = CrossEntropyProbsGrad(p, p, pq, &o)
+				must(t, err)
+				check("in place", p)
 			}
 		}
 	}

@@ -128,33 +128,16 @@ func (j *probsJob[T]) group(x, q, grad *view[T], g int) float64 {
 		return j.rows(x.from(first, n), q.from(first, n), grad.from(first, n), first)
 	}
 	n, at, row := x.span(g)
+	whole := n &^ 15
+	step := x.step(whole, j.opt.Accumulate)
 	var total float64
-	for i := 0; i < n; i += x.tileRows() {
-		total += j.tile(x, q, grad, min(x.tileRows(), n-i), at+i, row+i)
+	for i := 0; i < whole; i += step {
+		total += j.positions(x, q, grad, min(step, whole-i), at+i, row+i)
 	}
+	byRows(x, q, grad, j.opt.Accumulate, at+whole, n-whole, func(i int, x, q, grad view[T]) {
+		total += j.rows(x, q, grad, row+whole+i)
+	})
 	return total
-}
-
-// tile does n rows of planar arrays through copies whose rows are contiguous.
-func (j *probsJob[T]) tile(x, q, grad *view[T], n, at, row int) float64 {
-	b := buffers.Get().(*[]float64)
-	defer buffers.Put(b)
-	buf := scratch[T](b, 3*n*x.c)
-	rows := view[T]{n, x.c, 1, buf[:n*x.c], x.c}
-	probs := view[T]{n, x.c, 1, buf[n*x.c:], x.c}
-	rows.gather(x, at)
-	probs.gather(q, at)
-	if grad == nil {
-		return j.rows(rows, probs, view[T]{}, row)
-	}
-	to := rows
-	if j.opt.Accumulate {
-		to.data = buf[2*n*x.c:]
-		to.gather(grad, at)
-	}
-	s := j.rows(rows, probs, to, row)
-	to.scatter(grad, at)
-	return s
 }
 
 // rows does rows of matrices, of which the first has the given number.

@@ -294,28 +294,40 @@ func gradRows[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], lo, hi int) 
 		} else {
 			k.inner(ptr(sum[:], 0), g, nil, n, y.c, dy.stride, 0)
 		}
-		for j := 0; j < n; {
-			// The rows up to one that is not in range, or that one.
-			m, table := 0, k
-			for j+m < n && inRange(sum[j+m]) {
-				m++
-			}
-			if m == 0 {
-				m, table = 1, portable[T]()
+		byRange(sum[:n], 1, func(j, m int, in bool) {
+			table := k
+			if !in {
+				table = portable[T]()
 			}
 			finish(op, table, dx, y, dy, sum[j:j+m], i+j, stream)
-			j += m
-		}
+		})
 		i += n
 	}
 }
 
-// inRange tells whether the kernels of all paths take s for the sum of a row:
-// its halves are float32, and differences to it do not overflow. NaNs are in
-// range.
-func inRange(s float64) bool {
-	a := math.Abs(s)
-	return !(a > 0x1p100 || a > 0 && a < 0x1p-100)
+// byRange calls f for runs of n sums from sum[i], a multiple of size, that are
+// all in range or, size by size, are not.
+func byRange(sum []float64, size int, f func(i, n int, in bool)) {
+	for i := 0; i < len(sum); {
+		n, in := size, inRange(sum[i:][:size])
+		for i+n < len(sum) && inRange(sum[i+n:][:size]) == in {
+			n += size
+		}
+		f(i, n, in)
+		i += n
+	}
+}
+
+// inRange tells whether the kernels of all paths take the sums of some rows:
+// their halves are float32, and differences to them do not overflow. NaNs are
+// in range.
+func inRange(sum []float64) bool {
+	for _, s := range sum {
+		if a := math.Abs(s); a > 0x1p100 || a > 0 && a < 0x1p-100 {
+			return false
+		}
+	}
+	return true
 }
 
 // finish does the rows from row i whose sums are known.
@@ -334,10 +346,6 @@ func finish[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], sum []float64,
 // row returns row i of a matrix.
 func (v *view[T]) row(i int) []T { return v.data[i*v.stride:][:v.c] }
 
-// tileRows is the number of rows, neighbours along d, that are copied at once:
-// so many that the reads fill cache lines, few enough for the cache.
-func (v *view[T]) tileRows() int { return min(v.d, max(1, min(64, chunkSize/v.c))) }
-
 // groupRows is the number of a matrix's rows whose losses are added up together.
 func (v *view[T]) groupRows() int { return max(1, min(4*tile, 2*chunkSize/v.c)) }
 
@@ -347,25 +355,6 @@ func (v *view[T]) groups() int {
 		return v.n * spans(v.d)
 	}
 	return (v.n + v.groupRows() - 1) / v.groupRows()
-}
-
-// gather copies the rows of x from the one that starts at x.data[first].
-func (v *view[T]) gather(x *view[T], first int) {
-	for j := range v.c {
-		for i, e := range x.data[first+j*x.d:][:v.n] {
-			v.data[i*v.c+j] = e
-		}
-	}
-}
-
-// scatter is the inverse of gather.
-func (v *view[T]) scatter(x *view[T], first int) {
-	for j := range v.c {
-		out := x.data[first+j*x.d:][:v.n]
-		for i := range out {
-			out[i] = v.data[i*v.c+j]
-		}
-	}
 }
 
 // from returns n rows of a matrix, from row i.

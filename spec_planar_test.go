@@ -2,6 +2,7 @@ package logits
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -59,7 +60,58 @@ func specPlanar(dst, x, w []float32, scale, add float32, poly []float32) (p spec
 	return p
 }
 
+// specTargets returns the targets of one position, their sum, and that of
+// targets times x - m.
+func specTargets(x, q, w []float32, m, keep, share float32) (targets []float32, mass, dot float32) {
+	targets = make([]float32, len(x))
+	for first := 0; first < len(x); first += 16 {
+		var masses, dots float32
+		for c := first; c < min(first+16, len(x)); c++ {
+			t := float32(fma32(q[c], keep, share) * w[c]) // not fused with the sum
+			targets[c] = t
+			masses += t
+			if d := x[c] - m; t != 0 {
+				dots = fma32(d, t, dots)
+			}
+		}
+		mass += masses
+		dot += dots
+	}
+	return targets, mass, dot
+}
+
+// specProbs does n positions, without dst if it is nil.
+func specProbs(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth *float32, n, classes, dstStride, stride int) {
+	elem := func(p *float32, i int) *float32 { return &at(p, i, 1)[0] }
+	for i := range n {
+		xs, qs := make([]float32, classes), make([]float32, classes)
+		for c := range xs {
+			xs[c], qs[c] = *elem(x, c*stride+i), *elem(q, c*stride+i)
+		}
+		out, poly := []float32(nil), specExp5
+		if dst != nil {
+			out, poly = make([]float32, classes), specExp6
+		}
+		p := specPlanar(nil, xs, nil, 0, 0, poly)
+		targets, all, s := specTargets(xs, qs, at(w, 0, classes), p.max, *elem(smooth, 0), *elem(smooth, 1))
+		*elem(max, i), *elem(sum, i), *elem(low, i), *elem(ones, i), *elem(mass, i), *elem(dot, i) = p.max, p.high, p.low, p.ones, all, s
+		if dst != nil {
+			up := *elem(scale, i)
+			specPlanar(out, xs, nil, up*all, 0, poly)
+			for c, t := range targets {
+				*elem(dst, c*dstStride+i) = fma32(t, -up, out[c])
+			}
+		}
+	}
+}
+
 func init() {
+	specTable.planarProbs = func(max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int) {
+		specProbs(nil, nil, max, sum, low, ones, mass, dot, x, q, w, smooth, n, classes, 0, stride)
+	}
+	specTable.planarProbsGrad = func(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int) {
+		specProbs(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, n, classes, dstStride, stride)
+	}
 	specTable.planarSumExp = func(max, sum, low, ones, x, scratch *float32, n, classes, stride int) {
 		specPlanarRows(nil, nil, nil, max, sum, low, ones, nil, x, nil, n, classes, 0, stride, specExp5)
 	}
@@ -76,6 +128,37 @@ func init() {
 		for c := range classes {
 			for i, v := range at(x, c*stride, n) {
 				at(dst, c*stride+i, 1)[0] = float32(v-at(max, i, 1)[0]) - at(log, i, 1)[0]
+			}
+		}
+	}
+	specTable.planarInner = func(dst *float64, x, y, xCopy, yCopy *float32, n, classes, stride int) {
+		for i := range n {
+			var s float64
+			for c := range classes {
+				v := at(x, c*stride+i, 1)[0]
+				at(xCopy, c*n+i, 1)[0] = v
+				term := float64(v)
+				if y != nil {
+					w := at(y, c*stride+i, 1)[0]
+					at(yCopy, c*n+i, 1)[0] = w
+					term *= float64(w) // exact
+				}
+				s += term
+			}
+			at(dst, i, 1)[0] = s
+		}
+	}
+	specTable.planarSoftmaxGrad = func(dst, x, y, high, low *float32, n, classes, dstStride, stride int) {
+		for c := range classes {
+			for i, v := range at(x, c*stride, n) {
+				at(dst, c*dstStride+i, 1)[0] = float32(float32(at(y, c*stride+i, 1)[0]-at(high, i, 1)[0])-at(low, i, 1)[0]) * v
+			}
+		}
+	}
+	specTable.planarLogSoftmaxGrad = func(dst, x, y, s *float32, n, classes, stride, yStride int) {
+		for c := range classes {
+			for i, v := range at(x, c*stride, n) {
+				at(dst, c*stride+i, 1)[0] = fma32(specExp(v), at(s, i, 1)[0], at(y, c*yStride+i, 1)[0])
 			}
 		}
 	}
@@ -146,25 +229,40 @@ func TestSpecPlanar(t *testing.T) {
 						p.Data[(i/d*c+j)*d+i%d] = v
 					}
 				}
-				run := func(k *kernels[float32]) (out [8][]float32) {
+				q := Planar[float32]{2, c, d, make([]float32, len(p.Data))}
+				for i := range q.Data {
+					q.Data[i] = max(0, rng.Float32()-0.25)
+				}
+				run := func(k *kernels[float32]) (out [14][]float32) {
 					defer func(before *kernels[float32]) { active = before }(active)
 					active = k
 					for i := range out {
 						out[i] = make([]float32, len(p.Data))
-						if i >= 5 {
+						if i >= 9 {
 							out[i] = out[i][:len(targets)]
 						}
 					}
 					must(t, Softmax(Planar[float32]{2, c, d, out[0]}, p))
 					must(t, LogSoftmax(Planar[float32]{2, c, d, out[1]}, p))
+					dy := Planar[float32]{2, c, d, slices.Clone(p.Data)}
+					slices.Reverse(dy.Data)
+					must(t, SoftmaxGrad(Planar[float32]{2, c, d, out[5]}, p, dy))
+					must(t, LogSoftmaxGrad(Planar[float32]{2, c, d, out[6]}, p, dy))
 					_, err := CrossEntropyGrad(Planar[float32]{2, c, d, out[2]}, p, targets, nil)
 					must(t, err)
-					must(t, CrossEntropyRows(out[5], p, targets, nil))
+					must(t, CrossEntropyRows(out[9], p, targets, nil))
+					for i, o := range smooth {
+						fill(out[7+i], 1)
+						_, err := CrossEntropyProbsGrad(Planar[float32]{2, c, d, out[7+i]}, p, q, &o)
+						must(t, err)
+						o.LabelSmoothing *= float64(i)
+						must(t, CrossEntropyProbsRows(out[12+i], p, q, &o))
+					}
 					for i, o := range smooth {
 						fill(out[3+i], 1)
 						_, err := CrossEntropyGrad(Planar[float32]{2, c, d, out[3+i]}, p, targets, &o)
 						must(t, err)
-						must(t, CrossEntropyRows(out[6+i], p, targets, &o))
+						must(t, CrossEntropyRows(out[10+i], p, targets, &o))
 					}
 					return out
 				}

@@ -55,6 +55,7 @@ type isa interface {
 	scale(a *Asm, p, t, tmp int, magic Uni)
 	eqOne(a *Asm, x, d int, zero, one Uni)
 	eqValue(a *Asm, x, d int, value Uni)
+	zeroWhere(a *Asm, x, d int, zero Uni)
 
 	nanInit(a *Asm)
 	nanSee(a *Asm, x, y int)
@@ -716,6 +717,13 @@ func (a *Asm) EqOne(d, x *Vec, zero, one Uni) {
 func (a *Asm) EqValue(d, x *Vec, u Uni) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.eqValue(a, x.r[i], d.r[i], u)
+	}
+}
+
+// ZeroWhere sets d to 0 where x is 0.
+func (a *Asm) ZeroWhere(d, x *Vec, zero Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.zeroWhere(a, x.r[i], d.r[i], zero)
 	}
 }
 

@@ -63,19 +63,11 @@ func (a *Asm) innerRows(y Reg) {
 	}
 	s := a.Vecs(4, "s")
 	add := func(s *Vec, p, q Reg, off int) {
-		a.ByPart(func() {
-			d := a.Vec("d")
-			a.LoadWide(d, p, off)
-			if y != "" {
-				e := a.Vec("e")
-				a.LoadWide(e, q, off)
-				a.MulAddVec64(s, d, e)
-				a.Free(e)
-			} else {
-				a.each(opAdd64, s, d, s)
-			}
-			a.Free(d)
-		})
+		if y != "" {
+			a.addWide(s, []Reg{p, q}, off)
+		} else {
+			a.addWide(s, []Reg{p}, off)
+		}
 	}
 	// tail puts the end of a row where LoadWide finds all of its lanes.
 	tail := func(p Reg, slot int) Reg {
@@ -132,6 +124,23 @@ func (a *Asm) innerRows(y Reg) {
 		a.FreeReg(q)
 	}
 	a.FreeConst(zero)
+}
+
+// addWide adds to s, in float64, 8 elements at an offset or the products of two times 8.
+func (a *Asm) addWide(s *Vec, bases []Reg, off int) {
+	a.ByPart(func() {
+		d := a.Vec("d")
+		a.LoadWide(d, bases[0], off)
+		if len(bases) == 2 {
+			e := a.Vec("e")
+			a.LoadWide(e, bases[1], off)
+			a.MulAddVec64(s, d, e)
+			a.Free(e)
+		} else {
+			a.each(opAdd64, s, d, s)
+		}
+		a.Free(d)
+	})
 }
 
 var gradArgs = []arg{{"dst", "*float32"}, {"x", "*float32"}, {"y", "*float32"}, {"s", "*float64"},

@@ -25,7 +25,8 @@ import (
 var kernels = []kernel{maxKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, sumExpDotKernel, log1pKernel, expSumKernel, scaleExpSumKernel, shortSoftmaxKernel, scaleKernel,
 	addScaledKernel, dotKernel, shiftKernel, squareKernel, squareGradKernel, distanceKernel, distanceGradKernel,
 	innerKernel, softmaxGradKernel, logSoftmaxGradKernel,
-	planarSumExpKernel, planarSumExpDotKernel, planarSoftmaxKernel, planarSoftmaxDotKernel, planarShiftKernel}
+	planarSumExpKernel, planarSumExpDotKernel, planarSoftmaxKernel, planarSoftmaxDotKernel, planarProbsKernel, planarProbsGradKernel, planarShiftKernel,
+	planarInnerKernel, planarSoftmaxGradKernel, planarLogSoftmaxGradKernel}
 
 // A target is one architecture's pair of files.
 type target struct {

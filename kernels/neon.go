@@ -87,12 +87,13 @@ var (
 	fmuld = word{"FMUL", 0x6E60DC00, 3}  // doubles
 	fdivd = word{"FDIV", 0x6E60FC00, 3}  // doubles
 	orn   = word{"ORN", 0x4EE01C00, 3}   // bytes
+	bic   = word{"BIC", 0x4E601C00, 3}   // bytes
 	umaxv = word{"UMAXV", 0x6EB0A800, 2} // into a scalar
 	uminv = word{"UMINV", 0x6EB1A800, 2} // into a scalar
 	fcvtl = word{"FCVTL", 0x0E617800, 2} // two floats to doubles
 )
 
-var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, fcmeq, fcmz, faddd, fsubd, fmuld, fdivd, orn, umaxv, uminv, fcvtl}
+var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, fcmeq, fcmz, faddd, fsubd, fmuld, fdivd, orn, bic, umaxv, uminv, fcvtl}
 
 // text prints the instruction in Go's order of operands: d = n op m.
 func (w word) text(m, n, d int) string {
@@ -101,7 +102,7 @@ func (w word) text(m, n, d int) string {
 		return fmt.Sprintf("%s V%d.S4, F%d", w.name, n, d)
 	case w == fcvtl:
 		return fmt.Sprintf("%s V%d.S2, V%d.D2", w.name, n, d)
-	case w == orn:
+	case w == orn || w == bic:
 		return fmt.Sprintf("%s V%d.B16, V%d.B16, V%d.B16", w.name, m, n, d)
 	case w.regs == 2:
 		return fmt.Sprintf("%s V%d.S4, V%d.S4", w.name, n, d)
@@ -275,6 +276,13 @@ func (neon) eqOne(a *Asm, x, d int, zero, one Uni) {
 func (neon) eqValue(a *Asm, x, d int, value Uni) {
 	fcmeq.emit(a, value.r, x, d)
 	a.emit("VAND V%d.B16, V%d.B16, V%d.B16", value.r, d, d)
+}
+
+func (neon) zeroWhere(a *Asm, x, d int, zero Uni) {
+	t := a.vreg(false)
+	fcmz.emit(a, 0, x, t)
+	bic.emit(a, t, d, d)
+	a.vfree[t] = true
 }
 
 // FMAX keeps NaNs, so the folded maximum tells.

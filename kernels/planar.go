@@ -1,6 +1,9 @@
 package main
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // The planar kernels walk over n positions, a multiple of 16, and 16 at once;
 // the classes of a position are stride elements apart.
@@ -49,6 +52,26 @@ w[c] add to dst.`,
 			{"x", "*float32"}, {"w", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 		body: func(a *Asm) { newPlanar(a, true, true, exp6).write() },
 	}
+	planarProbsKernel = kernel{
+		name: "planarProbs",
+		doc: `It is planarSumExp with a target t = (keep q + share) w[c] for each class, smooth
+being keep and share: mass is the sum of t, and dot that of t (x - max) but for
+terms of t = 0, both added up 16 classes at once.`,
+		args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"}, {"mass", "*float32"}, {"dot", "*float32"},
+			{"x", "*float32"}, {"q", "*float32"}, {"w", "*float32"}, {"smooth", "*float32"}, {"scratch", "*float32"},
+			{"n", "int"}, {"classes", "int"}, {"stride", "int"}},
+		body: func(a *Asm) { newPlanar(a, false, false, exp5).writeProbs() },
+	}
+	planarProbsGradKernel = kernel{
+		name: "planarProbsGrad",
+		doc: `It is planarProbs and sets dst to scale (mass p - t), p being e^(x - max) divided by
+the whole sum and each position having one scale. Scratch has room for t, too.`,
+		args: []arg{{"dst", "*float32"}, {"scale", "*float32"},
+			{"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"}, {"mass", "*float32"}, {"dot", "*float32"},
+			{"x", "*float32"}, {"q", "*float32"}, {"w", "*float32"}, {"smooth", "*float32"}, {"scratch", "*float32"},
+			{"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+		body: func(a *Asm) { newPlanar(a, true, false, exp6).writeProbs() },
+	}
 	planarShiftKernel = kernel{
 		name: "planarShift",
 		doc:  `dst is (x - max) - log, max and log being those of the position.`,
@@ -71,6 +94,82 @@ w[c] add to dst.`,
 					a.AddReg(w.stride, q)
 				})
 				a.Free(m, l)
+			})
+		},
+	}
+	planarInnerKernel = kernel{
+		name: "planarInner",
+		doc: `For each of n positions: dst is the sum of x y over its classes in turn, or of x if
+y is nil, in float64. They are copied to xCopy and yCopy, n apart.`,
+		args: []arg{{"dst", "*float64"}, {"x", "*float32"}, {"y", "*float32"}, {"xCopy", "*float32"}, {"yCopy", "*float32"},
+			{"n", "int"}, {"classes", "int"}, {"stride", "int"}},
+		body: func(a *Asm) {
+			plain := a.NewLabel("plain")
+			w, y := newPlanarWalk(a), a.Arg("y")
+			a.JumpIfImm(y, "==", 0, plain)
+			a.FreeReg(y)
+			w.inner("x", "y")
+			a.Label(plain)
+			w.inner("x")
+		},
+	}
+	planarSoftmaxGradKernel = kernel{
+		name: "planarSoftmaxGrad",
+		doc:  `dst is x ((y - high) - low), high and low being those of the position.`,
+		args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"y", "*float32"}, {"high", "*float32"}, {"low", "*float32"},
+			{"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+		body: func(a *Asm) {
+			w := newPlanarWalk(a)
+			q, r, dstStride := a.Reg(), a.Reg(), a.Arg("dstStride")
+			a.ShiftReg(2, dstStride)
+			w.groups(func() {
+				high, low := w.load("high"), w.load("low")
+				w.start("y", q)
+				w.start("dst", r)
+				w.classes("x", w.stride, func() {
+					y := a.Vec("y")
+					a.Load(y, q, 0)
+					a.Sub(y, high)
+					a.Sub(y, low)
+					a.MulLoad(y, w.p, 0)
+					a.Store(y, r, 0)
+					a.PrefetchL2(r, ahead)
+					a.Free(y)
+					a.AddReg(w.stride, q)
+					a.AddReg(dstStride, r)
+				})
+				a.Free(high, low)
+			})
+		},
+	}
+	planarLogSoftmaxGradKernel = kernel{
+		name: "planarLogSoftmaxGrad",
+		doc:  `dst is y + s e^x, s being that of the position and e^x that of exp.`,
+		args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"y", "*float32"}, {"s", "*float32"},
+			{"n", "int"}, {"classes", "int"}, {"stride", "int"}, {"yStride", "int"}},
+		body: func(a *Asm) {
+			exp := a.newExp()
+			w := newPlanarWalk(a)
+			q, r, yStride := a.Reg(), a.Reg(), a.Arg("yStride")
+			a.ShiftReg(2, yStride)
+			w.groups(func() {
+				s := w.load("s")
+				w.start("y", q)
+				w.start("dst", r)
+				w.classes("x", w.stride, func() {
+					x := a.Vec("x")
+					a.Load(x, w.p, 0)
+					a.PrefetchL2(w.p, ahead)
+					e := exp([]*Vec{x})[0]
+					a.Load(x, q, 0)
+					a.MulAddVec(x, e, s)
+					a.Store(x, r, 0)
+					a.PrefetchL2(r, ahead)
+					a.Free(x, e)
+					a.AddReg(yStride, q)
+					a.AddReg(w.stride, r)
+				})
+				a.Free(s)
 			})
 		},
 	}
@@ -133,6 +232,50 @@ func (w *planarWalk) classes(name string, stride Reg, body func()) {
 	w.JumpIfImm(w.c, ">", 0, class)
 }
 
+// inner writes planarInner for one or two parameters.
+func (w *planarWalk) inner(names ...string) {
+	zero := w.Const(0)
+	from, to := []Reg{w.p, w.Reg()}[:len(names)], []Reg{w.Reg(), w.Reg()}[:len(names)]
+	w.groups(func() {
+		s := w.Vecs(2, "s")
+		for _, s := range s {
+			w.Set(s, zero)
+		}
+		for i, name := range names {
+			w.start(name, from[i])
+			w.start(name+"Copy", to[i])
+		}
+		w.classes("x", w.stride, func() {
+			for i, p := range from {
+				x := w.Vec("x")
+				w.Load(x, p, 0)
+				w.PrefetchL2(p, ahead)
+				w.Store(x, to[i], 0)
+				w.Free(x)
+			}
+			for i, s := range s {
+				w.addWide(s, from, 4*lanes/2*i)
+			}
+			for i, p := range to {
+				w.AddReg(w.end, p)
+				if i > 0 {
+					w.AddReg(w.stride, from[i])
+				}
+			}
+		})
+		w.start("dst", w.p)
+		w.AddReg(w.at, w.p)
+		for i, s := range s {
+			w.Store(s, w.p, 4*lanes*i)
+		}
+		w.Free(s...)
+	})
+	for _, r := range slices.Concat(to, from[1:]) {
+		w.FreeReg(r)
+	}
+	w.FreeConst(zero)
+}
+
 // A planar writes one of the kernels with exponentials.
 type planar struct {
 	*planarWalk
@@ -144,6 +287,10 @@ type planar struct {
 	// For the dots:
 	w   Reg  // in the weights
 	dot *Vec // of those classes
+
+	// For the targets, which are no dots, w and:
+	probs bool
+	t     Reg // in those of scratch
 }
 
 func newPlanar(a *Asm, softmax, dots bool, poly []float32) *planar {
@@ -154,9 +301,18 @@ func newPlanar(a *Asm, softmax, dots bool, poly []float32) *planar {
 	return p
 }
 
+// writeProbs writes a kernel with targets.
+func (p *planar) writeProbs() {
+	p.probs, p.w, p.t = true, p.Reg(), p.Reg()
+	p.write()
+}
+
 func (p *planar) write() {
 	p.groups(func() {
 		p.copyMax()
+		if p.probs {
+			p.ByPart(p.targets)
+		}
 		if !p.softmax {
 			p.ByPart(func() { p.part(nil) })
 			return
@@ -166,17 +322,32 @@ func (p *planar) write() {
 		p.LoadArg("scratch", p.q)
 		p.LoadArg("dstStride", p.k)
 		p.ShiftReg(2, p.k)
-		var add *Vec
-		if p.dots {
+		var add, less *Vec
+		switch {
+		case p.dots:
 			add = p.load("add")
 			p.LoadArg("w", p.w)
+		case p.probs:
+			up := p.load("scale")
+			less = p.Vec("less")
+			p.Set(less, p.zero)
+			p.Sub(less, up)
+			p.Free(up)
+			p.startTargets()
 		}
 		p.classes("dst", p.k, func() {
 			e := p.Vec("e")
 			p.Load(e, p.q, 0)
 			p.Mul(e, f)
-			if p.dots {
+			switch {
+			case p.dots:
 				p.addWeighted(e, add)
+			case p.probs:
+				t := p.Vec("t")
+				p.Load(t, p.t, 0)
+				p.MulAddVec(e, t, less)
+				p.Free(t)
+				p.AddImm(4*lanes, p.t)
 			}
 			p.Store(e, p.p, 0)
 			p.PrefetchL2(p.p, ahead)
@@ -184,8 +355,11 @@ func (p *planar) write() {
 			p.AddImm(4*lanes, p.q)
 		})
 		p.Free(f)
-		if p.dots {
+		switch {
+		case p.dots:
 			p.Free(add)
+		case p.probs:
+			p.Free(less)
 		}
 	})
 }
@@ -213,37 +387,31 @@ func (p *planar) part(f *Vec) {
 		p.Set(v, p.zero)
 	}
 	p.LoadArg("scratch", p.q)
-	p.LoadArg("classes", p.c)
-	some, short, pairs, last, done := p.NewLabel("some"), p.NewLabel("short"), p.NewLabel("pairs"), p.NewLabel("last"), p.NewLabel("done")
-	p.Label(some)
 	few := 64
 	if p.dots {
 		few = 16 // the dots keep no rounding errors
 	}
-	p.Mov(p.c, p.k)
-	p.JumpIfImm(p.k, "<=", few, short)
-	p.MovImm(few, p.k)
-	p.Label(short)
-	p.SubReg(p.k, p.c)
-	sum := p.Vec("sum")
-	p.Set(sum, p.zero)
-	if p.dots {
-		p.Set(p.dot, p.zero)
-	}
-	p.JumpIfImm(p.k, "<", 2, last)
-	p.Label(pairs)
-	p.add(2, m, sum, ones)
-	p.JumpIfImm(p.k, ">=", 2, pairs)
-	p.Label(last)
-	p.JumpIfImm(p.k, "==", 0, done)
-	p.add(1, m, sum, ones)
-	p.Label(done)
-	p.twoSum(high, low, sum)
-	p.Free(sum)
-	if p.dots {
-		p.Add(sums[3], p.dot)
-	}
-	p.JumpIfImm(p.c, ">", 0, some)
+	p.batches(few, func() {
+		pairs, last, done := p.NewLabel("pairs"), p.NewLabel("last"), p.NewLabel("done")
+		sum := p.Vec("sum")
+		p.Set(sum, p.zero)
+		if p.dots {
+			p.Set(p.dot, p.zero)
+		}
+		p.JumpIfImm(p.k, "<", 2, last)
+		p.Label(pairs)
+		p.add(2, m, sum, ones)
+		p.JumpIfImm(p.k, ">=", 2, pairs)
+		p.Label(last)
+		p.JumpIfImm(p.k, "==", 0, done)
+		p.add(1, m, sum, ones)
+		p.Label(done)
+		p.twoSum(high, low, sum)
+		p.Free(sum)
+		if p.dots {
+			p.Add(sums[3], p.dot)
+		}
+	})
 	for i, name := range []string{"sum", "low", "ones", "dot"}[:len(sums)] {
 		p.store(sums[i], name)
 	}
@@ -251,6 +419,11 @@ func (p *planar) part(f *Vec) {
 		p.Add(high, ones)
 		p.Add(high, low)
 		s := p.load("scale")
+		if p.probs {
+			mass := p.load("mass")
+			p.Mul(s, mass)
+			p.Free(mass)
+		}
 		p.each(opDiv, s, high, f)
 		p.Free(s)
 	}
@@ -258,6 +431,80 @@ func (p *planar) part(f *Vec) {
 	p.Free(sums...)
 	if p.dots {
 		p.Free(p.dot)
+	}
+}
+
+// batches runs body for at most few classes after the other, whose number is in k.
+func (p *planar) batches(few int, body func()) {
+	some, short := p.NewLabel("some"), p.NewLabel("short")
+	p.LoadArg("classes", p.c)
+	p.Label(some)
+	p.Mov(p.c, p.k)
+	p.JumpIfImm(p.k, "<=", few, short)
+	p.MovImm(few, p.k)
+	p.Label(short)
+	p.SubReg(p.k, p.c)
+	body()
+	p.JumpIfImm(p.c, ">", 0, some)
+}
+
+// startTargets sets t to the targets in scratch, behind the classes.
+func (p *planar) startTargets() {
+	p.LoadArg("classes", p.t)
+	p.ShiftReg(6, p.t)
+	p.AddReg(p.q, p.t)
+}
+
+// targets finds the targets of a part of the group and adds them up. For
+// softmax it leaves them in scratch.
+func (p *planar) targets() {
+	keep, share, w := p.Uniform(), p.Uniform(), p.Uniform()
+	p.LoadArg("smooth", p.k)
+	p.LoadUni(keep, p.k, 0)
+	p.LoadUni(share, p.k, 4)
+	m, mass, dot := p.load("max"), p.Vec("mass"), p.Vec("dot")
+	p.Set(mass, p.zero)
+	p.Set(dot, p.zero)
+	p.LoadArg("scratch", p.q)
+	p.startTargets()
+	p.LoadArg("w", p.w)
+	p.start("q", p.p)
+	p.batches(16, func() {
+		class := p.NewLabel("class")
+		masses, dots := p.Vec("masses"), p.Vec("dots")
+		p.Set(masses, p.zero)
+		p.Set(dots, p.zero)
+		p.Label(class)
+		q, t, d := p.Vec("q"), p.Vec("t"), p.Vec("d")
+		p.Load(q, p.p, 0)
+		p.PrefetchL2(p.p, ahead)
+		p.MulAddUni(t, q, keep, share)
+		p.LoadUni(w, p.w, 0)
+		p.MulUni(t, t, w)
+		if p.softmax {
+			p.Store(t, p.t, 0)
+			p.AddImm(4*lanes, p.t)
+		}
+		p.Add(masses, t)
+		p.Load(d, p.q, 0)
+		p.Sub(d, m)
+		p.ZeroWhere(d, t, p.zero)
+		p.MulAddVec(dots, d, t)
+		p.Free(q, t, d)
+		p.AddImm(4, p.w)
+		p.AddImm(4*lanes, p.q)
+		p.AddReg(p.stride, p.p)
+		p.AddImm(-1, p.k)
+		p.JumpIfImm(p.k, ">", 0, class)
+		p.Add(mass, masses)
+		p.Add(dot, dots)
+		p.Free(masses, dots)
+	})
+	p.store(mass, "mass")
+	p.store(dot, "dot")
+	p.Free(m, mass, dot)
+	for _, u := range []Uni{keep, share, w} {
+		p.FreeUniform(u)
 	}
 }
 

@@ -298,6 +298,19 @@ func (x x86) equal(a *Asm, p, d int, u, then Uni) {
 	a.emit("VANDPS %s, %s, %s", x.v(then), x.reg(d), x.reg(d))
 }
 
+// zeroWhere: AVX-512 keeps where x is not 0, or a NaN.
+func (x x86) zeroWhere(a *Asm, p, d int, zero Uni) {
+	if x.avx512 {
+		a.emit("%s $4, %s, %s, K2", x.with("VCMPPS", zero), x.v(zero), x.reg(p))
+		a.emit("VMOVAPS.Z %s, K2, %s", x.reg(d), x.reg(d))
+		return
+	}
+	t := a.vreg(false)
+	a.emit("VCMPPS $0, %s, %s, %s", x.v(zero), x.reg(p), x.reg(t))
+	a.emit("VANDNPS %s, %s, %s", x.reg(d), x.reg(t), x.reg(d))
+	a.vfree[t] = true
+}
+
 // nanInit: AVX-512 keeps in K7 the lanes that have seen numbers only, AVX2
 // keeps a mask of those that have seen a NaN.
 func (x x86) nanInit(a *Asm) {
