@@ -16,7 +16,8 @@ import (
 // accuracy and special values; they are added up in float64. It reads x once
 // and, unless a row is longer than the caches, the weights from them.
 func CrossEntropy[T Float, S Scores[T], I Index](x S, targets []I, opt *Options[T]) (float64, error) {
-	v := x.view()
+	var v view[T]
+	x.viewTo(hidden(&v))
 	return crossEntropy("CrossEntropy", &v, targets, opt, nil, nil)
 }
 
@@ -24,7 +25,8 @@ func CrossEntropy[T Float, S Scores[T], I Index](x S, targets []I, opt *Options[
 // ignored: PyTorch's reduction "none". loss has one element a row and must not
 // overlap x.
 func CrossEntropyRows[T Float, S Scores[T], I Index](loss []T, x S, targets []I, opt *Options[T]) error {
-	v := x.view()
+	var v view[T]
+	x.viewTo(hidden(&v))
 	if loss == nil {
 		loss = []T{}
 	}
@@ -38,7 +40,9 @@ func CrossEntropyRows[T Float, S Scores[T], I Index](loss []T, x S, targets []I,
 // gradient at the target keeps its digits however confident the row is. grad
 // has the shape of x and may be x.
 func CrossEntropyGrad[T Float, S Scores[T], I Index](grad, x S, targets []I, opt *Options[T]) (float64, error) {
-	v, g := x.view(), grad.view()
+	var v, g view[T]
+	x.viewTo(hidden(&v))
+	grad.viewTo(hidden(&g))
 	return crossEntropy("CrossEntropyGrad", &v, targets, opt, nil, &g)
 }
 

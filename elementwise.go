@@ -78,7 +78,10 @@ func checkPair[T Float](fn string, x, y *Matrix[T], dstName string, dst *Matrix[
 	if dst == nil {
 		return nil
 	}
-	d, a, b := dst.view(), x.view(), y.view()
+	var d, a, b view[T]
+	dst.viewTo(hidden(&d))
+	x.viewTo(hidden(&a))
+	y.viewTo(hidden(&b))
 	if err := checkShape(fn, dstName, &d, "x", &a); err != nil {
 		return err
 	}

@@ -49,7 +49,8 @@ func multiMargin[T Float, I Index](fn string, x *Matrix[T], targets []I, opt *Ma
 	if o.Margin != nil {
 		margin = *o.Margin
 	}
-	v := x.view()
+	var v view[T]
+	x.viewTo(hidden(&v))
 	if err := v.check(fn, "x"); err != nil {
 		return 0, err
 	}
@@ -70,7 +71,8 @@ func multiMargin[T Float, I Index](fn string, x *Matrix[T], targets []I, opt *Ma
 	}
 	var g *view[T]
 	if grad != nil {
-		gv := grad.view()
+		var gv view[T]
+		grad.viewTo(hidden(&gv))
 		g = &gv
 	}
 	if err := checkResults(fn, &v, loss, g, false); err != nil {

@@ -48,7 +48,7 @@ type Planar[T Float] struct {
 // Scores is a [Matrix] or a [Planar].
 type Scores[T Float] interface {
 	Matrix[T] | Planar[T]
-	view() view[T]
+	viewTo(v *view[T])
 }
 
 // A view is what Matrix and Planar have in common. If d is 1, element (i, j) is
@@ -59,8 +59,13 @@ type view[T Float] struct {
 	stride  int
 }
 
-func (x Matrix[T]) view() view[T] { return view[T]{x.Rows, x.Cols, 1, x.Data, x.Stride} }
-func (x Planar[T]) view() view[T] { return view[T]{x.N, x.C, x.D, x.Data, x.C * x.D} }
+func (x Matrix[T]) viewTo(v *view[T]) {
+	v.n, v.c, v.d, v.data, v.stride = x.Rows, x.Cols, 1, x.Data, x.Stride
+}
+
+func (x Planar[T]) viewTo(v *view[T]) {
+	v.n, v.c, v.d, v.data, v.stride = x.N, x.C, x.D, x.Data, x.C*x.D
+}
 
 // rows returns the number of rows.
 func (v *view[T]) rows() int { return v.n * v.d }
@@ -234,5 +239,14 @@ func (x *Matrix[T]) slice(lo, hi int) Matrix[T] {
 //go:nocheckptr
 func ptr[T any](s []T, i int) *T {
 	p := uintptr(unsafe.Pointer(unsafe.SliceData(s[i:])))
+	return *(**T)(unsafe.Pointer(&p))
+}
+
+// hidden is ptr for one value.
+//
+//go:nosplit
+//go:nocheckptr
+func hidden[T any](v *T) *T {
+	p := uintptr(unsafe.Pointer(v))
 	return *(**T)(unsafe.Pointer(&p))
 }

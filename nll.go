@@ -7,14 +7,16 @@ import "fmt"
 // row's target, as PyTorch's NLLLoss defines it. LabelSmoothing must be 0. It
 // reads one element a row.
 func NLL[T Float, S Scores[T], I Index](x S, targets []I, opt *Options[T]) (float64, error) {
-	v := x.view()
+	var v view[T]
+	x.viewTo(hidden(&v))
 	return nllLoss("NLL", &v, targets, opt, nil, nil)
 }
 
 // NLLRows sets loss[i] to the loss of row i, 0 if it is ignored. loss has one
 // element a row and must not overlap x.
 func NLLRows[T Float, S Scores[T], I Index](loss []T, x S, targets []I, opt *Options[T]) error {
-	v := x.view()
+	var v view[T]
+	x.viewTo(hidden(&v))
 	if loss == nil {
 		loss = []T{}
 	}
@@ -25,7 +27,9 @@ func NLLRows[T Float, S Scores[T], I Index](loss []T, x S, targets []I, opt *Opt
 // NLLGrad is [NLL] and sets grad to its gradient with respect to x, which is 0
 // but at the targets. grad has the shape of x and may be x.
 func NLLGrad[T Float, S Scores[T], I Index](grad, x S, targets []I, opt *Options[T]) (float64, error) {
-	v, g := x.view(), grad.view()
+	var v, g view[T]
+	x.viewTo(hidden(&v))
+	grad.viewTo(hidden(&g))
 	return nllLoss("NLLGrad", &v, targets, opt, nil, &g)
 }
 

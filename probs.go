@@ -16,14 +16,18 @@ import (
 // where the smoothed q is 0 the term is 0, even if p is 0. IgnoreIndex must be
 // negative or nil, and has no effect.
 func CrossEntropyProbs[T Float, S Scores[T]](x, q S, opt *Options[T]) (float64, error) {
-	v, p := x.view(), q.view()
+	var v, p view[T]
+	x.viewTo(hidden(&v))
+	q.viewTo(hidden(&p))
 	return crossEntropyProbs("CrossEntropyProbs", &v, &p, opt, nil, nil)
 }
 
 // CrossEntropyProbsRows sets loss[i] to the cross-entropy of row i. loss has one
 // element a row and overlaps neither x nor q.
 func CrossEntropyProbsRows[T Float, S Scores[T]](loss []T, x, q S, opt *Options[T]) error {
-	v, p := x.view(), q.view()
+	var v, p view[T]
+	x.viewTo(hidden(&v))
+	q.viewTo(hidden(&p))
 	if loss == nil {
 		loss = []T{}
 	}
@@ -35,7 +39,10 @@ func CrossEntropyProbsRows[T Float, S Scores[T]](loss []T, x, q S, opt *Options[
 // with respect to x, with one exponential an element. grad has the shape of x
 // and may be x; it must not overlap q.
 func CrossEntropyProbsGrad[T Float, S Scores[T]](grad, x, q S, opt *Options[T]) (float64, error) {
-	v, p, g := x.view(), q.view(), grad.view()
+	var v, p, g view[T]
+	x.viewTo(hidden(&v))
+	q.viewTo(hidden(&p))
+	grad.viewTo(hidden(&g))
 	return crossEntropyProbs("CrossEntropyProbsGrad", &v, &p, opt, nil, &g)
 }
 

@@ -177,7 +177,9 @@ func rowSum[T Float](k *kernels[T], dst []T, x *Matrix[T]) {
 // underflow gradually; NaN gives NaN, -Inf gives +0. dst has the shape of x and
 // is the same matrix or apart from it.
 func Exp[T Float](dst, x Matrix[T]) error {
-	to, from := dst.view(), x.view()
+	var to, from view[T]
+	dst.viewTo(hidden(&to))
+	x.viewTo(hidden(&from))
 	if err := checkShape("Exp", "dst", &to, "x", &from); err != nil {
 		return err
 	}

@@ -17,7 +17,9 @@ import (
 //
 // dst has the shape of x, and is the same or apart from it.
 func Softmax[T Float, S Scores[T]](dst, x S) error {
-	to, from := dst.view(), x.view()
+	var to, from view[T]
+	dst.viewTo(hidden(&to))
+	x.viewTo(hidden(&from))
 	if err := checkShape("Softmax", "dst", &to, "x", &from); err != nil {
 		return err
 	}
@@ -33,7 +35,9 @@ func Softmax[T Float, S Scores[T]](dst, x S) error {
 //
 // dst has the shape of x, and is the same or apart from it.
 func LogSoftmax[T Float, S Scores[T]](dst, x S) error {
-	to, from := dst.view(), x.view()
+	var to, from view[T]
+	dst.viewTo(hidden(&to))
+	x.viewTo(hidden(&from))
 	if err := checkShape("LogSoftmax", "dst", &to, "x", &from); err != nil {
 		return err
 	}
@@ -45,7 +49,7 @@ func LogSoftmax[T Float, S Scores[T]](dst, x S) error {
 // their softmax, and dy, the gradient with respect to y: y * (dy - sum(y*dy)),
 // the sum going over the row. All three have one shape; dx may be y or dy.
 func SoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
-	return grad("SoftmaxGrad", softmaxGradOp, dx.view(), y.view(), dy.view())
+	return grad("SoftmaxGrad", softmaxGradOp, dx, y, dy)
 }
 
 // LogSoftmaxGrad sets dx to the gradient with respect to the logits, given y,
@@ -54,7 +58,7 @@ func SoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
 // may be y or dy. For float32 an e^y above the largest number, of a y that is no
 // logarithm of a probability, may be infinite.
 func LogSoftmaxGrad[T Float, S Scores[T]](dx, y, dy S) error {
-	return grad("LogSoftmaxGrad", logSoftmaxGradOp, dx.view(), y.view(), dy.view())
+	return grad("LogSoftmaxGrad", logSoftmaxGradOp, dx, y, dy)
 }
 
 // A rowOp is something that is done to every row of a matrix or a planar array.
@@ -67,14 +71,18 @@ const (
 	logSoftmaxGradOp // reads y
 )
 
-func grad[T Float](fn string, op rowOp, dx, y, dy view[T]) error {
-	if err := checkShape(fn, "dx", &dx, "y", &y); err != nil {
+func grad[T Float, S Scores[T]](fn string, op rowOp, dx, y, dy S) error {
+	var to, from, other view[T]
+	dx.viewTo(hidden(&to))
+	y.viewTo(hidden(&from))
+	dy.viewTo(hidden(&other))
+	if err := checkShape(fn, "dx", &to, "y", &from); err != nil {
 		return err
 	}
-	if err := checkShape(fn, "dx", &dx, "dy", &dy); err != nil {
+	if err := checkShape(fn, "dx", &to, "dy", &other); err != nil {
 		return err
 	}
-	run(op, &dx, &y, &dy)
+	run(op, &to, &from, &other)
 	return nil
 }
 
