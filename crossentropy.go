@@ -202,16 +202,17 @@ func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
 // losses adds the losses of the rows of the room, from row first, to total.
 func (j *ceJob[T, I]) losses(total float64, targets []I, first int, r *ceRoom[T]) float64 {
 	ignore, keep, share, weight, loss := j.ignore, j.keep, j.share, j.opt.Weight, j.loss
-	x, max, log := r.x[:len(targets)], r.max[:len(targets)], r.log[:len(targets)]
+	x, max, log, dot, weights := r.x[:len(targets)], r.max[:len(targets)], r.log[:len(targets)], r.dot[:len(targets)], j.weights
 	for c, t := range targets {
 		var l float64
 		if int(t) != ignore {
-			l = (float64(max[c]) - float64(x[c])) + log[c]
-			if keep != 1 || weight != nil {
-				l = float64(float64(keep*weightOf(weight, int(t))) * l)
+			f := keep
+			if weight != nil {
+				f = float64(f * float64(weight[t]))
 			}
+			l = float64(f * ((float64(max[c]) - float64(x[c])) + log[c]))
 			if share > 0 {
-				l += float64(share * (float64(j.weights*log[c]) - r.dot[c]))
+				l += float64(share * (float64(weights*log[c]) - dot[c]))
 			}
 		}
 		if loss != nil {
@@ -227,11 +228,7 @@ func (j *ceJob[T, I]) dots(x view[T], r *ceRoom[T]) {
 	if j.share == 0 {
 		return
 	}
-	weight := (*T)(nil)
-	if j.opt.Weight != nil {
-		weight = ptr(j.opt.Weight, 0)
-	}
-	j.k.dot(ptr(r.dot, 0), ptr(x.data, 0), ptr(r.max, 0), weight, x.n, x.c, x.stride)
+	j.k.dot(ptr(r.dot, 0), ptr(x.data, 0), ptr(r.max, 0), ptr(j.opt.Weight, 0), x.n, x.c, x.stride)
 }
 
 // ceRows is the number of rows that a ceRoom holds.
@@ -248,22 +245,23 @@ type ceRoom[T Float] struct {
 	max       []T // the row's maximum
 	less      []T // the factor of the weights in the gradient
 	sum, ones []T // of the row, or the maxima and sums of its blocks
-	factor    []T // of the probabilities, in short rows, or the dots of blocks
+	factor    []T // of the probabilities, in short rows
+	dots      []T // of the row, or of its blocks
 }
 
 func newCERoom[T Float](b *[]float64) ceRoom[T] {
-	t := scratch[T](b, (4+6)*8/elemSize[T]()*ceRows)[4*8/elemSize[T]()*ceRows:]
+	t := scratch[T](b, (4+7)*8/elemSize[T]()*ceRows)[4*8/elemSize[T]()*ceRows:]
 	part := func(i int) []T { return t[i*ceRows:][:ceRows] }
 	f := (*b)[:4*ceRows]
 	return ceRoom[T]{f[:ceRows], f[ceRows:][:ceRows], f[2*ceRows:][:ceRows], f[3*ceRows:],
-		part(0), part(1), part(2), part(3), part(4), part(5)}
+		part(0), part(1), part(2), part(3), part(4), part(5), part(6)}
 }
 
 func (j *ceJob[T, I]) forward(x view[T], r *ceRoom[T]) {
 	t := sumExps[T]{max: r.max, log: r.log, sum: r.sum, ones: r.ones, look: j.look}
-	dots := j.share > 0 && (j.opt.Weight != nil || x.c <= shortCols)
+	dots := j.share > 0 && j.opt.Weight != nil && x.c > shortCols
 	if j.share > 0 && !dots {
-		t.dot, t.dots = r.dot, r.factor
+		t.dot, t.dots, t.weight = r.dot, r.dots, j.opt.Weight
 	}
 	if j.w > 1 {
 		var dot *float64
@@ -330,7 +328,7 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 		}
 		r.max[c], r.s[c], r.log[c] = m, s, s
 		var p float64
-		p, r.less[c], r.scale[c] = j.factor(first+c, weightOf(j.opt.Weight, t))
+		p, r.less[c], r.scale[c] = j.factor(j.upstream(first+c), weightOf(j.opt.Weight, t))
 		probabilities(max[c*b:][:b], m, p/all)
 	}
 	if !inPlace {
@@ -354,15 +352,17 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 // short is long for rows that one kernel does.
 func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
 	targets := j.targets[first:][:x.n]
-	ignore, weight, smooth := j.ignore, j.opt.Weight, j.share > 0
+	ignore, smooth := j.ignore, j.share > 0
 	scale, less := r.scale[:x.n], r.less[:x.n]
 	j.factors(r.factor, less, scale, targets, first)
-	if smooth { // dst may be x
-		j.k.max(ptr(r.max, 0), ptr(x.data, 0), x.n, x.c, x.stride)
-		j.dots(x, r)
+	if smooth {
+		shortSoftmaxDot(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.less, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0), ptr(r.dots, 0),
+			ptr(x.data, 0), ptr(j.opt.Weight, 0), x.n, x.c, dst.stride, x.stride)
+		widen(r.dot, r.dots[:x.n])
+	} else {
+		shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0),
+			ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
 	}
-	shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0),
-		ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
 	sum, ones, log, logit, max := r.sum[:x.n], r.ones[:x.n], r.log[:x.n], r.x[:x.n], r.max[:x.n]
 	at := 0
 	for c, t := range targets {
@@ -376,9 +376,6 @@ func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
 			at += dst.stride
 			continue
 		}
-		if smooth {
-			addWeights(dst.data[at:][:x.c], weight, float64(less[c]))
-		}
 		if g := &dst.data[at+int(t)]; logit[c] == max[c] {
 			*g = j.atMax(int(t), scale[c], float64(less[c]), s, smooth)
 		} else {
@@ -389,42 +386,45 @@ func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
 	j.k.log1p(ptr(r.log, 0), (x.n+7)&^7)
 }
 
-// addWeights adds the weights, all 1 if there are none, times f.
-func addWeights[T Float](row, weight []T, f float64) {
-	if weight == nil {
-		for i, g := range row {
-			row[i] = T(float64(g) + f)
-		}
-		return
-	}
-	for i, w := range weight {
-		row[i] = T(float64(row[i]) + float64(f*float64(w)))
-	}
-}
-
 // factors fills in what probabilities, weights and targets count in the
 // gradients of rows, the first of which is row: nothing if they are ignored.
 func (j *ceJob[T, I]) factors(factor, less []T, take []float64, targets []I, row int) {
 	factor, less, take = factor[:len(targets)], less[:len(targets)], take[:len(targets)]
 	ignore, weight := j.ignore, j.opt.Weight
-	same := weight == nil && len(j.opt.Upstream) <= 1
-	f, l, p := j.factor(row, 1)
+	each := len(j.opt.Upstream) > 1
+	up := j.upstream(row)
+	f, l, p := j.factor(up, 1)
+	if weight == nil && !each {
+		for i, t := range targets {
+			if int(t) == ignore {
+				factor[i], less[i], take[i] = 0, 0, 0
+			} else {
+				factor[i], less[i], take[i] = T(f), l, p
+			}
+		}
+		return
+	}
 	for i, t := range targets {
 		if int(t) == ignore {
 			factor[i], less[i], take[i] = 0, 0, 0
 			continue
 		}
-		if !same {
-			f, l, p = j.factor(row+i, weightOf(weight, int(t)))
+		if each {
+			up = j.upstream(row + i)
 		}
+		f, l, p = j.factor(up, weightOf(weight, int(t)))
 		factor[i], less[i], take[i] = T(f), l, p
 	}
 }
 
+// upstream returns the factor of a row's loss.
+func (j *ceJob[T, I]) upstream(row int) float64 {
+	return float64(upstream(j.opt.Upstream, row) * j.norm)
+}
+
 // factor returns the factor of the probabilities of a row, that of the weights,
 // and what is subtracted at the target, whose weight is w.
-func (j *ceJob[T, I]) factor(row int, w float64) (f float64, less T, take float64) {
-	up := float64(upstream(j.opt.Upstream, row) * j.norm)
+func (j *ceJob[T, I]) factor(up, w float64) (f float64, less T, take float64) {
 	take = float64(float64(up*j.keep) * w)
 	share := float64(up * j.share)
 	return take + float64(share*j.weights), T(-share), take

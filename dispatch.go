@@ -41,7 +41,10 @@ type kernels[T Float] struct {
 	// sum, the sum of e^(x-max) but for terms of 1; and ones, their number. If dst
 	// is not nil it also sets dst to the probabilities times scale, which each row
 	// has one of. scratch has 2*16*16 elements, or is nil if there are fewer than 4 rows.
-	shortSoftmax func(dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int)
+	// shortSoftmaxDot also sets dot to the sum of w[j] (x-max), and adds w[j] add to
+	// dst; w nil means 1.
+	shortSoftmax    func(dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int)
+	shortSoftmaxDot func(dst, scale, add, max, sum, ones, dot, x, w, scratch *T, rows, cols, dstStride, stride int)
 	// scale multiplies each block of the rows of x by its factor, and adds add[i]
 	// to row i if add is not nil.
 	scale func(x, factor, add *T, rows, cols, stride int)

@@ -371,6 +371,26 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 				}
 			}
 		}},
+		{"shortSoftmaxDot", func() ([]armed, []armed, func()) {
+			y, max, sum, ones := y(), vec(0, rows), vec(1, rows), vec(2, rows)
+			scratch, dot := newArea[T](mem[2], 1, 2*16*16, 0, in.end), make([]T, rows)
+			scale, w := slices.Repeat([]T{1}, rows), newArea[T](mem[0], 1, cols, 0, in.end)
+			guardFill(w.row, 1, 0)
+			return out(y, max, sum, ones, scratch), out(w), func() {
+				if cols <= shortCols {
+					k.shortSoftmaxDot(y.p(), &scale[0], &scale[0], max.p(), sum.p(), ones.p(), &dot[0], y.p(), w.p(), scratch.p(), rows, cols, dstStride, dstStride)
+				}
+			}
+		}},
+		{"shortSoftmaxDot", func() ([]armed, []armed, func()) {
+			x, max, sum, ones, dot := x(), vec(0, rows), vec(1, rows), vec(2, rows), newArea[T](mem[1], 1, rows, 0, in.end)
+			scratch := newArea[T](mem[2], 1, 2*16*16, 0, in.end)
+			return out(max, sum, ones, dot, scratch), out(x), func() {
+				if cols <= shortCols {
+					k.shortSoftmaxDot(nil, nil, nil, max.p(), sum.p(), ones.p(), dot.p(), x.p(), nil, scratch.p(), rows, cols, 0, stride)
+				}
+			}
+		}},
 		{"scale", func() ([]armed, []armed, func()) {
 			x, factor := y(), vec(0, rows*blocks)
 			return out(x), out(factor), func() { k.scale(x.p(), factor.p(), nil, rows, cols, dstStride) }

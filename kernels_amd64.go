@@ -32,6 +32,9 @@ func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride, look i
 func shortSoftmaxAVX2(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
+func shortSoftmaxDotAVX2(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
 func scaleAVX2(x, factor, add *float32, rows, cols, stride int)
 
 //go:noescape
@@ -90,6 +93,7 @@ var tableAVX2 = kernels[float32]{
 	log1p:            log1pAVX2,
 	expSum:           expSumAVX2,
 	shortSoftmax:     shortSoftmaxAVX2,
+	shortSoftmaxDot:  shortSoftmaxDotAVX2,
 	scale:            scaleAVX2,
 	addScaled:        addScaledAVX2,
 	dot:              dotAVX2,
@@ -134,6 +138,9 @@ func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride, look
 
 //go:noescape
 func shortSoftmaxAVX512(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func shortSoftmaxDotAVX512(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func scaleAVX512(x, factor, add *float32, rows, cols, stride int)
@@ -194,6 +201,7 @@ var tableAVX512 = kernels[float32]{
 	log1p:            log1pAVX512,
 	expSum:           expSumAVX512,
 	shortSoftmax:     shortSoftmaxAVX512,
+	shortSoftmaxDot:  shortSoftmaxDotAVX512,
 	scale:            scaleAVX512,
 	addScaled:        addScaledAVX512,
 	dot:              dotAVX512,

@@ -32,6 +32,9 @@ func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride, look i
 func shortSoftmaxNEON(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
+func shortSoftmaxDotNEON(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
 func scaleNEON(x, factor, add *float32, rows, cols, stride int)
 
 //go:noescape
@@ -90,6 +93,7 @@ var tableNEON = kernels[float32]{
 	log1p:            log1pNEON,
 	expSum:           expSumNEON,
 	shortSoftmax:     shortSoftmaxNEON,
+	shortSoftmaxDot:  shortSoftmaxDotNEON,
 	scale:            scaleNEON,
 	addScaled:        addScaledNEON,
 	dot:              dotNEON,

@@ -11,17 +11,19 @@ import (
 
 func genericKernels[T Float]() kernels[T] {
 	return kernels[T]{
-		name:         "generic",
-		max:          maxGeneric[T],
-		argMax:       argMaxGeneric[T],
-		sum:          sumGeneric[T],
-		exp:          expGeneric[T],
-		sumExp:       sumExpGeneric[T],
-		sumExpDot:    sumExpDotGeneric[T],
-		log1p:        log1pGeneric,
-		expSum:       expSumGeneric[T],
-		scale:        scaleGeneric[T],
-		shortSoftmax: shortSoftmaxGeneric[T],
+		name:      "generic",
+		max:       maxGeneric[T],
+		argMax:    argMaxGeneric[T],
+		sum:       sumGeneric[T],
+		exp:       expGeneric[T],
+		sumExp:    sumExpGeneric[T],
+		sumExpDot: sumExpDotGeneric[T],
+		log1p:     log1pGeneric,
+		expSum:    expSumGeneric[T],
+		scale:     scaleGeneric[T],
+
+		shortSoftmax:    shortSoftmaxGeneric[T],
+		shortSoftmaxDot: shortSoftmaxDotGeneric[T],
 
 		dot: dotGeneric[T],
 
@@ -240,8 +242,19 @@ func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride, 
 }
 
 func shortSoftmaxGeneric[T Float](dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int) {
+	shortSoftmaxDotGeneric(dst, scale, nil, max, sum, ones, nil, x, nil, scratch, rows, cols, dstStride, stride)
+}
+
+// shortSoftmaxDotGeneric does without what is nil.
+func shortSoftmaxDotGeneric[T Float](dst, scale, add, max, sum, ones, dot, x, w, scratch *T, rows, cols, dstStride, stride int) {
 	maxs, sums, counts := at(max, 0, rows), at(sum, 0, rows), at(ones, 0, rows)
-	var e [shortCols]float64
+	var e, weights [shortCols]float64
+	for j := range cols {
+		weights[j] = 1
+		if w != nil {
+			weights[j] = float64(at(w, j, 1)[0])
+		}
+	}
 	for i := range rows {
 		x, e := at(x, i*stride, cols), e[:cols]
 		m := lowest[T]()
@@ -249,6 +262,13 @@ func shortSoftmaxGeneric[T Float](dst, scale, max, sum, ones, x, scratch *T, row
 			if v > m {
 				m = v
 			}
+		}
+		if dot != nil {
+			var s, t float64
+			for j, v := range x {
+				s, t = t, s+float64(weights[j]*(float64(v)-float64(m)))
+			}
+			at(dot, i, 1)[0] = T(s + t)
 		}
 		if is32[T]() {
 			for j, v := range x {
@@ -268,11 +288,20 @@ func shortSoftmaxGeneric[T Float](dst, scale, max, sum, ones, x, scratch *T, row
 			}
 		}
 		maxs[i], sums[i], counts[i] = m, T(s), T(one)
-		if dst != nil {
-			f := float64(at(scale, i, 1)[0]) / (s + one)
-			for j, out := range e {
-				at(dst, i*dstStride, cols)[j] = T(out * f)
+		if dst == nil {
+			continue
+		}
+		f := float64(at(scale, i, 1)[0]) / (s + one)
+		out := at(dst, i*dstStride, cols)
+		if add == nil {
+			for j, v := range e {
+				out[j] = T(v * f)
 			}
+			continue
+		}
+		add := float64(at(add, i, 1)[0])
+		for j, v := range e {
+			out[j] = T(float64(v*f) + float64(weights[j]*add))
 		}
 	}
 }

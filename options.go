@@ -122,11 +122,11 @@ func weightSum[T Float](w []T, c int) float64 {
 	if w == nil {
 		return float64(c)
 	}
-	var s float64
+	var s, t float64
 	for _, w := range w {
-		s += float64(w)
+		s, t = t, s+float64(w)
 	}
-	return s
+	return s + t
 }
 
 // checkClasses returns the number of targets that are not ignored, and reports

@@ -424,6 +424,19 @@ func specShort(dst, row []float32, scale float32) (m, sum, ones float32) {
 	return m, sum, ones
 }
 
+// specShortDot is specShort with a dot, and adds add times the weights to dst.
+func specShortDot(dst, row, weights []float32, scale, add float32) (m, sum, ones, dot float32) {
+	m, sum, ones = specShort(dst, row, scale)
+	var s lanes
+	for i, x := range row {
+		s[i] = float32((x - m) * float32(weightOf(weights, i)))
+	}
+	for i, p := range dst {
+		dst[i] = fma32(float32(weightOf(weights, i)), add, p)
+	}
+	return m, sum, ones, s.fold()
+}
+
 // specScale has a factor for each block. A product of -0 becomes +0.
 func specScale(row, factors []float32, add float32) {
 	for i, x := range row {
@@ -530,6 +543,22 @@ var specTable = kernels[float32]{
 				out, f = at(dst, i*dstStride, cols), at(scale, i, 1)[0]
 			}
 			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0] = specShort(out, at(x, i*stride, cols), f)
+		}
+	},
+	shortSoftmaxDot: func(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int) {
+		for i := range rows {
+			var out []float32
+			var f, a float32
+			if dst != nil {
+				out, f, a = at(dst, i*dstStride, cols), at(scale, i, 1)[0], at(add, i, 1)[0]
+			}
+			var weights []float32
+			if w != nil {
+				weights = at(w, 0, cols)
+			}
+			// In place, dst overwrites what the dot needs.
+			row := slices.Clone(at(x, i*stride, cols))
+			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0], at(dot, i, 1)[0] = specShortDot(out, row, weights, f, a)
 		}
 	},
 	expSum: func(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int) {
@@ -734,6 +763,28 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 			max[i] += 0
 		}
 		out = append(out, newOutput("shortSoftmax", dst.Data), newOutput("shortSoftmax's rows", slices.Clone(results)))
+		add, w := make([]float32, n), make([]float32, x.Cols)
+		for i := range add {
+			add[i] = 0.3 / float32(1+i)
+		}
+		for i := range w {
+			w[i] = 1/float32(1+i%7) - 0.2
+		}
+		for _, w := range []*float32{nil, &w[0]} {
+			y := &dst.Data[0]
+			if w == nil {
+				y = nil
+			}
+			fill(dst.Data, gapValue)
+			k.shortSoftmaxDot(y, &scale[0], &add[0], &max[0], &sum[0], &ones[0], &dots[0], in, w, &scratch[0], n, x.Cols, dst.Stride, x.Stride)
+			afterNaN(forget)
+			afterNaN(func(i, _ int) { dots[i] = 0 })
+			for i := range max {
+				max[i] += 0
+				dots[i] += 0
+			}
+			out = append(out, newOutput("shortSoftmaxDot", dst.Data), newOutput("shortSoftmaxDot's rows", slices.Clone(results)), newOutput("shortSoftmaxDot's dots", slices.Clone(dots)))
+		}
 	}
 
 	for i := range results {

@@ -15,8 +15,9 @@ type sumExps[T Float] struct {
 
 	// If dot is not nil: the sums of x - max over the rows, and those of their
 	// blocks to the blocks' own maxima.
-	dot  []float64
-	dots []T
+	dot    []float64
+	dots   []T
+	weight []T
 }
 
 // A room is memory for sumExps. What is on the stack has to be cleared, which
@@ -72,12 +73,18 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int) {
 			t.n = min(len(t.max)/b, x.Rows-i)
 		}
 		if x.Cols <= shortCols {
-			shortSoftmax(k, nil, nil, ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(x.Data, i*x.Stride), t.n, x.Cols, 0, x.Stride)
+			t.short(k, ptr(x.Data, i*x.Stride), t.n, x.Cols, x.Stride)
 		} else {
 			t.sumExp(k, ptr(x.Data, i*x.Stride), t.n, x.Cols, x.Stride)
 		}
-		for j := range t.dot[:min(t.n, len(t.dot))] {
-			t.dot[j] = dotOf(t.max[j*b:], t.dots[j*b:][:b], x.Cols, t.max[j*b+b-1])
+		switch {
+		case t.dot == nil:
+		case b == 1:
+			widen(t.dot, t.dots[:t.n])
+		default:
+			for j := range t.dot[:t.n] {
+				t.dot[j] = dotOf(t.max[j*b:], t.dots[j*b:][:b], x.Cols, t.max[j*b+b-1])
+			}
 		}
 		log, sum := t.log[:t.n], t.sum[:t.n]
 		for j, ones := range t.ones[:t.n] {
@@ -99,6 +106,22 @@ func (t *sumExps[T]) sumExp(k *kernels[T], x *T, rows, cols, stride int) {
 		k.sumExp(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), x, rows, cols, stride, t.look)
 	} else {
 		k.sumExpDot(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(t.dots, 0), x, rows, cols, stride, t.look)
+	}
+}
+
+// short is sumExp for rows of at most shortCols columns.
+func (t *sumExps[T]) short(k *kernels[T], x *T, rows, cols, stride int) {
+	if t.dots == nil {
+		shortSoftmax(k, nil, nil, ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), x, rows, cols, 0, stride)
+	} else {
+		shortSoftmaxDot(k, nil, nil, nil, ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(t.dots, 0), x, ptr(t.weight, 0), rows, cols, 0, stride)
+	}
+}
+
+func widen[T Float](dst []float64, x []T) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		dst[i] = float64(v)
 	}
 }
 
@@ -124,6 +147,16 @@ func shortSoftmax[T Float](k *kernels[T], dst, scale, max, sum, ones, x *T, rows
 	}
 	b := buffers.Get().(*[]float64)
 	k.shortSoftmax(dst, scale, max, sum, ones, x, ptr(scratch[T](b, 2*16*16), 0), rows, cols, dstStride, stride)
+	buffers.Put(b)
+}
+
+func shortSoftmaxDot[T Float](k *kernels[T], dst, scale, add, max, sum, ones, dot, x, w *T, rows, cols, dstStride, stride int) {
+	if rows < 4 {
+		k.shortSoftmaxDot(dst, scale, add, max, sum, ones, dot, x, w, nil, rows, cols, dstStride, stride)
+		return
+	}
+	b := buffers.Get().(*[]float64)
+	k.shortSoftmaxDot(dst, scale, add, max, sum, ones, dot, x, w, ptr(scratch[T](b, 2*16*16), 0), rows, cols, dstStride, stride)
 	buffers.Put(b)
 }
 
