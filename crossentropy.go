@@ -51,11 +51,12 @@ type ceJob[T Float, I Index] struct {
 	ignore  int
 	loss    []T // of the rows, if they are asked for
 
-	keep, share float64 // 1-e and e/C
-	weights     float64 // sum of the classes' weights
-	norm        float64 // of the gradient: 1, or 1 over what the mean divides by
-	w           int     // goroutines for each row
-	look        int     // for the kernels
+	keep, share float64   // 1-e and e/C
+	weights     float64   // sum of the classes' weights
+	blocks      []float64 // those of blocks of classes, if there are several
+	norm        float64   // of the gradient: 1, or 1 over what the mean divides by
+	w           int       // goroutines for each row
+	look        int       // for the kernels
 }
 
 func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Options[T], loss []T, grad *view[T]) (float64, error) {
@@ -74,7 +75,12 @@ func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Opt
 	}
 	j.keep, j.share = 1-j.opt.LabelSmoothing, j.opt.LabelSmoothing/float64(x.c)
 	if j.share > 0 {
-		j.weights = weightSum(j.opt.Weight, x.c)
+		if x.c > blockSize {
+			b := buffers.Get().(*[]float64)
+			defer buffers.Put(b)
+			j.blocks = scratch[float64](b, blocks(x.c))
+		}
+		j.weigh(x.c)
 	}
 	elements := x.rows() * x.c
 	if grad != nil {
@@ -88,6 +94,21 @@ func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Opt
 		}
 	}
 	return s, nil
+}
+
+// weigh adds up the weights of c classes.
+func (j *ceJob[T, I]) weigh(c int) {
+	for first := 0; first < c; first += blockSize {
+		n := min(blockSize, c-first)
+		s := [1]float64{float64(n)}
+		if j.opt.Weight != nil {
+			j.k.inner(ptr(s[:], 0), ptr(j.opt.Weight, first), nil, 1, n, 0, 0)
+		}
+		if j.blocks != nil {
+			j.blocks[first/blockSize] = s[0]
+		}
+		j.weights += s[0]
+	}
 }
 
 // run returns the sum of the losses.
@@ -108,7 +129,7 @@ func (j *ceJob[T, I]) run(x, grad *view[T]) float64 {
 }
 
 func spreadCrossEntropy[T Float, I Index](w, groups int, job ceJob[T, I], x view[T], to *view[T]) float64 {
-	j := &ceJob[T, I]{job.k, job.opt.clone(), slices.Clone(job.targets), job.ignore, nil, job.keep, job.share, job.weights, job.norm, 1, job.look}
+	j := &ceJob[T, I]{job.k, job.opt.clone(), slices.Clone(job.targets), job.ignore, nil, job.keep, job.share, job.weights, slices.Clone(job.blocks), job.norm, 1, job.look}
 	if job.loss != nil {
 		j.loss = make([]T, len(job.loss))
 	}
@@ -177,7 +198,7 @@ func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
 	var total float64
 	for i := 0; i < x.n; {
 		n := min(x.n-i, ceRows/min(ceRows, blocks(x.c)))
-		if x.c > shortCols && (grad.data != nil || j.share > 0 && j.opt.Weight != nil) {
+		if x.c > shortCols && grad.data != nil {
 			n = min(n, cachedRows(n, x.c)) // there are more passes
 		}
 		xs, targets := x.from(i, n), j.targets[first+i:][:n]
@@ -259,23 +280,22 @@ func newCERoom[T Float](b *[]float64) ceRoom[T] {
 
 func (j *ceJob[T, I]) forward(x view[T], r *ceRoom[T]) {
 	t := sumExps[T]{max: r.max, log: r.log, sum: r.sum, ones: r.ones, look: j.look}
-	dots := j.share > 0 && j.opt.Weight != nil && x.c > shortCols
-	if j.share > 0 && !dots {
-		t.dot, t.dots, t.weight = r.dot, r.dots, j.opt.Weight
+	if j.share > 0 {
+		t.dot, t.dots, t.weight, t.weights = r.dot, r.dots, j.opt.Weight, j.blocks
 	}
 	if j.w > 1 {
-		var dot *float64
-		if t.dot != nil {
-			dot = &t.dot[0]
+		var dot *rowDot[T]
+		if j.share > 0 {
+			dot = &rowDot[T]{weight: at(ptr(j.opt.Weight, 0), 0, len(j.opt.Weight)), weights: at(ptr(j.blocks, 0), 0, len(j.blocks))}
 		}
 		r.max[0], r.log[0] = spreadSumExp(j.w, j.k, x.data[:x.c], dot)
-	} else {
-		m := x.matrix()
-		t.next(j.k, &m, 0)
+		if dot != nil {
+			r.dot[0] = dot.sum
+		}
+		return
 	}
-	if dots {
-		j.dots(x, r)
-	}
+	m := x.matrix()
+	t.next(j.k, &m, 0)
 }
 
 // backward sets grad to the gradient and fills in the room.

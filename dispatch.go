@@ -29,8 +29,10 @@ type kernels[T Float] struct {
 	// that the sum beside it keeps its digits however small it is. What look says
 	// is for speed only: see lookAhead.
 	sumExp func(max, sum, ones, x *T, rows, cols, stride, look int)
-	// sumExpDot is sumExp and sets dot to the sum of x-max over the block.
-	sumExpDot func(max, sum, ones, dot, x *T, rows, cols, stride, look int)
+	// sumExpDot is sumExp and sets dot to the sum of x-max over the block,
+	// sumExpWeighted to that of w[j] (x-max).
+	sumExpDot      func(max, sum, ones, dot, x *T, rows, cols, stride, look int)
+	sumExpWeighted func(max, sum, ones, dot, x, w *T, rows, cols, stride, look int)
 	// log1p replaces x[i] by log(1 + x[i]) for i < n, n a multiple of 8, x[i] >= 0.
 	log1p func(x *float64, n int)
 	// expSum sets row i of dst to e^(x-max), max being the greatest element of the

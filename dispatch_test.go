@@ -334,6 +334,14 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			x, max, sum, ones, dot := x(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks), newArea[T](mem[1], 1, rows*blocks, 0, in.end)
 			return out(max, sum, ones, dot), out(x), func() { k.sumExpDot(max.p(), sum.p(), ones.p(), dot.p(), x.p(), rows, cols, stride, 1) }
 		}},
+		{"sumExpWeighted", func() ([]armed, []armed, func()) {
+			x, max, sum, ones, dot := x(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks), newArea[T](mem[1], 1, rows*blocks, 0, in.end)
+			w := newArea[T](mem[2], 1, cols, 0, in.end)
+			guardFill(w.row, 1, 0)
+			return out(max, sum, ones, dot), out(x, w), func() {
+				k.sumExpWeighted(max.p(), sum.p(), ones.p(), dot.p(), x.p(), w.p(), rows, cols, stride, 1)
+			}
+		}},
 		{"expSum", func() ([]armed, []armed, func()) {
 			x, y, max, sum := x(), y(), vec(0, rows*blocks), vec(1, rows*blocks)
 			return out(y, max, sum), out(x), func() { k.expSum(y.p(), max.p(), sum.p(), x.p(), rows, cols, dstStride, stride, 1) }

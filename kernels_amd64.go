@@ -23,6 +23,9 @@ func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride, look int)
 func sumExpDotAVX2(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
 
 //go:noescape
+func sumExpWeightedAVX2(max, sum, ones, dot, x, w *float32, rows, cols, stride, look int)
+
+//go:noescape
 func log1pAVX2(x *float64, n int)
 
 //go:noescape
@@ -90,6 +93,7 @@ var tableAVX2 = kernels[float32]{
 	exp:              expAVX2,
 	sumExp:           sumExpAVX2,
 	sumExpDot:        sumExpDotAVX2,
+	sumExpWeighted:   sumExpWeightedAVX2,
 	log1p:            log1pAVX2,
 	expSum:           expSumAVX2,
 	shortSoftmax:     shortSoftmaxAVX2,
@@ -129,6 +133,9 @@ func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride, look int)
 
 //go:noescape
 func sumExpDotAVX512(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
+
+//go:noescape
+func sumExpWeightedAVX512(max, sum, ones, dot, x, w *float32, rows, cols, stride, look int)
 
 //go:noescape
 func log1pAVX512(x *float64, n int)
@@ -198,6 +205,7 @@ var tableAVX512 = kernels[float32]{
 	exp:              expAVX512,
 	sumExp:           sumExpAVX512,
 	sumExpDot:        sumExpDotAVX512,
+	sumExpWeighted:   sumExpWeightedAVX512,
 	log1p:            log1pAVX512,
 	expSum:           expSumAVX512,
 	shortSoftmax:     shortSoftmaxAVX512,

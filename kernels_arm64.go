@@ -23,6 +23,9 @@ func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride, look int)
 func sumExpDotNEON(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
 
 //go:noescape
+func sumExpWeightedNEON(max, sum, ones, dot, x, w *float32, rows, cols, stride, look int)
+
+//go:noescape
 func log1pNEON(x *float64, n int)
 
 //go:noescape
@@ -90,6 +93,7 @@ var tableNEON = kernels[float32]{
 	exp:              expNEON,
 	sumExp:           sumExpNEON,
 	sumExpDot:        sumExpDotNEON,
+	sumExpWeighted:   sumExpWeightedNEON,
 	log1p:            log1pNEON,
 	expSum:           expSumNEON,
 	shortSoftmax:     shortSoftmaxNEON,

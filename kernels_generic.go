@@ -11,16 +11,18 @@ import (
 
 func genericKernels[T Float]() kernels[T] {
 	return kernels[T]{
-		name:      "generic",
-		max:       maxGeneric[T],
-		argMax:    argMaxGeneric[T],
-		sum:       sumGeneric[T],
-		exp:       expGeneric[T],
-		sumExp:    sumExpGeneric[T],
-		sumExpDot: sumExpDotGeneric[T],
-		log1p:     log1pGeneric,
-		expSum:    expSumGeneric[T],
-		scale:     scaleGeneric[T],
+		name:   "generic",
+		max:    maxGeneric[T],
+		argMax: argMaxGeneric[T],
+		sum:    sumGeneric[T],
+		exp:    expGeneric[T],
+		log1p:  log1pGeneric,
+		expSum: expSumGeneric[T],
+		scale:  scaleGeneric[T],
+
+		sumExp:         sumExpGeneric[T],
+		sumExpDot:      sumExpDotGeneric[T],
+		sumExpWeighted: sumExpWeightedGeneric[T],
 
 		shortSoftmax:    shortSoftmaxGeneric[T],
 		shortSoftmaxDot: shortSoftmaxDotGeneric[T],
@@ -171,6 +173,22 @@ func sumExpDotGeneric[T Float](max, sum, ones, dot, x *T, rows, cols, stride, lo
 		var s, t float64
 		for _, v := range at(x, i/n*stride+first, min(blockSize, cols-first)) {
 			s, t = t, s+(float64(v)-float64(m))
+		}
+		dots[i] = T(s + t)
+	}
+}
+
+func sumExpWeightedGeneric[T Float](max, sum, ones, dot, x, w *T, rows, cols, stride, look int) {
+	sumExpGeneric(max, sum, ones, x, rows, cols, stride, look)
+	n := blocks(cols)
+	maxs, dots := at(max, 0, rows*n), at(dot, 0, rows*n)
+	for i, m := range maxs {
+		first := i % n * blockSize
+		size := min(blockSize, cols-first)
+		w := at(w, first, size)
+		var s, t float64
+		for j, v := range at(x, i/n*stride+first, size) {
+			s, t = t, s+float64(float64(w[j])*(float64(v)-float64(m)))
 		}
 		dots[i] = T(s + t)
 	}

@@ -304,52 +304,68 @@ func specSumExp(row []float32) []specBlock {
 }
 
 func init() {
-	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride, look int) {
-		specTable.sumExp(max, sum, ones, x, rows, cols, stride, look)
+	dots := func(max, dot, x, w *float32, rows, cols, stride int) {
 		n := blocks(cols)
 		for i, m := range at(max, 0, rows*n) {
 			first := i % n * blockSize
-			at(dot, i, 1)[0] = specBlockDot(at(x, i/n*stride+first, min(blockSize, cols-first)), m, i%n == 0 || m > at(max, i-1, 1)[0])
+			size := min(blockSize, cols-first)
+			var weights []float32
+			if w != nil {
+				weights = at(w, first, size)
+			}
+			at(dot, i, 1)[0] = specBlockDot(at(x, i/n*stride+first, size), weights, m, i%n == 0 || m > at(max, i-1, 1)[0])
 		}
+	}
+	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride, look int) {
+		specTable.sumExp(max, sum, ones, x, rows, cols, stride, look)
+		dots(max, dot, x, nil, rows, cols, stride)
+	}
+	specTable.sumExpWeighted = func(max, sum, ones, dot, x, w *float32, rows, cols, stride, look int) {
+		specTable.sumExp(max, sum, ones, x, rows, cols, stride, look)
+		dots(max, dot, x, w, rows, cols, stride)
 	}
 }
 
-// specBlockDot adds up x - m over a block, vector by vector where specSumExp
-// does, in its order otherwise but for pairs of vectors.
-func specBlockDot(block []float32, m float32, grew bool) float32 {
-	var sum, all lanes
-	cut := func() {
-		for i, v := range sum {
-			all[i] += v
-		}
-		sum = lanes{}
-	}
+// specBlockDot adds up x - m over a block, times the weights if there are some,
+// vector by vector where specSumExp does. In its order otherwise, but that
+// without weights pairs of vectors go to one sum.
+func specBlockDot(block, weights []float32, m float32, grew bool) float32 {
+	var sum specSums
 	for k, part := range slices.Collect(slices.Chunk(block, step)) {
 		each := len(part) < step
 		if grew && slices.Contains(part, m) {
 			each, grew = true, false
 		}
-		if each {
-			cut()
+		switch {
+		case each:
+			e := make([]float32, (len(part)+15)/16*16)
+			for i := range e {
+				x, w := m, float32(0) // past the end
+				if i < len(part) {
+					x, w = part[i], float32(weightOf(weights, k*step+i))
+				}
+				if e[i] = x - m; weights != nil {
+					e[i] *= w
+				}
+			}
+			sum.each(e)
+		case weights != nil:
 			for i, x := range part {
-				all[i%16] += x - m
+				lane := &sum.part[i/16%2][i%16]
+				*lane = fma32(x-m, weights[k*step+i], *lane)
 			}
-			for i := len(part); i%16 != 0; i++ {
-				all[i%16] += m - m // which is past the end
-			}
-			continue
-		}
-		for i := range sum {
-			for _, v := range [][]float32{part[:32], part[32:]} {
-				sum[i] += (v[i] - m) + (v[i+16] - m)
+		default:
+			for i := range sum.block {
+				for _, v := range [][]float32{part[:32], part[32:]} {
+					sum.part[0][i] += (v[i] - m) + (v[i+16] - m)
+				}
 			}
 		}
 		if k%4 == 3 {
-			cut()
+			sum.cut()
 		}
 	}
-	cut()
-	return all.fold()
+	return sum.fold()
 }
 
 // The coefficients of q^3, q^5, ... in 2 atanh(q).
@@ -736,7 +752,20 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		max[i] += 0
 		dots[i] += 0
 	}
-	out = append(out, newOutput("sumExpDot", slices.Clone(results)), newOutput("sumExpDot's dots", dots))
+	out = append(out, newOutput("sumExpDot", slices.Clone(results)), newOutput("sumExpDot's dots", slices.Clone(dots)))
+
+	weights := make([]float32, x.Cols)
+	for i := range weights {
+		weights[i] = 1/float32(1+i%7) - 0.2
+	}
+	k.sumExpWeighted(&max[0], &sum[0], &ones[0], &dots[0], in, &weights[0], n, x.Cols, x.Stride, n%2)
+	afterNaN(forget)
+	afterNaN(func(i, b int) { clear(dots[i*nb : (i+1)*nb]) })
+	for i := range max {
+		max[i] += 0
+		dots[i] += 0
+	}
+	out = append(out, newOutput("sumExpWeighted", slices.Clone(results)), newOutput("sumExpWeighted's dots", slices.Clone(dots)))
 
 	fill(dst.Data, gapValue)
 	k.expSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride, n%2)
@@ -763,14 +792,11 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 			max[i] += 0
 		}
 		out = append(out, newOutput("shortSoftmax", dst.Data), newOutput("shortSoftmax's rows", slices.Clone(results)))
-		add, w := make([]float32, n), make([]float32, x.Cols)
+		add := make([]float32, n)
 		for i := range add {
 			add[i] = 0.3 / float32(1+i)
 		}
-		for i := range w {
-			w[i] = 1/float32(1+i%7) - 0.2
-		}
-		for _, w := range []*float32{nil, &w[0]} {
+		for _, w := range []*float32{nil, &weights[0]} {
 			y := &dst.Data[0]
 			if w == nil {
 				y = nil
@@ -845,10 +871,6 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	k.logSoftmaxGrad(&dst.Data[0], in, &y.Data[0], &sums[0], n, x.Cols, dst.Stride, x.Stride, y.Stride, 1)
 	out = append(out, newOutput("logSoftmaxGrad, streamed", dst.Data))
 
-	weights := make([]float32, x.Cols)
-	for i := range weights {
-		weights[i] = 1/float32(1+i%7) - 0.2
-	}
 	k.dot(&sums[0], in, &maxs[0], &weights[0], n, x.Cols, x.Stride)
 	out = append(out, newOutput("dot", sums))
 	k.dot(&sums[0], in, &maxs[0], nil, n, x.Cols, x.Stride)
