@@ -526,27 +526,31 @@ func others[T Float](k *kernels[T], e, max []T, m T) float64 {
 
 // scale turns exps into gradients, but for the elements at the targets.
 func (j *ceJob[T, I]) scale(dst view[T], factor []T, r *ceRoom[T]) {
-	var add *T
-	if j.share > 0 && j.opt.Weight == nil {
-		add = ptr(r.less, 0)
+	var add, weight *T
+	if j.share > 0 {
+		add, weight = ptr(r.less, 0), ptr(j.opt.Weight, 0)
 	}
-	if j.w > 1 {
-		spreadScale(j.w, j.k, dst, factor, r.less[0], add != nil)
-	} else {
+	switch {
+	case j.w > 1:
+		spreadScale(j.w, j.k, dst, factor, r.less[0], add != nil, weight)
+	case weight == nil:
 		j.k.scale(ptr(dst.data, 0), ptr(factor, 0), add, dst.n, dst.c, dst.stride)
-	}
-	if j.share > 0 && j.opt.Weight != nil {
-		j.k.addScaled(ptr(dst.data, 0), ptr(j.opt.Weight, 0), ptr(r.less, 0), dst.n, dst.c, dst.stride, 0)
+	default:
+		j.k.scaleWeighted(ptr(dst.data, 0), ptr(factor, 0), add, weight, dst.n, dst.c, dst.stride)
 	}
 }
 
-func spreadScale[T Float](w int, k *kernels[T], dst view[T], factors []T, less T, add bool) {
+func spreadScale[T Float](w int, k *kernels[T], dst view[T], factors []T, less T, add bool, weight *T) {
 	factor := slices.Clone(factors)
 	spreadChunks(w, dst.c, func(c, off, n int) {
-		p := (*T)(nil)
+		var p *T
 		if add {
 			p = &[]T{less}[0]
 		}
-		k.scale(ptr(dst.data, off), ptr(factor, c*tile), p, 1, n, 0)
+		if weight == nil {
+			k.scale(ptr(dst.data, off), ptr(factor, c*tile), p, 1, n, 0)
+		} else {
+			k.scaleWeighted(ptr(dst.data, off), ptr(factor, c*tile), p, &at(weight, off, n)[0], 1, n, 0)
+		}
 	})
 }

@@ -50,6 +50,8 @@ type kernels[T Float] struct {
 	// scale multiplies each block of the rows of x by its factor, and adds add[i]
 	// to row i if add is not nil.
 	scale func(x, factor, add *T, rows, cols, stride int)
+	// scaleWeighted is scale and adds add[i] w[j].
+	scaleWeighted func(x, factor, add, w *T, rows, cols, stride int)
 	// addScaled adds factor[i] times row i of x to row i of dst.
 	addScaled func(dst, x, factor *T, rows, cols, dstStride, stride int)
 	// dot sets dst[i] to the sum of w[j] (x - base[i]) over row i, or of x - base[i]

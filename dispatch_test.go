@@ -407,6 +407,11 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			x, factor, add := y(), vec(0, rows*blocks), vec(1, rows)
 			return out(x), out(factor, add), func() { k.scale(x.p(), factor.p(), add.p(), rows, cols, dstStride) }
 		}},
+		{"scaleWeighted", func() ([]armed, []armed, func()) {
+			x, factor, add, w := y(), vec(0, rows*blocks), vec(1, rows), newArea[T](mem[0], 1, cols, 0, in.end)
+			guardFill(w.row, 1, 0)
+			return out(x), out(factor, add, w), func() { k.scaleWeighted(x.p(), factor.p(), add.p(), w.p(), rows, cols, dstStride) }
+		}},
 		{"addScaled", func() ([]armed, []armed, func()) {
 			x, y, factor := x(), y(), vec(0, rows)
 			return out(y), out(x, factor), func() { k.addScaled(y.p(), x.p(), factor.p(), rows, cols, dstStride, stride) }

@@ -41,6 +41,9 @@ func shortSoftmaxDotAVX2(dst, scale, add, max, sum, ones, dot, x, w, scratch *fl
 func scaleAVX2(x, factor, add *float32, rows, cols, stride int)
 
 //go:noescape
+func scaleWeightedAVX2(x, factor, add, w *float32, rows, cols, stride int)
+
+//go:noescape
 func addScaledAVX2(dst, x, factor *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
@@ -99,6 +102,7 @@ var tableAVX2 = kernels[float32]{
 	shortSoftmax:     shortSoftmaxAVX2,
 	shortSoftmaxDot:  shortSoftmaxDotAVX2,
 	scale:            scaleAVX2,
+	scaleWeighted:    scaleWeightedAVX2,
 	addScaled:        addScaledAVX2,
 	dot:              dotAVX2,
 	shift:            shiftAVX2,
@@ -151,6 +155,9 @@ func shortSoftmaxDotAVX512(dst, scale, add, max, sum, ones, dot, x, w, scratch *
 
 //go:noescape
 func scaleAVX512(x, factor, add *float32, rows, cols, stride int)
+
+//go:noescape
+func scaleWeightedAVX512(x, factor, add, w *float32, rows, cols, stride int)
 
 //go:noescape
 func addScaledAVX512(dst, x, factor *float32, rows, cols, dstStride, stride int)
@@ -211,6 +218,7 @@ var tableAVX512 = kernels[float32]{
 	shortSoftmax:     shortSoftmaxAVX512,
 	shortSoftmaxDot:  shortSoftmaxDotAVX512,
 	scale:            scaleAVX512,
+	scaleWeighted:    scaleWeightedAVX512,
 	addScaled:        addScaledAVX512,
 	dot:              dotAVX512,
 	shift:            shiftAVX512,

@@ -6042,6 +6042,174 @@ return2:
 	VZEROUPPER
 	RET
 
+// func scaleWeightedAVX2(x, factor, add, w *float32, rows, cols, stride int)
+//
+// Each block of 2048 elements of row i of x is multiplied by its factor, and
+// add[i] w[j] is added, with one rounding.
+TEXT ·scaleWeightedAVX2(SB), NOSPLIT, $64-56
+	VMOVUPS c0000000000000000<>(SB), Y15
+	MOVQ factor+8(FP), AX
+	MOVQ add+16(FP), BX
+	MOVQ x+0(FP), R8
+	MOVQ rows+32(FP), R9
+	CMPQ R9, $0
+	JLE return2
+row1:
+	MOVQ R8, CX
+	MOVQ w+24(FP), DX
+	MOVQ cols+40(FP), SI
+	VBROADCASTSS (BX), Y13
+	ADDQ $4, BX
+block3:
+	VBROADCASTSS (AX), Y14
+	ADDQ $4, AX
+	MOVQ SI, DI
+	CMPQ SI, $2048
+	JLE short4
+	MOVQ $2048, DI
+short4:
+	SUBQ DI, SI
+	CMPQ DI, $64
+	JLT rest6
+step5:
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	VFMADD213PS Y15, Y14, Y0
+	VFMADD213PS Y15, Y14, Y1
+	VFMADD231PS Y13, Y2, Y0
+	VFMADD231PS Y13, Y3, Y1
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS 64(CX), Y0
+	VMOVUPS 96(CX), Y1
+	VMOVUPS 64(DX), Y2
+	VMOVUPS 96(DX), Y3
+	VFMADD213PS Y15, Y14, Y0
+	VFMADD213PS Y15, Y14, Y1
+	VFMADD231PS Y13, Y2, Y0
+	VFMADD231PS Y13, Y3, Y1
+	VMOVUPS Y0, 64(CX)
+	VMOVUPS Y1, 96(CX)
+	VMOVUPS 128(CX), Y0
+	VMOVUPS 160(CX), Y1
+	VMOVUPS 128(DX), Y2
+	VMOVUPS 160(DX), Y3
+	VFMADD213PS Y15, Y14, Y0
+	VFMADD213PS Y15, Y14, Y1
+	VFMADD231PS Y13, Y2, Y0
+	VFMADD231PS Y13, Y3, Y1
+	VMOVUPS Y0, 128(CX)
+	VMOVUPS Y1, 160(CX)
+	VMOVUPS 192(CX), Y0
+	VMOVUPS 224(CX), Y1
+	VMOVUPS 192(DX), Y2
+	VMOVUPS 224(DX), Y3
+	VFMADD213PS Y15, Y14, Y0
+	VFMADD213PS Y15, Y14, Y1
+	VFMADD231PS Y13, Y2, Y0
+	VFMADD231PS Y13, Y3, Y1
+	VMOVUPS Y0, 192(CX)
+	VMOVUPS Y1, 224(CX)
+	ADDQ $256, DX
+	ADDQ $256, CX
+	ADDQ $-64, DI
+	CMPQ DI, $64
+	JGE step5
+rest6:
+	CMPQ DI, $0
+	JLE done8
+vec7:
+	CMPQ DI, $16
+	JGE whole9
+	LEAQ tails<>+64(SB), R10
+	NEGQ DI
+	VMOVUPS 0(R10)(DI*4), Y4
+	VMASKMOVPS (DX), Y4, Y2
+	VANDNPS Y15, Y4, Y4
+	VORPS Y4, Y2, Y2
+	VMOVUPS 32(R10)(DI*4), Y4
+	VMASKMOVPS 32(DX), Y4, Y3
+	VANDNPS Y15, Y4, Y4
+	VORPS Y4, Y3, Y3
+	NEGQ DI
+	JMP done10
+whole9:
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+done10:
+	CMPQ DI, $16
+	JGE whole11
+	LEAQ tails<>+64(SB), R10
+	NEGQ DI
+	VMOVUPS 0(R10)(DI*4), Y4
+	VMASKMOVPS (CX), Y4, Y0
+	VANDNPS Y15, Y4, Y4
+	VORPS Y4, Y0, Y0
+	VMOVUPS 32(R10)(DI*4), Y4
+	VMASKMOVPS 32(CX), Y4, Y1
+	VANDNPS Y15, Y4, Y4
+	VORPS Y4, Y1, Y1
+	NEGQ DI
+	JMP done12
+whole11:
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+done12:
+	VFMADD213PS Y15, Y14, Y0
+	VFMADD213PS Y15, Y14, Y1
+	VFMADD231PS Y13, Y2, Y0
+	VFMADD231PS Y13, Y3, Y1
+	CMPQ DI, $16
+	JGE whole13
+	MOVQ CX, R10
+	VMOVUPS Y0, Y4
+	TESTQ $8, DI
+	JEQ skip15
+	VMOVUPS Y4, (R10)
+	VMOVUPS Y1, Y4
+	ADDQ $32, R10
+skip15:
+	TESTQ $4, DI
+	JEQ skip16
+	VMOVUPS X4, (R10)
+	VEXTRACTF128 $1, Y4, X4
+	ADDQ $16, R10
+skip16:
+	TESTQ $2, DI
+	JEQ skip17
+	VMOVLPS X4, (R10)
+	VPERMILPD $1, X4, X4
+	ADDQ $8, R10
+skip17:
+	TESTQ $1, DI
+	JEQ skip18
+	VMOVSS X4, (R10)
+skip18:
+	JMP done14
+whole13:
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+done14:
+	ADDQ $64, DX
+	ADDQ $64, CX
+	ADDQ $-16, DI
+	CMPQ DI, $0
+	JGT vec7
+done8:
+	CMPQ SI, $0
+	JGT block3
+	MOVQ stride+48(FP), R10
+	SHLQ $2, R10
+	ADDQ R10, R8
+	ADDQ $-1, R9
+	CMPQ R9, $0
+	JGT row1
+return2:
+	VZEROUPPER
+	RET
+
 // func addScaledAVX2(dst, x, factor *float32, rows, cols, dstStride, stride int)
 //
 // Row i of dst grows by row i of x times factor[i], with one rounding.
@@ -16388,6 +16556,94 @@ done8:
 	ADDQ R9, DI
 	ADDQ $-1, R8
 	CMPQ R8, $0
+	JGT row1
+return2:
+	VZEROUPPER
+	RET
+
+// func scaleWeightedAVX512(x, factor, add, w *float32, rows, cols, stride int)
+//
+// Each block of 2048 elements of row i of x is multiplied by its factor, and
+// add[i] w[j] is added, with one rounding.
+TEXT ·scaleWeightedAVX512(SB), NOSPLIT, $64-56
+	VBROADCASTSD c0000000000000000<>(SB), Z15
+	MOVQ factor+8(FP), AX
+	MOVQ add+16(FP), BX
+	MOVQ x+0(FP), R8
+	MOVQ rows+32(FP), R9
+	CMPQ R9, $0
+	JLE return2
+row1:
+	MOVQ R8, CX
+	MOVQ w+24(FP), DX
+	MOVQ cols+40(FP), SI
+	VBROADCASTSS (BX), Z13
+	ADDQ $4, BX
+block3:
+	VBROADCASTSS (AX), Z14
+	ADDQ $4, AX
+	MOVQ SI, DI
+	CMPQ SI, $2048
+	JLE short4
+	MOVQ $2048, DI
+short4:
+	SUBQ DI, SI
+	CMPQ DI, $64
+	JLT rest6
+step5:
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VFMADD213PS Z15, Z14, Z0
+	VFMADD231PS Z13, Z1, Z0
+	VMOVUPS Z0, (CX)
+	VMOVUPS 64(CX), Z0
+	VMOVUPS 64(DX), Z1
+	VFMADD213PS Z15, Z14, Z0
+	VFMADD231PS Z13, Z1, Z0
+	VMOVUPS Z0, 64(CX)
+	VMOVUPS 128(CX), Z0
+	VMOVUPS 128(DX), Z1
+	VFMADD213PS Z15, Z14, Z0
+	VFMADD231PS Z13, Z1, Z0
+	VMOVUPS Z0, 128(CX)
+	VMOVUPS 192(CX), Z0
+	VMOVUPS 192(DX), Z1
+	VFMADD213PS Z15, Z14, Z0
+	VFMADD231PS Z13, Z1, Z0
+	VMOVUPS Z0, 192(CX)
+	ADDQ $256, DX
+	ADDQ $256, CX
+	ADDQ $-64, DI
+	CMPQ DI, $64
+	JGE step5
+rest6:
+	CMPQ DI, $0
+	JLE done8
+vec7:
+	LEAQ bits<>(SB), R10
+	KMOVW (R10)(DI*2), K1
+	VMOVUPS Z15, Z1
+	VMOVUPS (DX), K1, Z1
+	LEAQ bits<>(SB), R10
+	KMOVW (R10)(DI*2), K1
+	VMOVUPS Z15, Z0
+	VMOVUPS (CX), K1, Z0
+	VFMADD213PS Z15, Z14, Z0
+	VFMADD231PS Z13, Z1, Z0
+	VMOVUPS Z0, K1, (CX)
+	ADDQ $64, DX
+	ADDQ $64, CX
+	ADDQ $-16, DI
+	CMPQ DI, $0
+	JGT vec7
+done8:
+	CMPQ SI, $0
+	JGT block3
+	MOVQ stride+48(FP), R10
+	SHLQ $2, R10
+	ADDQ R10, R8
+	ADDQ $-1, R9
+	CMPQ R9, $0
 	JGT row1
 return2:
 	VZEROUPPER

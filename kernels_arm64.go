@@ -41,6 +41,9 @@ func shortSoftmaxDotNEON(dst, scale, add, max, sum, ones, dot, x, w, scratch *fl
 func scaleNEON(x, factor, add *float32, rows, cols, stride int)
 
 //go:noescape
+func scaleWeightedNEON(x, factor, add, w *float32, rows, cols, stride int)
+
+//go:noescape
 func addScaledNEON(dst, x, factor *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
@@ -99,6 +102,7 @@ var tableNEON = kernels[float32]{
 	shortSoftmax:     shortSoftmaxNEON,
 	shortSoftmaxDot:  shortSoftmaxDotNEON,
 	scale:            scaleNEON,
+	scaleWeighted:    scaleWeightedNEON,
 	addScaled:        addScaledNEON,
 	dot:              dotNEON,
 	shift:            shiftNEON,

@@ -29,6 +29,8 @@ func genericKernels[T Float]() kernels[T] {
 
 		dot: dotGeneric[T],
 
+		scaleWeighted: scaleWeightedGeneric[T],
+
 		addScaled:    addScaledGeneric[T],
 		square:       squareGeneric[T],
 		squareGrad:   squareGradGeneric[T],
@@ -335,6 +337,18 @@ func scaleGeneric[T Float](x, factor, add *T, rows, cols, stride int) {
 		x := at(x, i/n*stride+first, min(blockSize, cols-first))
 		for j, v := range x {
 			x[j] = T(float64(float64(v)*float64(f)) + c)
+		}
+	}
+}
+
+func scaleWeightedGeneric[T Float](x, factor, add, w *T, rows, cols, stride int) {
+	n := blocks(cols)
+	for i, f := range at(factor, 0, rows*n) {
+		c := float64(at(add, i/n, 1)[0])
+		first := i % n * blockSize
+		x := at(x, i/n*stride+first, min(blockSize, cols-first))
+		for j, w := range at(w, first, len(x)) {
+			x[j] = T(float64(float64(x[j])*float64(f)) + float64(float64(w)*c))
 		}
 	}
 }

@@ -595,6 +595,14 @@ var specTable = kernels[float32]{
 			specScale(at(x, i*stride, cols), at(factor, i*n, n), c)
 		}
 	},
+	scaleWeighted: func(x, factor, add, w *float32, rows, cols, stride int) {
+		n := blocks(cols)
+		for i := range rows {
+			row := at(x, i*stride, cols)
+			specScale(row, at(factor, i*n, n), 0)
+			specAddScaled(row, at(w, 0, cols), at(add, i, 1)[0])
+		}
+	},
 	addScaled: func(dst, x, factor *float32, rows, cols, dstStride, stride int) {
 		for i := range rows {
 			specAddScaled(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(factor, i, 1)[0])
@@ -824,6 +832,8 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	out = append(out, newOutput("scale", dst.Data))
 	k.scale(&dst.Data[0], &results[0], &results[n*nb], n, x.Cols, dst.Stride)
 	out = append(out, newOutput("scale and add", dst.Data))
+	k.scaleWeighted(&dst.Data[0], &results[0], &results[n*nb], &weights[0], n, x.Cols, dst.Stride)
+	out = append(out, newOutput("scaleWeighted", dst.Data))
 	k.addScaled(&dst.Data[0], in, &results[0], n, x.Cols, dst.Stride, x.Stride)
 	out = append(out, newOutput("addScaled", dst.Data))
 

@@ -23,7 +23,7 @@ import (
 
 // kernels are the entries of the table, in the order of its fields.
 var kernels = []kernel{maxKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, sumExpDotKernel, sumExpWeightedKernel, log1pKernel, expSumKernel, shortSoftmaxKernel, shortSoftmaxDotKernel, scaleKernel,
-	addScaledKernel, dotKernel, shiftKernel, squareKernel, squareGradKernel, distanceKernel, distanceGradKernel,
+	scaleWeightedKernel, addScaledKernel, dotKernel, shiftKernel, squareKernel, squareGradKernel, distanceKernel, distanceGradKernel,
 	innerKernel, softmaxGradKernel, logSoftmaxGradKernel,
 	planarSumExpKernel, planarSumExpDotKernel, planarSoftmaxKernel, planarSoftmaxDotKernel, planarShiftKernel}
 
