@@ -74,26 +74,34 @@ func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Opt
 		j.norm = 1 / total
 	}
 	j.keep, j.share = 1-j.opt.LabelSmoothing, j.opt.LabelSmoothing/float64(x.c)
-	if j.share > 0 {
-		if x.c > blockSize {
-			b := buffers.Get().(*[]float64)
-			defer buffers.Put(b)
-			j.blocks = scratch[float64](b, blocks(x.c))
-		}
-		j.weigh(x.c)
-	}
 	elements := x.rows() * x.c
 	if grad != nil {
 		elements *= 2
 	}
 	j.look = lookAhead(elements)
-	s := j.run(x, grad)
+	var s float64
+	if j.share > 0 {
+		s = j.smooth(x, grad)
+	} else {
+		s = j.run(x, grad)
+	}
 	if j.opt.Reduction == Mean {
 		if s /= total; total == 0 {
 			s = math.NaN() // Also where smoothing makes s greater than 0.
 		}
 	}
 	return s, nil
+}
+
+// smooth is run with the weights added up, which smoothing asks for.
+func (j *ceJob[T, I]) smooth(x, grad *view[T]) float64 {
+	if x.c > blockSize {
+		b := buffers.Get().(*[]float64)
+		defer buffers.Put(b)
+		j.blocks = scratch[float64](b, blocks(x.c))
+	}
+	j.weigh(x.c)
+	return j.run(x, grad)
 }
 
 // weigh adds up the weights of c classes.
