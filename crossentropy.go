@@ -55,11 +55,12 @@ type ceJob[T Float, I Index] struct {
 	ignore  int
 	loss    []T // of the rows, if they are asked for
 
-	keep, share float64 // 1-e and e/C
-	weights     float64 // sum of the classes' weights
-	norm        float64 // of the gradient: 1, or 1 over what the mean divides by
-	w           int     // goroutines for each row
-	look        int     // for the kernels
+	keep, share float64   // 1-e and e/C
+	weights     float64   // sum of the classes' weights
+	blocks      []float64 // those of blocks of classes, if there are several
+	norm        float64   // of the gradient: 1, or 1 over what the mean divides by
+	w           int       // goroutines for each row
+	look        int       // for the kernels
 }
 
 func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Options[T], loss []T, grad *view[T]) (float64, error) {
@@ -77,21 +78,49 @@ func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Opt
 		j.norm = 1 / total
 	}
 	j.keep, j.share = 1-j.opt.LabelSmoothing, j.opt.LabelSmoothing/float64(x.c)
-	if j.share > 0 {
-		j.weights = weightSum(j.opt.Weight, x.c)
-	}
 	elements := x.rows() * x.c
 	if grad != nil {
 		elements *= 2
 	}
 	j.look = lookAhead(elements)
-	s := j.run(x, grad)
+	var s float64
+	if j.share > 0 {
+		s = j.smooth(x, grad)
+	} else {
+		s = j.run(x, grad)
+	}
 	if j.opt.Reduction == Mean {
 		if s /= total; total == 0 {
 			s = math.NaN() // Also where smoothing makes s greater than 0.
 		}
 	}
 	return s, nil
+}
+
+// smooth is run with the weights added up, which smoothing asks for.
+func (j *ceJob[T, I]) smooth(x, grad *view[T]) float64 {
+	if x.c > blockSize {
+		b := buffers.Get().(*[]float64)
+		defer buffers.Put(b)
+		j.blocks = scratch[float64](b, blocks(x.c))
+	}
+	j.weigh(x.c)
+	return j.run(x, grad)
+}
+
+// weigh adds up the weights of c classes.
+func (j *ceJob[T, I]) weigh(c int) {
+	for first := 0; first < c; first += blockSize {
+		n := min(blockSize, c-first)
+		s := [1]float64{float64(n)}
+		if j.opt.Weight != nil {
+			j.k.inner(ptr(s[:], 0), ptr(j.opt.Weight, first), nil, 1, n, 0, 0)
+		}
+		if j.blocks != nil {
+			j.blocks[first/blockSize] = s[0]
+		}
+		j.weights += s[0]
+	}
 }
 
 // run returns the sum of the losses.
@@ -109,7 +138,7 @@ func (j *ceJob[T, I]) run(x, grad *view[T]) float64 {
 // total returns the sum of the losses of groups [lo, hi), or puts those of the
 // groups into parts if that is not nil.
 func (j *ceJob[T, I]) total(x, grad *view[T], lo, hi int, parts []float64) float64 {
-	if grad != nil && x.d == 1 && !j.opt.Accumulate && j.w == 1 && trails(grad, x) {
+	if grad != nil && x.d == 1 && !j.opt.Accumulate && j.w == 1 && (j.share == 0 || j.opt.Weight == nil) && trails(grad, x) {
 		return j.trail(x, grad, lo, hi, parts)
 	}
 	var total float64
@@ -124,7 +153,7 @@ func (j *ceJob[T, I]) total(x, grad *view[T], lo, hi int, parts []float64) float
 }
 
 func spreadCrossEntropy[T Float, I Index](w int, job ceJob[T, I], x view[T], to *view[T]) float64 {
-	j := &ceJob[T, I]{job.k, job.opt.clone(), slices.Clone(job.targets), job.ignore, nil, job.keep, job.share, job.weights, job.norm, 1, job.look}
+	j := &ceJob[T, I]{job.k, job.opt.clone(), slices.Clone(job.targets), job.ignore, nil, job.keep, job.share, job.weights, slices.Clone(job.blocks), job.norm, 1, job.look}
 	if job.loss != nil {
 		j.loss = make([]T, len(job.loss))
 	}
@@ -170,7 +199,7 @@ func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
 	var total float64
 	for i := 0; i < x.n; {
 		n := min(x.n-i, ceRows/min(ceRows, blocks(x.c)))
-		if x.c > shortCols && (grad.data != nil || j.share > 0 && j.opt.Weight != nil) {
+		if x.c > shortCols && grad.data != nil {
 			n = min(n, cachedRows(n, x.c)) // there are more passes
 		}
 		xs, targets := x.from(i, n), j.targets[first+i:][:n]
@@ -201,7 +230,7 @@ func (j *ceJob[T, I]) trail(x, grad *view[T], lo, hi int, parts []float64) float
 		var s float64
 		for row < end {
 			n, last := cachedRows(end-row, x.c), t
-			t.exps(row, n, r.sum, r.ones, before.sum, before.add)
+			t.exps(row, n, r.sum, r.ones, before.sum, before.less)
 			if last.n > 0 {
 				j.targeted(grad.from(last.row, last.n), last.row, &before)
 			}
@@ -218,7 +247,7 @@ func (j *ceJob[T, I]) trail(x, grad *view[T], lo, hi int, parts []float64) float
 		}
 		total += s
 	}
-	t.finish(0, before.sum, before.add)
+	t.finish(0, before.sum, before.less)
 	j.targeted(grad.from(t.row, t.n), t.row, &before)
 	return total
 }
@@ -237,16 +266,17 @@ func (j *ceJob[T, I]) logits(x view[T], targets []I, r *ceRoom[T]) {
 // losses adds the losses of the rows of the room, from row first, to total.
 func (j *ceJob[T, I]) losses(total float64, targets []I, first int, r *ceRoom[T]) float64 {
 	ignore, keep, share, weight, loss := j.ignore, j.keep, j.share, j.opt.Weight, j.loss
-	x, max, log := r.x[:len(targets)], r.max[:len(targets)], r.log[:len(targets)]
+	x, max, log, dot, weights := r.x[:len(targets)], r.max[:len(targets)], r.log[:len(targets)], r.dot[:len(targets)], j.weights
 	for c, t := range targets {
 		var l float64
 		if int(t) != ignore {
-			l = (float64(max[c]) - float64(x[c])) + log[c]
-			if keep != 1 || weight != nil {
-				l = float64(float64(keep*weightOf(weight, int(t))) * l)
+			f := keep
+			if weight != nil {
+				f = float64(f * float64(weight[t]))
 			}
+			l = float64(f * ((float64(max[c]) - float64(x[c])) + log[c]))
 			if share > 0 {
-				l += float64(share * (float64(j.weights*log[c]) - r.dot[c]))
+				l += float64(share * (float64(weights*log[c]) - dot[c]))
 			}
 		}
 		if loss != nil {
@@ -262,11 +292,7 @@ func (j *ceJob[T, I]) dots(x view[T], r *ceRoom[T]) {
 	if j.share == 0 {
 		return
 	}
-	weight := (*T)(nil)
-	if j.opt.Weight != nil {
-		weight = ptr(j.opt.Weight, 0)
-	}
-	j.k.dot(ptr(r.dot, 0), ptr(x.data, 0), ptr(r.max, 0), weight, x.n, x.c, x.stride)
+	j.k.dot(ptr(r.dot, 0), ptr(x.data, 0), ptr(r.max, 0), ptr(j.opt.Weight, 0), x.n, x.c, x.stride)
 }
 
 // ceRows is the number of rows that a ceRoom holds.
@@ -282,9 +308,9 @@ type ceRoom[T Float] struct {
 	x         []T // the target's logit
 	max       []T // the row's maximum
 	less      []T // the factor of the weights in the gradient
-	add       []T // it, if all weights are 1
 	sum, ones []T // of the row, or the maxima and sums of its blocks
-	factor    []T // of the probabilities, in short rows, or the dots of blocks
+	factor    []T // of the probabilities, in short rows
+	dots      []T // of the row, or of its blocks
 }
 
 func newCERoom[T Float](b *[]float64, cols int) ceRoom[T] {
@@ -293,28 +319,27 @@ func newCERoom[T Float](b *[]float64, cols int) ceRoom[T] {
 	f, p := (*b)[:4*ceRows], t[2*n:]
 	part := func(i int) []T { return p[i*ceRows:][:ceRows] }
 	return ceRoom[T]{f[:ceRows], f[ceRows:][:ceRows], f[2*ceRows:][:ceRows], f[3*ceRows:],
-		part(0), part(1), part(2), part(3), t[:n], t[n : 2*n], part(4)}
+		part(0), part(1), part(2), t[:n], t[n : 2*n], part(3), part(4)}
 }
 
 func (j *ceJob[T, I]) forward(x view[T], r *ceRoom[T]) {
 	t := sumExps[T]{max: r.max, log: r.log, sum: r.sum, ones: r.ones, look: j.look}
-	dots := j.share > 0 && (j.opt.Weight != nil || x.c <= shortCols)
-	if j.share > 0 && !dots {
-		t.dot, t.dots = r.dot, r.factor
+	if j.share > 0 {
+		t.dot, t.dots, t.weight, t.weights = r.dot, r.dots, j.opt.Weight, j.blocks
 	}
 	if j.w > 1 {
-		var dot *float64
-		if t.dot != nil {
-			dot = &t.dot[0]
+		var dot *rowDot[T]
+		if j.share > 0 {
+			dot = &rowDot[T]{weight: at(ptr(j.opt.Weight, 0), 0, len(j.opt.Weight)), weights: at(ptr(j.blocks, 0), 0, len(j.blocks))}
 		}
 		r.max[0], r.log[0] = spreadSumExp(j.w, j.k, x.data[:x.c], dot)
-	} else {
-		m := x.matrix()
-		t.next(j.k, &m, 0)
+		if dot != nil {
+			r.dot[0] = dot.sum
+		}
+		return
 	}
-	if dots {
-		j.dots(x, r)
-	}
+	m := x.matrix()
+	t.next(j.k, &m, 0)
 }
 
 // backward sets grad to the gradient and fills in the room.
@@ -348,11 +373,7 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 	if !inPlace {
 		j.dots(x, r)
 	}
-	if j.w > 1 {
-		spreadScale(j.w, j.k, dst, r.sum, r.add[0])
-	} else {
-		j.k.scale(ptr(dst.data, 0), ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.add, 0), x.n, x.c, dst.stride, dst.stride)
-	}
+	j.scale(dst, r)
 	j.targeted(dst, first, r)
 }
 
@@ -366,7 +387,7 @@ func (j *ceJob[T, I]) sums(x, e view[T], first int, r *ceRoom[T]) {
 		if t == j.ignore {
 			clear(row) // NaN times 0 would stay
 			fill(max, 0)
-			r.less[c], r.add[c] = 0, 0
+			r.less[c] = 0
 			continue
 		}
 		m, s, all := sumOf(max, r.ones[c*b:][:b])
@@ -376,22 +397,15 @@ func (j *ceJob[T, I]) sums(x, e view[T], first int, r *ceRoom[T]) {
 		}
 		r.max[c], r.s[c], r.log[c] = m, s, s
 		var p float64
-		p, r.less[c], r.scale[c] = j.factor(first+c, weightOf(j.opt.Weight, t))
-		r.add[c] = 0
-		if j.opt.Weight == nil {
-			r.add[c] = r.less[c]
-		}
+		p, r.less[c], r.scale[c] = j.factor(j.upstream(first+c), weightOf(j.opt.Weight, t))
 		probabilities(max, m, p/all)
 	}
 	j.k.log1p(ptr(r.log, 0), (x.n+7)&^7)
 }
 
 // targeted completes the gradients dst of rows, the first of which is row first,
-// by the weights and by what is subtracted at the targets.
+// by what is subtracted at the targets.
 func (j *ceJob[T, I]) targeted(dst view[T], first int, r *ceRoom[T]) {
-	if j.share > 0 && j.opt.Weight != nil {
-		j.k.addScaled(ptr(dst.data, 0), ptr(j.opt.Weight, 0), ptr(r.less, 0), dst.n, dst.c, dst.stride, 0)
-	}
 	for c := range dst.n {
 		if t := int(j.targets[first+c]); t != j.ignore {
 			g := &dst.data[c*dst.stride+t]
@@ -408,15 +422,17 @@ func (j *ceJob[T, I]) targeted(dst view[T], first int, r *ceRoom[T]) {
 // short is long for rows that one kernel does.
 func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
 	targets := j.targets[first:][:x.n]
-	ignore, weight, smooth := j.ignore, j.opt.Weight, j.share > 0
+	ignore, smooth := j.ignore, j.share > 0
 	scale, less := r.scale[:x.n], r.less[:x.n]
 	j.factors(r.factor, less, scale, targets, first)
-	if smooth { // dst may be x
-		j.k.max(ptr(r.max, 0), ptr(x.data, 0), x.n, x.c, x.stride)
-		j.dots(x, r)
+	if smooth {
+		shortSoftmaxDot(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.less, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0), ptr(r.dots, 0),
+			ptr(x.data, 0), ptr(j.opt.Weight, 0), x.n, x.c, dst.stride, x.stride)
+		widen(r.dot, r.dots[:x.n])
+	} else {
+		shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0),
+			ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
 	}
-	shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0),
-		ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
 	sum, ones, log, logit, max := r.sum[:x.n], r.ones[:x.n], r.log[:x.n], r.x[:x.n], r.max[:x.n]
 	at := 0
 	for c, t := range targets {
@@ -430,9 +446,6 @@ func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
 			at += dst.stride
 			continue
 		}
-		if smooth {
-			addWeights(dst.data[at:][:x.c], weight, float64(less[c]))
-		}
 		if g := &dst.data[at+int(t)]; logit[c] == max[c] {
 			*g = j.atMax(int(t), scale[c], float64(less[c]), s, smooth)
 		} else {
@@ -443,42 +456,45 @@ func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
 	j.k.log1p(ptr(r.log, 0), (x.n+7)&^7)
 }
 
-// addWeights adds the weights, all 1 if there are none, times f.
-func addWeights[T Float](row, weight []T, f float64) {
-	if weight == nil {
-		for i, g := range row {
-			row[i] = T(float64(g) + f)
-		}
-		return
-	}
-	for i, w := range weight {
-		row[i] = T(float64(row[i]) + float64(f*float64(w)))
-	}
-}
-
 // factors fills in what probabilities, weights and targets count in the
 // gradients of rows, the first of which is row: nothing if they are ignored.
 func (j *ceJob[T, I]) factors(factor, less []T, take []float64, targets []I, row int) {
 	factor, less, take = factor[:len(targets)], less[:len(targets)], take[:len(targets)]
 	ignore, weight := j.ignore, j.opt.Weight
-	same := weight == nil && len(j.opt.Upstream) <= 1
-	f, l, p := j.factor(row, 1)
+	each := len(j.opt.Upstream) > 1
+	up := j.upstream(row)
+	f, l, p := j.factor(up, 1)
+	if weight == nil && !each {
+		for i, t := range targets {
+			if int(t) == ignore {
+				factor[i], less[i], take[i] = 0, 0, 0
+			} else {
+				factor[i], less[i], take[i] = T(f), l, p
+			}
+		}
+		return
+	}
 	for i, t := range targets {
 		if int(t) == ignore {
 			factor[i], less[i], take[i] = 0, 0, 0
 			continue
 		}
-		if !same {
-			f, l, p = j.factor(row+i, weightOf(weight, int(t)))
+		if each {
+			up = j.upstream(row + i)
 		}
+		f, l, p = j.factor(up, weightOf(weight, int(t)))
 		factor[i], less[i], take[i] = T(f), l, p
 	}
 }
 
+// upstream returns the factor of a row's loss.
+func (j *ceJob[T, I]) upstream(row int) float64 {
+	return float64(upstream(j.opt.Upstream, row) * j.norm)
+}
+
 // factor returns the factor of the probabilities of a row, that of the weights,
 // and what is subtracted at the target, whose weight is w.
-func (j *ceJob[T, I]) factor(row int, w float64) (f float64, less T, take float64) {
-	up := float64(upstream(j.opt.Upstream, row) * j.norm)
+func (j *ceJob[T, I]) factor(up, w float64) (f float64, less T, take float64) {
 	take = float64(float64(up*j.keep) * w)
 	share := float64(up * j.share)
 	return take + float64(share*j.weights), T(-share), take
@@ -558,9 +574,29 @@ func others[T Float](k *kernels[T], e, max []T, m T) float64 {
 	return s
 }
 
-func spreadScale[T Float](w int, k *kernels[T], dst view[T], factors []T, add T) {
-	factor, sum := slices.Clone(factors), []T{add}
+// scale turns exps into gradients, but for the elements at the targets.
+func (j *ceJob[T, I]) scale(dst view[T], r *ceRoom[T]) {
+	switch {
+	case j.w > 1:
+		var weight *T
+		if j.share > 0 {
+			weight = ptr(j.opt.Weight, 0)
+		}
+		spreadScale(j.w, j.k, dst, r.sum, r.less[0], weight)
+	case j.share > 0 && j.opt.Weight != nil:
+		j.k.scaleWeighted(ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.less, 0), ptr(j.opt.Weight, 0), dst.n, dst.c, dst.stride)
+	default:
+		j.k.scale(ptr(dst.data, 0), ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.less, 0), dst.n, dst.c, dst.stride, dst.stride)
+	}
+}
+
+func spreadScale[T Float](w int, k *kernels[T], dst view[T], factors []T, less T, weight *T) {
+	factor, add := slices.Clone(factors), []T{less}
 	spreadChunks(w, dst.c, func(c, off, n int) {
-		k.scale(ptr(dst.data, off), ptr(dst.data, off), ptr(factor, c*tile), ptr(sum, 0), 1, n, 0, 0)
+		if weight == nil {
+			k.scale(ptr(dst.data, off), ptr(dst.data, off), ptr(factor, c*tile), ptr(add, 0), 1, n, 0, 0)
+		} else {
+			k.scaleWeighted(ptr(dst.data, off), ptr(factor, c*tile), ptr(add, 0), &at(weight, off, n)[0], 1, n, 0)
+		}
 	})
 }

@@ -29,8 +29,10 @@ type kernels[T Float] struct {
 	// that the sum beside it keeps its digits however small it is. What look says
 	// is for speed only: see lookAhead.
 	sumExp func(max, sum, ones, x *T, rows, cols, stride, look int)
-	// sumExpDot is sumExp and sets dot to the sum of x-max over the block.
-	sumExpDot func(max, sum, ones, dot, x *T, rows, cols, stride, look int)
+	// sumExpDot is sumExp and sets dot to the sum of x-max over the block,
+	// sumExpWeighted to that of w[j] (x-max).
+	sumExpDot      func(max, sum, ones, dot, x *T, rows, cols, stride, look int)
+	sumExpWeighted func(max, sum, ones, dot, x, w *T, rows, cols, stride, look int)
 	// log1p replaces x[i] by log(1 + x[i]) for i < n, n a multiple of 8, x[i] >= 0.
 	log1p func(x *float64, n int)
 	// expSum sets row i of dst to e^(x-max), max being the greatest element of the
@@ -44,9 +46,15 @@ type kernels[T Float] struct {
 	// sum, the sum of e^(x-max) but for terms of 1; and ones, their number. If dst
 	// is not nil it also sets dst to the probabilities times scale, which each row
 	// has one of. scratch has 2*16*16 elements, or is nil if there are fewer than 4 rows.
-	shortSoftmax func(dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int)
+	// shortSoftmaxDot also sets dot to the sum of w[j] (x-max), and adds w[j] add to
+	// dst; w nil means 1.
+	shortSoftmax    func(dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int)
+	shortSoftmaxDot func(dst, scale, add, max, sum, ones, dot, x, w, scratch *T, rows, cols, dstStride, stride int)
 	// scale sets row i of dst to that of x, each block times its factor, plus add[i].
 	scale func(dst, x, factor, add *T, rows, cols, dstStride, stride int)
+	// scaleWeighted multiplies each block of the rows of x by its factor and adds
+	// add[i] w[j].
+	scaleWeighted func(x, factor, add, w *T, rows, cols, stride int)
 	// addScaled adds factor[i] times row i of x to row i of dst.
 	addScaled func(dst, x, factor *T, rows, cols, dstStride, stride int)
 	// dot sets dst[i] to the sum of w[j] (x - base[i]) over row i, or of x - base[i]

@@ -334,6 +334,14 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			x, max, sum, ones, dot := x(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks), newArea[T](mem[1], 1, rows*blocks, 0, in.end)
 			return out(max, sum, ones, dot), out(x), func() { k.sumExpDot(max.p(), sum.p(), ones.p(), dot.p(), x.p(), rows, cols, stride, 1) }
 		}},
+		{"sumExpWeighted", func() ([]armed, []armed, func()) {
+			x, max, sum, ones, dot := x(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks), newArea[T](mem[1], 1, rows*blocks, 0, in.end)
+			w := newArea[T](mem[2], 1, cols, 0, in.end)
+			guardFill(w.row, 1, 0)
+			return out(max, sum, ones, dot), out(x, w), func() {
+				k.sumExpWeighted(max.p(), sum.p(), ones.p(), dot.p(), x.p(), w.p(), rows, cols, stride, 1)
+			}
+		}},
 		{"expSum", func() ([]armed, []armed, func()) {
 			x, y, max, sum := x(), y(), vec(0, rows*blocks), vec(1, rows*blocks)
 			return out(y, max, sum), out(x), func() { k.expSum(y.p(), max.p(), sum.p(), x.p(), rows, cols, dstStride, stride, 1) }
@@ -385,6 +393,26 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 				k.scaleExpSum(y.p(), &max[0], &sum[0], x.p(), rows, cols, dstStride, stride, 0, &to[0], factor.p(), add.p(), dstStride)
 			}
 		}},
+		{"shortSoftmaxDot", func() ([]armed, []armed, func()) {
+			y, max, sum, ones := y(), vec(0, rows), vec(1, rows), vec(2, rows)
+			scratch, dot := newArea[T](mem[2], 1, 2*16*16, 0, in.end), make([]T, rows)
+			scale, w := slices.Repeat([]T{1}, rows), newArea[T](mem[0], 1, cols, 0, in.end)
+			guardFill(w.row, 1, 0)
+			return out(y, max, sum, ones, scratch), out(w), func() {
+				if cols <= shortCols {
+					k.shortSoftmaxDot(y.p(), &scale[0], &scale[0], max.p(), sum.p(), ones.p(), &dot[0], y.p(), w.p(), scratch.p(), rows, cols, dstStride, dstStride)
+				}
+			}
+		}},
+		{"shortSoftmaxDot", func() ([]armed, []armed, func()) {
+			x, max, sum, ones, dot := x(), vec(0, rows), vec(1, rows), vec(2, rows), newArea[T](mem[1], 1, rows, 0, in.end)
+			scratch := newArea[T](mem[2], 1, 2*16*16, 0, in.end)
+			return out(max, sum, ones, dot, scratch), out(x), func() {
+				if cols <= shortCols {
+					k.shortSoftmaxDot(nil, nil, nil, max.p(), sum.p(), ones.p(), dot.p(), x.p(), nil, scratch.p(), rows, cols, 0, stride)
+				}
+			}
+		}},
 		{"scale", func() ([]armed, []armed, func()) {
 			x, y, factor, add := x(), y(), vec(0, rows*blocks), vec(1, rows)
 			return out(y), out(x, factor, add), func() { k.scale(y.p(), x.p(), factor.p(), add.p(), rows, cols, dstStride, stride) }
@@ -392,6 +420,11 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		{"scale", func() ([]armed, []armed, func()) {
 			x, factor, add := y(), vec(0, rows*blocks), vec(1, rows)
 			return out(x), out(factor, add), func() { k.scale(x.p(), x.p(), factor.p(), add.p(), rows, cols, dstStride, dstStride) }
+		}},
+		{"scaleWeighted", func() ([]armed, []armed, func()) {
+			x, factor, add, w := y(), vec(0, rows*blocks), vec(1, rows), newArea[T](mem[0], 1, cols, 0, in.end)
+			guardFill(w.row, 1, 0)
+			return out(x), out(factor, add, w), func() { k.scaleWeighted(x.p(), factor.p(), add.p(), w.p(), rows, cols, dstStride) }
 		}},
 		{"addScaled", func() ([]armed, []armed, func()) {
 			x, y, factor := x(), y(), vec(0, rows)

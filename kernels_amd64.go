@@ -23,6 +23,9 @@ func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride, look int)
 func sumExpDotAVX2(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
 
 //go:noescape
+func sumExpWeightedAVX2(max, sum, ones, dot, x, w *float32, rows, cols, stride, look int)
+
+//go:noescape
 func log1pAVX2(x *float64, n int)
 
 //go:noescape
@@ -35,7 +38,13 @@ func scaleExpSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride, l
 func shortSoftmaxAVX2(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
+func shortSoftmaxDotAVX2(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
 func scaleAVX2(dst, x, factor, add *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func scaleWeightedAVX2(x, factor, add, w *float32, rows, cols, stride int)
 
 //go:noescape
 func addScaledAVX2(dst, x, factor *float32, rows, cols, dstStride, stride int)
@@ -105,11 +114,14 @@ var tableAVX2 = kernels[float32]{
 	exp:                  expAVX2,
 	sumExp:               sumExpAVX2,
 	sumExpDot:            sumExpDotAVX2,
+	sumExpWeighted:       sumExpWeightedAVX2,
 	log1p:                log1pAVX2,
 	expSum:               expSumAVX2,
 	scaleExpSum:          scaleExpSumAVX2,
 	shortSoftmax:         shortSoftmaxAVX2,
+	shortSoftmaxDot:      shortSoftmaxDotAVX2,
 	scale:                scaleAVX2,
+	scaleWeighted:        scaleWeightedAVX2,
 	addScaled:            addScaledAVX2,
 	dot:                  dotAVX2,
 	shift:                shiftAVX2,
@@ -151,6 +163,9 @@ func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride, look int)
 func sumExpDotAVX512(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
 
 //go:noescape
+func sumExpWeightedAVX512(max, sum, ones, dot, x, w *float32, rows, cols, stride, look int)
+
+//go:noescape
 func log1pAVX512(x *float64, n int)
 
 //go:noescape
@@ -163,7 +178,13 @@ func scaleExpSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride,
 func shortSoftmaxAVX512(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
+func shortSoftmaxDotAVX512(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
 func scaleAVX512(dst, x, factor, add *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func scaleWeightedAVX512(x, factor, add, w *float32, rows, cols, stride int)
 
 //go:noescape
 func addScaledAVX512(dst, x, factor *float32, rows, cols, dstStride, stride int)
@@ -233,11 +254,14 @@ var tableAVX512 = kernels[float32]{
 	exp:                  expAVX512,
 	sumExp:               sumExpAVX512,
 	sumExpDot:            sumExpDotAVX512,
+	sumExpWeighted:       sumExpWeightedAVX512,
 	log1p:                log1pAVX512,
 	expSum:               expSumAVX512,
 	scaleExpSum:          scaleExpSumAVX512,
 	shortSoftmax:         shortSoftmaxAVX512,
+	shortSoftmaxDot:      shortSoftmaxDotAVX512,
 	scale:                scaleAVX512,
+	scaleWeighted:        scaleWeightedAVX512,
 	addScaled:            addScaledAVX512,
 	dot:                  dotAVX512,
 	shift:                shiftAVX512,

@@ -23,6 +23,9 @@ func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride, look int)
 func sumExpDotNEON(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
 
 //go:noescape
+func sumExpWeightedNEON(max, sum, ones, dot, x, w *float32, rows, cols, stride, look int)
+
+//go:noescape
 func log1pNEON(x *float64, n int)
 
 //go:noescape
@@ -35,7 +38,13 @@ func scaleExpSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride, l
 func shortSoftmaxNEON(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
+func shortSoftmaxDotNEON(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
 func scaleNEON(dst, x, factor, add *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func scaleWeightedNEON(x, factor, add, w *float32, rows, cols, stride int)
 
 //go:noescape
 func addScaledNEON(dst, x, factor *float32, rows, cols, dstStride, stride int)
@@ -105,11 +114,14 @@ var tableNEON = kernels[float32]{
 	exp:                  expNEON,
 	sumExp:               sumExpNEON,
 	sumExpDot:            sumExpDotNEON,
+	sumExpWeighted:       sumExpWeightedNEON,
 	log1p:                log1pNEON,
 	expSum:               expSumNEON,
 	scaleExpSum:          scaleExpSumNEON,
 	shortSoftmax:         shortSoftmaxNEON,
+	shortSoftmaxDot:      shortSoftmaxDotNEON,
 	scale:                scaleNEON,
+	scaleWeighted:        scaleWeightedNEON,
 	addScaled:            addScaledNEON,
 	dot:                  dotNEON,
 	shift:                shiftNEON,

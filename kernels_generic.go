@@ -11,20 +11,26 @@ import (
 
 func genericKernels[T Float]() kernels[T] {
 	return kernels[T]{
-		name:         "generic",
-		max:          maxGeneric[T],
-		argMax:       argMaxGeneric[T],
-		sum:          sumGeneric[T],
-		exp:          expGeneric[T],
-		sumExp:       sumExpGeneric[T],
-		sumExpDot:    sumExpDotGeneric[T],
-		log1p:        log1pGeneric,
-		expSum:       expSumGeneric[T],
-		scaleExpSum:  scaleExpSumGeneric[T],
-		scale:        scaleGeneric[T],
-		shortSoftmax: shortSoftmaxGeneric[T],
+		name:        "generic",
+		max:         maxGeneric[T],
+		argMax:      argMaxGeneric[T],
+		sum:         sumGeneric[T],
+		exp:         expGeneric[T],
+		log1p:       log1pGeneric,
+		expSum:      expSumGeneric[T],
+		scale:       scaleGeneric[T],
+		scaleExpSum: scaleExpSumGeneric[T],
+
+		sumExp:         sumExpGeneric[T],
+		sumExpDot:      sumExpDotGeneric[T],
+		sumExpWeighted: sumExpWeightedGeneric[T],
+
+		shortSoftmax:    shortSoftmaxGeneric[T],
+		shortSoftmaxDot: shortSoftmaxDotGeneric[T],
 
 		dot: dotGeneric[T],
+
+		scaleWeighted: scaleWeightedGeneric[T],
 
 		addScaled:    addScaledGeneric[T],
 		square:       squareGeneric[T],
@@ -181,6 +187,22 @@ func sumExpDotGeneric[T Float](max, sum, ones, dot, x *T, rows, cols, stride, lo
 	}
 }
 
+func sumExpWeightedGeneric[T Float](max, sum, ones, dot, x, w *T, rows, cols, stride, look int) {
+	sumExpGeneric(max, sum, ones, x, rows, cols, stride, look)
+	n := blocks(cols)
+	maxs, dots := at(max, 0, rows*n), at(dot, 0, rows*n)
+	for i, m := range maxs {
+		first := i % n * blockSize
+		size := min(blockSize, cols-first)
+		w := at(w, first, size)
+		var s, t float64
+		for j, v := range at(x, i/n*stride+first, size) {
+			s, t = t, s+float64(float64(w[j])*(float64(v)-float64(m)))
+		}
+		dots[i] = T(s + t)
+	}
+}
+
 // sumOfExp returns the sum of e^(x-m).
 func sumOfExp[T Float](x []T, m T) float64 {
 	var s, t float64
@@ -252,8 +274,19 @@ func scaleExpSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, str
 }
 
 func shortSoftmaxGeneric[T Float](dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int) {
+	shortSoftmaxDotGeneric(dst, scale, nil, max, sum, ones, nil, x, nil, scratch, rows, cols, dstStride, stride)
+}
+
+// shortSoftmaxDotGeneric does without what is nil.
+func shortSoftmaxDotGeneric[T Float](dst, scale, add, max, sum, ones, dot, x, w, scratch *T, rows, cols, dstStride, stride int) {
 	maxs, sums, counts := at(max, 0, rows), at(sum, 0, rows), at(ones, 0, rows)
-	var e [shortCols]float64
+	var e, weights [shortCols]float64
+	for j := range cols {
+		weights[j] = 1
+		if w != nil {
+			weights[j] = float64(at(w, j, 1)[0])
+		}
+	}
 	for i := range rows {
 		x, e := at(x, i*stride, cols), e[:cols]
 		m := lowest[T]()
@@ -261,6 +294,13 @@ func shortSoftmaxGeneric[T Float](dst, scale, max, sum, ones, x, scratch *T, row
 			if v > m {
 				m = v
 			}
+		}
+		if dot != nil {
+			var s, t float64
+			for j, v := range x {
+				s, t = t, s+float64(weights[j]*(float64(v)-float64(m)))
+			}
+			at(dot, i, 1)[0] = T(s + t)
 		}
 		if is32[T]() {
 			for j, v := range x {
@@ -280,11 +320,20 @@ func shortSoftmaxGeneric[T Float](dst, scale, max, sum, ones, x, scratch *T, row
 			}
 		}
 		maxs[i], sums[i], counts[i] = m, T(s), T(one)
-		if dst != nil {
-			f := float64(at(scale, i, 1)[0]) / (s + one)
-			for j, out := range e {
-				at(dst, i*dstStride, cols)[j] = T(out * f)
+		if dst == nil {
+			continue
+		}
+		f := float64(at(scale, i, 1)[0]) / (s + one)
+		out := at(dst, i*dstStride, cols)
+		if add == nil {
+			for j, v := range e {
+				out[j] = T(v * f)
 			}
+			continue
+		}
+		add := float64(at(add, i, 1)[0])
+		for j, v := range e {
+			out[j] = T(float64(v*f) + float64(weights[j]*add))
 		}
 	}
 }
@@ -297,6 +346,18 @@ func scaleGeneric[T Float](dst, x, factor, add *T, rows, cols, dstStride, stride
 		out := at(dst, i/n*dstStride+first, size)
 		for j, v := range at(x, i/n*stride+first, size) {
 			out[j] = T(float64(float64(v)*float64(f)) + c)
+		}
+	}
+}
+
+func scaleWeightedGeneric[T Float](x, factor, add, w *T, rows, cols, stride int) {
+	n := blocks(cols)
+	for i, f := range at(factor, 0, rows*n) {
+		c := float64(at(add, i/n, 1)[0])
+		first := i % n * blockSize
+		x := at(x, i/n*stride+first, min(blockSize, cols-first))
+		for j, w := range at(w, first, len(x)) {
+			x[j] = T(float64(float64(x[j])*float64(f)) + float64(float64(w)*c))
 		}
 	}
 }

@@ -125,13 +125,13 @@ func checkCriterion[T Float, I Index](fn string, x *view[T], targets []I, o *Opt
 
 // targetWeights returns the sum of the weights of the targets that are not ignored.
 func targetWeights[T Float, I Index](targets []I, weight []T, ignore int) float64 {
-	var total float64
-	for _, t := range targets {
-		if int(t) != ignore {
-			total += float64(weight[t])
+	var s, t float64
+	for _, class := range targets {
+		if int(class) != ignore {
+			s, t = t, s+float64(weight[class])
 		}
 	}
-	return total
+	return s + t
 }
 
 // checkResults checks where the rows' losses or the gradient are to go; either

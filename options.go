@@ -117,18 +117,6 @@ func weightOf[T Float](w []T, t int) float64 {
 	return float64(w[t])
 }
 
-// weightSum returns the sum of the weights of c classes.
-func weightSum[T Float](w []T, c int) float64 {
-	if w == nil {
-		return float64(c)
-	}
-	var s float64
-	for _, w := range w {
-		s += float64(w)
-	}
-	return s
-}
-
 // checkClasses returns the number of targets that are not ignored, and reports
 // those that are neither classes nor ignored.
 func checkClasses[I Index](fn string, targets []I, rows, classes, ignore int) (int, error) {

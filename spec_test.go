@@ -304,52 +304,68 @@ func specSumExp(row []float32) []specBlock {
 }
 
 func init() {
-	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride, look int) {
-		specTable.sumExp(max, sum, ones, x, rows, cols, stride, look)
+	dots := func(max, dot, x, w *float32, rows, cols, stride int) {
 		n := blocks(cols)
 		for i, m := range at(max, 0, rows*n) {
 			first := i % n * blockSize
-			at(dot, i, 1)[0] = specBlockDot(at(x, i/n*stride+first, min(blockSize, cols-first)), m, i%n == 0 || m > at(max, i-1, 1)[0])
+			size := min(blockSize, cols-first)
+			var weights []float32
+			if w != nil {
+				weights = at(w, first, size)
+			}
+			at(dot, i, 1)[0] = specBlockDot(at(x, i/n*stride+first, size), weights, m, i%n == 0 || m > at(max, i-1, 1)[0])
 		}
+	}
+	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride, look int) {
+		specTable.sumExp(max, sum, ones, x, rows, cols, stride, look)
+		dots(max, dot, x, nil, rows, cols, stride)
+	}
+	specTable.sumExpWeighted = func(max, sum, ones, dot, x, w *float32, rows, cols, stride, look int) {
+		specTable.sumExp(max, sum, ones, x, rows, cols, stride, look)
+		dots(max, dot, x, w, rows, cols, stride)
 	}
 }
 
-// specBlockDot adds up x - m over a block, vector by vector where specSumExp
-// does, in its order otherwise but for pairs of vectors.
-func specBlockDot(block []float32, m float32, grew bool) float32 {
-	var sum, all lanes
-	cut := func() {
-		for i, v := range sum {
-			all[i] += v
-		}
-		sum = lanes{}
-	}
+// specBlockDot adds up x - m over a block, times the weights if there are some,
+// vector by vector where specSumExp does. In its order otherwise, but that
+// without weights pairs of vectors go to one sum.
+func specBlockDot(block, weights []float32, m float32, grew bool) float32 {
+	var sum specSums
 	for k, part := range slices.Collect(slices.Chunk(block, step)) {
 		each := len(part) < step
 		if grew && slices.Contains(part, m) {
 			each, grew = true, false
 		}
-		if each {
-			cut()
+		switch {
+		case each:
+			e := make([]float32, (len(part)+15)/16*16)
+			for i := range e {
+				x, w := m, float32(0) // past the end
+				if i < len(part) {
+					x, w = part[i], float32(weightOf(weights, k*step+i))
+				}
+				if e[i] = x - m; weights != nil {
+					e[i] *= w
+				}
+			}
+			sum.each(e)
+		case weights != nil:
 			for i, x := range part {
-				all[i%16] += x - m
+				lane := &sum.part[i/16%2][i%16]
+				*lane = fma32(x-m, weights[k*step+i], *lane)
 			}
-			for i := len(part); i%16 != 0; i++ {
-				all[i%16] += m - m // which is past the end
-			}
-			continue
-		}
-		for i := range sum {
-			for _, v := range [][]float32{part[:32], part[32:]} {
-				sum[i] += (v[i] - m) + (v[i+16] - m)
+		default:
+			for i := range sum.block {
+				for _, v := range [][]float32{part[:32], part[32:]} {
+					sum.part[0][i] += (v[i] - m) + (v[i+16] - m)
+				}
 			}
 		}
 		if k%4 == 3 {
-			cut()
+			sum.cut()
 		}
 	}
-	cut()
-	return all.fold()
+	return sum.fold()
 }
 
 // The coefficients of q^3, q^5, ... in 2 atanh(q).
@@ -422,6 +438,19 @@ func specShort(dst, row []float32, scale float32) (m, sum, ones float32) {
 		}
 	}
 	return m, sum, ones
+}
+
+// specShortDot is specShort with a dot, and adds add times the weights to dst.
+func specShortDot(dst, row, weights []float32, scale, add float32) (m, sum, ones, dot float32) {
+	m, sum, ones = specShort(dst, row, scale)
+	var s lanes
+	for i, x := range row {
+		s[i] = float32((x - m) * float32(weightOf(weights, i)))
+	}
+	for i, p := range dst {
+		dst[i] = fma32(float32(weightOf(weights, i)), add, p)
+	}
+	return m, sum, ones, s.fold()
 }
 
 // specScale has a factor for each block. A product of -0 becomes +0.
@@ -548,12 +577,36 @@ var specTable = kernels[float32]{
 			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0] = specShort(out, at(x, i*stride, cols), f)
 		}
 	},
+	shortSoftmaxDot: func(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int) {
+		for i := range rows {
+			var out []float32
+			var f, a float32
+			if dst != nil {
+				out, f, a = at(dst, i*dstStride, cols), at(scale, i, 1)[0], at(add, i, 1)[0]
+			}
+			var weights []float32
+			if w != nil {
+				weights = at(w, 0, cols)
+			}
+			// In place, dst overwrites what the dot needs.
+			row := slices.Clone(at(x, i*stride, cols))
+			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0], at(dot, i, 1)[0] = specShortDot(out, row, weights, f, a)
+		}
+	},
 	expSum: specExpSumRows,
 	scaleExpSum: func(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int, to, factor, add *float32, toStride int) {
 		specScaleRows(to, dst, factor, add, rows, cols, toStride, dstStride)
 		specExpSumRows(dst, max, sum, x, rows, cols, dstStride, stride, look)
 	},
 	scale: specScaleRows,
+	scaleWeighted: func(x, factor, add, w *float32, rows, cols, stride int) {
+		n := blocks(cols)
+		for i := range rows {
+			row := at(x, i*stride, cols)
+			specScale(row, row, at(factor, i*n, n), 0)
+			specAddScaled(row, at(w, 0, cols), at(add, i, 1)[0])
+		}
+	},
 	addScaled: func(dst, x, factor *float32, rows, cols, dstStride, stride int) {
 		for i := range rows {
 			specAddScaled(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(factor, i, 1)[0])
@@ -711,7 +764,20 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		max[i] += 0
 		dots[i] += 0
 	}
-	out = append(out, newOutput("sumExpDot", slices.Clone(results)), newOutput("sumExpDot's dots", dots))
+	out = append(out, newOutput("sumExpDot", slices.Clone(results)), newOutput("sumExpDot's dots", slices.Clone(dots)))
+
+	weights := make([]float32, x.Cols)
+	for i := range weights {
+		weights[i] = 1/float32(1+i%7) - 0.2
+	}
+	k.sumExpWeighted(&max[0], &sum[0], &ones[0], &dots[0], in, &weights[0], n, x.Cols, x.Stride, n%2)
+	afterNaN(forget)
+	afterNaN(func(i, b int) { clear(dots[i*nb : (i+1)*nb]) })
+	for i := range max {
+		max[i] += 0
+		dots[i] += 0
+	}
+	out = append(out, newOutput("sumExpWeighted", slices.Clone(results)), newOutput("sumExpWeighted's dots", slices.Clone(dots)))
 
 	fill(dst.Data, gapValue)
 	k.expSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride, n%2)
@@ -751,6 +817,25 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 			max[i] += 0
 		}
 		out = append(out, newOutput("shortSoftmax", dst.Data), newOutput("shortSoftmax's rows", slices.Clone(results)))
+		add := make([]float32, n)
+		for i := range add {
+			add[i] = 0.3 / float32(1+i)
+		}
+		for _, w := range []*float32{nil, &weights[0]} {
+			y := &dst.Data[0]
+			if w == nil {
+				y = nil
+			}
+			fill(dst.Data, gapValue)
+			k.shortSoftmaxDot(y, &scale[0], &add[0], &max[0], &sum[0], &ones[0], &dots[0], in, w, &scratch[0], n, x.Cols, dst.Stride, x.Stride)
+			afterNaN(forget)
+			afterNaN(func(i, _ int) { dots[i] = 0 })
+			for i := range max {
+				max[i] += 0
+				dots[i] += 0
+			}
+			out = append(out, newOutput("shortSoftmaxDot", dst.Data), newOutput("shortSoftmaxDot's rows", slices.Clone(results)), newOutput("shortSoftmaxDot's dots", slices.Clone(dots)))
+		}
 	}
 
 	for i := range results {
@@ -759,6 +844,8 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	fill(dst.Data, gapValue)
 	k.scale(&dst.Data[0], in, &results[0], &results[n*nb], n, x.Cols, dst.Stride, x.Stride)
 	out = append(out, newOutput("scale", dst.Data))
+	k.scaleWeighted(&dst.Data[0], &results[0], &results[n*nb], &weights[0], n, x.Cols, dst.Stride)
+	out = append(out, newOutput("scaleWeighted", dst.Data))
 	k.addScaled(&dst.Data[0], in, &results[0], n, x.Cols, dst.Stride, x.Stride)
 	out = append(out, newOutput("addScaled", dst.Data))
 
@@ -806,10 +893,6 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	k.logSoftmaxGrad(&dst.Data[0], in, &y.Data[0], &sums[0], n, x.Cols, dst.Stride, x.Stride, y.Stride, 1)
 	out = append(out, newOutput("logSoftmaxGrad, streamed", dst.Data))
 
-	weights := make([]float32, x.Cols)
-	for i := range weights {
-		weights[i] = 1/float32(1+i%7) - 0.2
-	}
 	k.dot(&sums[0], in, &maxs[0], &weights[0], n, x.Cols, x.Stride)
 	out = append(out, newOutput("dot", sums))
 	k.dot(&sums[0], in, &maxs[0], nil, n, x.Cols, x.Stride)

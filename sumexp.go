@@ -13,10 +13,13 @@ type sumExps[T Float] struct {
 	sum, ones []T
 	look      int // for the kernel
 
-	// If dot is not nil: the sums of x - max over the rows, and those of their
-	// blocks to the blocks' own maxima.
-	dot  []float64
-	dots []T
+	// If dot is not nil: the sums of w (x - max) over the rows, those of their
+	// blocks to the blocks' own maxima, the weights, nil if they are 1, and their
+	// sums over the blocks, if there are several.
+	dot     []float64
+	dots    []T
+	weight  []T
+	weights []float64
 }
 
 // A room is memory for sumExps. What is on the stack has to be cleared, which
@@ -59,8 +62,11 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int) {
 		s := newSum[T]()
 		for off := 0; off < x.Cols; off += chunkSize {
 			n := min(chunkSize, x.Cols-off)
-			t.sumExp(k, ptr(x.Data, i*x.Stride+off), 1, n, 0)
-			s.addChunk(t.max, t.sum, t.ones[:blocks(n)], t.dots, n)
+			t.sumExp(k, ptr(x.Data, i*x.Stride+off), off, 1, n, 0)
+			s.add(t.max, t.sum, t.ones[:blocks(n)])
+			if t.dot != nil {
+				s.addDots(t.max, t.dots, t.weights[off/blockSize:][:blocks(n)])
+			}
 		}
 		t.max[0], t.log[0] = s.result()
 		if t.dot != nil {
@@ -72,12 +78,12 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int) {
 			t.n = min(len(t.max)/b, x.Rows-i)
 		}
 		if x.Cols <= shortCols {
-			shortSoftmax(k, nil, nil, ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(x.Data, i*x.Stride), t.n, x.Cols, 0, x.Stride)
+			t.short(k, ptr(x.Data, i*x.Stride), t.n, x.Cols, x.Stride)
 		} else {
-			t.sumExp(k, ptr(x.Data, i*x.Stride), t.n, x.Cols, x.Stride)
+			t.sumExp(k, ptr(x.Data, i*x.Stride), 0, t.n, x.Cols, x.Stride)
 		}
-		for j := range t.dot[:min(t.n, len(t.dot))] {
-			t.dot[j] = dotOf(t.max[j*b:], t.dots[j*b:][:b], x.Cols, t.max[j*b+b-1])
+		if b == 1 && t.dot != nil {
+			widen(t.dot, t.dots[:t.n])
 		}
 		log, sum := t.log[:t.n], t.sum[:t.n]
 		for j, ones := range t.ones[:t.n] {
@@ -87,33 +93,42 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int) {
 			}
 			s := newSum[T]()
 			s.add(t.max[j*b:], t.sum[j*b:], t.ones[j*b:][:b])
+			if b > 1 && t.dot != nil {
+				s.addDots(t.max[j*b:], t.dots[j*b:], t.weights)
+				t.dot[j] = s.dot
+			}
 			t.max[j], log[j] = s.result()
 		}
 	}
 	k.log1p(ptr(t.log, 0), (t.n+7)&^7)
 }
 
-// sumExp runs the kernel that finds what is wanted.
-func (t *sumExps[T]) sumExp(k *kernels[T], x *T, rows, cols, stride int) {
-	if t.dots == nil {
+// sumExp runs the kernel that finds what is wanted of rows from column off.
+func (t *sumExps[T]) sumExp(k *kernels[T], x *T, off, rows, cols, stride int) {
+	switch {
+	case t.dots == nil:
 		k.sumExp(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), x, rows, cols, stride, t.look)
-	} else {
+	case t.weight == nil:
 		k.sumExpDot(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(t.dots, 0), x, rows, cols, stride, t.look)
+	default:
+		k.sumExpWeighted(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(t.dots, 0), x, ptr(t.weight, off), rows, cols, stride, t.look)
 	}
 }
 
-// dotOf returns the sum of x - m over a row of cols elements, given the sums over
-// its blocks of x - max[i]. All the terms have one sign.
-func dotOf[T Float](max, dots []T, cols int, m T) float64 {
-	var s float64
-	for i, d := range dots {
-		s += float64(d)
-		if max[i] != m {
-			n := min(blockSize, cols-i*blockSize)
-			s += float64(float64(n) * (float64(max[i]) - float64(m)))
-		}
+// short is sumExp for rows of at most shortCols columns.
+func (t *sumExps[T]) short(k *kernels[T], x *T, rows, cols, stride int) {
+	if t.dots == nil {
+		shortSoftmax(k, nil, nil, ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), x, rows, cols, 0, stride)
+	} else {
+		shortSoftmaxDot(k, nil, nil, nil, ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(t.dots, 0), x, ptr(t.weight, 0), rows, cols, 0, stride)
 	}
-	return s
+}
+
+func widen[T Float](dst []float64, x []T) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		dst[i] = float64(v)
+	}
 }
 
 // shortSoftmax gives the kernel the scratch that it wants.
@@ -127,33 +142,53 @@ func shortSoftmax[T Float](k *kernels[T], dst, scale, max, sum, ones, x *T, rows
 	buffers.Put(b)
 }
 
+func shortSoftmaxDot[T Float](k *kernels[T], dst, scale, add, max, sum, ones, dot, x, w *T, rows, cols, dstStride, stride int) {
+	if rows < 4 {
+		k.shortSoftmaxDot(dst, scale, add, max, sum, ones, dot, x, w, nil, rows, cols, dstStride, stride)
+		return
+	}
+	b := buffers.Get().(*[]float64)
+	k.shortSoftmaxDot(dst, scale, add, max, sum, ones, dot, x, w, ptr(scratch[T](b, 2*16*16), 0), rows, cols, dstStride, stride)
+	buffers.Put(b)
+}
+
+// A rowDot is the sum of w (x - max) over a row, w being 1 if there are no
+// weights, and has the sums of the weights over its blocks.
+type rowDot[T Float] struct {
+	weight  []T
+	weights []float64
+	sum     float64
+}
+
 // spreadSumExp returns the maximum and the logarithm of one long row, using w
-// goroutines, and fills in *dot unless it is nil.
-func spreadSumExp[T Float](w int, k *kernels[T], row []T, dot *float64) (m T, log float64) {
+// goroutines, and fills in dot unless it is nil.
+func spreadSumExp[T Float](w int, k *kernels[T], row []T, dot *rowDot[T]) (m T, log float64) {
 	n := blocks(len(row))
 	parts := make([]T, 4*n)
 	max, part, ones, dots := parts[:n], parts[n:2*n], parts[2*n:3*n], parts[3*n:]
-	if dot == nil {
+	var weight []T
+	if dot != nil {
+		weight = dot.weight
+	} else {
 		dots = nil
 	}
 	spreadChunks(w, len(row), func(c, off, n int) {
 		t := sumExps[T]{max: max[c*tile:], sum: part[c*tile:], ones: ones[c*tile:], look: lookAhead(len(row))}
 		if dots != nil {
-			t.dots = dots[c*tile:]
+			t.dots, t.weight = dots[c*tile:], weight
 		}
-		t.sumExp(k, ptr(row, off), 1, n, 0)
+		t.sumExp(k, ptr(row, off), off, 1, n, 0)
 	})
 	s := newSum[T]()
-	for off := 0; off < len(row); off += chunkSize {
-		n := min(chunkSize, len(row)-off)
-		s.addChunk(max, part, ones[:blocks(n)], dots, n)
-		max, part, ones = max[blocks(n):], part[blocks(n):], ones[blocks(n):]
-		if dots != nil {
-			dots = dots[blocks(n):]
+	for i := 0; i < n; i += tile {
+		ones := ones[i:min(i+tile, n)]
+		s.add(max[i:], part[i:], ones)
+		if dot != nil {
+			s.addDots(max[i:], dots[i:], dot.weights[i:][:len(ones)])
 		}
 	}
 	if dot != nil {
-		*dot = s.dot
+		dot.sum = s.dot
 	}
 	logs := make([]float64, 8)
 	m, logs[0] = s.result()
@@ -170,8 +205,8 @@ type sum[T Float] struct {
 	max       T
 	sum, ones float64
 
-	dot float64 // the sum of x - max
-	n   int     // over so many elements
+	dot, weight float64 // the sum of w (x - base), and of w
+	base        T
 }
 
 func newSum[T Float]() sum[T] { return sum[T]{max: T(math.Inf(-1))} }
@@ -194,18 +229,20 @@ func (s *sum[T]) add(max, part, ones []T) {
 	}
 }
 
-// addChunk adds len(ones) blocks of n elements, and their dots unless those are nil.
-func (s *sum[T]) addChunk(max, part, ones, dots []T, n int) {
-	before := s.max
-	s.add(max, part, ones)
-	if dots == nil {
-		return
+// addDots adds the dots of blocks, which were given to add, and whose weights
+// have these sums.
+func (s *sum[T]) addDots(max, dots []T, weights []float64) {
+	if s.base != s.max && s.weight > 0 {
+		s.dot += float64(s.weight * (float64(s.base) - float64(s.max)))
 	}
-	if s.n > 0 && before != s.max {
-		s.dot += float64(float64(s.n) * (float64(before) - float64(s.max)))
+	s.base = s.max
+	for i, w := range weights {
+		s.dot += float64(dots[i])
+		if max[i] != s.max {
+			s.dot += float64(w * (float64(max[i]) - float64(s.max)))
+		}
+		s.weight += w
 	}
-	s.dot += dotOf(max, dots[:len(ones)], n, s.max)
-	s.n += n
 }
 
 func (s *sum[T]) result() (T, float64) {

@@ -51,6 +51,7 @@ type isa interface {
 	opLoad(a *Asm, op op, base Reg, off int, d int)
 	clamp(a *Asm, op op, bound Uni, x, d int)
 	fma(a *Asm, size int, x int, y, c operand, d *int)
+	fmaLoad(a *Asm, x int, base Reg, off int, d int)
 	shift(a *Asm, size, left, d int) // to the right if left is negative
 	scale(a *Asm, p, t, tmp int, magic Uni)
 	eqOne(a *Asm, x, d int, zero, one Uni)
@@ -636,6 +637,13 @@ func (a *Asm) MulAdd(d, x *Vec, y Uni) {
 func (a *Asm) MulAddVec(d, x, y *Vec) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.fma(a, 32, x.r[i], inReg(y.r[i]), inReg(d.r[i]), &d.r[i])
+	}
+}
+
+// MulAddLoad sets d += x*y with one rounding, y being the 16 elements at base+off.
+func (a *Asm) MulAddLoad(d, x *Vec, base Reg, off int) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.fmaLoad(a, x.r[i], base, off+a.offset(i), d.r[i])
 	}
 }
 

@@ -259,3 +259,51 @@ func (a *Asm) gradRows(row func(s Reg), of func(xs []*Vec) []*Vec, end func(x, y
 	}
 	a.FreeConst(zero)
 }
+
+var scaleWeightedKernel = kernel{
+	name: "scaleWeighted",
+	doc: `Each block of 2048 elements of row i of x is multiplied by its factor, and
+add[i] w[j] is added, with one rounding.`,
+	args: []arg{{"x", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"w", "*float32"},
+		{"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
+	body: func(a *Asm) {
+		zero := a.ConstReg(0)
+		f, c := a.Uniform(), a.Uniform()
+		factor, add, p, q, n, b := a.Arg("factor"), a.Arg("add"), a.Reg(), a.Reg(), a.Reg(), a.Reg()
+		a.Rows(func(x Reg) {
+			a.Mov(x, p)
+			a.LoadArg("w", q)
+			a.LoadArg("cols", n)
+			a.LoadUni(c, add, 0)
+			a.AddImm(4, add)
+			block := a.NewLabel("block")
+			a.Label(block)
+			a.LoadUni(f, factor, 0)
+			a.AddImm(4, factor)
+			a.TakeBlock(n, b)
+			a.SubReg(b, n)
+			a.Steps(p, b, func() {
+				for i := range 4 {
+					x, w := a.Vec("x"), a.Vec("w")
+					a.Load(x, p, 4*lanes*i)
+					a.Load(w, q, 4*lanes*i)
+					a.HornerUni(x, f, zero)
+					a.MulAdd(x, w, c)
+					a.Store(x, p, 4*lanes*i)
+					a.Free(x, w)
+				}
+				a.AddImm(4*step, q)
+			}, nil, func() {
+				x, w := a.Vec("x"), a.Vec("w")
+				a.LoadTail(w, q, b, zero)
+				a.LoadTail(x, p, b, zero)
+				a.HornerUni(x, f, zero)
+				a.MulAdd(x, w, c)
+				a.StoreTail(x, p, b)
+				a.Free(x, w)
+				a.AddImm(4*lanes, q)
+			})
+			a.JumpIfImm(n, ">", 0, block)
+		})
+	},
+}

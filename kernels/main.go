@@ -22,8 +22,8 @@ import (
 )
 
 // kernels are the entries of the table, in the order of its fields.
-var kernels = []kernel{maxKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, sumExpDotKernel, log1pKernel, expSumKernel, scaleExpSumKernel, shortSoftmaxKernel, scaleKernel,
-	addScaledKernel, dotKernel, shiftKernel, squareKernel, squareGradKernel, distanceKernel, distanceGradKernel,
+var kernels = []kernel{maxKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, sumExpDotKernel, sumExpWeightedKernel, log1pKernel, expSumKernel, scaleExpSumKernel, shortSoftmaxKernel, shortSoftmaxDotKernel, scaleKernel,
+	scaleWeightedKernel, addScaledKernel, dotKernel, shiftKernel, squareKernel, squareGradKernel, distanceKernel, distanceGradKernel,
 	innerKernel, softmaxGradKernel, logSoftmaxGradKernel,
 	planarSumExpKernel, planarSumExpDotKernel, planarSoftmaxKernel, planarSoftmaxDotKernel, planarProbsKernel, planarProbsGradKernel, planarShiftKernel,
 	planarInnerKernel, planarSoftmaxGradKernel, planarLogSoftmaxGradKernel}

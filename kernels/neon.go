@@ -250,6 +250,13 @@ func (n neon) fma(a *Asm, size, x int, y, c operand, d *int) {
 	*d = t
 }
 
+func (n neon) fmaLoad(a *Asm, x int, base Reg, off int, d int) {
+	t := a.vreg(false)
+	n.load(a, base, off, t)
+	n.fma(a, 32, x, inReg(t), inReg(d), &d)
+	a.vfree[t] = true
+}
+
 func (neon) shift(a *Asm, size, left, d int) {
 	op, lanes := "VSHL", map[int]string{32: "S4", 64: "D2"}[size]
 	if left < 0 {

@@ -14,31 +14,65 @@ one of. The terms are added as if each were a lane of a vector, by halves.
 scratch has 2*16*16 elements; it is there if there are 4 rows or more.`,
 	args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"},
 		{"x", "*float32"}, {"scratch", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
-	body: func(a *Asm) {
-		s := &short{Asm: a, low: a.Const(negInf), zero: a.Const(0), exp: a.newExpMinus(exp6)}
-		s.exp.keep(a, 9)
-		s.x, s.rows, s.n, s.at = a.Arg("x"), a.Arg("rows"), a.Arg("cols"), a.Reg()
-		a.MovImm(0, s.at)
-		a.KeepTail(s.n)
-		s.groups()
-		single, done := a.NewLabel("single"), a.NewLabel("done")
-		a.Label(single)
-		a.JumpIfImm(s.rows, "<=", 0, done)
-		s.single()
-		a.AddImm(4, s.at)
-		a.AddImm(-1, s.rows)
-		a.Jump(single)
-		a.Label(done)
-		a.Ret()
-	},
+	body: func(a *Asm) { writeShort(a, false) },
+}
+
+var shortSoftmaxDotKernel = kernel{
+	name: "shortSoftmaxDot",
+	doc: `It is shortSoftmax, sets dot to the sum of w[j] (x - max), added up like the others,
+and adds w[j] add to dst; w is 1 where there are none.`,
+	args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"add", "*float32"},
+		{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
+		{"x", "*float32"}, {"w", "*float32"}, {"scratch", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+	body: func(a *Asm) { writeShort(a, true) },
+}
+
+func writeShort(a *Asm, dots bool) {
+	s := &short{Asm: a, dots: dots, low: a.Const(negInf), zero: a.Const(0), exp: a.newExpMinus(exp6)}
+	s.x, s.rows, s.n, s.at = a.Arg("x"), a.Arg("rows"), a.Arg("cols"), a.Reg()
+	others := 9
+	if dots {
+		others = 14
+	}
+	s.exp.keep(a, others)
+	a.MovImm(0, s.at)
+	a.KeepTail(s.n)
+	if dots {
+		s.copyWeights()
+	}
+	s.groups()
+	single, done := a.NewLabel("single"), a.NewLabel("done")
+	a.Label(single)
+	a.JumpIfImm(s.rows, "<=", 0, done)
+	s.single()
+	a.AddImm(4, s.at)
+	a.AddImm(-1, s.rows)
+	a.Jump(single)
+	a.Label(done)
+	a.Ret()
 }
 
 type short struct {
 	*Asm
+	dots       bool // set dot, and add to dst
 	low, zero  Uni
 	exp        expMinus
 	x, rows, n Reg
 	at         Reg // 4 bytes for each row that is done
+	w          Reg // 16 weights
+}
+
+// copyWeights puts the weights, and zeros behind them, where 16 can be read.
+func (s *short) copyWeights() {
+	s.w = s.Local(0)
+	w, v, copied := s.Arg("w"), s.Vec("w"), s.NewLabel("copied")
+	s.Set(v, s.exp.one)
+	s.JumpIfImm(w, "==", 0, copied)
+	s.LoadTail(v, w, s.n, s.zero)
+	s.Label(copied)
+	s.Store(v, s.w, 0)
+	s.Free(v)
+	s.FreeReg(w)
 }
 
 // place returns a register with the address of the row at hand's element of a parameter.
@@ -138,28 +172,48 @@ func (s *short) work(scratch Reg) {
 	s.Narrow()
 	m, ones := s.fetch("max"), s.Vec("ones")
 	s.Set(ones, s.zero)
-	var sum [4]*Vec
+	var sums, dots [4]*Vec
 	for _, col := range []int{0, 2, 1, 3} {
-		sum[col] = s.column(scratch, col, m, ones)
+		sums[col], dots[col] = s.column(scratch, col, m, ones)
 		if col >= 2 {
-			s.Add(sum[col-2], sum[col])
-			s.Free(sum[col])
+			s.join(sums[col-2], sums[col])
+			s.join(dots[col-2], dots[col])
 		}
 	}
-	s.Add(sum[0], sum[1])
-	s.save(sum[0], "sum")
+	sum, dot := sums[0], dots[0]
+	s.join(sum, sums[1])
+	s.join(dot, dots[1])
+	s.save(sum, "sum")
 	s.save(ones, "ones")
-	s.Free(m, sum[1])
+	s.Free(m)
+	if s.dots {
+		s.save(dot, "dot")
+		s.Free(dot)
+	}
 
 	last := s.NewLabel("last")
 	dst := s.Arg("dst")
 	s.JumpIfImm(dst, "==", 0, last)
-	s.Add(sum[0], ones)
+	s.Add(sum, ones)
 	f := s.fetch("scale")
-	s.each(opDiv, f, sum[0], f)
-	s.Free(ones, sum[0])
-	s.fours(scratch, func(v *Vec) { s.Mul(v, f) }, nil)
+	s.each(opDiv, f, sum, f)
+	s.Free(ones, sum)
+	var add *Vec
+	if s.dots {
+		add = s.fetch("add")
+	}
+	s.fours(scratch, func(v *Vec, col int) {
+		s.Mul(v, f)
+		if s.dots {
+			w := s.weight(col)
+			s.MulAdd(v, add, w)
+			s.FreeUniform(w)
+		}
+	}, nil)
 	s.Free(f)
+	if s.dots {
+		s.Free(add)
+	}
 	s.Widen()
 	stride := s.Arg("dstStride")
 	s.ShiftReg(2, stride)
@@ -184,17 +238,25 @@ func (s *short) work(scratch Reg) {
 	s.FreeReg(dst)
 }
 
+// weight returns the weight of a column.
+func (s *short) weight(col int) Uni {
+	w := s.Uniform()
+	s.LoadUni(w, s.w, 4*col)
+	return w
+}
+
 // fours turns fours of lanes in scratch into columns, or back. One function or
 // the other is given each register, before or after.
-func (s *short) fours(scratch Reg, before, after func(v *Vec)) {
+func (s *short) fours(scratch Reg, before func(v *Vec, col int), after func(v *Vec)) {
 	width := s.isa.width()
 	for first := 0; first < lanes; first += width {
 		for i := range 4 {
 			v := s.Vecs(width/4, "four")
 			for q, v := range v {
-				s.Load(v, scratch, s.slot(first+4*q+i))
+				col := first + 4*q + i
+				s.Load(v, scratch, s.slot(col))
 				if before != nil {
-					before(v)
+					before(v, col)
 				}
 			}
 			s.TransposeFours(v)
@@ -209,34 +271,62 @@ func (s *short) fours(scratch Reg, before, after func(v *Vec)) {
 	}
 }
 
-// column returns the sum of e^(x - m) over columns col, col+8, col+4 and
-// col+12, which stay in scratch, without terms of 1, which ones counts.
-func (s *short) column(scratch Reg, col int, m, ones *Vec) *Vec {
-	term := func(col int) *Vec {
-		d := s.Vec("d")
-		s.Load(d, scratch, s.slot(col))
-		s.Sub(d, m)
-		e := s.exp.of(s.Asm, []*Vec{d})[0]
-		s.Store(e, scratch, s.slot(col))
-		s.EqValue(d, e, s.exp.one)
-		s.Sub(e, d)
-		s.Add(ones, d)
-		s.Free(d)
-		return e
+// column returns the sums of the terms of columns col, col+8, col+4 and col+12.
+func (s *short) column(scratch Reg, col int, m, ones *Vec) (sum, dot *Vec) {
+	sum, dot = s.terms(scratch, col, m, ones)
+	sums, dots := [2]*Vec{sum, s.Vec("sum")}, [2]*Vec{dot, nil}
+	s.Set(sums[1], s.zero)
+	if s.dots {
+		dots[1] = s.Vec("dot")
+		s.Set(dots[1], s.zero)
 	}
-	sum := [2]*Vec{term(col), s.Vec("sum")}
-	s.Set(sum[1], s.zero)
 	few := s.NewLabel("few")
 	for _, at := range []int{4, 8, 12} {
 		s.JumpIfImm(s.n, "<=", col+at, few)
-		more := term(col + at)
-		s.Add(sum[at/4%2], more)
-		s.Free(more)
+		e, t := s.terms(scratch, col+at, m, ones)
+		s.join(sums[at/4%2], e)
+		s.join(dots[at/4%2], t)
 	}
 	s.Label(few)
-	s.Add(sum[0], sum[1])
-	s.Free(sum[1])
-	return sum[0]
+	s.join(sum, sums[1])
+	s.join(dot, dots[1])
+	return sum, dot
+}
+
+// join adds other to v and frees it, unless both are nil.
+func (s *short) join(v, other *Vec) {
+	if v != nil {
+		s.Add(v, other)
+		s.Free(other)
+	}
+}
+
+// terms returns e^(x - m), which stays in scratch, but 0 instead of 1, which ones
+// counts. If there are to be dots it also returns w (x - m), or 0 from column n
+// on, where x is -Inf.
+func (s *short) terms(scratch Reg, col int, m, ones *Vec) (e, t *Vec) {
+	d := s.Vec("d")
+	s.Load(d, scratch, s.slot(col))
+	s.Sub(d, m)
+	if s.dots {
+		t = s.Vec("t")
+		behind := s.NewLabel("behind")
+		if 0 < col && col < 4 {
+			s.Set(t, s.zero)
+			s.JumpIfImm(s.n, "<=", col, behind)
+		}
+		w := s.weight(col)
+		s.MulUni(t, d, w)
+		s.FreeUniform(w)
+		s.Label(behind)
+	}
+	e = s.exp.of(s.Asm, []*Vec{d})[0]
+	s.Store(e, scratch, s.slot(col))
+	s.EqValue(d, e, s.exp.one)
+	s.Sub(e, d)
+	s.Add(ones, d)
+	s.Free(d)
+	return e, t
 }
 
 // single does one row.
@@ -249,6 +339,17 @@ func (s *short) single() {
 	s.MaxLanes(v, start)
 	s.FreeConst(start)
 	s.Broadcast(m, v)
+	if s.dots {
+		dot := s.Vec("dot")
+		s.LoadTail(dot, s.x, s.n, m)
+		s.SubUni(dot, dot, m)
+		s.MulLoad(dot, s.w, 0)
+		s.FoldAdd(dot)
+		p := s.place("dot")
+		s.StoreLane0(dot, p, 0)
+		s.FreeReg(p)
+		s.Free(dot)
+	}
 	s.ByPart(func() {
 		s.SubUni(d, d, m)
 		e := s.exp.of(s.Asm, []*Vec{d})[0]
@@ -282,6 +383,13 @@ func (s *short) single() {
 	s.Widen()
 	s.Broadcast(m, ones)
 	s.ByPart(func() { s.MulUni(d, d, m) })
+	if s.dots {
+		p = s.place("add")
+		s.LoadUni(m, p, 0)
+		s.FreeReg(p)
+		s.Load(sum, s.w, 0)
+		s.MulAdd(d, sum, m)
+	}
 	s.StoreTail(d, dst, s.n)
 	s.Advance(dst, "dstStride")
 	s.StoreArg("dst", dst)

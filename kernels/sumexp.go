@@ -23,13 +23,26 @@ found in the same loop; the step that holds the maximum, by a search.`,
 
 var sumExpDotKernel = kernel{
 	name: "sumExpDot",
-	doc: `It is sumExp and sets dot to the sum of x - max over the block. Lane j adds up
-elements j + j+16 and j+32 + j+48 of every 64 for 256 elements, and then those sums.`,
+	doc: `It is sumExp and sets dot to the sum of x - max over the block. A lane has one
+sum where sumExp has two, of elements j + j+16 and j+32 + j+48 of every 64.`,
 	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}, {"look", "int"}},
 	body: func(a *Asm) {
 		s := newSumExp(a, exp5)
 		s.counts, s.dots = a.Arg("ones"), true
+		s.write()
+	},
+}
+
+var sumExpWeightedKernel = kernel{
+	name: "sumExpWeighted",
+	doc: `It is sumExp and sets dot to the sum of w[j] (x - max) over the block, which is
+added up in the same way.`,
+	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
+		{"x", "*float32"}, {"w", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}, {"look", "int"}},
+	body: func(a *Asm) {
+		s := newSumExp(a, exp5)
+		s.counts, s.dots, s.weighted = a.Arg("ones"), true, true
 		s.write()
 	},
 }
@@ -51,7 +64,7 @@ and row by row. It adds up as sumExp does, no element left out.`,
 // A sumExp writes one of the kernels.
 type sumExp struct {
 	*Asm
-	dots                   bool // set dot
+	dots, weighted         bool // set dot, with weights
 	store                  bool // write dst, and leave nothing out of the sums
 	trail                  bool // finish what was in dst
 	low, zero              Uni
@@ -72,6 +85,7 @@ const (
 	blockSum = iota
 	nextMax
 	blockDot
+	weights
 )
 
 func newSumExp(a *Asm, poly []float32) *sumExp {
@@ -131,9 +145,16 @@ func (s *sumExp) write() {
 	}
 	others := 9 // what segment needs, and vectors on AVX2
 	if s.dots {
-		others++
+		others += 2
 	}
 	s.exp.keep(s.Asm, others)
+	if s.weighted {
+		s.Comment("w becomes what takes an address in the row to that in the weights.")
+		s.LoadArg("w", s.p)
+		s.LoadArg("x", s.q)
+		s.SubReg(s.q, s.p)
+		s.StoreArg("w", s.p)
+	}
 	row, block, known, last := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("known"), s.NewLabel("last")
 	s.LoadArg("x", s.ahead)
 	if s.trail {
@@ -166,6 +187,14 @@ func (s *sumExp) write() {
 	}
 	if s.trail {
 		s.nextTrail()
+	}
+	if s.weighted {
+		w, stride := s.Arg("w"), s.Arg("stride")
+		s.ShiftReg(2, stride)
+		s.SubReg(stride, w)
+		s.StoreArg("w", w)
+		s.FreeReg(stride)
+		s.FreeReg(w)
 	}
 	s.cut = s.Reg()
 	s.LoadArg("rows", s.n)
@@ -383,6 +412,13 @@ func (s *sumExp) inDst() Reg {
 	return t
 }
 
+// inWeights returns a register with the address in the weights that goes with q.
+func (s *sumExp) inWeights() Reg {
+	t := s.Arg("w")
+	s.AddReg(s.q, t)
+	return t
+}
+
 // segment adds the elements from q to cut to the block's lanes, and finds the
 // maximum of as many at ahead. It asks for those behind them.
 func (s *sumExp) segment() {
@@ -398,10 +434,16 @@ func (s *sumExp) segment() {
 		s.Set(sum[0], s.zero)
 		s.Set(sum[1], s.zero)
 		max := s.loadLocal(nextMax)
-		var dot *Vec
-		if s.dots {
-			dot = s.Vec("dot")
-			s.Set(dot, s.zero)
+		var dot [2]*Vec
+		for i := range dot {
+			if s.weighted || s.dots && i == 0 {
+				dot[i] = s.Vec("dot")
+				s.Set(dot[i], s.zero)
+			}
+		}
+		var w Reg
+		if s.weighted {
+			w = s.inWeights()
 		}
 		steps := s.NewLabel("steps")
 		s.Label(steps)
@@ -418,27 +460,37 @@ func (s *sumExp) segment() {
 				s.Prefetch(dst, 4*(8*step+lanes*i))
 			}
 		}
-		s.pair(0, sum, max, dot, dst)
-		s.pair(2, sum, max, dot, dst)
+		s.pair(0, sum, max, dot, dst, w)
+		s.pair(2, sum, max, dot, dst, w)
 		if s.store {
 			s.FreeReg(dst)
 		}
 		s.AddImm(4*step, s.q)
 		s.AddImm(4*step, s.ahead)
+		if s.weighted {
+			s.AddImm(4*step, w)
+		}
 		s.JumpIf(s.q, "<", s.cut, steps)
+		if s.weighted {
+			s.FreeReg(w)
+		}
 		s.storeLocal(max, nextMax)
 		s.Add(sum[0], sum[1])
 		s.Free(sum[1])
 		s.addUp(sum[0], blockSum)
+		if s.weighted {
+			s.Add(dot[0], dot[1])
+			s.Free(dot[1])
+		}
 		if s.dots {
-			s.addUp(dot, blockDot)
+			s.addUp(dot[0], blockDot)
 		}
 		first = false
 	})
 }
 
 // pair does vectors i and i+1 of a step.
-func (s *sumExp) pair(i int, sum [2]*Vec, max, dot *Vec, dst Reg) {
+func (s *sumExp) pair(i int, sum [2]*Vec, max *Vec, dot [2]*Vec, dst, w Reg) {
 	d := s.Vecs(2, "d")
 	for k, d := range d {
 		s.Load(d, s.q, 4*lanes*(i+k))
@@ -447,10 +499,15 @@ func (s *sumExp) pair(i int, sum [2]*Vec, max, dot *Vec, dst Reg) {
 	for k := range 2 {
 		s.MaxLoad(max, s.ahead, 4*lanes*(i+k))
 	}
-	if s.dots {
+	switch {
+	case s.weighted:
+		for k, d := range d {
+			s.MulAddLoad(dot[k], d, w, 4*lanes*(i+k))
+		}
+	case s.dots:
 		both := s.Vec("both")
 		s.each(opAdd, d[0], d[1], both)
-		s.Add(dot, both)
+		s.Add(dot[0], both)
 		s.Free(both)
 	}
 	e, t := s.exp.parts(s.Asm, d)
@@ -478,13 +535,32 @@ func (s *sumExp) vectors() {
 		ones = s.Vec("ones")
 		s.Set(ones, s.zero)
 	}
+	var dot *Vec
+	if s.dots {
+		dot = s.Vec("dot")
+		s.Set(dot, s.zero)
+	}
 	tail := s.NewLabel("tail")
 	s.Label(tail)
+	if s.weighted { // through the stack: NEON has no registers for two tails
+		s.FreeReg(s.cut)
+		p, w := s.inWeights(), s.Vec("w")
+		s.LoadTail(w, p, s.left, s.zero)
+		s.FreeReg(p)
+		s.storeLocal(w, weights)
+		s.cut = s.Reg()
+	}
 	if s.dots {
 		d := s.Vec("d")
 		s.LoadTail(d, s.q, s.left, s.m)
 		s.SubUni(d, d, s.m)
-		s.addUp(d, blockDot)
+		if s.weighted {
+			local := s.Local(weights)
+			s.MulLoad(d, local, 0)
+			s.FreeReg(local)
+		}
+		s.Add(dot, d)
+		s.Free(d)
 	}
 	d := s.Vec("d")
 	s.LoadTail(d, s.q, s.left, s.low)
@@ -508,6 +584,9 @@ func (s *sumExp) vectors() {
 	s.AddImm(-lanes, s.left)
 	s.JumpIfImm(s.left, ">", 0, tail)
 	s.addUp(sum, blockSum)
+	if s.dots {
+		s.addUp(dot, blockDot)
+	}
 	if s.store {
 		return
 	}

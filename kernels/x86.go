@@ -254,6 +254,10 @@ func (x x86) fma(a *Asm, size, p int, y, c operand, d *int) {
 	a.emit("%s %s, %s, %s", x.with("VFMADD231"+t, y), x.v(y), x.reg(p), x.reg(*d))
 }
 
+func (x x86) fmaLoad(a *Asm, p int, base Reg, off int, d int) {
+	a.emit("VFMADD231PS %s, %s, %s", mem(base, off), x.reg(p), x.reg(d))
+}
+
 func (x x86) shift(a *Asm, size, left, d int) {
 	op := map[int]string{32: "D", 64: "Q"}[size]
 	if left < 0 {
