@@ -175,7 +175,7 @@ func (j *ceJob[T, I]) group(x, grad *view[T], g int) float64 {
 	if x.d == 1 {
 		first := g * x.groupRows()
 		n := min(x.groupRows(), x.n-first)
-		return j.rows(x.from(first, n), grad.from(first, n), first)
+		return j.rows(x, grad, first, n, first)
 	}
 	n, at, row := x.span(g)
 	whole := n &^ 15
@@ -184,33 +184,42 @@ func (j *ceJob[T, I]) group(x, grad *view[T], g int) float64 {
 	for i := 0; i < whole; i += step {
 		total += j.positions(x, grad, min(step, whole-i), at+i, row+i)
 	}
-	byRows(x, nil, grad, j.opt.Accumulate, at+whole, n-whole, func(i int, x, _, grad view[T]) {
-		total += j.rows(x, grad, row+whole+i)
+	byRows(x, nil, grad, j.opt.Accumulate, at+whole, n-whole, func(i int, x, _, to view[T]) {
+		dst := &to
+		if grad == nil {
+			dst = nil
+		}
+		total += j.rows(&x, dst, 0, x.n, row+whole+i)
 	})
 	return total
 }
 
-// rows does rows of a matrix, whose targets start at first, and returns the sum
-// of their losses.
-func (j *ceJob[T, I]) rows(x, grad view[T], first int) float64 {
+// rows does the rows [row, row+n) of a matrix, whose targets start at first, and
+// returns the sum of their losses. Without a gradient grad is nil.
+func (j *ceJob[T, I]) rows(x, grad *view[T], row, n, first int) float64 {
 	b := buffers.Get().(*[]float64)
 	defer buffers.Put(b)
-	r := newCERoom[T](b, x.c)
+	var r ceRoom[T]
+	r.init(b, x.c)
 	var total float64
-	for i := 0; i < x.n; {
-		n := min(x.n-i, ceRows/min(ceRows, blocks(x.c)))
-		if x.c > shortCols && grad.data != nil {
+	for end := row + n; row < end; {
+		n := min(end-row, ceRows/min(ceRows, blocks(x.c)))
+		if x.c > shortCols && grad != nil {
 			n = min(n, cachedRows(n, x.c)) // there are more passes
 		}
-		xs, targets := x.from(i, n), j.targets[first+i:][:n]
-		j.logits(xs, targets, &r)
-		if grad.data == nil {
-			j.forward(xs, &r)
+		targets := j.targets[first:][:n]
+		var xs, to view[T]
+		xs.setRows(x, row, n)
+		j.logits(&xs, targets, &r)
+		if grad == nil {
+			j.forward(&xs, &r)
 		} else {
-			j.backward(xs, grad.from(i, n), first+i, &r)
+			to.setRows(grad, row, n)
+			j.backward(&xs, &to, first, &r)
 		}
-		total = j.losses(total, targets, first+i, &r)
-		i += n
+		total = j.losses(total, targets, first, &r)
+		row += n
+		first += n
 	}
 	return total
 }
@@ -222,23 +231,25 @@ func (j *ceJob[T, I]) trail(x, grad *view[T], lo, hi int, parts []float64) float
 		b[i] = buffers.Get().(*[]float64)
 		defer buffers.Put(b[i])
 	}
-	r, before := newCERoom[T](b[0], x.c), newCERoom[T](b[1], x.c)
+	var rooms [2]ceRoom[T]
+	r, before := &rooms[0], &rooms[1]
+	r.init(b[0], x.c)
+	before.init(b[1], x.c)
 	t := trail[T]{k: j.k, dst: grad, x: x, look: j.look, e: scratch[T](b[2], max(chunkSize, x.c))}
 	var total float64
 	for g := lo; g < hi; g++ {
 		row, end := g*x.groupRows(), min((g+1)*x.groupRows(), x.n)
 		var s float64
 		for row < end {
-			n, last := cachedRows(end-row, x.c), t
+			n, last, rows := cachedRows(end-row, x.c), t.row, t.n
 			t.exps(row, n, r.sum, r.ones, before.sum, before.less)
-			if last.n > 0 {
-				j.targeted(grad.from(last.row, last.n), last.row, &before)
-			}
-			xs, targets := x.from(row, n), j.targets[row:][:n]
-			j.logits(xs, targets, &r)
-			j.sums(xs, view[T]{n, x.c, 1, t.e, x.c}, row, &r)
-			j.dots(xs, &r)
-			s = j.losses(s, targets, row, &r)
+			j.targeted(grad, last, rows, last, before)
+			targets := j.targets[row:][:n]
+			xs, e := x.from(row, n), view[T]{n, x.c, 1, t.e, x.c}
+			j.logits(&xs, targets, r)
+			j.sums(&xs, &e, row, r)
+			j.dots(&xs, r)
+			s = j.losses(s, targets, row, r)
 			r, before = before, r
 			row += n
 		}
@@ -248,12 +259,12 @@ func (j *ceJob[T, I]) trail(x, grad *view[T], lo, hi int, parts []float64) float
 		total += s
 	}
 	t.finish(0, before.sum, before.less)
-	j.targeted(grad.from(t.row, t.n), t.row, &before)
+	j.targeted(grad, t.row, t.n, t.row, before)
 	return total
 }
 
 // logits fills in the rows' logits at their targets.
-func (j *ceJob[T, I]) logits(x view[T], targets []I, r *ceRoom[T]) {
+func (j *ceJob[T, I]) logits(x *view[T], targets []I, r *ceRoom[T]) {
 	ignore, at, logits := j.ignore, 0, r.x[:len(targets)]
 	for c, t := range targets {
 		if int(t) != ignore {
@@ -288,7 +299,7 @@ func (j *ceJob[T, I]) losses(total float64, targets []I, first int, r *ceRoom[T]
 }
 
 // dots fills in r.dot, given the maxima, if there is smoothing.
-func (j *ceJob[T, I]) dots(x view[T], r *ceRoom[T]) {
+func (j *ceJob[T, I]) dots(x *view[T], r *ceRoom[T]) {
 	if j.share == 0 {
 		return
 	}
@@ -313,16 +324,16 @@ type ceRoom[T Float] struct {
 	dots      []T // of the row, or of its blocks
 }
 
-func newCERoom[T Float](b *[]float64, cols int) ceRoom[T] {
+func (r *ceRoom[T]) init(b *[]float64, cols int) {
 	size, n := 8/elemSize[T](), max(ceRows, blocks(cols))
 	t := scratch[T](b, (4*size+5)*ceRows+2*n)[4*size*ceRows:]
 	f, p := (*b)[:4*ceRows], t[2*n:]
-	part := func(i int) []T { return p[i*ceRows:][:ceRows] }
-	return ceRoom[T]{f[:ceRows], f[ceRows:][:ceRows], f[2*ceRows:][:ceRows], f[3*ceRows:],
-		part(0), part(1), part(2), t[:n], t[n : 2*n], part(3), part(4)}
+	r.log, r.s, r.dot, r.scale = f[:ceRows], f[ceRows:][:ceRows], f[2*ceRows:][:ceRows], f[3*ceRows:]
+	r.x, r.max, r.less, r.factor, r.dots = p[:ceRows], p[ceRows:][:ceRows], p[2*ceRows:][:ceRows], p[3*ceRows:][:ceRows], p[4*ceRows:][:ceRows]
+	r.sum, r.ones = t[:n], t[n:2*n]
 }
 
-func (j *ceJob[T, I]) forward(x view[T], r *ceRoom[T]) {
+func (j *ceJob[T, I]) forward(x *view[T], r *ceRoom[T]) {
 	t := sumExps[T]{max: r.max, log: r.log, sum: r.sum, ones: r.ones, look: j.look}
 	if j.share > 0 {
 		t.dot, t.dots, t.weight, t.weights = r.dot, r.dots, j.opt.Weight, j.blocks
@@ -343,26 +354,32 @@ func (j *ceJob[T, I]) forward(x view[T], r *ceRoom[T]) {
 }
 
 // backward sets grad to the gradient and fills in the room.
-func (j *ceJob[T, I]) backward(x, grad view[T], first int, r *ceRoom[T]) {
-	dst := grad
+func (j *ceJob[T, I]) backward(x, grad *view[T], first int, r *ceRoom[T]) {
 	if j.opt.Accumulate {
-		b := buffers.Get().(*[]float64)
-		defer buffers.Put(b)
-		dst = view[T]{x.n, x.c, 1, scratch[T](b, x.n*x.c), x.c}
-	}
-	if x.c <= shortCols {
-		j.short(x, dst, first, r)
+		j.accumulate(x, grad, first, r)
+	} else if x.c <= shortCols {
+		j.short(x, grad, first, r)
 	} else {
-		j.long(x, dst, first, r)
-	}
-	if j.opt.Accumulate {
-		var one [ceRows]T
-		fill(one[:], 1)
-		j.k.addScaled(ptr(grad.data, 0), ptr(dst.data, 0), ptr(one[:], 0), x.n, x.c, grad.stride, dst.stride)
+		j.long(x, grad, first, r)
 	}
 }
 
-func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
+// accumulate adds the gradient to grad.
+func (j *ceJob[T, I]) accumulate(x, grad *view[T], first int, r *ceRoom[T]) {
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	dst := view[T]{x.n, x.c, 1, scratch[T](b, x.n*x.c), x.c}
+	if x.c <= shortCols {
+		j.short(x, &dst, first, r)
+	} else {
+		j.long(x, &dst, first, r)
+	}
+	var one [ceRows]T
+	fill(one[:], 1)
+	j.k.addScaled(ptr(grad.data, 0), ptr(dst.data, 0), ptr(one[:], 0), x.n, x.c, grad.stride, dst.stride)
+}
+
+func (j *ceJob[T, I]) long(x, dst *view[T], first int, r *ceRoom[T]) {
 	inPlace := j.share > 0 && addr(dst.data) == addr(x.data)
 	if inPlace {
 		j.k.max(ptr(r.max, 0), ptr(x.data, 0), x.n, x.c, x.stride)
@@ -374,12 +391,12 @@ func (j *ceJob[T, I]) long(x, dst view[T], first int, r *ceRoom[T]) {
 		j.dots(x, r)
 	}
 	j.scale(dst, r)
-	j.targeted(dst, first, r)
+	j.targeted(dst, 0, x.n, first, r)
 }
 
 // sums fills in the room given the exponentials e, their maxima and sums. The
 // maxima become what turns e into gradients, but for the elements at the targets.
-func (j *ceJob[T, I]) sums(x, e view[T], first int, r *ceRoom[T]) {
+func (j *ceJob[T, I]) sums(x, e *view[T], first int, r *ceRoom[T]) {
 	b := blocks(x.c)
 	for c := range x.n {
 		max, row := r.sum[c*b:][:b], e.data[c*e.stride:][:x.c]
@@ -403,12 +420,13 @@ func (j *ceJob[T, I]) sums(x, e view[T], first int, r *ceRoom[T]) {
 	j.k.log1p(ptr(r.log, 0), (x.n+7)&^7)
 }
 
-// targeted completes the gradients dst of rows, the first of which is row first,
-// by what is subtracted at the targets.
-func (j *ceJob[T, I]) targeted(dst view[T], first int, r *ceRoom[T]) {
-	for c := range dst.n {
+// targeted completes the gradients of n rows of dst from row on, whose targets
+// start at first, by what is subtracted there.
+func (j *ceJob[T, I]) targeted(dst *view[T], row, n, first int, r *ceRoom[T]) {
+	at := row * dst.stride
+	for c := range n {
 		if t := int(j.targets[first+c]); t != j.ignore {
-			g := &dst.data[c*dst.stride+t]
+			g := &dst.data[at+t]
 			if r.x[c] == r.max[c] {
 				less := float64(r.less[c])
 				*g = j.atMax(t, r.scale[c], less, r.s[c], less != 0)
@@ -416,11 +434,12 @@ func (j *ceJob[T, I]) targeted(dst view[T], first int, r *ceRoom[T]) {
 				*g = T(float64(*g) - r.scale[c])
 			}
 		}
+		at += dst.stride
 	}
 }
 
 // short is long for rows that one kernel does.
-func (j *ceJob[T, I]) short(x, dst view[T], first int, r *ceRoom[T]) {
+func (j *ceJob[T, I]) short(x, dst *view[T], first int, r *ceRoom[T]) {
 	targets := j.targets[first:][:x.n]
 	ignore, smooth := j.ignore, j.share > 0
 	scale, less := r.scale[:x.n], r.less[:x.n]
@@ -513,10 +532,10 @@ func (j *ceJob[T, I]) atMax(t int, take, less, s float64, smooth bool) T {
 
 // exps fills dst with e^(x-max), and max and sum with those of the blocks, using
 // w goroutines for the one row there is then.
-func exps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T, look int) {
+func exps[T Float](w int, k *kernels[T], dst, x *view[T], max, sum []T, look int) {
 	switch {
 	case w > 1:
-		spreadExps(w, k, dst, x, max, sum, look)
+		spreadExps(w, k, *dst, *x, max, sum, look)
 	case x.c > chunkSize:
 		for off := 0; off < x.c; off += chunkSize {
 			p := off / blockSize
@@ -575,14 +594,14 @@ func others[T Float](k *kernels[T], e, max []T, m T) float64 {
 }
 
 // scale turns exps into gradients, but for the elements at the targets.
-func (j *ceJob[T, I]) scale(dst view[T], r *ceRoom[T]) {
+func (j *ceJob[T, I]) scale(dst *view[T], r *ceRoom[T]) {
 	switch {
 	case j.w > 1:
 		var weight *T
 		if j.share > 0 {
 			weight = ptr(j.opt.Weight, 0)
 		}
-		spreadScale(j.w, j.k, dst, r.sum, r.less[0], weight)
+		spreadScale(j.w, j.k, *dst, r.sum, r.less[0], weight)
 	case j.share > 0 && j.opt.Weight != nil:
 		j.k.scaleWeighted(ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.less, 0), ptr(j.opt.Weight, 0), dst.n, dst.c, dst.stride)
 	default:
