@@ -64,7 +64,8 @@ type ceJob[T Float, I Index] struct {
 }
 
 func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Options[T], loss []T, grad *view[T]) (float64, error) {
-	j := ceJob[T, I]{k: table[T](), targets: targets, loss: loss, w: 1}
+	var j ceJob[T, I] // filled in place, as its parts are: see setRows
+	j.k, j.targets, j.loss, j.w = table[T](), targets, loss, 1
 	if opt != nil {
 		j.opt = *opt
 	}
@@ -334,7 +335,8 @@ func (r *ceRoom[T]) init(b *[]float64, cols int) {
 }
 
 func (j *ceJob[T, I]) forward(x *view[T], r *ceRoom[T]) {
-	t := sumExps[T]{max: r.max, log: r.log, sum: r.sum, ones: r.ones, look: j.look}
+	var t sumExps[T]
+	t.max, t.log, t.sum, t.ones, t.look = r.max, r.log, r.sum, r.ones, j.look
 	if j.share > 0 {
 		t.dot, t.dots, t.weight, t.weights = r.dot, r.dots, j.opt.Weight, j.blocks
 	}
@@ -349,7 +351,8 @@ func (j *ceJob[T, I]) forward(x *view[T], r *ceRoom[T]) {
 		}
 		return
 	}
-	m := x.matrix()
+	var m Matrix[T]
+	m.Rows, m.Cols, m.Data, m.Stride = x.n, x.c, x.data, x.stride
 	t.next(j.k, &m, 0)
 }
 
