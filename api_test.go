@@ -554,8 +554,9 @@ func testNamedType[N, T Float](t *testing.T) {
 func noAllocs(t *testing.T, name string, f func()) {
 	t.Helper()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // A collection empties the pool of buffers.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))  // Each P has a pool.
 	for range 8 {
-		f() // until the buffers that take turns have all grown
+		f() // until the buffers, which take turns, have all grown
 	}
 	if n := testing.AllocsPerRun(3, f); n != 0 {
 		t.Errorf("%s allocates %v times", name, n)
