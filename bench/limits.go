@@ -399,7 +399,8 @@ func measureLimits(c config, workers int, rng *rand.Rand, done func()) (limits, 
 			return fmt.Errorf("measuring the machine's limits: %w", err)
 		}
 		for i, p := range probes {
-			p.Rate, p.Spread = float64(p.units)/samples[i].median(), samples[i].spread()
+			// The fastest round: whatever else runs only takes from what there is.
+			p.Rate, p.Spread = float64(p.units)/samples[i].quantile(0), samples[i].spread()
 			if at := slices.IndexFunc(found, func(l limit) bool { return l.Kind == p.Kind && l.Level == p.Level && l.By == p.By }); at < 0 {
 				found = append(found, p.limit)
 			} else if p.Rate > found[at].Rate {
