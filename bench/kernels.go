@@ -13,6 +13,7 @@ const (
 	perRow     result = iota // workspace.out
 	perElement               // workspace.y
 	indices                  // workspace.index
+	scalar                   // workspace.loss
 )
 
 // A kernel is one function of the package, with a plain loop that does the same.
@@ -70,10 +71,24 @@ var kernels = []kernel{
 	{"ce weight", "loss, classes weighted", perRow, func(w *workspace) error {
 		return logits.CrossEntropyRows(w.out, w.in(), w.targets, w.weighted)
 	}, naiveCEWeight, "cross_entropy_weight", criterion | exponential, 0},
+	{"softmax dx", "`SoftmaxGrad`", perElement, func(w *workspace) error {
+		return logits.SoftmaxGrad(w.dst(), w.in(), w.in2())
+	}, naiveSoftmaxGrad, "softmax_grad", criterion | twoInputs, 5},
+	{"log-softmax dx", "`LogSoftmaxGrad`", perElement, func(w *workspace) error {
+		return logits.LogSoftmaxGrad(w.dst(), w.in(), w.in2())
+	}, naiveLogSoftmaxGrad, "log_softmax_grad", criterion | twoInputs | exponential, 0},
+	{"mse", "`MSE`", scalar, func(w *workspace) (err error) {
+		w.loss, err = logits.MSE(w.in(), w.in2(), logits.Mean)
+		return err
+	}, naiveMSE, "mse_loss", criterion | twoInputs, 2},
 	{"mse+grad", "`MSEGrad`", perElement, func(w *workspace) (err error) {
 		w.loss, err = logits.MSEGrad(w.dst(), w.in(), w.in2(), logits.Mean, 1)
 		return err
 	}, naiveMSEGrad, "mse_loss_grad", criterion | twoInputs, 3},
+	{"l1", "`L1`", scalar, func(w *workspace) (err error) {
+		w.loss, err = logits.L1(w.in(), w.in2(), logits.Mean)
+		return err
+	}, naiveL1, "l1_loss", criterion | twoInputs, 2},
 	{"l1+grad", "`L1Grad`", perElement, func(w *workspace) (err error) {
 		w.loss, err = logits.L1Grad(w.dst(), w.in(), w.in2(), logits.Mean, 1)
 		return err
@@ -136,6 +151,8 @@ func (k kernel) results(dst []float32, w *workspace) []float32 {
 			dst = append(dst, float32(i))
 		}
 		return dst
+	case scalar:
+		return append(dst, float32(w.loss))
 	}
 	return append(dst, w.out...)
 }
@@ -152,7 +169,7 @@ func (k kernel) tolerance(want float32, s shape) float64 {
 		return 1e-4 * float64(want)
 	case "ce+grad", "planar ce+grad": // 1 - p of a sure target is not good to more in PyTorch.
 		return 1e-4*math.Abs(float64(want)) + 1e-6/float64(s.rows)
-	case "mse+grad", "l1+grad":
+	case "mse+grad", "l1+grad", "mse", "l1":
 		return 1e-5 * math.Abs(float64(want))
 	}
 	return 1e-5 * max(1, float64(want), -float64(want))

@@ -81,6 +81,17 @@ func TestReadGeneric(t *testing.T) {
 	}
 }
 
+func TestChain(t *testing.T) {
+	for _, n := range []int{0, 1, 5} {
+		if got, want := chain(1, 3, 0, n), uint64(1+3*chainLength/2*n); got != want {
+			t.Errorf("%d steps: %d, want %d", n, got, want)
+		}
+	}
+	if got := chain(0, 0, 7, 3); got != 0 {
+		t.Errorf("an even number of exclusive ors leaves %d", got)
+	}
+}
+
 var someLevels = []level{{"L1", 32 << 10, false}, {"L2", 1 << 20, false}, {"L3", 32 << 20, true}, {"memory", 0, true}}
 
 func TestWorkingSet(t *testing.T) {
@@ -182,6 +193,7 @@ func checkLimits(t *testing.T, l limits, paths []string, workers int) {
 	for _, p := range paths {
 		check("exp", "", p)
 		check("fma", "", p)
+		check("add", "", p)
 	}
 	if len(l) != n {
 		t.Errorf("%d limits, want %d", len(l), n)

@@ -2,7 +2,7 @@
 // the paths they enable, the limits it was seen to have, losses of known value
 // on every path, and the speed of every kernel beside a plain Go loop, beside
 // those limits and, with -peers, beside other libraries. Its first argument may
-// be a command that does something else: loss, check, accuracy or readme.
+// be a command that does something else: loss, check, accuracy, readme or limits.
 package main
 
 import (
@@ -32,6 +32,7 @@ func main() {
 var commands = map[string]func(args []string, stdout, stderr io.Writer) error{
 	"accuracy": accuracyCommand,
 	"check":    checkCommand,
+	"limits":   limitsCommand,
 	"loss":     lossCommand,
 	"readme":   readmeCommand,
 }
@@ -66,7 +67,7 @@ type config struct {
 }
 
 const usage = `usage: go run ./bench [flags]
-       go run ./bench loss|check|accuracy|readme [flags]
+       go run ./bench loss|check|accuracy|readme|limits [flags]
 
 Without a flag: the CPU, losses of known value, what the machine can reach, and a
 table of speeds, in less than 30 seconds.

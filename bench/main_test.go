@@ -321,6 +321,7 @@ func TestAgree(t *testing.T) {
 			k.run = func(w *workspace) error {
 				clear(w.y)
 				clear(w.out)
+				w.loss = 0
 				for i := range w.index {
 					w.index[i] = -1
 				}
@@ -426,8 +427,8 @@ func TestRunErrors(t *testing.T) {
 }
 
 func TestResults(t *testing.T) {
-	w := &workspace{shape: matrix(1, 2), y: []float32{1, 2}, out: []float32{3}, index: []int{4}}
-	for r, want := range map[result][]float32{perRow: {3}, perElement: {1, 2}, indices: {4}} {
+	w := &workspace{shape: matrix(1, 2), y: []float32{1, 2}, out: []float32{3}, index: []int{4}, loss: 5}
+	for r, want := range map[result][]float32{perRow: {3}, perElement: {1, 2}, indices: {4}, scalar: {5}} {
 		if got := (kernel{result: r}).results(nil, w); !reflect.DeepEqual(got, want) {
 			t.Errorf("%d: got %v, want %v", r, got, want)
 		}

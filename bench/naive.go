@@ -143,6 +143,49 @@ func naiveCEWeight(w *workspace) {
 	}
 }
 
+func naiveSoftmaxGrad(w *workspace) {
+	for i := range w.rows {
+		y, dy, dx := w.row(i), w.other[i*w.cols:(i+1)*w.cols], w.y[i*w.cols:(i+1)*w.cols]
+		var s float64
+		for j, v := range y {
+			s += float64(v) * float64(dy[j])
+		}
+		for j, v := range y {
+			dx[j] = float32(float64(v) * (float64(dy[j]) - s))
+		}
+	}
+}
+
+func naiveLogSoftmaxGrad(w *workspace) {
+	for i := range w.rows {
+		y, dy, dx := w.row(i), w.other[i*w.cols:(i+1)*w.cols], w.y[i*w.cols:(i+1)*w.cols]
+		var s float64
+		for _, v := range dy {
+			s += float64(v)
+		}
+		for j, v := range y {
+			dx[j] = float32(float64(dy[j]) - math.Exp(float64(v))*s)
+		}
+	}
+}
+
+func naiveMSE(w *workspace) {
+	var s float64
+	for i, v := range w.x {
+		d := float64(v) - float64(w.other[i])
+		s += d * d
+	}
+	w.loss = s / float64(len(w.x))
+}
+
+func naiveL1(w *workspace) {
+	var s float64
+	for i, v := range w.x {
+		s += math.Abs(float64(v) - float64(w.other[i]))
+	}
+	w.loss = s / float64(len(w.x))
+}
+
 func naiveMSEGrad(w *workspace) {
 	n := float64(len(w.x))
 	var s float64

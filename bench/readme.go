@@ -38,10 +38,7 @@ func readmeCommand(args []string, stdout, stderr io.Writer) error {
 	}
 	c, check := speedFlags(fs)
 	file := fs.String("w", "", "`file` to put the tables in")
-	for name, value := range readmeDefaults {
-		fs.Set(name, value)
-		fs.Lookup(name).DefValue = value
-	}
+	setDefaults(fs, readmeDefaults)
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -62,25 +59,38 @@ func readmeCommand(args []string, stdout, stderr io.Writer) error {
 	if sections[1].text, err = accuracySection(*c, stderr); err != nil {
 		return err
 	}
-	if *file != "" {
-		text, err := replaceIn(*file, sections)
+	return writeSections(*file, sections, stdout)
+}
+
+// setDefaults makes values the flags' defaults.
+func setDefaults(fs *flag.FlagSet, values map[string]string) {
+	for name, value := range values {
+		fs.Set(name, value)
+		fs.Lookup(name).DefValue = value
+	}
+}
+
+// A section is a part of a Markdown file that this program writes.
+type section struct{ name, text string }
+
+const closing = "<!-- /bench -->"
+
+func (s section) opening() string { return "<!-- bench:" + s.name + " -->" }
+
+// writeSections puts sections into a file, or prints them if it is "".
+func writeSections(file string, sections []section, stdout io.Writer) error {
+	if file != "" {
+		text, err := replaceIn(file, sections)
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(*file, []byte(text), 0o644)
+		return os.WriteFile(file, []byte(text), 0o644)
 	}
 	for _, s := range sections {
 		fmt.Fprint(stdout, s.opening(), "\n", s.text, closing, "\n\n")
 	}
 	return nil
 }
-
-// A section is a part of README.md that this program writes.
-type section struct{ name, text string }
-
-const closing = "<!-- /bench -->"
-
-func (s section) opening() string { return "<!-- bench:" + s.name + " -->" }
 
 // replaceIn returns the text of a file with other sections.
 func replaceIn(file string, sections []section) (string, error) {

@@ -227,6 +227,7 @@ func rightContenders(k kernel, w *workspace, paths []string) ([]contender, error
 		clear(part.y)
 		clear(part.out)
 		clear(part.index)
+		part.loss = 0
 		if err := k.run(&part); err != nil {
 			return nil, err
 		}
