@@ -456,7 +456,7 @@ func (s *sumExp) segment() {
 		}
 		for i := 0; i < 4 && first; i++ {
 			s.Prefetch(s.ahead, 4*(blockSize+lanes*i))
-			if s.store {
+			if s.store && !s.trail {
 				s.Prefetch(dst, 4*(8*step+lanes*i))
 			}
 		}

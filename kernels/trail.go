@@ -82,6 +82,10 @@ func (s *sumExp) trailRest() {
 		s.StoreTail(v, dst, n)
 		s.Free(v)
 	}
+	s.LoadArg("to", t)
+	s.AddReg(s.p, t)
+	s.Prefetch(t, 4*blockSize)
+	s.Prefetch(t, 4*blockSize+4096)
 	s.Mov(s.size, until)
 	s.AndImm(-step, until)
 	s.MovImm(0, skew)
