@@ -60,7 +60,6 @@ type ceJob[T Float, I Index] struct {
 	blocks      []float64 // those of blocks of classes, if there are several
 	norm        float64   // of the gradient: 1, or 1 over what the mean divides by
 	w           int       // goroutines for each row
-	look        int       // for the kernels
 }
 
 func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Options[T], loss []T, grad *view[T]) (float64, error) {
@@ -79,11 +78,6 @@ func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Opt
 		j.norm = 1 / total
 	}
 	j.keep, j.share = 1-j.opt.LabelSmoothing, j.opt.LabelSmoothing/float64(x.c)
-	elements := x.rows() * x.c
-	if grad != nil {
-		elements *= 2
-	}
-	j.look = lookAhead(elements)
 	var s float64
 	if j.share > 0 {
 		s = j.smooth(x, grad)
@@ -154,7 +148,7 @@ func (j *ceJob[T, I]) total(x, grad *view[T], lo, hi int, parts []float64) float
 }
 
 func spreadCrossEntropy[T Float, I Index](w int, job ceJob[T, I], x view[T], to *view[T]) float64 {
-	j := &ceJob[T, I]{job.k, job.opt.clone(), slices.Clone(job.targets), job.ignore, nil, job.keep, job.share, job.weights, slices.Clone(job.blocks), job.norm, 1, job.look}
+	j := &ceJob[T, I]{job.k, job.opt.clone(), slices.Clone(job.targets), job.ignore, nil, job.keep, job.share, job.weights, slices.Clone(job.blocks), job.norm, 1}
 	if job.loss != nil {
 		j.loss = make([]T, len(job.loss))
 	}
@@ -236,7 +230,7 @@ func (j *ceJob[T, I]) trail(x, grad *view[T], lo, hi int, parts []float64) float
 	r, before := &rooms[0], &rooms[1]
 	r.init(b[0], x.c)
 	before.init(b[1], x.c)
-	t := trail[T]{k: j.k, dst: grad, x: x, look: j.look, e: scratch[T](b[2], max(chunkSize, x.c))}
+	t := trail[T]{k: j.k, dst: grad, x: x, e: scratch[T](b[2], max(chunkSize, x.c))}
 	var total float64
 	for g := lo; g < hi; g++ {
 		row, end := g*x.groupRows(), min((g+1)*x.groupRows(), x.n)
@@ -336,7 +330,7 @@ func (r *ceRoom[T]) init(b *[]float64, cols int) {
 
 func (j *ceJob[T, I]) forward(x *view[T], r *ceRoom[T]) {
 	var t sumExps[T]
-	t.max, t.log, t.sum, t.ones, t.look = r.max, r.log, r.sum, r.ones, j.look
+	t.max, t.log, t.sum, t.ones = r.max, r.log, r.sum, r.ones
 	if j.share > 0 {
 		t.dot, t.dots, t.weight, t.weights = r.dot, r.dots, j.opt.Weight, j.blocks
 	}
@@ -388,7 +382,7 @@ func (j *ceJob[T, I]) long(x, dst *view[T], first int, r *ceRoom[T]) {
 		j.k.max(ptr(r.max, 0), ptr(x.data, 0), x.n, x.c, x.stride)
 		j.dots(x, r)
 	}
-	exps(j.w, j.k, dst, x, r.sum, r.ones, j.look)
+	exps(j.w, j.k, dst, x, r.sum, r.ones)
 	j.sums(x, dst, first, r)
 	if !inPlace {
 		j.dots(x, r)
@@ -535,24 +529,24 @@ func (j *ceJob[T, I]) atMax(t int, take, less, s float64, smooth bool) T {
 
 // exps fills dst with e^(x-max), and max and sum with those of the blocks, using
 // w goroutines for the one row there is then.
-func exps[T Float](w int, k *kernels[T], dst, x *view[T], max, sum []T, look int) {
+func exps[T Float](w int, k *kernels[T], dst, x *view[T], max, sum []T) {
 	switch {
 	case w > 1:
-		spreadExps(w, k, *dst, *x, max, sum, look)
+		spreadExps(w, k, *dst, *x, max, sum)
 	case x.c > chunkSize:
 		for off := 0; off < x.c; off += chunkSize {
 			p := off / blockSize
-			k.expSum(ptr(dst.data, off), ptr(max, p), ptr(sum, p), ptr(x.data, off), 1, min(chunkSize, x.c-off), 0, 0, look)
+			k.expSum(ptr(dst.data, off), ptr(max, p), ptr(sum, p), ptr(x.data, off), 1, min(chunkSize, x.c-off), 0, 0)
 		}
 	default:
-		k.expSum(ptr(dst.data, 0), ptr(max, 0), ptr(sum, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride, look)
+		k.expSum(ptr(dst.data, 0), ptr(max, 0), ptr(sum, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
 	}
 }
 
-func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T, look int) {
+func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T) {
 	maxs, sums := make([]T, len(max)), make([]T, len(sum))
 	spreadChunks(w, x.c, func(c, off, n int) {
-		k.expSum(ptr(dst.data, off), ptr(maxs, c*tile), ptr(sums, c*tile), ptr(x.data, off), 1, n, 0, 0, look)
+		k.expSum(ptr(dst.data, off), ptr(maxs, c*tile), ptr(sums, c*tile), ptr(x.data, off), 1, n, 0, 0)
 	})
 	copy(max, maxs)
 	copy(sum, sums)

@@ -26,22 +26,21 @@ type kernels[T Float] struct {
 	// greatest element of the row so far, or -MaxFloat if none is greater; sum,
 	// the sum of e^(x-max) over the block but for some elements that equal max;
 	// and ones, their number. The row's first maximum is always among them, so
-	// that the sum beside it keeps its digits however small it is. What look says
-	// is for speed only: see lookAhead.
-	sumExp func(max, sum, ones, x *T, rows, cols, stride, look int)
+	// that the sum beside it keeps its digits however small it is.
+	sumExp func(max, sum, ones, x *T, rows, cols, stride int)
 	// sumExpDot is sumExp and sets dot to the sum of x-max over the block,
 	// sumExpWeighted to that of w[j] (x-max).
-	sumExpDot      func(max, sum, ones, dot, x *T, rows, cols, stride, look int)
-	sumExpWeighted func(max, sum, ones, dot, x, w *T, rows, cols, stride, look int)
+	sumExpDot      func(max, sum, ones, dot, x *T, rows, cols, stride int)
+	sumExpWeighted func(max, sum, ones, dot, x, w *T, rows, cols, stride int)
 	// log1p replaces x[i] by log(1 + x[i]) for i < n, n a multiple of 8, x[i] >= 0.
 	log1p func(x *float64, n int)
 	// expSum sets row i of dst to e^(x-max), max being the greatest element of the
 	// row up to the end of the element's block, and fills in max and sum for each
 	// block, nothing left out of the sums.
-	expSum func(dst, max, sum, x *T, rows, cols, dstStride, stride, look int)
+	expSum func(dst, max, sum, x *T, rows, cols, dstStride, stride int)
 	// scaleExpSum is expSum, but first what is in dst goes to the rows of to, each
 	// block times its factor and plus add[i], past the caches.
-	scaleExpSum func(dst, max, sum, x *T, rows, cols, dstStride, stride, look int, to, factor, add *T, toStride int)
+	scaleExpSum func(dst, max, sum, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)
 	// shortSoftmax finds for rows of at most shortCols columns: max, as sumExp does;
 	// sum, the sum of e^(x-max) but for terms of 1; and ones, their number. If dst
 	// is not nil it also sets dst to the probabilities times scale, which each row

@@ -328,27 +328,27 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		}},
 		{"sumExp", func() ([]armed, []armed, func()) {
 			x, max, sum, ones := x(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks)
-			return out(max, sum, ones), out(x), func() { k.sumExp(max.p(), sum.p(), ones.p(), x.p(), rows, cols, stride, 1) }
+			return out(max, sum, ones), out(x), func() { k.sumExp(max.p(), sum.p(), ones.p(), x.p(), rows, cols, stride) }
 		}},
 		{"sumExpDot", func() ([]armed, []armed, func()) {
 			x, max, sum, ones, dot := x(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks), newArea[T](mem[1], 1, rows*blocks, 0, in.end)
-			return out(max, sum, ones, dot), out(x), func() { k.sumExpDot(max.p(), sum.p(), ones.p(), dot.p(), x.p(), rows, cols, stride, 1) }
+			return out(max, sum, ones, dot), out(x), func() { k.sumExpDot(max.p(), sum.p(), ones.p(), dot.p(), x.p(), rows, cols, stride) }
 		}},
 		{"sumExpWeighted", func() ([]armed, []armed, func()) {
 			x, max, sum, ones, dot := x(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks), newArea[T](mem[1], 1, rows*blocks, 0, in.end)
 			w := newArea[T](mem[2], 1, cols, 0, in.end)
 			guardFill(w.row, 1, 0)
 			return out(max, sum, ones, dot), out(x, w), func() {
-				k.sumExpWeighted(max.p(), sum.p(), ones.p(), dot.p(), x.p(), w.p(), rows, cols, stride, 1)
+				k.sumExpWeighted(max.p(), sum.p(), ones.p(), dot.p(), x.p(), w.p(), rows, cols, stride)
 			}
 		}},
 		{"expSum", func() ([]armed, []armed, func()) {
 			x, y, max, sum := x(), y(), vec(0, rows*blocks), vec(1, rows*blocks)
-			return out(y, max, sum), out(x), func() { k.expSum(y.p(), max.p(), sum.p(), x.p(), rows, cols, dstStride, stride, 1) }
+			return out(y, max, sum), out(x), func() { k.expSum(y.p(), max.p(), sum.p(), x.p(), rows, cols, dstStride, stride) }
 		}},
 		{"expSum", func() ([]armed, []armed, func()) {
 			y, max, sum := y(), vec(0, rows*blocks), vec(1, rows*blocks)
-			return out(y, max, sum), nil, func() { k.expSum(y.p(), max.p(), sum.p(), y.p(), rows, cols, dstStride, dstStride, 1) }
+			return out(y, max, sum), nil, func() { k.expSum(y.p(), max.p(), sum.p(), y.p(), rows, cols, dstStride, dstStride) }
 		}},
 		{"shortSoftmax", func() ([]armed, []armed, func()) {
 			x, y, max, sum, ones := x(), y(), vec(0, rows), vec(1, rows), vec(2, rows)
@@ -383,14 +383,14 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			x, y, to, max, sum := x(), y(), matrix(mem[2], dstStride), vec(0, rows*blocks), vec(1, rows*blocks)
 			factor, add := make([]T, rows*blocks), make([]T, rows)
 			return out(y, to, max, sum), out(x), func() {
-				k.scaleExpSum(y.p(), max.p(), sum.p(), x.p(), rows, cols, dstStride, stride, 1, to.p(), &factor[0], &add[0], dstStride)
+				k.scaleExpSum(y.p(), max.p(), sum.p(), x.p(), rows, cols, dstStride, stride, to.p(), &factor[0], &add[0], dstStride)
 			}
 		}},
 		{"scaleExpSum", func() ([]armed, []armed, func()) {
 			x, y, max, sum, factor, add := x(), y(), make([]T, rows*blocks), make([]T, rows*blocks), vec(0, rows*blocks), vec(1, rows)
 			to := make([]T, rows*dstStride)
 			return out(y), out(x, factor, add), func() {
-				k.scaleExpSum(y.p(), &max[0], &sum[0], x.p(), rows, cols, dstStride, stride, 0, &to[0], factor.p(), add.p(), dstStride)
+				k.scaleExpSum(y.p(), &max[0], &sum[0], x.p(), rows, cols, dstStride, stride, &to[0], factor.p(), add.p(), dstStride)
 			}
 		}},
 		{"shortSoftmaxDot", func() ([]armed, []armed, func()) {

@@ -17,22 +17,22 @@ func sumAVX2(dst *float64, x *float32, rows, cols, stride int)
 func expAVX2(dst, x *float32, n int)
 
 //go:noescape
-func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride, look int)
+func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride int)
 
 //go:noescape
-func sumExpDotAVX2(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
+func sumExpDotAVX2(max, sum, ones, dot, x *float32, rows, cols, stride int)
 
 //go:noescape
-func sumExpWeightedAVX2(max, sum, ones, dot, x, w *float32, rows, cols, stride, look int)
+func sumExpWeightedAVX2(max, sum, ones, dot, x, w *float32, rows, cols, stride int)
 
 //go:noescape
 func log1pAVX2(x *float64, n int)
 
 //go:noescape
-func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
+func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleExpSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int, to, factor, add *float32, toStride int)
+func scaleExpSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
 func shortSoftmaxAVX2(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
@@ -157,22 +157,22 @@ func sumAVX512(dst *float64, x *float32, rows, cols, stride int)
 func expAVX512(dst, x *float32, n int)
 
 //go:noescape
-func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride, look int)
+func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride int)
 
 //go:noescape
-func sumExpDotAVX512(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
+func sumExpDotAVX512(max, sum, ones, dot, x *float32, rows, cols, stride int)
 
 //go:noescape
-func sumExpWeightedAVX512(max, sum, ones, dot, x, w *float32, rows, cols, stride, look int)
+func sumExpWeightedAVX512(max, sum, ones, dot, x, w *float32, rows, cols, stride int)
 
 //go:noescape
 func log1pAVX512(x *float64, n int)
 
 //go:noescape
-func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
+func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleExpSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int, to, factor, add *float32, toStride int)
+func scaleExpSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
 func shortSoftmaxAVX512(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)

@@ -841,7 +841,7 @@ done4:
 	VZEROUPPER
 	RET
 
-// func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride, look int)
+// func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride int)
 //
 // For each block of 2048 elements x of a row, and row by row: max is the greatest
 // x of the row so far; sum the sum of e^(x - max) over the block, but for some
@@ -849,9 +849,9 @@ done4:
 // Lane j of 16 adds up elements j and j+32 of every 64, and apart from them j+16
 // and j+48, for 256 elements, and the two to the block's lane j; where the maximum
 // or the end of the row is, each for itself. The block's lanes are folded at its end.
-// Unless look is 0, the maximum of the next block, or of the next row's first, is
-// found in the same loop; the step that holds the maximum, by a search.
-TEXT ·sumExpAVX2(SB), NOSPLIT, $192-64
+// The maximum of the next block, or of the next row's first, is found in the same
+// loop; the step that holds the maximum, by a search.
+TEXT ·sumExpAVX2(SB), NOSPLIT, $192-56
 	VMOVUPS cc2b00000c2b00000<>(SB), Y15
 	MOVQ max+0(FP), AX
 	MOVQ sum+8(FP), BX
@@ -961,9 +961,6 @@ done9:
 	VMOVUPS Y1, 32(R14)
 	MOVQ R8, R9
 	ANDQ $-64, R9
-	MOVQ look+56(FP), R10
-	CMPQ R10, $0
-	JEQ own13
 	MOVQ SI, R12
 	ADDQ $8192, R12
 	MOVQ CX, R10
@@ -1041,10 +1038,14 @@ sooner21:
 	ANDQ $-64, R14
 	VMOVUPS (R14), Y2
 steps22:
-	PREFETCHT0 8192(R12)
-	PREFETCHT0 8256(R12)
-	PREFETCHT0 8320(R12)
-	PREFETCHT0 8384(R12)
+	PREFETCHT0 4096(R12)
+	PREFETCHT1 65536(R12)
+	PREFETCHT0 4160(R12)
+	PREFETCHT1 65600(R12)
+	PREFETCHT0 4224(R12)
+	PREFETCHT1 65664(R12)
+	PREFETCHT0 4288(R12)
+	PREFETCHT1 65728(R12)
 	VMOVUPS (DI), Y3
 	VSUBPS Y14, Y3, Y3
 	VMOVUPS 64(DI), Y4
@@ -1381,11 +1382,11 @@ last4:
 	VZEROUPPER
 	RET
 
-// func sumExpDotAVX2(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
+// func sumExpDotAVX2(max, sum, ones, dot, x *float32, rows, cols, stride int)
 //
 // It is sumExp and sets dot to the sum of x - max over the block. A lane has one
 // sum where sumExp has two, of elements j + j+16 and j+32 + j+48 of every 64.
-TEXT ·sumExpDotAVX2(SB), NOSPLIT, $256-72
+TEXT ·sumExpDotAVX2(SB), NOSPLIT, $256-64
 	VMOVUPS cc2b00000c2b00000<>(SB), Y15
 	MOVQ max+0(FP), AX
 	MOVQ sum+8(FP), BX
@@ -1499,9 +1500,6 @@ done9:
 	VMOVUPS Y1, 32(R14)
 	MOVQ R8, R9
 	ANDQ $-64, R9
-	MOVQ look+64(FP), R10
-	CMPQ R10, $0
-	JEQ own13
 	MOVQ SI, R12
 	ADDQ $8192, R12
 	MOVQ CX, R10
@@ -1580,10 +1578,14 @@ sooner21:
 	VMOVUPS (R14), Y2
 	VMOVUPS c0000000000000000<>(SB), Y3
 steps22:
-	PREFETCHT0 8192(R12)
-	PREFETCHT0 8256(R12)
-	PREFETCHT0 8320(R12)
-	PREFETCHT0 8384(R12)
+	PREFETCHT0 4096(R12)
+	PREFETCHT1 65536(R12)
+	PREFETCHT0 4160(R12)
+	PREFETCHT1 65600(R12)
+	PREFETCHT0 4224(R12)
+	PREFETCHT1 65664(R12)
+	PREFETCHT0 4288(R12)
+	PREFETCHT1 65728(R12)
 	VMOVUPS (DI), Y4
 	VSUBPS Y14, Y4, Y4
 	VMOVUPS 64(DI), Y5
@@ -1992,11 +1994,11 @@ last4:
 	VZEROUPPER
 	RET
 
-// func sumExpWeightedAVX2(max, sum, ones, dot, x, w *float32, rows, cols, stride, look int)
+// func sumExpWeightedAVX2(max, sum, ones, dot, x, w *float32, rows, cols, stride int)
 //
 // It is sumExp and sets dot to the sum of w[j] (x - max) over the block, which is
 // added up in the same way.
-TEXT ·sumExpWeightedAVX2(SB), NOSPLIT, $320-80
+TEXT ·sumExpWeightedAVX2(SB), NOSPLIT, $320-72
 	VMOVUPS cc2b00000c2b00000<>(SB), Y15
 	MOVQ max+0(FP), AX
 	MOVQ sum+8(FP), BX
@@ -2115,9 +2117,6 @@ done9:
 	VMOVUPS Y1, 32(R14)
 	MOVQ R8, R9
 	ANDQ $-64, R9
-	MOVQ look+72(FP), R10
-	CMPQ R10, $0
-	JEQ own13
 	MOVQ SI, R12
 	ADDQ $8192, R12
 	MOVQ CX, R10
@@ -2199,10 +2198,14 @@ sooner21:
 	MOVQ w+40(FP), R14
 	ADDQ DI, R14
 steps22:
-	PREFETCHT0 8192(R12)
-	PREFETCHT0 8256(R12)
-	PREFETCHT0 8320(R12)
-	PREFETCHT0 8384(R12)
+	PREFETCHT0 4096(R12)
+	PREFETCHT1 65536(R12)
+	PREFETCHT0 4160(R12)
+	PREFETCHT1 65600(R12)
+	PREFETCHT0 4224(R12)
+	PREFETCHT1 65664(R12)
+	PREFETCHT0 4288(R12)
+	PREFETCHT1 65728(R12)
 	VMOVUPS (DI), Y5
 	VSUBPS Y14, Y5, Y5
 	VMOVUPS 64(DI), Y6
@@ -2717,12 +2720,12 @@ loop1:
 	VZEROUPPER
 	RET
 
-// func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
+// func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 //
 // Row i of dst is e^(x - max), max being the greatest x of the row up to the end
 // of the element's block of 2048. max and sum, that of e^(x - max), are per block
 // and row by row. It adds up as sumExp does, no element left out.
-TEXT ·expSumAVX2(SB), NOSPLIT, $192-72
+TEXT ·expSumAVX2(SB), NOSPLIT, $192-64
 	VMOVUPS cc2b00000c2b00000<>(SB), Y15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -2833,9 +2836,6 @@ done9:
 	VMOVUPS Y1, 32(R13)
 	MOVQ DI, R8
 	ANDQ $-64, R8
-	MOVQ look+64(FP), R9
-	CMPQ R9, $0
-	JEQ own13
 	MOVQ DX, R11
 	ADDQ $8192, R11
 	MOVQ CX, R9
@@ -2882,13 +2882,17 @@ sooner19:
 steps20:
 	MOVQ SI, R13
 	ADDQ R12, R13
-	PREFETCHT0 8192(R11)
+	PREFETCHT0 4096(R11)
+	PREFETCHT1 65536(R11)
 	PREFETCHT0 2048(R13)
-	PREFETCHT0 8256(R11)
+	PREFETCHT0 4160(R11)
+	PREFETCHT1 65600(R11)
 	PREFETCHT0 2112(R13)
-	PREFETCHT0 8320(R11)
+	PREFETCHT0 4224(R11)
+	PREFETCHT1 65664(R11)
 	PREFETCHT0 2176(R13)
-	PREFETCHT0 8384(R11)
+	PREFETCHT0 4288(R11)
+	PREFETCHT1 65728(R11)
 	PREFETCHT0 2240(R13)
 	VMOVUPS (SI), Y3
 	VSUBPS Y14, Y3, Y3
@@ -3247,12 +3251,12 @@ last4:
 	VZEROUPPER
 	RET
 
-// func scaleExpSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int, to, factor, add *float32, toStride int)
+// func scaleExpSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 //
 // It is expSum, but first the rows in dst go to those of to, past the caches: each
 // block of 2048 elements times its factor, plus add[i], with one rounding. The loop
 // takes care of what is 64 bytes aligned in to.
-TEXT ·scaleExpSumAVX2(SB), NOSPLIT, $320-104
+TEXT ·scaleExpSumAVX2(SB), NOSPLIT, $320-96
 	VMOVUPS cc2b00000c2b00000<>(SB), Y15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -3262,10 +3266,10 @@ TEXT ·scaleExpSumAVX2(SB), NOSPLIT, $320-104
 	VMOVUPS cbf317218bf317218<>(SB), Y10
 	VMOVUPS c3c091cf13c091cf1<>(SB), Y9
 	MOVQ x+24(FP), R11
-	MOVQ to+72(FP), R13
+	MOVQ to+64(FP), R13
 	MOVQ x+24(FP), R14
 	SUBQ R14, R13
-	MOVQ R13, to+72(FP)
+	MOVQ R13, to+64(FP)
 	LEAQ local1-128(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS cff7fffffff7fffff<>(SB), Y0
@@ -3285,11 +3289,11 @@ block2:
 	JLE short5
 	MOVQ $2048, DI
 short5:
-	MOVQ factor+80(FP), SI
+	MOVQ factor+72(FP), SI
 	VBROADCASTSS (SI), Y7
-	MOVQ add+88(FP), SI
+	MOVQ add+80(FP), SI
 	VBROADCASTSS (SI), Y6
-	MOVQ to+72(FP), SI
+	MOVQ to+64(FP), SI
 	ADDQ DX, SI
 	PREFETCHT0 8192(SI)
 	PREFETCHT0 12288(SI)
@@ -3302,7 +3306,7 @@ short5:
 	XORL R10, R10
 	JMP few7
 many6:
-	MOVQ to+72(FP), SI
+	MOVQ to+64(FP), SI
 	SUBQ SI, R9
 	SUBQ DX, R9
 	ANDQ $63, R9
@@ -3320,7 +3324,7 @@ few7:
 	SHRQ $2, R9
 	MOVQ DX, SI
 	ADDQ R12, SI
-	MOVQ to+72(FP), R13
+	MOVQ to+64(FP), R13
 	ADDQ DX, R13
 	CMPQ R9, $16
 	JGE whole12
@@ -3383,7 +3387,7 @@ inner8:
 	SHRQ $2, R13
 	MOVQ DI, R9
 	SUBQ R13, R9
-	MOVQ to+72(FP), R10
+	MOVQ to+64(FP), R10
 	ADDQ SI, R10
 	ADDQ R12, SI
 vec9:
@@ -3536,9 +3540,6 @@ done31:
 	VMOVUPS Y1, 32(R13)
 	MOVQ DI, R8
 	ANDQ $-64, R8
-	MOVQ look+64(FP), R9
-	CMPQ R9, $0
-	JEQ own35
 	MOVQ DX, R11
 	ADDQ $8192, R11
 	MOVQ CX, R9
@@ -3588,15 +3589,15 @@ steps42:
 	MOVQ (R13), R13
 	CMPQ SI, R13
 	JGE skip43
-	MOVQ factor+80(FP), R13
+	MOVQ factor+72(FP), R13
 	VBROADCASTSS (R13), Y8
-	MOVQ add+88(FP), R13
+	MOVQ add+80(FP), R13
 	VBROADCASTSS (R13), Y7
 	LEAQ local3-256(SP), R13
 	ANDQ $-64, R13
 	MOVQ (R13), R13
 	ADDQ SI, R13
-	MOVQ to+72(FP), R14
+	MOVQ to+64(FP), R14
 	ADDQ R13, R14
 	ADDQ R12, R13
 	VMOVUPS (R13), Y3
@@ -3626,10 +3627,14 @@ steps42:
 skip43:
 	MOVQ SI, R13
 	ADDQ R12, R13
-	PREFETCHT0 8192(R11)
-	PREFETCHT0 8256(R11)
-	PREFETCHT0 8320(R11)
-	PREFETCHT0 8384(R11)
+	PREFETCHT0 4096(R11)
+	PREFETCHT1 65536(R11)
+	PREFETCHT0 4160(R11)
+	PREFETCHT1 65600(R11)
+	PREFETCHT0 4224(R11)
+	PREFETCHT1 65664(R11)
+	PREFETCHT0 4288(R11)
+	PREFETCHT1 65728(R11)
 	VMOVUPS (SI), Y3
 	VSUBPS Y14, Y3, Y3
 	VMOVUPS 64(SI), Y4
@@ -3947,9 +3952,9 @@ done40:
 	VMOVSS X0, (BX)
 	ADDQ $4, AX
 	ADDQ $4, BX
-	MOVQ factor+80(FP), R13
+	MOVQ factor+72(FP), R13
 	ADDQ $4, R13
-	MOVQ R13, factor+80(FP)
+	MOVQ R13, factor+72(FP)
 	ADDQ $8192, DX
 	SUBQ DI, CX
 	CMPQ CX, $0
@@ -3964,17 +3969,17 @@ done40:
 	SHLQ $2, R13
 	ADDQ R13, R10
 	MOVQ R10, dst+0(FP)
-	MOVQ to+72(FP), R10
-	MOVQ toStride+96(FP), R13
+	MOVQ to+64(FP), R10
+	MOVQ toStride+88(FP), R13
 	SHLQ $2, R13
 	ADDQ R13, R10
 	MOVQ stride+56(FP), R13
 	SHLQ $2, R13
 	SUBQ R13, R10
-	MOVQ R10, to+72(FP)
-	MOVQ add+88(FP), R13
+	MOVQ R10, to+64(FP)
+	MOVQ add+80(FP), R13
 	ADDQ $4, R13
-	MOVQ R13, add+88(FP)
+	MOVQ R13, add+80(FP)
 	MOVQ rows+32(FP), CX
 	ADDQ $-1, CX
 	MOVQ CX, rows+32(FP)
@@ -14811,7 +14816,7 @@ done4:
 	VZEROUPPER
 	RET
 
-// func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride, look int)
+// func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride int)
 //
 // For each block of 2048 elements x of a row, and row by row: max is the greatest
 // x of the row so far; sum the sum of e^(x - max) over the block, but for some
@@ -14819,9 +14824,9 @@ done4:
 // Lane j of 16 adds up elements j and j+32 of every 64, and apart from them j+16
 // and j+48, for 256 elements, and the two to the block's lane j; where the maximum
 // or the end of the row is, each for itself. The block's lanes are folded at its end.
-// Unless look is 0, the maximum of the next block, or of the next row's first, is
-// found in the same loop; the step that holds the maximum, by a search.
-TEXT ·sumExpAVX512(SB), NOSPLIT, $192-64
+// The maximum of the next block, or of the next row's first, is found in the same
+// loop; the step that holds the maximum, by a search.
+TEXT ·sumExpAVX512(SB), NOSPLIT, $192-56
 	VBROADCASTSD cc2b00000c2b00000<>(SB), Z15
 	MOVQ max+0(FP), AX
 	MOVQ sum+8(FP), BX
@@ -14904,9 +14909,6 @@ done9:
 	VMOVUPS Z0, (R14)
 	MOVQ R8, R9
 	ANDQ $-64, R9
-	MOVQ look+56(FP), R10
-	CMPQ R10, $0
-	JEQ own11
 	MOVQ SI, R12
 	ADDQ $8192, R12
 	MOVQ CX, R10
@@ -14973,10 +14975,14 @@ sooner19:
 	ANDQ $-64, R14
 	VMOVUPS (R14), Z2
 steps20:
-	PREFETCHT0 8192(R12)
-	PREFETCHT0 8256(R12)
-	PREFETCHT0 8320(R12)
-	PREFETCHT0 8384(R12)
+	PREFETCHT0 4096(R12)
+	PREFETCHT1 65536(R12)
+	PREFETCHT0 4160(R12)
+	PREFETCHT1 65600(R12)
+	PREFETCHT0 4224(R12)
+	PREFETCHT1 65664(R12)
+	PREFETCHT0 4288(R12)
+	PREFETCHT1 65728(R12)
 	VMOVUPS (DI), Z3
 	VSUBPS Z14, Z3, Z3
 	VMOVUPS 64(DI), Z4
@@ -15180,11 +15186,11 @@ last4:
 	VZEROUPPER
 	RET
 
-// func sumExpDotAVX512(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
+// func sumExpDotAVX512(max, sum, ones, dot, x *float32, rows, cols, stride int)
 //
 // It is sumExp and sets dot to the sum of x - max over the block. A lane has one
 // sum where sumExp has two, of elements j + j+16 and j+32 + j+48 of every 64.
-TEXT ·sumExpDotAVX512(SB), NOSPLIT, $256-72
+TEXT ·sumExpDotAVX512(SB), NOSPLIT, $256-64
 	VBROADCASTSD cc2b00000c2b00000<>(SB), Z15
 	MOVQ max+0(FP), AX
 	MOVQ sum+8(FP), BX
@@ -15269,9 +15275,6 @@ done9:
 	VMOVUPS Z0, (R14)
 	MOVQ R8, R9
 	ANDQ $-64, R9
-	MOVQ look+64(FP), R10
-	CMPQ R10, $0
-	JEQ own11
 	MOVQ SI, R12
 	ADDQ $8192, R12
 	MOVQ CX, R10
@@ -15339,10 +15342,14 @@ sooner19:
 	VMOVUPS (R14), Z2
 	VBROADCASTSD c0000000000000000<>(SB), Z3
 steps20:
-	PREFETCHT0 8192(R12)
-	PREFETCHT0 8256(R12)
-	PREFETCHT0 8320(R12)
-	PREFETCHT0 8384(R12)
+	PREFETCHT0 4096(R12)
+	PREFETCHT1 65536(R12)
+	PREFETCHT0 4160(R12)
+	PREFETCHT1 65600(R12)
+	PREFETCHT0 4224(R12)
+	PREFETCHT1 65664(R12)
+	PREFETCHT0 4288(R12)
+	PREFETCHT1 65728(R12)
 	VMOVUPS (DI), Z4
 	VSUBPS Z14, Z4, Z4
 	VMOVUPS 64(DI), Z5
@@ -15586,11 +15593,11 @@ last4:
 	VZEROUPPER
 	RET
 
-// func sumExpWeightedAVX512(max, sum, ones, dot, x, w *float32, rows, cols, stride, look int)
+// func sumExpWeightedAVX512(max, sum, ones, dot, x, w *float32, rows, cols, stride int)
 //
 // It is sumExp and sets dot to the sum of w[j] (x - max) over the block, which is
 // added up in the same way.
-TEXT ·sumExpWeightedAVX512(SB), NOSPLIT, $320-80
+TEXT ·sumExpWeightedAVX512(SB), NOSPLIT, $320-72
 	VBROADCASTSD cc2b00000c2b00000<>(SB), Z15
 	MOVQ max+0(FP), AX
 	MOVQ sum+8(FP), BX
@@ -15680,9 +15687,6 @@ done9:
 	VMOVUPS Z0, (R14)
 	MOVQ R8, R9
 	ANDQ $-64, R9
-	MOVQ look+72(FP), R10
-	CMPQ R10, $0
-	JEQ own11
 	MOVQ SI, R12
 	ADDQ $8192, R12
 	MOVQ CX, R10
@@ -15753,10 +15757,14 @@ sooner19:
 	MOVQ w+40(FP), R14
 	ADDQ DI, R14
 steps20:
-	PREFETCHT0 8192(R12)
-	PREFETCHT0 8256(R12)
-	PREFETCHT0 8320(R12)
-	PREFETCHT0 8384(R12)
+	PREFETCHT0 4096(R12)
+	PREFETCHT1 65536(R12)
+	PREFETCHT0 4160(R12)
+	PREFETCHT1 65600(R12)
+	PREFETCHT0 4224(R12)
+	PREFETCHT1 65664(R12)
+	PREFETCHT0 4288(R12)
+	PREFETCHT1 65728(R12)
 	VMOVUPS (DI), Z5
 	VSUBPS Z14, Z5, Z5
 	VMOVUPS 64(DI), Z6
@@ -16060,12 +16068,12 @@ loop1:
 	VZEROUPPER
 	RET
 
-// func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
+// func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 //
 // Row i of dst is e^(x - max), max being the greatest x of the row up to the end
 // of the element's block of 2048. max and sum, that of e^(x - max), are per block
 // and row by row. It adds up as sumExp does, no element left out.
-TEXT ·expSumAVX512(SB), NOSPLIT, $192-72
+TEXT ·expSumAVX512(SB), NOSPLIT, $192-64
 	VBROADCASTSD cc2b00000c2b00000<>(SB), Z15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -16149,9 +16157,6 @@ done9:
 	VMOVUPS Z0, (R13)
 	MOVQ DI, R8
 	ANDQ $-64, R8
-	MOVQ look+64(FP), R9
-	CMPQ R9, $0
-	JEQ own11
 	MOVQ DX, R11
 	ADDQ $8192, R11
 	MOVQ CX, R9
@@ -16198,13 +16203,17 @@ sooner17:
 steps18:
 	MOVQ SI, R13
 	ADDQ R12, R13
-	PREFETCHT0 8192(R11)
+	PREFETCHT0 4096(R11)
+	PREFETCHT1 65536(R11)
 	PREFETCHT0 2048(R13)
-	PREFETCHT0 8256(R11)
+	PREFETCHT0 4160(R11)
+	PREFETCHT1 65600(R11)
 	PREFETCHT0 2112(R13)
-	PREFETCHT0 8320(R11)
+	PREFETCHT0 4224(R11)
+	PREFETCHT1 65664(R11)
 	PREFETCHT0 2176(R13)
-	PREFETCHT0 8384(R11)
+	PREFETCHT0 4288(R11)
+	PREFETCHT1 65728(R11)
 	PREFETCHT0 2240(R13)
 	VMOVUPS (SI), Z3
 	VSUBPS Z14, Z3, Z3
@@ -16395,12 +16404,12 @@ last4:
 	VZEROUPPER
 	RET
 
-// func scaleExpSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int, to, factor, add *float32, toStride int)
+// func scaleExpSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 //
 // It is expSum, but first the rows in dst go to those of to, past the caches: each
 // block of 2048 elements times its factor, plus add[i], with one rounding. The loop
 // takes care of what is 64 bytes aligned in to.
-TEXT ·scaleExpSumAVX512(SB), NOSPLIT, $320-104
+TEXT ·scaleExpSumAVX512(SB), NOSPLIT, $320-96
 	VBROADCASTSD cc2b00000c2b00000<>(SB), Z15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -16410,10 +16419,10 @@ TEXT ·scaleExpSumAVX512(SB), NOSPLIT, $320-104
 	VBROADCASTSD cbf317218bf317218<>(SB), Z10
 	VBROADCASTSD c3c091cf13c091cf1<>(SB), Z9
 	MOVQ x+24(FP), R11
-	MOVQ to+72(FP), R13
+	MOVQ to+64(FP), R13
 	MOVQ x+24(FP), R14
 	SUBQ R14, R13
-	MOVQ R13, to+72(FP)
+	MOVQ R13, to+64(FP)
 	LEAQ local1-128(SP), R13
 	ANDQ $-64, R13
 	VBROADCASTSD cff7fffffff7fffff<>(SB), Z0
@@ -16431,11 +16440,11 @@ block2:
 	JLE short5
 	MOVQ $2048, DI
 short5:
-	MOVQ factor+80(FP), SI
+	MOVQ factor+72(FP), SI
 	VBROADCASTSS (SI), Z7
-	MOVQ add+88(FP), SI
+	MOVQ add+80(FP), SI
 	VBROADCASTSS (SI), Z6
-	MOVQ to+72(FP), SI
+	MOVQ to+64(FP), SI
 	ADDQ DX, SI
 	PREFETCHT0 8192(SI)
 	PREFETCHT0 12288(SI)
@@ -16448,7 +16457,7 @@ short5:
 	XORL R10, R10
 	JMP few7
 many6:
-	MOVQ to+72(FP), SI
+	MOVQ to+64(FP), SI
 	SUBQ SI, R9
 	SUBQ DX, R9
 	ANDQ $63, R9
@@ -16466,7 +16475,7 @@ few7:
 	SHRQ $2, R9
 	MOVQ DX, SI
 	ADDQ R12, SI
-	MOVQ to+72(FP), R13
+	MOVQ to+64(FP), R13
 	ADDQ DX, R13
 	LEAQ bits<>(SB), R14
 	KMOVW (R14)(R9*2), K1
@@ -16484,7 +16493,7 @@ inner8:
 	SHRQ $2, R13
 	MOVQ DI, R9
 	SUBQ R13, R9
-	MOVQ to+72(FP), R10
+	MOVQ to+64(FP), R10
 	ADDQ SI, R10
 	ADDQ R12, SI
 vec9:
@@ -16564,9 +16573,6 @@ done15:
 	VMOVUPS Z0, (R13)
 	MOVQ DI, R8
 	ANDQ $-64, R8
-	MOVQ look+64(FP), R9
-	CMPQ R9, $0
-	JEQ own17
 	MOVQ DX, R11
 	ADDQ $8192, R11
 	MOVQ CX, R9
@@ -16616,15 +16622,15 @@ steps24:
 	MOVQ (R13), R13
 	CMPQ SI, R13
 	JGE skip25
-	MOVQ factor+80(FP), R13
+	MOVQ factor+72(FP), R13
 	VBROADCASTSS (R13), Z8
-	MOVQ add+88(FP), R13
+	MOVQ add+80(FP), R13
 	VBROADCASTSS (R13), Z7
 	LEAQ local3-256(SP), R13
 	ANDQ $-64, R13
 	MOVQ (R13), R13
 	ADDQ SI, R13
-	MOVQ to+72(FP), R14
+	MOVQ to+64(FP), R14
 	ADDQ R13, R14
 	ADDQ R12, R13
 	VMOVUPS (R13), Z3
@@ -16642,10 +16648,14 @@ steps24:
 skip25:
 	MOVQ SI, R13
 	ADDQ R12, R13
-	PREFETCHT0 8192(R11)
-	PREFETCHT0 8256(R11)
-	PREFETCHT0 8320(R11)
-	PREFETCHT0 8384(R11)
+	PREFETCHT0 4096(R11)
+	PREFETCHT1 65536(R11)
+	PREFETCHT0 4160(R11)
+	PREFETCHT1 65600(R11)
+	PREFETCHT0 4224(R11)
+	PREFETCHT1 65664(R11)
+	PREFETCHT0 4288(R11)
+	PREFETCHT1 65728(R11)
 	VMOVUPS (SI), Z3
 	VSUBPS Z14, Z3, Z3
 	VMOVUPS 64(SI), Z4
@@ -16797,9 +16807,9 @@ done22:
 	VMOVSS X0, (BX)
 	ADDQ $4, AX
 	ADDQ $4, BX
-	MOVQ factor+80(FP), R13
+	MOVQ factor+72(FP), R13
 	ADDQ $4, R13
-	MOVQ R13, factor+80(FP)
+	MOVQ R13, factor+72(FP)
 	ADDQ $8192, DX
 	SUBQ DI, CX
 	CMPQ CX, $0
@@ -16814,17 +16824,17 @@ done22:
 	SHLQ $2, R13
 	ADDQ R13, R10
 	MOVQ R10, dst+0(FP)
-	MOVQ to+72(FP), R10
-	MOVQ toStride+96(FP), R13
+	MOVQ to+64(FP), R10
+	MOVQ toStride+88(FP), R13
 	SHLQ $2, R13
 	ADDQ R13, R10
 	MOVQ stride+56(FP), R13
 	SHLQ $2, R13
 	SUBQ R13, R10
-	MOVQ R10, to+72(FP)
-	MOVQ add+88(FP), R13
+	MOVQ R10, to+64(FP)
+	MOVQ add+80(FP), R13
 	ADDQ $4, R13
-	MOVQ R13, add+88(FP)
+	MOVQ R13, add+80(FP)
 	MOVQ rows+32(FP), CX
 	ADDQ $-1, CX
 	MOVQ CX, rows+32(FP)

@@ -17,22 +17,22 @@ func sumNEON(dst *float64, x *float32, rows, cols, stride int)
 func expNEON(dst, x *float32, n int)
 
 //go:noescape
-func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride, look int)
+func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride int)
 
 //go:noescape
-func sumExpDotNEON(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
+func sumExpDotNEON(max, sum, ones, dot, x *float32, rows, cols, stride int)
 
 //go:noescape
-func sumExpWeightedNEON(max, sum, ones, dot, x, w *float32, rows, cols, stride, look int)
+func sumExpWeightedNEON(max, sum, ones, dot, x, w *float32, rows, cols, stride int)
 
 //go:noescape
 func log1pNEON(x *float64, n int)
 
 //go:noescape
-func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
+func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleExpSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int, to, factor, add *float32, toStride int)
+func scaleExpSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
 func shortSoftmaxNEON(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)

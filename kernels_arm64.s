@@ -1508,7 +1508,7 @@ done12:
 done4:
 	RET
 
-// func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride, look int)
+// func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride int)
 //
 // For each block of 2048 elements x of a row, and row by row: max is the greatest
 // x of the row so far; sum the sum of e^(x - max) over the block, but for some
@@ -1516,9 +1516,9 @@ done4:
 // Lane j of 16 adds up elements j and j+32 of every 64, and apart from them j+16
 // and j+48, for 256 elements, and the two to the block's lane j; where the maximum
 // or the end of the row is, each for itself. The block's lanes are folded at its end.
-// Unless look is 0, the maximum of the next block, or of the next row's first, is
-// found in the same loop; the step that holds the maximum, by a search.
-TEXT ·sumExpNEON(SB), NOSPLIT, $192-64
+// The maximum of the next block, or of the next row's first, is found in the same
+// loop; the step that holds the maximum, by a search.
+TEXT ·sumExpNEON(SB), NOSPLIT, $192-56
 	MOVD $0xff800000ff800000, R0
 	VDUP R0, V31.D2
 	MOVD $0x0000000000000000, R0
@@ -1713,9 +1713,6 @@ done9:
 	FMOVQ F3, 48(R12)
 	MOVD R6, R7
 	AND $-64, R7
-	MOVD look+56(FP), R8
-	CMP $0, R8
-	BEQ own17
 	MOVD R4, R10
 	ADD $8192, R10
 	MOVD R2, R8
@@ -1826,10 +1823,14 @@ sooner25:
 	MOVD $local1-192(SP), R12
 	FMOVQ (R12), F2
 steps26:
-	PRFM 8192(R10), PLDL1KEEP
-	PRFM 8256(R10), PLDL1KEEP
-	PRFM 8320(R10), PLDL1KEEP
-	PRFM 8384(R10), PLDL1KEEP
+	PRFM 4096(R10), PLDL1KEEP
+	PRFM 65536(R10), PLDL2KEEP
+	PRFM 4160(R10), PLDL1KEEP
+	PRFM 65600(R10), PLDL2KEEP
+	PRFM 4224(R10), PLDL1KEEP
+	PRFM 65664(R10), PLDL2KEEP
+	PRFM 4288(R10), PLDL1KEEP
+	PRFM 65728(R10), PLDL2KEEP
 	FMOVQ (R5), F3
 	WORD $0x4EB4D463 // FSUB V20.S4, V3.S4, V3.S4
 	FMOVQ 64(R5), F4
@@ -2522,11 +2523,11 @@ kept37:
 last4:
 	RET
 
-// func sumExpDotNEON(max, sum, ones, dot, x *float32, rows, cols, stride, look int)
+// func sumExpDotNEON(max, sum, ones, dot, x *float32, rows, cols, stride int)
 //
 // It is sumExp and sets dot to the sum of x - max over the block. A lane has one
 // sum where sumExp has two, of elements j + j+16 and j+32 + j+48 of every 64.
-TEXT ·sumExpDotNEON(SB), NOSPLIT, $256-72
+TEXT ·sumExpDotNEON(SB), NOSPLIT, $256-64
 	MOVD $0xff800000ff800000, R0
 	VDUP R0, V31.D2
 	MOVD $0x0000000000000000, R0
@@ -2732,9 +2733,6 @@ done9:
 	FMOVQ F3, 48(R12)
 	MOVD R6, R7
 	AND $-64, R7
-	MOVD look+64(FP), R8
-	CMP $0, R8
-	BEQ own17
 	MOVD R4, R10
 	ADD $8192, R10
 	MOVD R2, R8
@@ -2846,10 +2844,14 @@ sooner25:
 	FMOVQ (R12), F2
 	VMOV V30.B16, V3.B16
 steps26:
-	PRFM 8192(R10), PLDL1KEEP
-	PRFM 8256(R10), PLDL1KEEP
-	PRFM 8320(R10), PLDL1KEEP
-	PRFM 8384(R10), PLDL1KEEP
+	PRFM 4096(R10), PLDL1KEEP
+	PRFM 65536(R10), PLDL2KEEP
+	PRFM 4160(R10), PLDL1KEEP
+	PRFM 65600(R10), PLDL2KEEP
+	PRFM 4224(R10), PLDL1KEEP
+	PRFM 65664(R10), PLDL2KEEP
+	PRFM 4288(R10), PLDL1KEEP
+	PRFM 65728(R10), PLDL2KEEP
 	FMOVQ (R5), F4
 	WORD $0x4EB4D484 // FSUB V20.S4, V4.S4, V4.S4
 	FMOVQ 64(R5), F5
@@ -3662,11 +3664,11 @@ kept43:
 last4:
 	RET
 
-// func sumExpWeightedNEON(max, sum, ones, dot, x, w *float32, rows, cols, stride, look int)
+// func sumExpWeightedNEON(max, sum, ones, dot, x, w *float32, rows, cols, stride int)
 //
 // It is sumExp and sets dot to the sum of w[j] (x - max) over the block, which is
 // added up in the same way.
-TEXT ·sumExpWeightedNEON(SB), NOSPLIT, $320-80
+TEXT ·sumExpWeightedNEON(SB), NOSPLIT, $320-72
 	MOVD $0xff800000ff800000, R0
 	VDUP R0, V31.D2
 	MOVD $0x0000000000000000, R0
@@ -3877,9 +3879,6 @@ done9:
 	FMOVQ F3, 48(R12)
 	MOVD R6, R7
 	AND $-64, R7
-	MOVD look+72(FP), R8
-	CMP $0, R8
-	BEQ own17
 	MOVD R4, R10
 	ADD $8192, R10
 	MOVD R2, R8
@@ -3994,10 +3993,14 @@ sooner25:
 	MOVD w+40(FP), R12
 	ADD R5, R12
 steps26:
-	PRFM 8192(R10), PLDL1KEEP
-	PRFM 8256(R10), PLDL1KEEP
-	PRFM 8320(R10), PLDL1KEEP
-	PRFM 8384(R10), PLDL1KEEP
+	PRFM 4096(R10), PLDL1KEEP
+	PRFM 65536(R10), PLDL2KEEP
+	PRFM 4160(R10), PLDL1KEEP
+	PRFM 65600(R10), PLDL2KEEP
+	PRFM 4224(R10), PLDL1KEEP
+	PRFM 65664(R10), PLDL2KEEP
+	PRFM 4288(R10), PLDL1KEEP
+	PRFM 65728(R10), PLDL2KEEP
 	FMOVQ (R5), F5
 	WORD $0x4EB4D4A5 // FSUB V20.S4, V5.S4, V5.S4
 	FMOVQ 64(R5), F6
@@ -5064,12 +5067,12 @@ loop1:
 	BGT loop1
 	RET
 
-// func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int)
+// func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 //
 // Row i of dst is e^(x - max), max being the greatest x of the row up to the end
 // of the element's block of 2048. max and sum, that of e^(x - max), are per block
 // and row by row. It adds up as sumExp does, no element left out.
-TEXT ·expSumNEON(SB), NOSPLIT, $192-72
+TEXT ·expSumNEON(SB), NOSPLIT, $192-64
 	MOVD $0xff800000ff800000, R0
 	VDUP R0, V31.D2
 	MOVD $0x0000000000000000, R0
@@ -5267,9 +5270,6 @@ done9:
 	FMOVQ F3, 48(R11)
 	MOVD R5, R6
 	AND $-64, R6
-	MOVD look+64(FP), R7
-	CMP $0, R7
-	BEQ own17
 	MOVD R3, R9
 	ADD $8192, R9
 	MOVD R2, R7
@@ -5315,13 +5315,17 @@ sooner23:
 steps24:
 	MOVD R4, R11
 	ADD R10, R11
-	PRFM 8192(R9), PLDL1KEEP
+	PRFM 4096(R9), PLDL1KEEP
+	PRFM 65536(R9), PLDL2KEEP
 	PRFM 2048(R11), PLDL1KEEP
-	PRFM 8256(R9), PLDL1KEEP
+	PRFM 4160(R9), PLDL1KEEP
+	PRFM 65600(R9), PLDL2KEEP
 	PRFM 2112(R11), PLDL1KEEP
-	PRFM 8320(R9), PLDL1KEEP
+	PRFM 4224(R9), PLDL1KEEP
+	PRFM 65664(R9), PLDL2KEEP
 	PRFM 2176(R11), PLDL1KEEP
-	PRFM 8384(R9), PLDL1KEEP
+	PRFM 4288(R9), PLDL1KEEP
+	PRFM 65728(R9), PLDL2KEEP
 	PRFM 2240(R11), PLDL1KEEP
 	FMOVQ (R4), F3
 	WORD $0x4EB3D463 // FSUB V19.S4, V3.S4, V3.S4
@@ -6052,12 +6056,12 @@ kept41:
 last4:
 	RET
 
-// func scaleExpSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int, to, factor, add *float32, toStride int)
+// func scaleExpSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 //
 // It is expSum, but first the rows in dst go to those of to, past the caches: each
 // block of 2048 elements times its factor, plus add[i], with one rounding. The loop
 // takes care of what is 64 bytes aligned in to.
-TEXT ·scaleExpSumNEON(SB), NOSPLIT, $320-104
+TEXT ·scaleExpSumNEON(SB), NOSPLIT, $320-96
 	MOVD $0xff800000ff800000, R0
 	VDUP R0, V31.D2
 	MOVD $0x0000000000000000, R0
@@ -6085,10 +6089,10 @@ TEXT ·scaleExpSumNEON(SB), NOSPLIT, $320-104
 	MOVD max+8(FP), R0
 	MOVD sum+16(FP), R1
 	MOVD x+24(FP), R9
-	MOVD to+72(FP), R11
+	MOVD to+64(FP), R11
 	MOVD x+24(FP), R12
 	SUB R12, R11
-	MOVD R11, to+72(FP)
+	MOVD R11, to+64(FP)
 	MOVD $0xff7fffffff7fffff, R11
 	VDUP R11, V18.D2
 	MOVD $local1-192(SP), R11
@@ -6115,13 +6119,13 @@ block2:
 	BLE short5
 	MOVD $2048, R5
 short5:
-	MOVD factor+80(FP), R4
+	MOVD factor+72(FP), R4
 	FMOVS (R4), F17
 	VDUP V17.S[0], V17.S4
-	MOVD add+88(FP), R4
+	MOVD add+80(FP), R4
 	FMOVS (R4), F16
 	VDUP V16.S[0], V16.S4
-	MOVD to+72(FP), R4
+	MOVD to+64(FP), R4
 	ADD R3, R4
 	PRFM 8192(R4), PLDL1KEEP
 	PRFM 12288(R4), PLDL1KEEP
@@ -6134,7 +6138,7 @@ short5:
 	MOVD $0, R8
 	JMP few7
 many6:
-	MOVD to+72(FP), R4
+	MOVD to+64(FP), R4
 	SUB R4, R7
 	SUB R3, R7
 	AND $63, R7
@@ -6150,7 +6154,7 @@ few7:
 	LSR $2, R7
 	MOVD R3, R4
 	ADD R10, R4
-	MOVD to+72(FP), R11
+	MOVD to+64(FP), R11
 	ADD R3, R11
 	CMP $16, R7
 	BGE whole12
@@ -6242,7 +6246,7 @@ inner8:
 	LSR $2, R11
 	MOVD R5, R7
 	SUB R11, R7
-	MOVD to+72(FP), R8
+	MOVD to+64(FP), R8
 	ADD R4, R8
 	ADD R10, R4
 vec9:
@@ -6497,9 +6501,6 @@ done39:
 	FMOVQ F3, 48(R11)
 	MOVD R5, R6
 	AND $-64, R6
-	MOVD look+64(FP), R7
-	CMP $0, R7
-	BEQ own47
 	MOVD R3, R9
 	ADD $8192, R9
 	MOVD R2, R7
@@ -6547,16 +6548,16 @@ steps54:
 	MOVD (R11), R11
 	CMP R11, R4
 	BGE skip55
-	MOVD factor+80(FP), R11
+	MOVD factor+72(FP), R11
 	FMOVS (R11), F18
 	VDUP V18.S[0], V18.S4
-	MOVD add+88(FP), R11
+	MOVD add+80(FP), R11
 	FMOVS (R11), F17
 	VDUP V17.S[0], V17.S4
 	MOVD $local3-320(SP), R11
 	MOVD (R11), R11
 	ADD R4, R11
-	MOVD to+72(FP), R12
+	MOVD to+64(FP), R12
 	ADD R11, R12
 	ADD R10, R11
 	FMOVQ (R11), F3
@@ -6626,10 +6627,14 @@ steps54:
 skip55:
 	MOVD R4, R11
 	ADD R10, R11
-	PRFM 8192(R9), PLDL1KEEP
-	PRFM 8256(R9), PLDL1KEEP
-	PRFM 8320(R9), PLDL1KEEP
-	PRFM 8384(R9), PLDL1KEEP
+	PRFM 4096(R9), PLDL1KEEP
+	PRFM 65536(R9), PLDL2KEEP
+	PRFM 4160(R9), PLDL1KEEP
+	PRFM 65600(R9), PLDL2KEEP
+	PRFM 4224(R9), PLDL1KEEP
+	PRFM 65664(R9), PLDL2KEEP
+	PRFM 4288(R9), PLDL1KEEP
+	PRFM 65728(R9), PLDL2KEEP
 	FMOVQ (R4), F3
 	WORD $0x4EB3D463 // FSUB V19.S4, V3.S4, V3.S4
 	FMOVQ 64(R4), F4
@@ -7315,9 +7320,9 @@ done52:
 	FMOVS F0, (R1)
 	ADD $4, R0
 	ADD $4, R1
-	MOVD factor+80(FP), R11
+	MOVD factor+72(FP), R11
 	ADD $4, R11
-	MOVD R11, factor+80(FP)
+	MOVD R11, factor+72(FP)
 	ADD $8192, R3
 	SUB R5, R2
 	CMP $0, R2
@@ -7332,17 +7337,17 @@ done52:
 	LSL $2, R11
 	ADD R11, R8
 	MOVD R8, dst+0(FP)
-	MOVD to+72(FP), R8
-	MOVD toStride+96(FP), R11
+	MOVD to+64(FP), R8
+	MOVD toStride+88(FP), R11
 	LSL $2, R11
 	ADD R11, R8
 	MOVD stride+56(FP), R11
 	LSL $2, R11
 	SUB R11, R8
-	MOVD R8, to+72(FP)
-	MOVD add+88(FP), R11
+	MOVD R8, to+64(FP)
+	MOVD add+80(FP), R11
 	ADD $4, R11
-	MOVD R11, add+88(FP)
+	MOVD R11, add+80(FP)
 	MOVD rows+32(FP), R2
 	ADD $-1, R2
 	MOVD R2, rows+32(FP)

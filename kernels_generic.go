@@ -146,7 +146,7 @@ func expGeneric[T Float](dst, x *T, n int) {
 	}
 }
 
-func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride, look int) {
+func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride int) {
 	n := blocks(cols)
 	maxs, sums, counts := at(max, 0, rows*n), at(sum, 0, rows*n), at(ones, 0, rows*n)
 	for i := range rows {
@@ -173,8 +173,8 @@ func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride, look int) 
 	}
 }
 
-func sumExpDotGeneric[T Float](max, sum, ones, dot, x *T, rows, cols, stride, look int) {
-	sumExpGeneric(max, sum, ones, x, rows, cols, stride, look)
+func sumExpDotGeneric[T Float](max, sum, ones, dot, x *T, rows, cols, stride int) {
+	sumExpGeneric(max, sum, ones, x, rows, cols, stride)
 	n := blocks(cols)
 	maxs, dots := at(max, 0, rows*n), at(dot, 0, rows*n)
 	for i, m := range maxs {
@@ -187,8 +187,8 @@ func sumExpDotGeneric[T Float](max, sum, ones, dot, x *T, rows, cols, stride, lo
 	}
 }
 
-func sumExpWeightedGeneric[T Float](max, sum, ones, dot, x, w *T, rows, cols, stride, look int) {
-	sumExpGeneric(max, sum, ones, x, rows, cols, stride, look)
+func sumExpWeightedGeneric[T Float](max, sum, ones, dot, x, w *T, rows, cols, stride int) {
+	sumExpGeneric(max, sum, ones, x, rows, cols, stride)
 	n := blocks(cols)
 	maxs, dots := at(max, 0, rows*n), at(dot, 0, rows*n)
 	for i, m := range maxs {
@@ -235,7 +235,7 @@ func log1pGeneric(x *float64, n int) {
 	}
 }
 
-func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride, look int) {
+func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride int) {
 	n := blocks(cols)
 	maxs, sums := at(max, 0, rows*n), at(sum, 0, rows*n)
 	for i := range rows {
@@ -268,9 +268,9 @@ func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride, 
 	}
 }
 
-func scaleExpSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride, look int, to, factor, add *T, toStride int) {
+func scaleExpSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int) {
 	scaleGeneric(to, dst, factor, add, rows, cols, toStride, dstStride)
-	expSumGeneric(dst, max, sum, x, rows, cols, dstStride, stride, look)
+	expSumGeneric(dst, max, sum, x, rows, cols, dstStride, stride)
 }
 
 func shortSoftmaxGeneric[T Float](dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int) {

@@ -58,12 +58,12 @@ func spreadNLL[T Float, I Index](w int, k *kernels[T], loss []T, x Matrix[T], ta
 func rowNLL[T Float, I Index](k *kernels[T], loss []T, x *Matrix[T], targets []I) {
 	if x.Rows <= tile {
 		var r room[T]
-		t := r.sumExps(x.Rows * x.Cols)
+		t := r.sumExps()
 		nlls(k, loss, x, targets, &t)
 		return
 	}
 	var r wideRoom[T]
-	t := r.sumExps(x.Rows * x.Cols)
+	t := r.sumExps()
 	nlls(k, loss, x, targets, &t)
 }
 

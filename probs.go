@@ -164,7 +164,7 @@ func (j *probsJob[T]) rows(x, q, grad view[T], first int) float64 {
 func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
 	if grad == nil {
 		var buf room[T]
-		t := buf.sumExps(len(x))
+		t := buf.sumExps()
 		m := Row(x)
 		t.next(j.k, &m, 0)
 		mass, s := j.against(x, q, t.max[0])
@@ -186,7 +186,7 @@ func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
 	defer buffers.Put(buf)
 	parts := scratch[T](buf, 2*n)
 	max, sum := parts[:n], parts[n:]
-	exps(1, j.k, &view[T]{1, len(x), 1, e, len(x)}, &view[T]{1, len(x), 1, x, len(x)}, max, sum, lookAhead(2*len(x)))
+	exps(1, j.k, &view[T]{1, len(x), 1, e, len(x)}, &view[T]{1, len(x), 1, x, len(x)}, max, sum)
 	top, rest, all := sumOf(max, sum)
 	if all < 1.5 {
 		rest = others(j.k, e, max, top)

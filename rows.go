@@ -253,12 +253,12 @@ func spreadLogSumExp[T Float](w int, k *kernels[T], dst []T, x Matrix[T]) {
 func rowLogSumExp[T Float](k *kernels[T], dst []T, x *Matrix[T]) {
 	if x.Rows <= tile {
 		var r room[T]
-		t := r.sumExps(x.Rows * x.Cols)
+		t := r.sumExps()
 		logSumExps(k, dst, x, &t)
 		return
 	}
 	var r wideRoom[T]
-	t := r.sumExps(x.Rows * x.Cols)
+	t := r.sumExps()
 	logSumExps(k, dst, x, &t)
 }
 

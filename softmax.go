@@ -172,14 +172,13 @@ func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 
 // softmaxRows has room for the maxima and sums of one row and more.
 func softmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, max, sum []T) {
-	look := lookAhead(2 * x.n * x.c)
 	var zero [tile]T
 	for i := lo; i < hi; {
 		n := min(cachedRows(hi-i, x.c), len(max)/blocks(x.c))
 		to, from := i*dst.stride, i*x.stride
 		for off := 0; off < x.c; off += chunkSize {
 			p := off / blockSize
-			k.expSum(ptr(dst.data, to+off), ptr(max, p), ptr(sum, p), ptr(x.data, from+off), n, min(chunkSize, x.c-off), dst.stride, x.stride, look)
+			k.expSum(ptr(dst.data, to+off), ptr(max, p), ptr(sum, p), ptr(x.data, from+off), n, min(chunkSize, x.c-off), dst.stride, x.stride)
 		}
 		factors(n, x.c, max, sum)
 		k.scale(ptr(dst.data, to), ptr(dst.data, to), ptr(max, 0), ptr(zero[:], 0), n, x.c, dst.stride, dst.stride)
@@ -190,7 +189,7 @@ func softmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, max, sum [
 // softmaxTrail has room for the exponentials, the maxima and sums of as many rows
 // as it takes at once, and for the next maxima.
 func softmaxTrail[T Float](k *kernels[T], dst, x *view[T], lo, hi int, e, max, next, sum []T) {
-	t := trail[T]{k: k, dst: dst, x: x, look: lookAhead(2 * x.n * x.c), e: e}
+	t := trail[T]{k: k, dst: dst, x: x, e: e}
 	var zero [tile]T
 	for i := lo; i < hi; {
 		n := cachedRows(hi-i, x.c)
@@ -256,7 +255,7 @@ func probabilities[T Float](max []T, m T, f float64) {
 func spreadSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 	max, sum := make([]T, blocks(len(x))), make([]T, blocks(len(x)))
 	spreadChunks(w, len(x), func(c, off, n int) {
-		k.expSum(ptr(dst, off), ptr(max, c*tile), ptr(sum, c*tile), ptr(x, off), 1, n, 0, 0, lookAhead(2*len(x)))
+		k.expSum(ptr(dst, off), ptr(max, c*tile), ptr(sum, c*tile), ptr(x, off), 1, n, 0, 0)
 	})
 	factors(1, len(x), max, sum)
 	add := []T{0}
@@ -268,7 +267,7 @@ func spreadSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 func logSoftmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 	var r room[T]
 	var log [tile]T
-	t := r.sumExps(x.n * x.c)
+	t := r.sumExps()
 	for i := lo; i < hi; i += t.n {
 		m := Matrix[T]{i + cachedRows(hi-i, x.c), x.c, x.data, x.stride}
 		t.next(k, &m, i)

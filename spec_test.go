@@ -316,12 +316,12 @@ func init() {
 			at(dot, i, 1)[0] = specBlockDot(at(x, i/n*stride+first, size), weights, m, i%n == 0 || m > at(max, i-1, 1)[0])
 		}
 	}
-	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride, look int) {
-		specTable.sumExp(max, sum, ones, x, rows, cols, stride, look)
+	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride int) {
+		specTable.sumExp(max, sum, ones, x, rows, cols, stride)
 		dots(max, dot, x, nil, rows, cols, stride)
 	}
-	specTable.sumExpWeighted = func(max, sum, ones, dot, x, w *float32, rows, cols, stride, look int) {
-		specTable.sumExp(max, sum, ones, x, rows, cols, stride, look)
+	specTable.sumExpWeighted = func(max, sum, ones, dot, x, w *float32, rows, cols, stride int) {
+		specTable.sumExp(max, sum, ones, x, rows, cols, stride)
 		dots(max, dot, x, w, rows, cols, stride)
 	}
 }
@@ -514,7 +514,7 @@ func specLogSoftmaxGrad(dst, x, y []float32, s float64) {
 	}
 }
 
-func specExpSumRows(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int) {
+func specExpSumRows(dst, max, sum, x *float32, rows, cols, dstStride, stride int) {
 	n := blocks(cols)
 	for i := range rows {
 		for b, v := range specExpSum(at(dst, i*dstStride, cols), at(x, i*stride, cols)) {
@@ -554,7 +554,7 @@ var specTable = kernels[float32]{
 			at(dst, 0, n)[i] = specExp(v)
 		}
 	},
-	sumExp: func(max, sum, ones, x *float32, rows, cols, stride, look int) {
+	sumExp: func(max, sum, ones, x *float32, rows, cols, stride int) {
 		n := blocks(cols)
 		for i := range rows {
 			for b, v := range specSumExp(at(x, i*stride, cols)) {
@@ -594,9 +594,9 @@ var specTable = kernels[float32]{
 		}
 	},
 	expSum: specExpSumRows,
-	scaleExpSum: func(dst, max, sum, x *float32, rows, cols, dstStride, stride, look int, to, factor, add *float32, toStride int) {
+	scaleExpSum: func(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int) {
 		specScaleRows(to, dst, factor, add, rows, cols, toStride, dstStride)
-		specExpSumRows(dst, max, sum, x, rows, cols, dstStride, stride, look)
+		specExpSumRows(dst, max, sum, x, rows, cols, dstStride, stride)
 	},
 	scale: specScaleRows,
 	scaleWeighted: func(x, factor, add, w *float32, rows, cols, stride int) {
@@ -749,7 +749,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		clear(ones[i*nb+b : (i+1)*nb])
 		clear(sum[i*nb+b+1 : (i+1)*nb]) // That of the block itself is NaN.
 	}
-	k.sumExp(&max[0], &sum[0], &ones[0], in, n, x.Cols, x.Stride, n%2)
+	k.sumExp(&max[0], &sum[0], &ones[0], in, n, x.Cols, x.Stride)
 	afterNaN(forget)
 	for i := range max {
 		max[i] += 0
@@ -757,7 +757,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	out = append(out, newOutput("sumExp", results))
 
 	dots := make([]float32, n*nb)
-	k.sumExpDot(&max[0], &sum[0], &ones[0], &dots[0], in, n, x.Cols, x.Stride, (n+1)%2)
+	k.sumExpDot(&max[0], &sum[0], &ones[0], &dots[0], in, n, x.Cols, x.Stride)
 	afterNaN(forget)
 	afterNaN(func(i, b int) { clear(dots[i*nb : (i+1)*nb]) })
 	for i := range max {
@@ -770,7 +770,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	for i := range weights {
 		weights[i] = 1/float32(1+i%7) - 0.2
 	}
-	k.sumExpWeighted(&max[0], &sum[0], &ones[0], &dots[0], in, &weights[0], n, x.Cols, x.Stride, n%2)
+	k.sumExpWeighted(&max[0], &sum[0], &ones[0], &dots[0], in, &weights[0], n, x.Cols, x.Stride)
 	afterNaN(forget)
 	afterNaN(func(i, b int) { clear(dots[i*nb : (i+1)*nb]) })
 	for i := range max {
@@ -780,7 +780,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	out = append(out, newOutput("sumExpWeighted", slices.Clone(results)), newOutput("sumExpWeighted's dots", slices.Clone(dots)))
 
 	fill(dst.Data, gapValue)
-	k.expSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride, n%2)
+	k.expSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride)
 	afterNaN(forget)
 	afterNaN(func(i, b int) { clear(dst.row(i)[b*blockSize:]) })
 	for i := range max {
@@ -793,7 +793,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	for i := range factor {
 		factor[i] = 1 / float32(3+i)
 	}
-	k.scaleExpSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride, n%2, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
+	k.scaleExpSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
 	afterNaN(forget)
 	afterNaN(func(i, b int) { clear(dst.row(i)[b*blockSize:]) })
 	for i := range max {

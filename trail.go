@@ -6,7 +6,6 @@ package logits
 type trail[T Float] struct {
 	k      *kernels[T]
 	dst, x *view[T] // all rows
-	look   int      // for the kernel
 	e      []T      // has room for cachedRows
 
 	row, n int // of x and dst, whose exponentials are in e
@@ -27,11 +26,11 @@ func (t *trail[T]) exps(row, n int, max, sum, factor, add []T) {
 	for off := 0; off < c; off += chunkSize {
 		p, cols, from := off/blockSize, min(chunkSize, c-off), row*t.x.stride+off
 		if m > 0 {
-			t.k.scaleExpSum(ptr(t.e, off), ptr(max, p), ptr(sum, p), ptr(t.x.data, from), m, cols, c, t.x.stride, t.look,
+			t.k.scaleExpSum(ptr(t.e, off), ptr(max, p), ptr(sum, p), ptr(t.x.data, from), m, cols, c, t.x.stride,
 				ptr(t.dst.data, t.row*t.dst.stride+off), ptr(factor, p), ptr(add, 0), t.dst.stride)
 		}
 		if m < n {
-			t.k.expSum(ptr(t.e, m*c+off), ptr(max, m*b+p), ptr(sum, m*b+p), ptr(t.x.data, from+m*t.x.stride), n-m, cols, c, t.x.stride, t.look)
+			t.k.expSum(ptr(t.e, m*c+off), ptr(max, m*b+p), ptr(sum, m*b+p), ptr(t.x.data, from+m*t.x.stride), n-m, cols, c, t.x.stride)
 		}
 	}
 	t.row, t.n = row, n

@@ -10,7 +10,7 @@ var scaleExpSumKernel = kernel{
 block of 2048 elements times its factor, plus add[i], with one rounding. The loop
 takes care of what is 64 bytes aligned in to.`,
 	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"},
-		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}, {"look", "int"},
+		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
 		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
 	body: func(a *Asm) {
 		s := newSumExp(a, exp6)
