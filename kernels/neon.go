@@ -41,7 +41,14 @@ func (neon) load64(a *Asm, base, d Reg)    { a.emit("MOVD (%s), %s", base, d) }
 func (neon) store64(a *Asm, s, base Reg)   { a.emit("MOVD %s, (%s)", s, base) }
 
 func (neon) prefetch(a *Asm, level int, base Reg, off int) {
-	a.emit("PRFM %s, PLDL%dKEEP", mem(base, off), level)
+	if off < 1<<15 {
+		a.emit("PRFM %s, PLDL%dKEEP", mem(base, off), level)
+		return
+	}
+	t := a.Reg() // off has no room in the instruction
+	a.emit("ADD $%d, %s, %s", off, base, t)
+	a.emit("PRFM (%s), PLDL%dKEEP", t, level)
+	a.FreeReg(t)
 }
 
 var neonJumps = map[string]string{"==": "BEQ", "!=": "BNE", "<": "BLT", "<=": "BLE", ">": "BGT", ">=": "BGE"}
