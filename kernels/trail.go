@@ -68,9 +68,10 @@ func (s *sumExp) line(t Reg) (f, c Uni) {
 	return f, c
 }
 
-// trailRest finishes the elements of the block that the loop will not: those
-// behind its last full step, and, if it writes past the caches, those before the
-// first and behind the last address in to that is aligned to 64 bytes.
+// trailRest finishes the elements of the block that the loop will not: those in
+// front of the first address in to that is aligned to 64 bytes, and those behind
+// its last full step but one. It asks for the next pages of to: stores past the
+// caches would wait for their addresses.
 func (s *sumExp) trailRest() {
 	many, few, inner, vec, tail, done := s.NewLabel("many"), s.NewLabel("few"), s.NewLabel("inner"), s.NewLabel("vec"), s.NewLabel("tail"), s.NewLabel("done")
 	until, skew, t := s.cut, s.left, s.q
