@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"io"
 	"runtime"
@@ -65,28 +64,12 @@ var routinesOf = map[string][]string{
 
 // limitsCommand makes the tables of LIMITS.md.
 func limitsCommand(args []string, stdout, stderr io.Writer) error {
-	fs := flag.NewFlagSet("bench limits", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, limitsUsage)
-		fs.PrintDefaults()
-	}
-	c, check := speedFlags(fs)
-	file := fs.String("w", "", "`file` to put the tables in")
-	setDefaults(fs, limitsDefaults)
-	if err := fs.Parse(args); err != nil {
-		return err
-	}
-	if err := check(); err != nil {
+	sections := []section{{name: "code"}, {name: "bounds"}}
+	c, file, err := sectionsFlags("limits", limitsUsage, limitsDefaults, sections, args, stderr)
+	if err != nil {
 		return err
 	}
 	c.kernels = slices.DeleteFunc(c.kernels, func(k kernel) bool { return routinesOf[k.name] == nil })
-	sections := []section{{name: "code"}, {name: "bounds"}}
-	if *file != "" { // Errors before minutes of measuring.
-		if _, err := replaceIn(*file, sections); err != nil {
-			return err
-		}
-	}
 	command := commandLine(append([]string{"limits"}, args...))
 	mca, err := newAnalyzer()
 	if err != nil {
@@ -108,7 +91,7 @@ func limitsCommand(args []string, stdout, stderr io.Writer) error {
 	}
 	r.Figures = slices.DeleteFunc(r.Figures, func(f figure) bool { return f.By == "naive" })
 	sections[1].text = r.boundsSection(s.levels, host, mca.host, command)
-	return writeSections(*file, sections, stdout)
+	return writeSections(file, sections, stdout)
 }
 
 // allModels returns the models of all paths, and by path those of this CPU.
@@ -238,7 +221,7 @@ func (r *results) boundsSection(all []level, host map[string]*model, cpu, comman
 	return b.String()
 }
 
-// boundCells returns the fastest round, since a bound is for what there is, both bounds, the one that binds in bold,
+// boundCells returns the fastest round, both bounds, the one that binds in bold,
 // and how many times as long as that the function took. Without a model of the
 // path there is no bound by arithmetic.
 func (r *results) boundCells(all []level, f figure, k kernel, s shape, m *model) string {

@@ -31,36 +31,46 @@ var readmeDefaults = map[string]string{
 
 // readmeCommand makes the tables of README.md.
 func readmeCommand(args []string, stdout, stderr io.Writer) error {
-	fs := flag.NewFlagSet("bench readme", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, readmeUsage)
-		fs.PrintDefaults()
-	}
-	c, check := speedFlags(fs)
-	file := fs.String("w", "", "`file` to put the tables in")
-	setDefaults(fs, readmeDefaults)
-	if err := fs.Parse(args); err != nil {
-		return err
-	}
-	if err := check(); err != nil {
-		return err
-	}
 	sections := []section{{name: "speed"}, {name: "accuracy"}}
-	if *file != "" { // Errors before minutes of measuring.
-		if _, err := replaceIn(*file, sections); err != nil {
-			return err
-		}
+	c, file, err := sectionsFlags("readme", readmeUsage, readmeDefaults, sections, args, stderr)
+	if err != nil {
+		return err
 	}
 	command := commandLine(append([]string{"readme"}, args...))
-	var err error
 	if sections[0].text, err = speedSection(*c, command, stderr); err != nil {
 		return err
 	}
 	if sections[1].text, err = accuracySection(*c, stderr); err != nil {
 		return err
 	}
-	return writeSections(*file, sections, stdout)
+	return writeSections(file, sections, stdout)
+}
+
+// sectionsFlags reads the flags of a command that makes sections, and the name of
+// the file to put them in, "" for none. A file without them is an error, before
+// minutes of measuring.
+func sectionsFlags(name, usage string, defaults map[string]string, sections []section, args []string, stderr io.Writer) (*config, string, error) {
+	fs := flag.NewFlagSet("bench "+name, flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		fs.PrintDefaults()
+	}
+	c, check := speedFlags(fs)
+	file := fs.String("w", "", "`file` to put the tables in")
+	setDefaults(fs, defaults)
+	if err := fs.Parse(args); err != nil {
+		return nil, "", err
+	}
+	if err := check(); err != nil {
+		return nil, "", err
+	}
+	if *file != "" {
+		if _, err := replaceIn(*file, sections); err != nil {
+			return nil, "", err
+		}
+	}
+	return c, *file, nil
 }
 
 // setDefaults makes values the flags' defaults.
