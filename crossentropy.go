@@ -530,17 +530,21 @@ func (j *ceJob[T, I]) atMax(t int, take, less, s float64, smooth bool) T {
 // exps fills dst with e^(x-max), and max and sum with those of the blocks, using
 // w goroutines for the one row there is then.
 func exps[T Float](w int, k *kernels[T], dst, x *view[T], max, sum []T) {
-	switch {
-	case w > 1:
+	if w > 1 {
 		spreadExps(w, k, *dst, *x, max, sum)
-	case x.c > chunkSize:
-		for off := 0; off < x.c; off += chunkSize {
-			p := off / blockSize
-			k.expSum(ptr(dst.data, off), ptr(max, p), ptr(sum, p), ptr(x.data, off), 1, min(chunkSize, x.c-off), 0, 0)
-		}
-	default:
-		k.expSum(ptr(dst.data, 0), ptr(max, 0), ptr(sum, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
+		return
 	}
+	expSums(k, ptr(dst.data, 0), ptr(max, 0), ptr(sum, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
+}
+
+// expSums runs the kernel on rows, or on the chunks of one that is longer.
+func expSums[T Float](k *kernels[T], dst, max, sum, x *T, rows, cols, dstStride, stride int) {
+	for ; cols > chunkSize; cols -= chunkSize {
+		k.expSum(dst, max, sum, x, rows, chunkSize, dstStride, stride)
+		dst, x = &at(dst, chunkSize, 1)[0], &at(x, chunkSize, 1)[0]
+		max, sum = &at(max, tile, 1)[0], &at(sum, tile, 1)[0]
+	}
+	k.expSum(dst, max, sum, x, rows, cols, dstStride, stride)
 }
 
 func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T) {
@@ -600,7 +604,7 @@ func (j *ceJob[T, I]) scale(dst *view[T], r *ceRoom[T]) {
 		}
 		spreadScale(j.w, j.k, *dst, r.sum, r.less[0], weight)
 	case j.share > 0 && j.opt.Weight != nil:
-		j.k.scaleWeighted(ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.less, 0), ptr(j.opt.Weight, 0), dst.n, dst.c, dst.stride)
+		j.k.scaleWeighted(ptr(dst.data, 0), ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.less, 0), ptr(j.opt.Weight, 0), dst.n, dst.c, dst.stride, dst.stride)
 	default:
 		j.k.scale(ptr(dst.data, 0), ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.less, 0), dst.n, dst.c, dst.stride, dst.stride)
 	}
@@ -612,7 +616,7 @@ func spreadScale[T Float](w int, k *kernels[T], dst view[T], factors []T, less T
 		if weight == nil {
 			k.scale(ptr(dst.data, off), ptr(dst.data, off), ptr(factor, c*tile), ptr(add, 0), 1, n, 0, 0)
 		} else {
-			k.scaleWeighted(ptr(dst.data, off), ptr(factor, c*tile), ptr(add, 0), &at(weight, off, n)[0], 1, n, 0)
+			k.scaleWeighted(ptr(dst.data, off), ptr(dst.data, off), ptr(factor, c*tile), ptr(add, 0), &at(weight, off, n)[0], 1, n, 0, 0)
 		}
 	})
 }

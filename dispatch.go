@@ -51,9 +51,8 @@ type kernels[T Float] struct {
 	shortSoftmaxDot func(dst, scale, add, max, sum, ones, dot, x, w, scratch *T, rows, cols, dstStride, stride int)
 	// scale sets row i of dst to that of x, each block times its factor, plus add[i].
 	scale func(dst, x, factor, add *T, rows, cols, dstStride, stride int)
-	// scaleWeighted multiplies each block of the rows of x by its factor and adds
-	// add[i] w[j].
-	scaleWeighted func(x, factor, add, w *T, rows, cols, stride int)
+	// scaleWeighted adds add[i] w[j] instead.
+	scaleWeighted func(dst, x, factor, add, w *T, rows, cols, dstStride, stride int)
 	// addScaled adds factor[i] times row i of x to row i of dst.
 	addScaled func(dst, x, factor *T, rows, cols, dstStride, stride int)
 	// dot sets dst[i] to the sum of w[j] (x - base[i]) over row i, or of x - base[i]

@@ -424,7 +424,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		{"scaleWeighted", func() ([]armed, []armed, func()) {
 			x, factor, add, w := y(), vec(0, rows*blocks), vec(1, rows), newArea[T](mem[0], 1, cols, 0, in.end)
 			guardFill(w.row, 1, 0)
-			return out(x), out(factor, add, w), func() { k.scaleWeighted(x.p(), factor.p(), add.p(), w.p(), rows, cols, dstStride) }
+			return out(x), out(factor, add, w), func() { k.scaleWeighted(x.p(), x.p(), factor.p(), add.p(), w.p(), rows, cols, dstStride, dstStride) }
 		}},
 		{"addScaled", func() ([]armed, []armed, func()) {
 			x, y, factor := x(), y(), vec(0, rows)

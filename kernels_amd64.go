@@ -44,7 +44,7 @@ func shortSoftmaxDotAVX2(dst, scale, add, max, sum, ones, dot, x, w, scratch *fl
 func scaleAVX2(dst, x, factor, add *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleWeightedAVX2(x, factor, add, w *float32, rows, cols, stride int)
+func scaleWeightedAVX2(dst, x, factor, add, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func addScaledAVX2(dst, x, factor *float32, rows, cols, dstStride, stride int)
@@ -184,7 +184,7 @@ func shortSoftmaxDotAVX512(dst, scale, add, max, sum, ones, dot, x, w, scratch *
 func scaleAVX512(dst, x, factor, add *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleWeightedAVX512(x, factor, add, w *float32, rows, cols, stride int)
+func scaleWeightedAVX512(dst, x, factor, add, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func addScaledAVX512(dst, x, factor *float32, rows, cols, dstStride, stride int)

@@ -44,7 +44,7 @@ func shortSoftmaxDotNEON(dst, scale, add, max, sum, ones, dot, x, w, scratch *fl
 func scaleNEON(dst, x, factor, add *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleWeightedNEON(x, factor, add, w *float32, rows, cols, stride int)
+func scaleWeightedNEON(dst, x, factor, add, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func addScaledNEON(dst, x, factor *float32, rows, cols, dstStride, stride int)

@@ -350,14 +350,14 @@ func scaleGeneric[T Float](dst, x, factor, add *T, rows, cols, dstStride, stride
 	}
 }
 
-func scaleWeightedGeneric[T Float](x, factor, add, w *T, rows, cols, stride int) {
+func scaleWeightedGeneric[T Float](dst, x, factor, add, w *T, rows, cols, dstStride, stride int) {
 	n := blocks(cols)
 	for i, f := range at(factor, 0, rows*n) {
-		c := float64(at(add, i/n, 1)[0])
-		first := i % n * blockSize
-		x := at(x, i/n*stride+first, min(blockSize, cols-first))
-		for j, w := range at(w, first, len(x)) {
-			x[j] = T(float64(float64(x[j])*float64(f)) + float64(float64(w)*c))
+		c, first := float64(at(add, i/n, 1)[0]), i%n*blockSize
+		size := min(blockSize, cols-first)
+		x, out := at(x, i/n*stride+first, size), at(dst, i/n*dstStride+first, size)
+		for j, w := range at(w, first, size) {
+			out[j] = T(float64(float64(x[j])*float64(f)) + float64(float64(w)*c))
 		}
 	}
 }

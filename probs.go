@@ -186,7 +186,7 @@ func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
 	defer buffers.Put(buf)
 	parts := scratch[T](buf, 2*n)
 	max, sum := parts[:n], parts[n:]
-	exps(1, j.k, &view[T]{1, len(x), 1, e, len(x)}, &view[T]{1, len(x), 1, x, len(x)}, max, sum)
+	expSums(j.k, ptr(e, 0), ptr(max, 0), ptr(sum, 0), ptr(x, 0), 1, len(x), 0, 0)
 	top, rest, all := sumOf(max, sum)
 	if all < 1.5 {
 		rest = others(j.k, e, max, top)

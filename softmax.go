@@ -176,10 +176,7 @@ func softmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, max, sum [
 	for i := lo; i < hi; {
 		n := min(cachedRows(hi-i, x.c), len(max)/blocks(x.c))
 		to, from := i*dst.stride, i*x.stride
-		for off := 0; off < x.c; off += chunkSize {
-			p := off / blockSize
-			k.expSum(ptr(dst.data, to+off), ptr(max, p), ptr(sum, p), ptr(x.data, from+off), n, min(chunkSize, x.c-off), dst.stride, x.stride)
-		}
+		expSums(k, ptr(dst.data, to), ptr(max, 0), ptr(sum, 0), ptr(x.data, from), n, x.c, dst.stride, x.stride)
 		factors(n, x.c, max, sum)
 		k.scale(ptr(dst.data, to), ptr(dst.data, to), ptr(max, 0), ptr(zero[:], 0), n, x.c, dst.stride, dst.stride)
 		i += n

@@ -599,12 +599,10 @@ var specTable = kernels[float32]{
 		specExpSumRows(dst, max, sum, x, rows, cols, dstStride, stride)
 	},
 	scale: specScaleRows,
-	scaleWeighted: func(x, factor, add, w *float32, rows, cols, stride int) {
-		n := blocks(cols)
+	scaleWeighted: func(dst, x, factor, add, w *float32, rows, cols, dstStride, stride int) {
+		specScaleRows(dst, x, factor, &make([]float32, rows)[0], rows, cols, dstStride, stride)
 		for i := range rows {
-			row := at(x, i*stride, cols)
-			specScale(row, row, at(factor, i*n, n), 0)
-			specAddScaled(row, at(w, 0, cols), at(add, i, 1)[0])
+			specAddScaled(at(dst, i*dstStride, cols), at(w, 0, cols), at(add, i, 1)[0])
 		}
 	},
 	addScaled: func(dst, x, factor *float32, rows, cols, dstStride, stride int) {
@@ -844,7 +842,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	fill(dst.Data, gapValue)
 	k.scale(&dst.Data[0], in, &results[0], &results[n*nb], n, x.Cols, dst.Stride, x.Stride)
 	out = append(out, newOutput("scale", dst.Data))
-	k.scaleWeighted(&dst.Data[0], &results[0], &results[n*nb], &weights[0], n, x.Cols, dst.Stride)
+	k.scaleWeighted(&dst.Data[0], &dst.Data[0], &results[0], &results[n*nb], &weights[0], n, x.Cols, dst.Stride, dst.Stride)
 	out = append(out, newOutput("scaleWeighted", dst.Data))
 	k.addScaled(&dst.Data[0], in, &results[0], n, x.Cols, dst.Stride, x.Stride)
 	out = append(out, newOutput("addScaled", dst.Data))

@@ -21,17 +21,15 @@ func trails[T Float](dst, x *view[T]) bool {
 // sums of their blocks. If there are rows before, factor is what the exponentials
 // of their blocks are multiplied by, and add[i] is added to row i.
 func (t *trail[T]) exps(row, n int, max, sum, factor, add []T) {
-	m, c, b := min(n, t.n), t.x.c, blocks(t.x.c)
+	m, c, b, x := min(n, t.n), t.x.c, blocks(t.x.c), t.x.data[row*t.x.stride:]
 	t.finish(m, factor, add)
-	for off := 0; off < c; off += chunkSize {
-		p, cols, from := off/blockSize, min(chunkSize, c-off), row*t.x.stride+off
-		if m > 0 {
-			t.k.scaleExpSum(ptr(t.e, off), ptr(max, p), ptr(sum, p), ptr(t.x.data, from), m, cols, c, t.x.stride,
-				ptr(t.dst.data, t.row*t.dst.stride+off), ptr(factor, p), ptr(add, 0), t.dst.stride)
-		}
-		if m < n {
-			t.k.expSum(ptr(t.e, m*c+off), ptr(max, m*b+p), ptr(sum, m*b+p), ptr(t.x.data, from+m*t.x.stride), n-m, cols, c, t.x.stride)
-		}
+	for off := 0; off < c && m > 0; off += chunkSize {
+		p := off / blockSize
+		t.k.scaleExpSum(ptr(t.e, off), ptr(max, p), ptr(sum, p), ptr(x, off), m, min(chunkSize, c-off), c, t.x.stride,
+			ptr(t.dst.data, t.row*t.dst.stride+off), ptr(factor, p), ptr(add, 0), t.dst.stride)
+	}
+	if m < n {
+		expSums(t.k, ptr(t.e, m*c), ptr(max, m*b), ptr(sum, m*b), ptr(x, m*t.x.stride), n-m, c, c, t.x.stride)
 	}
 	t.row, t.n = row, n
 }

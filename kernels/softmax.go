@@ -6,43 +6,79 @@ var scaleKernel = kernel{
 add[i], with one rounding.`,
 	args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"factor", "*float32"}, {"add", "*float32"},
 		{"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
-	body: func(a *Asm) {
-		zero := a.ConstReg(0)
-		f, c := a.Uniform(), a.Uniform()
-		dst, factor, add, p, q, n, b := a.Arg("dst"), a.Arg("factor"), a.Arg("add"), a.Reg(), a.Reg(), a.Reg(), a.Reg()
-		a.Rows(func(x Reg) {
-			a.Mov(x, p)
-			a.Mov(dst, q)
-			a.LoadArg("cols", n)
-			a.LoadUni(c, add, 0)
-			a.AddImm(4, add)
-			block := a.NewLabel("block")
-			a.Label(block)
-			a.LoadUni(f, factor, 0)
-			a.AddImm(4, factor)
-			a.TakeBlock(n, b)
-			a.SubReg(b, n)
-			a.Steps(p, b, func() {
-				for i := range 4 {
-					x := a.Vec("x")
-					a.Load(x, p, 4*lanes*i)
-					a.HornerUni(x, f, c)
-					a.Store(x, q, 4*lanes*i)
-					a.Free(x)
-				}
-				a.AddImm(4*step, q)
-			}, nil, func() {
-				x := a.Vec("x")
-				a.LoadTail(x, p, b, zero)
-				a.HornerUni(x, f, c)
-				a.StoreTail(x, q, b)
-				a.Free(x)
-				a.AddImm(4*lanes, q)
-			})
-			a.JumpIfImm(n, ">", 0, block)
-			a.Advance(dst, "dstStride")
+	body: func(a *Asm) { a.scaleRows(false) },
+}
+
+var scaleWeightedKernel = kernel{
+	name: "scaleWeighted",
+	doc: `Row i of dst is row i of x, each block of 2048 elements times its factor, to which
+add[i] w[j] is added, with one rounding.`,
+	args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"w", "*float32"},
+		{"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+	body: func(a *Asm) { a.scaleRows(true) },
+}
+
+// scaleRows writes scale or scaleWeighted.
+func (a *Asm) scaleRows(weighted bool) {
+	zero := a.ConstReg(0)
+	f, c := a.Uniform(), a.Uniform()
+	dst, factor, add, p, q, n, b := a.Arg("dst"), a.Arg("factor"), a.Arg("add"), a.Reg(), a.Reg(), a.Reg(), a.Reg()
+	var w Reg
+	if weighted {
+		w = a.Reg()
+	}
+	// line does one vector, which load and loadWeights fetch.
+	line := func(load, loadWeights func(v *Vec), store func(v *Vec)) {
+		x := a.Vec("x")
+		if weighted {
+			v := a.Vec("w")
+			loadWeights(v)
+			load(x)
+			a.HornerUni(x, f, zero)
+			a.MulAdd(x, v, c)
+			a.Free(v)
+		} else {
+			load(x)
+			a.HornerUni(x, f, c)
+		}
+		store(x)
+		a.Free(x)
+	}
+	moveOn := func(elements int) {
+		a.AddImm(4*elements, q)
+		if weighted {
+			a.AddImm(4*elements, w)
+		}
+	}
+	a.Rows(func(x Reg) {
+		a.Mov(x, p)
+		a.Mov(dst, q)
+		if weighted {
+			a.LoadArg("w", w)
+		}
+		a.LoadArg("cols", n)
+		a.LoadUni(c, add, 0)
+		a.AddImm(4, add)
+		block := a.NewLabel("block")
+		a.Label(block)
+		a.LoadUni(f, factor, 0)
+		a.AddImm(4, factor)
+		a.TakeBlock(n, b)
+		a.SubReg(b, n)
+		a.Steps(p, b, func() {
+			for i := range 4 {
+				line(func(v *Vec) { a.Load(v, p, 4*lanes*i) }, func(v *Vec) { a.Load(v, w, 4*lanes*i) },
+					func(v *Vec) { a.Store(v, q, 4*lanes*i) })
+			}
+			moveOn(step)
+		}, nil, func() {
+			line(func(v *Vec) { a.LoadTail(v, p, b, zero) }, func(v *Vec) { a.LoadTail(v, w, b, zero) },
+				func(v *Vec) { a.StoreTail(v, q, b) })
+			moveOn(lanes)
 		})
-	},
+		a.JumpIfImm(n, ">", 0, block)
+		a.Advance(dst, "dstStride")
+	})
 }
 
 var addScaledKernel = kernel{
