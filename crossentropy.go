@@ -199,7 +199,7 @@ func (j *ceJob[T, I]) rows(x, grad *view[T], row, n, first int) float64 {
 	var total float64
 	for end := row + n; row < end; {
 		n := min(end-row, ceRows/min(ceRows, blocks(x.c)))
-		if x.c > shortCols && grad != nil {
+		if x.c > j.k.mediumCols && grad != nil {
 			n = min(n, cachedRows(n, x.c)) // there are more passes
 		}
 		targets := j.targets[first:][:n]
@@ -354,7 +354,7 @@ func (j *ceJob[T, I]) forward(x *view[T], r *ceRoom[T]) {
 func (j *ceJob[T, I]) backward(x, grad *view[T], first int, r *ceRoom[T]) {
 	if j.opt.Accumulate {
 		j.accumulate(x, grad, first, r)
-	} else if x.c <= shortCols {
+	} else if x.c <= j.k.mediumCols {
 		j.short(x, grad, first, r)
 	} else {
 		j.long(x, grad, first, r)
@@ -366,7 +366,7 @@ func (j *ceJob[T, I]) accumulate(x, grad *view[T], first int, r *ceRoom[T]) {
 	b := buffers.Get().(*[]float64)
 	defer buffers.Put(b)
 	dst := view[T]{x.n, x.c, 1, scratch[T](b, x.n*x.c), x.c}
-	if x.c <= shortCols {
+	if x.c <= j.k.mediumCols {
 		j.short(x, &dst, first, r)
 	} else {
 		j.long(x, &dst, first, r)
@@ -435,7 +435,7 @@ func (j *ceJob[T, I]) targeted(dst *view[T], row, n, first int, r *ceRoom[T]) {
 	}
 }
 
-// short is long for rows that one kernel does.
+// short is long for rows of at most mediumCols columns, which one kernel does.
 func (j *ceJob[T, I]) short(x, dst *view[T], first int, r *ceRoom[T]) {
 	targets := j.targets[first:][:x.n]
 	ignore, smooth := j.ignore, j.share > 0

@@ -49,6 +49,12 @@ type kernels[T Float] struct {
 	// dst; w nil means 1.
 	shortSoftmax    func(dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int)
 	shortSoftmaxDot func(dst, scale, add, max, sum, ones, dot, x, w, scratch *T, rows, cols, dstStride, stride int)
+	// mediumSoftmax and mediumSoftmaxDot are the same for at most tile rows of more
+	// than shortCols columns and at most mediumCols, if that is more; w is not nil,
+	// and scratch has 3*16*16 elements.
+	mediumSoftmax    func(dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int)
+	mediumSoftmaxDot func(dst, scale, add, max, sum, ones, dot, x, w, scratch *T, rows, cols, dstStride, stride int)
+	mediumCols       int
 	// scale sets row i of dst to that of x, each block times its factor, plus add[i].
 	scale func(dst, x, factor, add *T, rows, cols, dstStride, stride int)
 	// scaleWeighted adds add[i] w[j] instead.
@@ -107,8 +113,10 @@ type kernels[T Float] struct {
 const (
 	// blockSize elements are summed in float32 before float64 takes over.
 	blockSize = 2048
-	// shortCols is the longest row of the shortSoftmax kernel.
-	shortCols = 16
+	// shortCols is the longest row of the shortSoftmax kernel, mediumCols that of
+	// mediumSoftmax, where assembly has it: longer ones do better in blocks.
+	shortCols  = 16
+	mediumCols = 224
 	// chunkSize is the longest row that a kernel which sums is given: longer
 	// ones go in chunks, which may be shared among goroutines.
 	chunkSize = 16 * blockSize

@@ -41,6 +41,12 @@ func shortSoftmaxAVX2(dst, scale, max, sum, ones, x, scratch *float32, rows, col
 func shortSoftmaxDotAVX2(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
+func mediumSoftmaxAVX2(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func mediumSoftmaxDotAVX2(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
 func scaleAVX2(dst, x, factor, add *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
@@ -108,6 +114,7 @@ func planarLogSoftmaxGradAVX2(dst, x, y, s *float32, n, classes, stride, yStride
 
 var tableAVX2 = kernels[float32]{
 	name:                 "avx2",
+	mediumCols:           mediumCols,
 	max:                  maxAVX2,
 	argMax:               argMaxAVX2,
 	sum:                  sumAVX2,
@@ -120,6 +127,8 @@ var tableAVX2 = kernels[float32]{
 	scaleExpSum:          scaleExpSumAVX2,
 	shortSoftmax:         shortSoftmaxAVX2,
 	shortSoftmaxDot:      shortSoftmaxDotAVX2,
+	mediumSoftmax:        mediumSoftmaxAVX2,
+	mediumSoftmaxDot:     mediumSoftmaxDotAVX2,
 	scale:                scaleAVX2,
 	scaleWeighted:        scaleWeightedAVX2,
 	addScaled:            addScaledAVX2,
@@ -179,6 +188,12 @@ func shortSoftmaxAVX512(dst, scale, max, sum, ones, x, scratch *float32, rows, c
 
 //go:noescape
 func shortSoftmaxDotAVX512(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func mediumSoftmaxAVX512(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func mediumSoftmaxDotAVX512(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func scaleAVX512(dst, x, factor, add *float32, rows, cols, dstStride, stride int)
@@ -248,6 +263,7 @@ func planarLogSoftmaxGradAVX512(dst, x, y, s *float32, n, classes, stride, yStri
 
 var tableAVX512 = kernels[float32]{
 	name:                 "avx512",
+	mediumCols:           mediumCols,
 	max:                  maxAVX512,
 	argMax:               argMaxAVX512,
 	sum:                  sumAVX512,
@@ -260,6 +276,8 @@ var tableAVX512 = kernels[float32]{
 	scaleExpSum:          scaleExpSumAVX512,
 	shortSoftmax:         shortSoftmaxAVX512,
 	shortSoftmaxDot:      shortSoftmaxDotAVX512,
+	mediumSoftmax:        mediumSoftmaxAVX512,
+	mediumSoftmaxDot:     mediumSoftmaxDotAVX512,
 	scale:                scaleAVX512,
 	scaleWeighted:        scaleWeightedAVX512,
 	addScaled:            addScaledAVX512,

@@ -41,6 +41,12 @@ func shortSoftmaxNEON(dst, scale, max, sum, ones, x, scratch *float32, rows, col
 func shortSoftmaxDotNEON(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
+func mediumSoftmaxNEON(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func mediumSoftmaxDotNEON(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
 func scaleNEON(dst, x, factor, add *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
@@ -108,6 +114,7 @@ func planarLogSoftmaxGradNEON(dst, x, y, s *float32, n, classes, stride, yStride
 
 var tableNEON = kernels[float32]{
 	name:                 "neon",
+	mediumCols:           mediumCols,
 	max:                  maxNEON,
 	argMax:               argMaxNEON,
 	sum:                  sumNEON,
@@ -120,6 +127,8 @@ var tableNEON = kernels[float32]{
 	scaleExpSum:          scaleExpSumNEON,
 	shortSoftmax:         shortSoftmaxNEON,
 	shortSoftmaxDot:      shortSoftmaxDotNEON,
+	mediumSoftmax:        mediumSoftmaxNEON,
+	mediumSoftmaxDot:     mediumSoftmaxDotNEON,
 	scale:                scaleNEON,
 	scaleWeighted:        scaleWeightedNEON,
 	addScaled:            addScaledNEON,

@@ -27,6 +27,7 @@ func genericKernels[T Float]() kernels[T] {
 
 		shortSoftmax:    shortSoftmaxGeneric[T],
 		shortSoftmaxDot: shortSoftmaxDotGeneric[T],
+		mediumCols:      shortCols,
 
 		dot: dotGeneric[T],
 
@@ -311,14 +312,15 @@ func shortSoftmaxDotGeneric[T Float](dst, scale, add, max, sum, ones, dot, x, w,
 				e[j] = exp64(float64(v) - float64(m))
 			}
 		}
-		s, one := 0.0, 0.0
+		var s, t, one float64
 		for _, v := range e {
 			if v == 1 {
+				v = 0
 				one++
-			} else {
-				s += v
 			}
+			s, t = t, s+v
 		}
+		s += t
 		maxs[i], sums[i], counts[i] = m, T(s), T(one)
 		if dst == nil {
 			continue

@@ -140,7 +140,7 @@ func runRows[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
 func cachedRows(left, cols int) int { return min(left, tile, max(1, chunkSize/cols)) }
 
 func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
-	if x.c <= shortCols {
+	if x.c <= max(shortCols, k.mediumCols/2) { // longer ones have no work between the kernels that counts
 		var max, sum, ones, scale [tile]T
 		fill(scale[:], 1)
 		for i := lo; i < hi; i += tile {

@@ -453,6 +453,49 @@ func specShortDot(dst, row, weights []float32, scale, add float32) (m, sum, ones
 	return m, sum, ones, s.fold()
 }
 
+// specMedium is specShort for a longer row: the lanes of all terms and of those
+// that are not 1 are added up vector by vector, and the ones are what the two
+// sums differ by.
+func specMedium(dst, row []float32, scale float32) (m, sum, ones float32) {
+	m = max(-math.MaxFloat32, slices.Max(row))
+	poly := specExp5
+	if dst != nil {
+		poly = specExp6
+	}
+	e := make([]float32, len(row))
+	var s, all lanes
+	for i, x := range row {
+		e[i] = specExpMinus(x-m, poly)
+		all[i%16] += e[i]
+		if e[i] != 1 {
+			s[i%16] += e[i]
+		}
+	}
+	sum = s.fold()
+	const round = 0x1.8p23
+	ones = float32(float32(all.fold()-sum)+round) - round
+	if dst != nil {
+		f := scale / (sum + ones)
+		for i := range dst {
+			dst[i] = e[i] * f
+		}
+	}
+	return m, sum, ones
+}
+
+// specMediumDot is specMedium with a dot, and adds add times the weights to dst.
+func specMediumDot(dst, row, weights []float32, scale, add float32) (m, sum, ones, dot float32) {
+	m, sum, ones = specMedium(dst, row, scale)
+	var s lanes
+	for i, x := range row {
+		s[i%16] = fma32(x-m, weights[i], s[i%16])
+	}
+	for i, p := range dst {
+		dst[i] = fma32(weights[i], add, p)
+	}
+	return m, sum, ones, s.fold()
+}
+
 // specScale has a factor for each block. A product of -0 becomes +0.
 func specScale(dst, row, factors []float32, add float32) {
 	for i, x := range row {
@@ -591,6 +634,28 @@ var specTable = kernels[float32]{
 			// In place, dst overwrites what the dot needs.
 			row := slices.Clone(at(x, i*stride, cols))
 			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0], at(dot, i, 1)[0] = specShortDot(out, row, weights, f, a)
+		}
+	},
+	mediumCols: mediumCols,
+	mediumSoftmax: func(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int) {
+		for i := range rows {
+			var out []float32
+			var f float32
+			if dst != nil {
+				out, f = at(dst, i*dstStride, cols), at(scale, i, 1)[0]
+			}
+			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0] = specMedium(out, slices.Clone(at(x, i*stride, cols)), f)
+		}
+	},
+	mediumSoftmaxDot: func(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int) {
+		for i := range rows {
+			var out []float32
+			var f, a float32
+			if dst != nil {
+				out, f, a = at(dst, i*dstStride, cols), at(scale, i, 1)[0], at(add, i, 1)[0]
+			}
+			row := slices.Clone(at(x, i*stride, cols))
+			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0], at(dot, i, 1)[0] = specMediumDot(out, row, at(w, 0, cols), f, a)
 		}
 	},
 	expSum: specExpSumRows,
@@ -799,40 +864,44 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	}
 	out = append(out, newOutput("scaleExpSum", slices.Clone(dst.Data)), newOutput("scaleExpSum's blocks", results[:2*n*nb]), newOutput("scaleExpSum's rows", to.Data))
 
-	if x.Cols <= shortCols {
-		scratch, scale := make([]float32, 2*16*16), make([]float32, n)
-		fill(scale, -0.7)
-		k.shortSoftmax(nil, nil, &max[0], &sum[0], &ones[0], in, &scratch[0], n, x.Cols, 0, x.Stride)
-		afterNaN(forget)
-		for i := range max {
-			max[i] += 0
+	scratch, scales, add := make([]float32, 3*16*16), make([]float32, n), make([]float32, n)
+	fill(scales, -0.7)
+	for i := range add {
+		add[i] = 0.3 / float32(1+i)
+	}
+	for _, kernel := range []struct {
+		name       string
+		cols, rows int
+		softmax    func(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
+		dot        func(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+	}{
+		{"shortSoftmax", shortCols, n, k.shortSoftmax, k.shortSoftmaxDot},
+		{"mediumSoftmax", k.mediumCols, min(n, tile), k.mediumSoftmax, k.mediumSoftmaxDot},
+	} {
+		if x.Cols > kernel.cols || kernel.softmax == nil {
+			continue
 		}
-		out = append(out, newOutput("shortSoftmax without dst", slices.Clone(results)))
-		fill(dst.Data, gapValue)
-		k.shortSoftmax(&dst.Data[0], &scale[0], &max[0], &sum[0], &ones[0], in, &scratch[0], n, x.Cols, dst.Stride, x.Stride)
-		afterNaN(forget)
-		for i := range max {
-			max[i] += 0
-		}
-		out = append(out, newOutput("shortSoftmax", dst.Data), newOutput("shortSoftmax's rows", slices.Clone(results)))
-		add := make([]float32, n)
-		for i := range add {
-			add[i] = 0.3 / float32(1+i)
-		}
-		for _, w := range []*float32{nil, &weights[0]} {
-			y := &dst.Data[0]
-			if w == nil {
-				y = nil
+		for _, y := range []*float32{nil, &dst.Data[0]} {
+			fill(dst.Data, gapValue)
+			kernel.softmax(y, &scales[0], &max[0], &sum[0], &ones[0], in, &scratch[0], kernel.rows, x.Cols, dst.Stride, x.Stride)
+			afterNaN(forget)
+			for i := range max {
+				max[i] += 0
+			}
+			out = append(out, newOutput(kernel.name, slices.Clone(dst.Data)), newOutput(kernel.name+"'s rows", slices.Clone(results)))
+			w := &weights[0]
+			if y == nil && kernel.cols == shortCols {
+				w = nil
 			}
 			fill(dst.Data, gapValue)
-			k.shortSoftmaxDot(y, &scale[0], &add[0], &max[0], &sum[0], &ones[0], &dots[0], in, w, &scratch[0], n, x.Cols, dst.Stride, x.Stride)
+			kernel.dot(y, &scales[0], &add[0], &max[0], &sum[0], &ones[0], &dots[0], in, w, &scratch[0], kernel.rows, x.Cols, dst.Stride, x.Stride)
 			afterNaN(forget)
 			afterNaN(func(i, _ int) { dots[i] = 0 })
 			for i := range max {
 				max[i] += 0
 				dots[i] += 0
 			}
-			out = append(out, newOutput("shortSoftmaxDot", dst.Data), newOutput("shortSoftmaxDot's rows", slices.Clone(results)), newOutput("shortSoftmaxDot's dots", slices.Clone(dots)))
+			out = append(out, newOutput(kernel.name+"Dot", slices.Clone(dst.Data)), newOutput(kernel.name+"Dot's rows", slices.Clone(results)), newOutput(kernel.name+"Dot's dots", slices.Clone(dots)))
 		}
 	}
 

@@ -64,7 +64,7 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int) {
 		if b > 1 {
 			t.n = min(len(t.max)/b, x.Rows-i)
 		}
-		if x.Cols <= shortCols {
+		if x.Cols <= k.mediumCols {
 			t.short(k, ptr(x.Data, i*x.Stride), t.n, x.Cols, x.Stride)
 		} else {
 			t.sumExp(k, ptr(x.Data, i*x.Stride), 0, t.n, x.Cols, x.Stride)
@@ -102,7 +102,7 @@ func (t *sumExps[T]) sumExp(k *kernels[T], x *T, off, rows, cols, stride int) {
 	}
 }
 
-// short is sumExp for rows of at most shortCols columns.
+// short is sumExp for rows of at most mediumCols columns.
 func (t *sumExps[T]) short(k *kernels[T], x *T, rows, cols, stride int) {
 	if t.dots == nil {
 		shortSoftmax(k, nil, nil, ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), x, rows, cols, 0, stride)
@@ -118,25 +118,55 @@ func widen[T Float](dst []float64, x []T) {
 	}
 }
 
-// shortSoftmax gives the kernel the scratch that it wants.
+// shortSoftmax runs the kernel for rows of at most mediumCols columns, and gives it
+// the scratch that it wants.
 func shortSoftmax[T Float](k *kernels[T], dst, scale, max, sum, ones, x *T, rows, cols, dstStride, stride int) {
-	if rows < 4 {
+	if cols <= shortCols && rows < 4 {
 		k.shortSoftmax(dst, scale, max, sum, ones, x, nil, rows, cols, dstStride, stride)
 		return
 	}
 	b := buffers.Get().(*[]float64)
-	k.shortSoftmax(dst, scale, max, sum, ones, x, ptr(scratch[T](b, 2*16*16), 0), rows, cols, dstStride, stride)
+	room := ptr(scratch[T](b, 3*16*16), 0)
+	if cols <= shortCols {
+		k.shortSoftmax(dst, scale, max, sum, ones, x, room, rows, cols, dstStride, stride)
+	} else {
+		for i := 0; i < rows; i += tile {
+			k.mediumSoftmax(from(dst, i*dstStride), from(scale, i), from(max, i), from(sum, i), from(ones, i),
+				from(x, i*stride), room, min(tile, rows-i), cols, dstStride, stride)
+		}
+	}
 	buffers.Put(b)
 }
 
 func shortSoftmaxDot[T Float](k *kernels[T], dst, scale, add, max, sum, ones, dot, x, w *T, rows, cols, dstStride, stride int) {
-	if rows < 4 {
+	if cols <= shortCols && rows < 4 {
 		k.shortSoftmaxDot(dst, scale, add, max, sum, ones, dot, x, w, nil, rows, cols, dstStride, stride)
 		return
 	}
 	b := buffers.Get().(*[]float64)
-	k.shortSoftmaxDot(dst, scale, add, max, sum, ones, dot, x, w, ptr(scratch[T](b, 2*16*16), 0), rows, cols, dstStride, stride)
+	s := scratch[T](b, 3*16*16+mediumCols)
+	room := ptr(s, 0)
+	if cols <= shortCols {
+		k.shortSoftmaxDot(dst, scale, add, max, sum, ones, dot, x, w, room, rows, cols, dstStride, stride)
+	} else {
+		if w == nil {
+			fill(s[3*16*16:][:cols], 1)
+			w = ptr(s, 3*16*16)
+		}
+		for i := 0; i < rows; i += tile {
+			k.mediumSoftmaxDot(from(dst, i*dstStride), from(scale, i), from(add, i), from(max, i), from(sum, i), from(ones, i), from(dot, i),
+				from(x, i*stride), w, room, min(tile, rows-i), cols, dstStride, stride)
+		}
+	}
 	buffers.Put(b)
+}
+
+// from returns the address n elements behind p, or nil if p is nil.
+func from[T any](p *T, n int) *T {
+	if p == nil {
+		return nil
+	}
+	return &at(p, n, 1)[0]
 }
 
 // A rowDot is the sum of w (x - max) over a row, w being 1 if there are no

@@ -57,6 +57,7 @@ type isa interface {
 	eqOne(a *Asm, x, d int, zero, one Uni)
 	eqValue(a *Asm, x, d int, value Uni)
 	zeroWhere(a *Asm, x, d int, zero Uni)
+	addUnless(a *Asm, x, d int, value Uni)
 
 	nanInit(a *Asm)
 	nanSee(a *Asm, x, y int)
@@ -315,10 +316,18 @@ func (a *Asm) Streams(form func(stream bool)) {
 		form(false)
 		return
 	}
-	stream, label := a.Arg("stream"), a.NewLabel("stream")
-	a.JumpIfImm(stream, "!=", 0, label)
-	a.FreeReg(stream)
+	a.Forms("stream", form)
+}
+
+// Forms writes the form of a kernel for a parameter that is 0 and that for one
+// that is not. Both begin with the same registers free.
+func (a *Asm) Forms(arg string, form func(set bool)) {
+	v, label := a.Arg(arg), a.NewLabel(arg)
+	a.JumpIfImm(v, "!=", 0, label)
+	a.FreeReg(v)
+	greg, vfree := slices.Clone(a.greg), slices.Clone(a.vfree)
 	form(false)
+	a.greg, a.vfree, a.tail = greg, vfree, ""
 	a.Label(label)
 	form(true)
 }
@@ -732,6 +741,13 @@ func (a *Asm) EqValue(d, x *Vec, u Uni) {
 func (a *Asm) ZeroWhere(d, x *Vec, zero Uni) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.zeroWhere(a, x.r[i], d.r[i], zero)
+	}
+}
+
+// AddUnless sets d += x where x is not u.
+func (a *Asm) AddUnless(d, x *Vec, u Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.addUnless(a, x.r[i], d.r[i], u)
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 )
 
 // kernels are the entries of the table, in the order of its fields.
-var kernels = []kernel{maxKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, sumExpDotKernel, sumExpWeightedKernel, log1pKernel, expSumKernel, scaleExpSumKernel, shortSoftmaxKernel, shortSoftmaxDotKernel, scaleKernel,
+var kernels = []kernel{maxKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, sumExpDotKernel, sumExpWeightedKernel, log1pKernel, expSumKernel, scaleExpSumKernel, shortSoftmaxKernel, shortSoftmaxDotKernel, mediumSoftmaxKernel, mediumSoftmaxDotKernel, scaleKernel,
 	scaleWeightedKernel, addScaledKernel, dotKernel, shiftKernel, squareKernel, squareGradKernel, distanceKernel, distanceGradKernel,
 	innerKernel, softmaxGradKernel, logSoftmaxGradKernel,
 	planarSumExpKernel, planarSumExpDotKernel, planarSoftmaxKernel, planarSoftmaxDotKernel, planarProbsKernel, planarProbsGradKernel, planarShiftKernel,
@@ -114,7 +114,7 @@ func declarations(t target) []byte {
 		for _, k := range kernels {
 			fmt.Fprintf(&b, "\n//go:noescape\nfunc %s%s(%s)\n", k.name, isa.name(), goParams(k.args))
 		}
-		fmt.Fprintf(&b, "\nvar table%s = kernels[float32]{\nname: %q,\n", isa.name(), strings.ToLower(isa.name()))
+		fmt.Fprintf(&b, "\nvar table%s = kernels[float32]{\nname: %q,\nmediumCols: mediumCols,\n", isa.name(), strings.ToLower(isa.name()))
 		for _, k := range kernels {
 			fmt.Fprintf(&b, "%s: %s%s,\n", k.name, k.name, isa.name())
 		}

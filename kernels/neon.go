@@ -299,6 +299,14 @@ func (neon) zeroWhere(a *Asm, x, d int, zero Uni) {
 	a.vfree[t] = true
 }
 
+func (n neon) addUnless(a *Asm, x, d int, value Uni) {
+	t := a.vreg(false)
+	fcmeq.emit(a, value.r, x, t)
+	bic.emit(a, t, x, t)
+	n.op(a, opAdd, d, inReg(t), d)
+	a.vfree[t] = true
+}
+
 // FMAX keeps NaNs, so the folded maximum tells.
 func (neon) nanInit(a *Asm)          {}
 func (neon) nanSee(a *Asm, x, y int) {}

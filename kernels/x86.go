@@ -158,14 +158,25 @@ func (x x86) setTail(a *Asm, n Reg) {
 // loadTail: AVX2 takes two masks from a window into sixteen times -1 followed
 // by sixteen times 0.
 func (x x86) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
-	if x.avx512 {
+	masked := func() {
 		x.setTail(a, n)
 		x.set(a, fill, v.r[0])
 		a.emit("VMOVUPS (%s), K1, %s", base, x.reg(v.r[0]))
+	}
+	if x.avx512 && a.tail == n {
+		masked()
 		return
 	}
 	whole, done := a.NewLabel("whole"), a.NewLabel("done")
 	x.jumpIfImm(a, ">=", n, 16, whole)
+	if x.avx512 {
+		masked()
+		a.emit("JMP %s", done)
+		a.Label(whole)
+		x.load(a, base, 0, v.r[0])
+		a.Label(done)
+		return
+	}
 	t, m := a.Reg(), a.vreg(false)
 	a.emit("LEAQ tails<>+64(SB), %s", t)
 	a.emit("NEGQ %s", n)
@@ -186,23 +197,22 @@ func (x x86) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
 	a.Label(done)
 }
 
-// storeTail uses the mask of the loadTail before it on AVX-512. AVX2 stores by
-// the bits of n: masked stores are slow on AMD's CPUs.
+// storeTail stores by the bits of n: masked stores are slow on AMD's CPUs.
 func (x x86) storeTail(a *Asm, v *Vec, base, n Reg) {
-	if x.avx512 {
-		a.emit("VMOVUPS %s, K1, (%s)", x.reg(v.r[0]), base)
-		return
-	}
 	whole, done := a.NewLabel("whole"), a.NewLabel("done")
 	x.jumpIfImm(a, ">=", n, 16, whole)
 	p, t := a.Reg(), a.vreg(false)
 	x.mov(a, base, p)
 	x.set(a, inReg(v.r[0]), t)
+	upper := fmt.Sprintf("VEXTRACTF64X4 $1, Z%d, Y%d", t, t)
+	if !x.avx512 {
+		upper = fmt.Sprintf("VMOVUPS Y%d, Y%d", v.r[1], t)
+	}
 	for _, b := range []struct {
 		size        int
 		store, rest string
 	}{
-		{8, "VMOVUPS Y%d, (%s)", fmt.Sprintf("VMOVUPS Y%d, Y%d", v.r[1], t)},
+		{8, "VMOVUPS Y%d, (%s)", upper},
 		{4, "VMOVUPS X%d, (%s)", fmt.Sprintf("VEXTRACTF128 $1, Y%d, X%d", t, t)},
 		{2, "VMOVLPS X%d, (%s)", fmt.Sprintf("VPERMILPD $1, X%d, X%d", t, t)},
 		{1, "VMOVSS X%d, (%s)", ""},
@@ -221,8 +231,9 @@ func (x x86) storeTail(a *Asm, v *Vec, base, n Reg) {
 	a.vfree[t] = true
 	a.emit("JMP %s", done)
 	a.Label(whole)
-	x.store(a, v.r[0], base, 0)
-	x.store(a, v.r[1], base, 32)
+	for i, r := range v.r {
+		x.store(a, r, base, 4*i*x.width())
+	}
 	a.Label(done)
 }
 
@@ -312,6 +323,20 @@ func (x x86) zeroWhere(a *Asm, p, d int, zero Uni) {
 	t := a.vreg(false)
 	a.emit("VCMPPS $0, %s, %s, %s", x.v(zero), x.reg(p), x.reg(t))
 	a.emit("VANDNPS %s, %s, %s", x.reg(d), x.reg(t), x.reg(d))
+	a.vfree[t] = true
+}
+
+// addUnless: a NaN is not u.
+func (x x86) addUnless(a *Asm, p, d int, u Uni) {
+	if x.avx512 {
+		a.emit("%s $4, %s, %s, K2", x.with("VCMPPS", u), x.v(u), x.reg(p))
+		a.emit("VADDPS %s, %s, K2, %s", x.reg(p), x.reg(d), x.reg(d))
+		return
+	}
+	t := a.vreg(false)
+	a.emit("VCMPPS $4, %s, %s, %s", x.v(u), x.reg(p), x.reg(t))
+	a.emit("VANDPS %s, %s, %s", x.reg(p), x.reg(t), x.reg(t))
+	a.emit("VADDPS %s, %s, %s", x.reg(t), x.reg(d), x.reg(d))
 	a.vfree[t] = true
 }
 
