@@ -404,11 +404,7 @@ func (j *ceJob[T, I]) sums(x, e *view[T], first int, r *ceRoom[T]) {
 			r.less[c] = 0
 			continue
 		}
-		m, s, all := sumOf(max, r.ones[c*b:][:b])
-		if all < 1.5 {
-			s = others(j.k, row, max, m)
-			all = 1 + s
-		}
+		m, s, all := sumOfRow(j.k, row, max, r.ones[c*b:][:b])
 		r.max[c], r.s[c], r.log[c] = m, s, s
 		var p float64
 		p, r.less[c], r.scale[c] = j.factor(j.upstream(first+c), weightOf(j.opt.Weight, t))
@@ -556,42 +552,31 @@ func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T) {
 	copy(sum, sums)
 }
 
-// others adds up the elements of a row of exps without the maximum, which is
-// known to outweigh the rest.
-func others[T Float](k *kernels[T], e, max []T, m T) float64 {
-	var s float64
-	for b := 0; b < len(max); b++ {
-		f := 1.0
-		if max[b] != m {
-			f = exp64(float64(max[b]) - float64(m))
-		}
-		block := e[b*blockSize : min((b+1)*blockSize, len(e))]
-		if len(block) <= 4*tile || f != 1 {
-			var t float64
-			for _, v := range block {
-				if v < 0.75 || f != 1 {
-					t += float64(v)
-				}
-			}
-			s += float64(t * f)
-			continue
-		}
-		// The maximum gives way to 0 while the kernel adds.
-		top := -1
-		var at [1]int
-		k.argMax(ptr(at[:], 0), ptr(block, 0), 1, len(block), 0)
-		if block[at[0]] >= 0.75 {
-			top = at[0]
-			block[top] = 0
-		}
-		var t [1]float64
-		k.sum(ptr(t[:], 0), ptr(block, 0), 1, len(block), 0)
-		if top >= 0 {
-			block[top] = 1
-		}
-		s += t[0]
+// sumOfRow is sumOf for a row of exps, which keeps what a maximum that outweighs
+// the others would round away.
+func sumOfRow[T Float](k *kernels[T], e, max, sum []T) (m T, s, all float64) {
+	m, s, all = sumOf(max, sum)
+	if all >= 1.5 || all != all {
+		return m, s, all
 	}
-	return s
+	// The maximum is in the first block that has it, and gives way to 0 while the
+	// kernel adds.
+	first := slices.Index(max, m)
+	s = 0
+	for b, v := range sum {
+		if b != first {
+			s += float64(float64(v) * exp64(float64(max[b])-float64(m)))
+		}
+	}
+	block := e[first*blockSize : min((first+1)*blockSize, len(e))]
+	var top [1]int
+	k.argMax(ptr(top[:], 0), ptr(block, 0), 1, len(block), 0)
+	block[top[0]] = 0
+	var t [1]float64
+	k.sum(ptr(t[:], 0), ptr(block, 0), 1, len(block), 0)
+	block[top[0]] = 1
+	s += t[0]
+	return m, s, 1 + s
 }
 
 // scale turns exps into gradients, but for the elements at the targets.

@@ -187,11 +187,7 @@ func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
 	parts := scratch[T](buf, 2*n)
 	max, sum := parts[:n], parts[n:]
 	expSums(j.k, ptr(e, 0), ptr(max, 0), ptr(sum, 0), ptr(x, 0), 1, len(x), 0, 0)
-	top, rest, all := sumOf(max, sum)
-	if all < 1.5 {
-		rest = others(j.k, e, max, top)
-		all = 1 + rest
-	}
+	top, rest, all := sumOfRow(j.k, e, max, sum)
 	var log [8]float64
 	log[0] = rest
 	j.k.log1p(ptr(log[:], 0), 8)
