@@ -54,8 +54,8 @@ type medium struct {
 	rows, at    Reg // the rows left, and 4 bytes for each that is done
 }
 
-// each runs body for each row, p being the start of the row of a matrix.
-func (s *medium) each(matrix, stride string, body func()) {
+// sweep runs body for each row, p being the start of the row of a matrix.
+func (s *medium) sweep(matrix, stride string, body func()) {
 	row := s.NewLabel("row")
 	x := s.Arg(matrix)
 	s.LoadArg("rows", s.rows)
@@ -121,7 +121,7 @@ func (s *medium) fetch(u Uni, name string) {
 // never -Inf - -Inf.
 func (s *medium) maxima() {
 	start := s.ConstReg(bits(-math.MaxFloat32))
-	s.each("x", "stride", func() {
+	s.sweep("x", "stride", func() {
 		m := s.Vec("m")
 		s.Set(m, start)
 		s.walk(func(n int) {
@@ -160,7 +160,7 @@ func (s *medium) terms() {
 		w = s.Reg()
 		others = append(others, w)
 	}
-	s.each("x", "stride", func() {
+	s.sweep("x", "stride", func() {
 		s.fetch(m, "max")
 		if s.store {
 			s.Mov(dst, q)
@@ -275,7 +275,7 @@ func (s *medium) factors() {
 	load(v, "ones")
 	s.Add(sum, v)
 	load(v, "scale")
-	s.Asm.each(opDiv, v, sum, v)
+	s.each(opDiv, v, sum, v)
 	s.Store(v, factors, 0)
 	s.Free(sum, v)
 	s.FreeReg(n)
@@ -286,7 +286,7 @@ func (s *medium) factors() {
 		c = s.Uniform()
 		others = []Reg{s.Reg()}
 	}
-	s.each("dst", "dstStride", func() {
+	s.sweep("dst", "dstStride", func() {
 		t := s.Reg()
 		s.Mov(factors, t)
 		s.AddReg(s.at, t)
