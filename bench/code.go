@@ -228,7 +228,7 @@ func (in instruction) load() (base string, offset int64, bytes int) {
 		}
 		return m[2], constant(m[1]), bytes
 	}
-	if m := memoryARM.FindStringSubmatch(in.args); m != nil && strings.HasPrefix(in.op, "ld") {
+	if m := memoryARM.FindStringSubmatch(in.args); m != nil && strings.HasPrefix(in.op, "ld") && m[1] != "x26" {
 		bytes = 16 * len(quadARM.FindAllString(in.args, -1))
 		if doubleARM.MatchString(in.args) {
 			bytes = 8

@@ -21,6 +21,7 @@ type isa interface {
 	gregs() string // general registers, separated by spaces
 
 	frame(a *Asm) int                  // bytes of stack the kernel uses
+	entry(a *Asm) string               // what it begins with
 	localAddr(a *Asm, slot int, d Reg) // the address of a slot of Local
 	ret(a *Asm)
 	arg(a *Asm, name string, off int, d Reg)
@@ -40,18 +41,19 @@ type isa interface {
 	prefetch(a *Asm, level int, base Reg, off int)
 
 	constant(a *Asm, bits uint64, reg bool) Uni
+	addend(a *Asm, bits uint64) Uni
 	set(a *Asm, u operand, d int)
-	load(a *Asm, base Reg, off int, d int)
+	load(a *Asm, base Reg, off int, d ...int)
 	loadWide(a *Asm, base Reg, off int, d int)
-	store(a *Asm, s int, base Reg, off int)
+	store(a *Asm, base Reg, off int, s ...int)
 	setTail(a *Asm, n Reg)
 	loadTail(a *Asm, v *Vec, base, n Reg, fill Uni)
 	storeTail(a *Asm, v *Vec, base, n Reg)
 	op(a *Asm, op op, x int, y operand, d int)
-	opLoad(a *Asm, op op, base Reg, off int, d int)
+	opLoad(a *Asm, op op, base Reg, off int, d []int)
 	clamp(a *Asm, op op, bound Uni, x, d int)
-	fma(a *Asm, size int, x int, y, c operand, d *int)
-	fmaLoad(a *Asm, x int, base Reg, off int, d int)
+	fma(a *Asm, size int, all []fma)
+	fmaLoad(a *Asm, x []int, base Reg, off int, d []int)
 	shift(a *Asm, size, left, d int) // to the right if left is negative
 	scale(a *Asm, p, t, tmp int, magic Uni)
 	eqOne(a *Asm, x, d int, zero, one Uni)
@@ -120,14 +122,28 @@ type Vec struct {
 // A Uni is a value that is the same in every lane: a register, or, where the
 // instruction set reads constants from memory for nothing, a symbol.
 type Uni struct {
-	r   int
-	mem string
+	r    int
+	mem  string
+	bits uint64 // arm64: if not 0, those of a constant, which can be loaded
 }
 
 // An operand is a register or, if mem is set, a place in memory.
 type operand = Uni
 
 func inReg(r int) operand { return operand{r: r} }
+
+// A source is what an instruction reads for each register of a Vec.
+type source interface{ at(i int) operand }
+
+func (v *Vec) at(i int) operand { return inReg(v.r[i]) }
+func (u Uni) at(int) operand    { return u }
+
+// An fma is a d = x*y + c, with one rounding. It may change the register of d.
+type fma struct {
+	x    int
+	y, c operand
+	d    *int
+}
 
 // An arg is one parameter of a kernel: a pointer or int.
 type arg struct{ name, typ string }
@@ -154,7 +170,7 @@ type Asm struct {
 	greg    []Reg
 	vfree   []bool
 	labels  int
-	consts  map[uint64]bool // constants in memory, in use by any kernel
+	consts  map[uint64]int  // constants in memory, in use by any kernel, and their order
 	heads   map[head]string // registers of the Vecs that are live at the labels
 	lo, hi  int             // the parts that Vec operations work on
 	tail    Reg             // AVX-512: K1 has the mask of its tail
@@ -162,6 +178,7 @@ type Asm struct {
 	stack   bool            // arm64: the kernel uses its stack buffer
 	locals  int             // the slots of Local in use
 	streams bool            // StoreStream was used
+	table   bool            // arm64: the kernel loads constants anew
 	vecs    map[*Vec]bool
 }
 
@@ -180,7 +197,7 @@ func (a *Asm) Func(k kernel) {
 	a.vecs = map[*Vec]bool{}
 	a.labels = 0
 	a.nan, a.stack, a.locals, a.tail = -1, false, 0, ""
-	a.streams = false
+	a.streams, a.table = false, false
 	a.lo, a.hi = 0, lanes/a.isa.width()
 	name := k.name + a.isa.name()
 	fmt.Fprintf(&a.out, "\n// func %s(%s)\n//\n", name, goParams(k.args))
@@ -192,7 +209,7 @@ func (a *Asm) Func(k kernel) {
 	k.body(a)
 	text := a.out.String()
 	a.out = body
-	fmt.Fprintf(&a.out, "TEXT ·%s(SB), NOSPLIT, $%d-%d\n%s", name, a.isa.frame(a), 8*len(k.args), text)
+	fmt.Fprintf(&a.out, "TEXT ·%s(SB), NOSPLIT, $%d-%d\n%s%s", name, a.isa.frame(a), 8*len(k.args), a.isa.entry(a), text)
 }
 
 func goParams(args []arg) string {
@@ -405,13 +422,36 @@ func (a *Asm) freeVregs() int {
 // ByPart runs f once for each register of a Vec, with every Vec operation
 // inside, and every Vec made inside, confined to that register's lanes: four
 // Vecs at once then cost four registers, and not four times those of a Vec.
-func (a *Asm) ByPart(f func()) {
+func (a *Asm) ByPart(f func()) { a.parts(1, f) }
+
+// ByPair is ByPart with two registers at once on arm64, which has 32 of them and
+// loads and stores them in pairs.
+func (a *Asm) ByPair(f func()) { a.parts(a.pair(), f) }
+
+// pair returns the number of registers that ByPair takes at once.
+func (a *Asm) pair() int {
+	if a.isa.width() == 4 {
+		return 2
+	}
+	return 1
+}
+
+func (a *Asm) parts(n int, f func()) {
 	lo, hi := a.lo, a.hi
-	for i := lo; i < hi; i++ {
-		a.lo, a.hi = i, i+1
+	for i := lo; i < hi; i += n {
+		a.lo, a.hi = i, min(i+n, hi)
 		f()
 	}
 	a.lo, a.hi = lo, hi
+}
+
+// Fours runs f for the four vectors of a step, four registers at once: n vectors
+// from the first on, by ByPair.
+func (a *Asm) Fours(f func(first, n int)) {
+	n := 4 / a.pair()
+	for first := 0; first < 4; first += n {
+		a.ByPair(func() { f(first, n) })
+	}
 }
 
 // Narrow makes every Vec, from here to Widen or the end of the kernel, one
@@ -467,7 +507,24 @@ func (a *Asm) ConstReg(bits uint32) Uni { return a.isa.constant(a, twice(bits), 
 // Const64 is Const for lanes of 64 bits.
 func (a *Asm) Const64(bits uint64) Uni { return a.isa.constant(a, bits, false) }
 
+// Addend returns a constant that is the c of MulAddUni and Horner, or the last
+// operand of EqOne, EqValue and AddUnless. On arm64 it takes no register.
+func (a *Asm) Addend(bits uint32) Uni { return a.isa.addend(a, twice(bits)) }
+
+// Addend64 is Addend for lanes of 64 bits.
+func (a *Asm) Addend64(bits uint64) Uni { return a.isa.addend(a, bits) }
+
 func twice(bits uint32) uint64 { return uint64(bits)<<32 | uint64(bits) }
+
+// constIndex returns the place of a constant among those in memory.
+func (a *Asm) constIndex(bits uint64) int {
+	i, ok := a.consts[bits]
+	if !ok {
+		i = len(a.consts)
+		a.consts[bits] = i
+	}
+	return i
+}
 
 // Uniform allocates a register for a value that is the same in every lane.
 func (a *Asm) Uniform() Uni { return Uni{r: a.vreg(true)} }
@@ -514,9 +571,7 @@ func (a *Asm) MaxLanes(d *Vec, u Uni) { a.isa.op(a, opMax, d.r[0], u, d.r[0]) }
 
 // Load loads 16 elements at base+off.
 func (a *Asm) Load(d *Vec, base Reg, off int) {
-	for i := a.lo; i < a.hi; i++ {
-		a.isa.load(a, base, off+a.offset(i), d.r[i])
-	}
+	a.isa.load(a, base, off+a.offset(a.lo), d.r[a.lo:a.hi]...)
 }
 
 // LoadWide loads 8 elements at base+off into lanes of 64 bits.
@@ -528,9 +583,7 @@ func (a *Asm) LoadWide(d *Vec, base Reg, off int) {
 
 // Store stores 16 elements at base+off.
 func (a *Asm) Store(s *Vec, base Reg, off int) {
-	for i := a.lo; i < a.hi; i++ {
-		a.isa.store(a, s.r[i], base, off+a.offset(i))
-	}
+	a.isa.store(a, base, off+a.offset(a.lo), s.r[a.lo:a.hi]...)
 }
 
 // StoreStream is Store past the caches, if there is such a thing, to memory
@@ -551,7 +604,7 @@ func (a *Asm) StoreStream(s *Vec, base Reg, off int) {
 func (a *Asm) LoadPart(d *Vec, part int, base Reg, off int) { a.isa.load(a, base, off, d.r[part]) }
 
 // StorePart stores one register of a Vec.
-func (a *Asm) StorePart(s *Vec, part int, base Reg, off int) { a.isa.store(a, s.r[part], base, off) }
+func (a *Asm) StorePart(s *Vec, part int, base Reg, off int) { a.isa.store(a, base, off, s.r[part]) }
 
 // KeepTail promises that every LoadTail until KeepTail("") has this n.
 func (a *Asm) KeepTail(n Reg) {
@@ -602,23 +655,17 @@ func (a *Asm) Max(d, x *Vec) { a.each(opMax, d, x, d) }
 
 // MaxLoad is Max with the 16 elements at base+off.
 func (a *Asm) MaxLoad(d *Vec, base Reg, off int) {
-	for i := a.lo; i < a.hi; i++ {
-		a.isa.opLoad(a, opMax, base, off+a.offset(i), d.r[i])
-	}
+	a.isa.opLoad(a, opMax, base, off+a.offset(a.lo), d.r[a.lo:a.hi])
 }
 
 // MulLoad multiplies d by the 16 elements at base+off.
 func (a *Asm) MulLoad(d *Vec, base Reg, off int) {
-	for i := a.lo; i < a.hi; i++ {
-		a.isa.opLoad(a, opMul, base, off+a.offset(i), d.r[i])
-	}
+	a.isa.opLoad(a, opMul, base, off+a.offset(a.lo), d.r[a.lo:a.hi])
 }
 
 // SubLoad subtracts the 16 elements at base+off from d.
 func (a *Asm) SubLoad(d *Vec, base Reg, off int) {
-	for i := a.lo; i < a.hi; i++ {
-		a.isa.opLoad(a, opSub, base, off+a.offset(i), d.r[i])
-	}
+	a.isa.opLoad(a, opSub, base, off+a.offset(a.lo), d.r[a.lo:a.hi])
 }
 
 // AtLeast sets d = max(d, bound), and leaves a NaN in d a NaN. The bound is in a register.
@@ -635,68 +682,51 @@ func (a *Asm) AtMost(d *Vec, bound Uni) {
 	}
 }
 
-// MulAdd sets d += x*y with one rounding.
-func (a *Asm) MulAdd(d, x *Vec, y Uni) {
+// fma sets d = x*y + c with one rounding. The Vec d may move to other registers.
+func (a *Asm) fma(size int, d, x *Vec, y, c source) { a.isa.fma(a, size, a.fmas(d, x, y, c)) }
+
+func (a *Asm) fmas(d, x *Vec, y, c source) []fma {
+	var all []fma
 	for i := a.lo; i < a.hi; i++ {
-		a.isa.fma(a, 32, x.r[i], y, inReg(d.r[i]), &d.r[i])
+		all = append(all, fma{x.r[i], y.at(i), c.at(i), &d.r[i]})
 	}
+	return all
 }
 
+// MulAdd sets d += x*y with one rounding.
+func (a *Asm) MulAdd(d, x *Vec, y Uni) { a.fma(32, d, x, y, d) }
+
 // MulAddVec sets d += x*y with one rounding.
-func (a *Asm) MulAddVec(d, x, y *Vec) {
-	for i := a.lo; i < a.hi; i++ {
-		a.isa.fma(a, 32, x.r[i], inReg(y.r[i]), inReg(d.r[i]), &d.r[i])
-	}
-}
+func (a *Asm) MulAddVec(d, x, y *Vec) { a.fma(32, d, x, y, d) }
 
 // MulAddLoad sets d += x*y with one rounding, y being the 16 elements at base+off.
 func (a *Asm) MulAddLoad(d, x *Vec, base Reg, off int) {
-	for i := a.lo; i < a.hi; i++ {
-		a.isa.fmaLoad(a, x.r[i], base, off+a.offset(i), d.r[i])
-	}
+	a.isa.fmaLoad(a, x.r[a.lo:a.hi], base, off+a.offset(a.lo), d.r[a.lo:a.hi])
 }
 
 // MulAddUni sets d = x*y + c with one rounding.
-func (a *Asm) MulAddUni(d, x *Vec, y, c Uni) {
-	for i := a.lo; i < a.hi; i++ {
-		a.isa.fma(a, 32, x.r[i], y, c, &d.r[i])
-	}
-}
+func (a *Asm) MulAddUni(d, x *Vec, y, c Uni) { a.fma(32, d, x, y, c) }
 
-// Horner sets p = p*x + c with one rounding. The Vec p may move to another register.
-func (a *Asm) Horner(p, x *Vec, c Uni) {
-	for i := a.lo; i < a.hi; i++ {
-		a.isa.fma(a, 32, p.r[i], inReg(x.r[i]), c, &p.r[i])
+// Horner sets each p = p*x + c with one rounding. The Vecs ps may move to other registers.
+func (a *Asm) Horner(ps, xs []*Vec, c Uni) {
+	var all []fma
+	for i, p := range ps {
+		all = append(all, a.fmas(p, p, xs[i], c)...)
 	}
+	a.isa.fma(a, 32, all)
 }
 
 // MulAdd64 sets d += x*y on float64 lanes, with one rounding.
-func (a *Asm) MulAdd64(d, x *Vec, y operand) {
-	for i := a.lo; i < a.hi; i++ {
-		a.isa.fma(a, 64, x.r[i], y, inReg(d.r[i]), &d.r[i])
-	}
-}
+func (a *Asm) MulAdd64(d, x *Vec, y operand) { a.fma(64, d, x, y, d) }
 
 // MulAddVec64 sets d += x*y on float64 lanes, with one rounding.
-func (a *Asm) MulAddVec64(d, x, y *Vec) {
-	for i := a.lo; i < a.hi; i++ {
-		a.isa.fma(a, 64, x.r[i], inReg(y.r[i]), inReg(d.r[i]), &d.r[i])
-	}
-}
+func (a *Asm) MulAddVec64(d, x, y *Vec) { a.fma(64, d, x, y, d) }
 
 // Horner64 is Horner on float64 lanes.
-func (a *Asm) Horner64(p, x *Vec, c Uni) {
-	for i := a.lo; i < a.hi; i++ {
-		a.isa.fma(a, 64, p.r[i], inReg(x.r[i]), c, &p.r[i])
-	}
-}
+func (a *Asm) Horner64(p, x *Vec, c Uni) { a.fma(64, p, p, x, c) }
 
 // HornerUni sets p = p*x + c with one rounding. The Vec p may move to another register.
-func (a *Asm) HornerUni(p *Vec, x, c Uni) {
-	for i := a.lo; i < a.hi; i++ {
-		a.isa.fma(a, 32, p.r[i], x, c, &p.r[i])
-	}
-}
+func (a *Asm) HornerUni(p *Vec, x, c Uni) { a.fma(32, p, p, x, c) }
 
 // ShiftLeft shifts the bits of every lane.
 func (a *Asm) ShiftLeft(d *Vec, n int) {

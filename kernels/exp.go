@@ -34,23 +34,30 @@ func (a *Asm) newExpMinus(poly []float32) expMinus {
 		log2e: a.Const(bits(log2e)),
 		round: a.Const(bits(round + 127)),
 		ln2:   a.Const(bits(-ln2)),
-		one:   a.Const(bits(1)),
+		one:   a.Addend(bits(1)),
 	}
-	for _, c := range poly {
-		e.c = append(e.c, a.Const(bits(c)))
-	}
+	e.c = a.coefficients(poly)
 	return e
 }
 
+// coefficients returns the constants of a polynomial; the last one is a factor.
+func (a *Asm) coefficients(poly []float32) []Uni {
+	var c []Uni
+	for _, f := range poly[:len(poly)-1] {
+		c = append(c, a.Addend(bits(f)))
+	}
+	return append(c, a.Const(bits(poly[len(poly)-1])))
+}
+
 // keep moves the constants that are used most from memory to registers, and
-// leaves n registers free.
+// leaves n registers free. Addends on arm64 are better off where they are.
 func (e *expMinus) keep(a *Asm, n int) {
 	used := []*Uni{&e.round, &e.one, &e.log2e, &e.ln2, &e.c[len(e.c)-2]}
 	for i := range len(e.c) - 2 {
 		used = append(used, &e.c[i])
 	}
 	for _, u := range used {
-		if u.mem != "" && a.freeVregs() > n {
+		if u.mem != "" && u.bits == 0 && a.freeVregs() > n {
 			d := a.Uniform()
 			a.SetUniform(d, *u)
 			*u = d
@@ -100,9 +107,7 @@ func (a *Asm) polynomial(ps, rs []*Vec, c []Uni, one Uni) {
 		if j >= 0 {
 			k = c[j]
 		}
-		for i, r := range rs {
-			a.Horner(ps[i], r, k)
-		}
+		a.Horner(ps, rs, k)
 	}
 }
 
@@ -116,14 +121,14 @@ r = x - n ln 2 in two parts, a polynomial of degree 6, and 2^n with one rounding
 		dst, p, n := a.Arg("dst"), a.Arg("x"), a.Arg("n")
 		fill := a.Const(0)
 		a.Steps(p, n, func() {
-			a.ByPart(func() {
-				xs := a.Vecs(4, "x")
+			a.Fours(func(first, n int) {
+				xs := a.Vecs(n, "x")
 				for i, x := range xs {
-					a.Load(x, p, 4*lanes*i)
+					a.Load(x, p, 4*lanes*(first+i))
 				}
 				ps := of(xs)
 				for i, y := range ps {
-					a.Store(y, dst, 4*lanes*i)
+					a.Store(y, dst, 4*lanes*(first+i))
 				}
 				a.Free(xs...)
 				a.Free(ps...)

@@ -6,11 +6,7 @@ func (a *Asm) newExp() func(xs []*Vec) []*Vec {
 	low, high := a.ConstReg(bits(-104.5)), a.ConstReg(bits(89.5))
 	kLog2e, kRound := a.Const(bits(log2e)), a.Const(bits(round+254))
 	kLn2, kLn2lo := a.Const(bits(-ln2)), a.Const(bits(-ln2lo))
-	one := a.Const(bits(1))
-	var c []Uni
-	for _, f := range exp6 {
-		c = append(c, a.Const(bits(f)))
-	}
+	one, c := a.Addend(bits(1)), a.coefficients(exp6)
 	return func(xs []*Vec) []*Vec {
 		ps, ts := make([]*Vec, len(xs)), make([]*Vec, len(xs))
 		for i, x := range xs {
@@ -128,7 +124,7 @@ func (a *Asm) innerRows(y Reg) {
 
 // addWide adds to s, in float64, 8 elements at an offset or the products of two times 8.
 func (a *Asm) addWide(s *Vec, bases []Reg, off int) {
-	a.ByPart(func() {
+	a.ByPair(func() {
 		d := a.Vec("d")
 		a.LoadWide(d, bases[0], off)
 		if len(bases) == 2 {
@@ -231,16 +227,16 @@ func (a *Asm) gradRows(row func(s Reg), of func(xs []*Vec) []*Vec, end func(x, y
 			a.FreeReg(head)
 		}
 		a.Steps(p, n, func() {
-			a.ByPart(func() {
-				xs := a.Vecs(4, "x")
+			a.Fours(func(first, n int) {
+				xs := a.Vecs(n, "x")
 				for i, x := range xs {
-					a.Load(x, p, 4*lanes*i)
+					a.Load(x, p, 4*lanes*(first+i))
 				}
-				do(xs, func(i int, v *Vec) { a.Load(v, q, 4*lanes*i) }, func(i int, v *Vec) {
+				do(xs, func(i int, v *Vec) { a.Load(v, q, 4*lanes*(first+i)) }, func(i int, v *Vec) {
 					if stream {
-						a.StoreStream(v, r, 4*lanes*i)
+						a.StoreStream(v, r, 4*lanes*(first+i))
 					} else {
-						a.Store(v, r, 4*lanes*i)
+						a.Store(v, r, 4*lanes*(first+i))
 					}
 				})
 			})

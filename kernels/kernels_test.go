@@ -299,7 +299,7 @@ func funcError(isa isa, body func(a *Asm)) (msg string) {
 			msg = fmt.Sprint(e)
 		}
 	}()
-	a := &Asm{isa: isa, consts: map[uint64]bool{}}
+	a := &Asm{isa: isa, consts: map[uint64]int{}}
 	a.Func(kernel{name: "test", doc: "It is a test.", body: body})
 	return ""
 }
@@ -343,7 +343,7 @@ func TestRegistersMove(t *testing.T) {
 			p, x, c := a.Vec("poly"), a.Vec("x"), a.Const(0)
 			label := a.NewLabel("loop")
 			a.Label(label)
-			a.Horner(p, x, c)
+			a.Horner([]*Vec{p}, []*Vec{x}, c)
 			jump(a, label)
 		})
 	}

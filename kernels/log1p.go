@@ -19,7 +19,7 @@ f = m - 1 being taken from x, without the rounding of 1 + x.`,
 		integer, ln2, two := a.Const64(math.Float64bits(1<<52)), a.Const64(math.Float64bits(math.Ln2)), a.Const64(math.Float64bits(2))
 		var c []Uni
 		for _, f := range atanh {
-			c = append(c, a.Const64(math.Float64bits(f)))
+			c = append(c, a.Addend64(math.Float64bits(f)))
 		}
 		x, n := a.Arg("x"), a.Arg("n")
 		loop := a.NewLabel("loop")

@@ -60,7 +60,7 @@ func generate() map[string][]byte {
 	for _, t := range targets {
 		var asm bytes.Buffer
 		asm.WriteString(header + "#include \"textflag.h\"\n")
-		consts := map[uint64]bool{}
+		consts := map[uint64]int{}
 		for _, isa := range t.isas {
 			for _, k := range kernels {
 				a := &Asm{isa: isa, consts: consts}
@@ -70,6 +70,8 @@ func generate() map[string][]byte {
 		}
 		if t.goarch == "amd64" {
 			x86Data(&asm, consts)
+		} else {
+			neonData(&asm, consts)
 		}
 		files["kernels_"+t.goarch+".s"] = asm.Bytes()
 		files["kernels_"+t.goarch+".go"] = declarations(t)
@@ -79,17 +81,11 @@ func generate() map[string][]byte {
 
 // x86Data writes each constant as often as AVX2 wants it, and the tables of
 // masks: words of n bits for AVX-512, and a window into -1 and 0 for AVX2.
-func x86Data(b *bytes.Buffer, consts map[uint64]bool) {
+func x86Data(b *bytes.Buffer, consts map[uint64]int) {
 	for _, c := range slices.Sorted(maps.Keys(consts)) {
-		if c == twice(uint32(c)) {
-			fmt.Fprintf(b, "\n// %v\n", math.Float32frombits(uint32(c)))
-		} else {
-			fmt.Fprintf(b, "\n// %v\n", math.Float64frombits(c))
-		}
-		for i := range 4 {
-			fmt.Fprintf(b, "DATA c%016x<>+%d(SB)/8, $0x%016x\n", c, 8*i, c)
-		}
-		fmt.Fprintf(b, "GLOBL c%016x<>(SB), RODATA|NOPTR, $32\n", c)
+		name := fmt.Sprintf("c%016x<>", c)
+		constData(b, name, 0, c)
+		fmt.Fprintf(b, "GLOBL %s(SB), RODATA|NOPTR, $32\n", name)
 	}
 	b.WriteString("\n// 16 times -1, then 16 times 0: the lanes below n are set in the 16 words from 16-n.\n")
 	for i := range 16 {
@@ -105,6 +101,27 @@ func x86Data(b *bytes.Buffer, consts map[uint64]bool) {
 		fmt.Fprintf(b, "DATA bits<>+%d(SB)/2, $0x%04x\n", 2*n, 1<<min(n, 16)-1)
 	}
 	fmt.Fprintf(b, "GLOBL bits<>(SB), RODATA|NOPTR, $%d\n", 2*(step+1))
+}
+
+// constData writes 32 bytes of a constant.
+func constData(b *bytes.Buffer, name string, off int, c uint64) {
+	if c == twice(uint32(c)) {
+		fmt.Fprintf(b, "\n// %v\n", math.Float32frombits(uint32(c)))
+	} else {
+		fmt.Fprintf(b, "\n// %v\n", math.Float64frombits(c))
+	}
+	for i := range 4 {
+		fmt.Fprintf(b, "DATA %s+%d(SB)/8, $0x%016x\n", name, off+8*i, c)
+	}
+}
+
+// neonData writes the table of the constants that are loaded.
+func neonData(b *bytes.Buffer, consts map[uint64]int) {
+	inOrder := slices.SortedFunc(maps.Keys(consts), func(c, d uint64) int { return consts[c] - consts[d] })
+	for i, c := range inOrder {
+		constData(b, "consts<>", 32*i, c)
+	}
+	fmt.Fprintf(b, "GLOBL consts<>(SB), RODATA|NOPTR, $%d\n", 32*len(consts))
 }
 
 func declarations(t target) []byte {

@@ -38,7 +38,7 @@ func (a *Asm) maxOf(p, n Reg, low Uni) *Vec {
 	}
 	a.NaNInit()
 	a.Steps(p, n, func() {
-		a.ByPart(func() {
+		a.ByPair(func() {
 			for i := 0; i < 4; i += 2 {
 				x, y := a.Vec("x"), a.Vec("y")
 				a.Load(x, p, 4*lanes*i)

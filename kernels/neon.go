@@ -31,7 +31,6 @@ func (neon) setArg(a *Asm, name string, off int, s Reg) {
 }
 func (neon) movImm(a *Asm, imm int, d Reg) { a.emit("MOVD $%d, %s", imm, d) }
 func (neon) mov(a *Asm, s, d Reg)          { a.emit("MOVD %s, %s", s, d) }
-func (neon) addImm(a *Asm, imm int, d Reg) { a.emit("ADD $%d, %s", imm, d) }
 func (neon) add(a *Asm, s, d Reg)          { a.emit("ADD %s, %s", s, d) }
 func (neon) sub(a *Asm, s, d Reg)          { a.emit("SUB %s, %s", s, d) }
 func (neon) andImm(a *Asm, imm int, d Reg) { a.emit("AND $%d, %s", imm, d) }
@@ -40,14 +39,24 @@ func (neon) shr(a *Asm, n int, d Reg)      { a.emit("LSR $%d, %s", n, d) }
 func (neon) load64(a *Asm, base, d Reg)    { a.emit("MOVD (%s), %s", base, d) }
 func (neon) store64(a *Asm, s, base Reg)   { a.emit("MOVD %s, (%s)", s, base) }
 
+// addImm: Go's assembler would move a negative number to a register first.
+func (neon) addImm(a *Asm, imm int, d Reg) {
+	if imm < 0 {
+		a.emit("SUB $%d, %s", -imm, d)
+		return
+	}
+	a.emit("ADD $%d, %s", imm, d)
+}
+
 func (neon) prefetch(a *Asm, level int, base Reg, off int) {
 	if off < 1<<15 {
 		a.emit("PRFM %s, PLDL%dKEEP", mem(base, off), level)
 		return
 	}
-	t := a.Reg() // off has no room in the instruction
-	a.emit("ADD $%d, %s, %s", off, base, t)
-	a.emit("PRFM (%s), PLDL%dKEEP", t, level)
+	const room = 4096 // ADD takes multiples of it
+	t := a.Reg()
+	a.emit("ADD $%d, %s, %s", off&-room, base, t)
+	a.emit("PRFM %s, PLDL%dKEEP", mem(t, off%room), level)
 	a.FreeReg(t)
 }
 
@@ -68,7 +77,29 @@ func (neon) constant(a *Asm, bits uint64, reg bool) Uni {
 	a.emit("MOVD $0x%016x, %s", bits, t)
 	a.emit("VDUP %s, V%d.D2", t, d.r)
 	a.FreeReg(t)
+	d.bits = bits
 	return d
+}
+
+// addend leaves the constant in memory: VFMLA overwrites its addend, and to load
+// it anew takes no port from the arithmetic, as VMOV does.
+func (neon) addend(a *Asm, bits uint64) Uni { return Uni{mem: "consts<>", bits: bits} }
+
+// tableReg holds the address of the constants in memory, where each is two
+// registers long.
+const tableReg = Reg("R26")
+
+func (neon) entry(a *Asm) string {
+	if !a.table {
+		return ""
+	}
+	return fmt.Sprintf("\tMOVD $consts<>(SB), %s\n", tableReg)
+}
+
+// loadConst loads a constant into one register or two.
+func (n neon) loadConst(a *Asm, u Uni, d ...int) {
+	a.table = true
+	n.load(a, tableReg, 32*a.constIndex(u.bits), d...)
 }
 
 // A word is an instruction that Go's assembler does not have: what is left of
@@ -132,20 +163,47 @@ func (w word) emit(a *Asm, m, n, d int) {
 	a.emit("WORD $0x%08X // %s", w.encode(m, n, d), w.text(m, n, d))
 }
 
-func (neon) set(a *Asm, u operand, d int) {
-	if u.r != d {
+func (n neon) set(a *Asm, u operand, d int) {
+	switch {
+	case u.mem != "":
+		n.loadConst(a, u, d)
+	case u.r != d:
 		a.emit("VMOV V%d.B16, V%d.B16", u.r, d)
 	}
 }
 
-func (neon) load(a *Asm, base Reg, off int, d int) { a.emit("FMOVQ %s, F%d", mem(base, off), d) }
+// paired says whether the registers from i on, 16 bytes apart in memory, go in a
+// pair: there are two, and the offset has room in the instruction.
+func paired(r []int, i, off int) bool { return i+1 < len(r) && off+16*i < 1024 }
+
+func (neon) load(a *Asm, base Reg, off int, d ...int) {
+	for i := 0; i < len(d); i++ {
+		at := mem(base, off+16*i)
+		if paired(d, i, off) {
+			a.emit("FLDPQ %s, (F%d, F%d)", at, d[i], d[i+1])
+			i++
+		} else {
+			a.emit("FMOVQ %s, F%d", at, d[i])
+		}
+	}
+}
+
+func (neon) store(a *Asm, base Reg, off int, s ...int) {
+	for i := 0; i < len(s); i++ {
+		at := mem(base, off+16*i)
+		if paired(s, i, off) {
+			a.emit("FSTPQ (F%d, F%d), %s", s[i], s[i+1], at)
+			i++
+		} else {
+			a.emit("FMOVQ F%d, %s", s[i], at)
+		}
+	}
+}
 
 func (n neon) loadWide(a *Asm, base Reg, off int, d int) {
 	a.emit("FMOVD %s, F%d", mem(base, off), d)
 	fcvtl.emit(a, 0, d, d)
 }
-
-func (neon) store(a *Asm, s int, base Reg, off int) { a.emit("FMOVQ F%d, %s", s, mem(base, off)) }
 
 func (neon) setTail(a *Asm, n Reg) {}
 
@@ -154,20 +212,15 @@ func (x neon) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
 	whole, done := a.NewLabel("whole"), a.NewLabel("done")
 	x.jumpIfImm(a, ">=", n, 16, whole)
 	x.buffer(a, func(buf Reg) {
-		for i := range 4 {
-			x.store(a, fill.r, buf, 16*i)
-		}
+		f := a.inReg(fill)
+		x.store(a, buf, 0, f, f, f, f)
 		x.copyTail(a, base, buf, n)
 		a.emit("MOVD $tail-64(SP), %s", buf)
-		for i, r := range v.r {
-			x.load(a, buf, 16*i, r)
-		}
+		x.load(a, buf, 0, v.r...)
 	})
 	a.emit("JMP %s", done)
 	a.Label(whole)
-	for i, r := range v.r {
-		x.load(a, base, 16*i, r)
-	}
+	x.load(a, base, 0, v.r...)
 	a.Label(done)
 }
 
@@ -175,16 +228,12 @@ func (x neon) storeTail(a *Asm, v *Vec, base, n Reg) {
 	whole, done := a.NewLabel("whole"), a.NewLabel("done")
 	x.jumpIfImm(a, ">=", n, 16, whole)
 	x.buffer(a, func(buf Reg) {
-		for i, r := range v.r {
-			x.store(a, r, buf, 16*i)
-		}
+		x.store(a, buf, 0, v.r...)
 		x.copyTail(a, buf, base, n)
 	})
 	a.emit("JMP %s", done)
 	a.Label(whole)
-	for i, r := range v.r {
-		x.store(a, r, base, 16*i)
-	}
+	x.store(a, base, 0, v.r...)
 	a.Label(done)
 }
 
@@ -226,42 +275,69 @@ var neonOps = map[op]word{opAdd: fadd, opSub: fsub, opMul: fmul, opMax: fmax, op
 var neonGoOps = map[op]struct{ name, lanes string }{opAddInt64: {"VADD", "D2"}, opSubInt64: {"VSUB", "D2"}, opOr: {"VORR", "B16"}, opAnd: {"VAND", "B16"}}
 
 func (neon) op(a *Asm, op op, x int, y operand, d int) {
+	r := a.inReg(y)
 	if w, ok := neonOps[op]; ok {
-		w.emit(a, y.r, x, d)
+		w.emit(a, r, x, d)
 		return
 	}
 	o := neonGoOps[op]
-	a.emit("%s V%d.%s, V%d.%s, V%d.%s", o.name, y.r, o.lanes, x, o.lanes, d, o.lanes)
+	a.emit("%s V%d.%s, V%d.%s, V%d.%s", o.name, r, o.lanes, x, o.lanes, d, o.lanes)
 }
 
-func (n neon) opLoad(a *Asm, op op, base Reg, off int, d int) {
-	t := a.vreg(false)
-	n.load(a, base, off, t)
-	n.op(a, op, d, inReg(t), d)
-	a.vfree[t] = true
+func (n neon) opLoad(a *Asm, op op, base Reg, off int, d []int) {
+	n.loaded(a, base, off, len(d), func(i, t int) { n.op(a, op, d[i], inReg(t), d[i]) })
+}
+
+// loaded loads so many registers, two at once, and gives f the number of each and
+// where it is.
+func (n neon) loaded(a *Asm, base Reg, off, regs int, f func(i, t int)) {
+	for i := 0; i < regs; i += 2 {
+		var t []int
+		for range min(2, regs-i) {
+			t = append(t, a.vreg(false))
+		}
+		n.load(a, base, off+16*i, t...)
+		for k, t := range t {
+			f(i+k, t)
+			a.vfree[t] = true
+		}
+	}
 }
 
 // clamp: FMAX and FMIN return a NaN if there is one.
 func (n neon) clamp(a *Asm, op op, bound Uni, x, d int) { n.op(a, op, x, bound, d) }
 
-// fma: VFMLA adds to its destination only, so a Horner step goes to a new register.
-func (n neon) fma(a *Asm, size, x int, y, c operand, d *int) {
-	t := *d
-	if x == t {
-		t = a.vreg(false)
-		a.vfree[x] = true
-	}
-	n.set(a, c, t)
+// fma: VFMLA adds to its destination only, so a Horner step goes to new registers,
+// two at once.
+func (n neon) fma(a *Asm, size int, all []fma) {
 	lanes := map[int]string{32: "S4", 64: "D2"}[size]
-	a.emit("VFMLA V%d.%s, V%d.%s, V%d.%s", y.r, lanes, x, lanes, t, lanes)
-	*d = t
+	for i := 0; i < len(all); i += 2 {
+		two := all[i:min(i+2, len(all))]
+		t := make([]int, len(two))
+		for k, f := range two {
+			t[k] = *f.d
+			if f.x == t[k] {
+				t[k] = a.vreg(false)
+			}
+		}
+		if c := two[0].c; c.bits != 0 {
+			n.loadConst(a, c, t...)
+		}
+		for k, f := range two {
+			if f.c.bits == 0 {
+				n.set(a, f.c, t[k])
+			}
+			a.emit("VFMLA V%d.%s, V%d.%s, V%d.%s", a.inReg(f.y), lanes, f.x, lanes, t[k], lanes)
+			if *f.d != t[k] {
+				a.vfree[*f.d] = true
+				*f.d = t[k]
+			}
+		}
+	}
 }
 
-func (n neon) fmaLoad(a *Asm, x int, base Reg, off int, d int) {
-	t := a.vreg(false)
-	n.load(a, base, off, t)
-	n.fma(a, 32, x, inReg(t), inReg(d), &d)
-	a.vfree[t] = true
+func (n neon) fmaLoad(a *Asm, x []int, base Reg, off int, d []int) {
+	n.loaded(a, base, off, len(d), func(i, t int) { n.fma(a, 32, []fma{{x[i], inReg(t), inReg(d[i]), &d[i]}}) })
 }
 
 func (neon) shift(a *Asm, size, left, d int) {
@@ -282,14 +358,20 @@ func (n neon) scale(a *Asm, p, t, tmp int, magic Uni) {
 	fmul.emit(a, t, p, p)
 }
 
-func (neon) eqOne(a *Asm, x, d int, zero, one Uni) {
+func (n neon) eqOne(a *Asm, x, d int, zero, one Uni) {
 	fcmz.emit(a, 0, x, d)
-	a.emit("VAND V%d.B16, V%d.B16, V%d.B16", one.r, d, d)
+	t := a.vreg(false)
+	n.set(a, one, t)
+	a.emit("VAND V%d.B16, V%d.B16, V%d.B16", t, d, d)
+	a.vfree[t] = true
 }
 
-func (neon) eqValue(a *Asm, x, d int, value Uni) {
-	fcmeq.emit(a, value.r, x, d)
-	a.emit("VAND V%d.B16, V%d.B16, V%d.B16", value.r, d, d)
+func (n neon) eqValue(a *Asm, x, d int, value Uni) {
+	t := a.vreg(false)
+	n.set(a, value, t)
+	fcmeq.emit(a, t, x, d)
+	a.emit("VAND V%d.B16, V%d.B16, V%d.B16", t, d, d)
+	a.vfree[t] = true
 }
 
 func (neon) zeroWhere(a *Asm, x, d int, zero Uni) {
@@ -301,7 +383,8 @@ func (neon) zeroWhere(a *Asm, x, d int, zero Uni) {
 
 func (n neon) addUnless(a *Asm, x, d int, value Uni) {
 	t := a.vreg(false)
-	fcmeq.emit(a, value.r, x, t)
+	n.set(a, value, t)
+	fcmeq.emit(a, t, x, t)
 	bic.emit(a, t, x, t)
 	n.op(a, opAdd, d, inReg(t), d)
 	a.vfree[t] = true

@@ -45,7 +45,7 @@ func (a *Asm) total(dst, p, n Reg, term func(i int) *Vec, tail func(n Reg) *Vec,
 		a.Set(s, zero)
 	}
 	add := func(s *Vec, first int) {
-		a.ByPart(func() {
+		a.ByPair(func() {
 			x, y := term(first), term(first+1)
 			a.Add(x, y)
 			a.Free(y)

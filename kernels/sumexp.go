@@ -432,7 +432,7 @@ func (s *sumExp) segment() {
 	s.Mov(s.cut, s.left)
 	s.SubReg(s.q, s.left)
 	first := true
-	s.ByPart(func() {
+	s.ByPair(func() {
 		if !first {
 			s.SubReg(s.left, s.q)
 			s.SubReg(s.left, s.ahead)

@@ -153,6 +153,7 @@ func (s *sumExp) trailStep() {
 	src, dst := s.Reg(), s.Reg()
 	s.LoadInt(trailUntil, src)
 	s.JumpIf(s.q, ">=", src, skip)
+	lo, hi := s.lo, s.hi
 	s.Widen()
 	f, c := s.line(src)
 	s.LoadInt(trailSkew, src)
@@ -172,5 +173,5 @@ func (s *sumExp) trailStep() {
 	s.FreeReg(dst)
 	s.FreeReg(src)
 	s.Label(skip)
-	s.Narrow()
+	s.lo, s.hi = lo, hi
 }

@@ -64,6 +64,8 @@ func (x x86) localAddr(a *Asm, slot int, d Reg) {
 	a.emit("ANDQ $-64, %s", d)
 }
 
+func (x x86) entry(a *Asm) string { return "" }
+
 func (x x86) ret(a *Asm) {
 	a.emit("VZEROUPPER")
 	a.emit("RET")
@@ -109,7 +111,7 @@ func (x x86) jumpIfImm(a *Asm, cond string, p Reg, imm int, label string) {
 // constant leaves constants in memory, for the 16 registers are few, and any
 // operation reads its last operand from memory at no cost.
 func (x x86) constant(a *Asm, bits uint64, reg bool) Uni {
-	a.consts[bits] = true
+	a.constIndex(bits)
 	u := Uni{mem: fmt.Sprintf("c%016x<>(SB)", bits)}
 	if reg {
 		d := a.Uniform()
@@ -119,6 +121,8 @@ func (x x86) constant(a *Asm, bits uint64, reg bool) Uni {
 	return u
 }
 
+func (x x86) addend(a *Asm, bits uint64) Uni { return x.constant(a, bits, false) }
+
 func (x x86) set(a *Asm, u operand, d int) {
 	op := "VMOVUPS"
 	if x.avx512 && u.mem != "" {
@@ -127,16 +131,20 @@ func (x x86) set(a *Asm, u operand, d int) {
 	a.emit("%s %s, %s", op, x.v(u), x.reg(d))
 }
 
-func (x x86) load(a *Asm, base Reg, off int, d int) {
-	a.emit("VMOVUPS %s, %s", mem(base, off), x.reg(d))
+func (x x86) load(a *Asm, base Reg, off int, d ...int) {
+	for i, d := range d {
+		a.emit("VMOVUPS %s, %s", mem(base, off+a.offset(i)), x.reg(d))
+	}
 }
 
 func (x x86) loadWide(a *Asm, base Reg, off int, d int) {
 	a.emit("VCVTPS2PD %s, %s", mem(base, off), x.reg(d))
 }
 
-func (x x86) store(a *Asm, s int, base Reg, off int) {
-	a.emit("VMOVUPS %s, %s", x.reg(s), mem(base, off))
+func (x x86) store(a *Asm, base Reg, off int, s ...int) {
+	for i, s := range s {
+		a.emit("VMOVUPS %s, %s", x.reg(s), mem(base, off+a.offset(i)))
+	}
 }
 
 func (x x86) storeStream(a *Asm, s int, base Reg, off int) {
@@ -191,9 +199,7 @@ func (x x86) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
 	a.vfree[m] = true
 	a.emit("JMP %s", done)
 	a.Label(whole)
-	for i, r := range v.r {
-		x.load(a, base, 32*i, r)
-	}
+	x.load(a, base, 0, v.r...)
 	a.Label(done)
 }
 
@@ -231,9 +237,7 @@ func (x x86) storeTail(a *Asm, v *Vec, base, n Reg) {
 	a.vfree[t] = true
 	a.emit("JMP %s", done)
 	a.Label(whole)
-	for i, r := range v.r {
-		x.store(a, r, base, 4*i*x.width())
-	}
+	x.store(a, base, 0, v.r...)
 	a.Label(done)
 }
 
@@ -244,8 +248,10 @@ func (x x86) op(a *Asm, op op, p int, y operand, d int) {
 	a.emit("%s %s, %s, %s", x.with(x86Ops[op], y), x.v(y), x.reg(p), x.reg(d))
 }
 
-func (x x86) opLoad(a *Asm, op op, base Reg, off int, d int) {
-	a.emit("%s %s, %s, %s", x86Ops[op], mem(base, off), x.reg(d), x.reg(d))
+func (x x86) opLoad(a *Asm, op op, base Reg, off int, d []int) {
+	for i, d := range d {
+		a.emit("%s %s, %s, %s", x86Ops[op], mem(base, off+a.offset(i)), x.reg(d), x.reg(d))
+	}
 }
 
 // clamp: VMAXPS and VMINPS return their last operand, Go's first, if one is a NaN.
@@ -253,20 +259,24 @@ func (x x86) clamp(a *Asm, op op, bound Uni, p, d int) {
 	x.op(a, op, a.inReg(bound), inReg(p), d)
 }
 
-func (x x86) fma(a *Asm, size, p int, y, c operand, d *int) {
+func (x x86) fma(a *Asm, size int, all []fma) {
 	t := map[int]string{32: "PS", 64: "PD"}[size]
-	if p == *d && c != inReg(*d) {
-		a.emit("%s %s, %s, %s", x.with("VFMADD213"+t, c), x.v(c), x.v(y), x.reg(*d))
-		return
+	for _, f := range all {
+		if f.x == *f.d && f.c != inReg(*f.d) {
+			a.emit("%s %s, %s, %s", x.with("VFMADD213"+t, f.c), x.v(f.c), x.v(f.y), x.reg(*f.d))
+			continue
+		}
+		if f.c != inReg(*f.d) {
+			x.set(a, f.c, *f.d)
+		}
+		a.emit("%s %s, %s, %s", x.with("VFMADD231"+t, f.y), x.v(f.y), x.reg(f.x), x.reg(*f.d))
 	}
-	if c != inReg(*d) {
-		x.set(a, c, *d)
-	}
-	a.emit("%s %s, %s, %s", x.with("VFMADD231"+t, y), x.v(y), x.reg(p), x.reg(*d))
 }
 
-func (x x86) fmaLoad(a *Asm, p int, base Reg, off int, d int) {
-	a.emit("VFMADD231PS %s, %s, %s", mem(base, off), x.reg(p), x.reg(d))
+func (x x86) fmaLoad(a *Asm, p []int, base Reg, off int, d []int) {
+	for i, d := range d {
+		a.emit("VFMADD231PS %s, %s, %s", mem(base, off+a.offset(i)), x.reg(p[i]), x.reg(d))
+	}
 }
 
 func (x x86) shift(a *Asm, size, left, d int) {
