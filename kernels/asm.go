@@ -866,7 +866,8 @@ func (a *Asm) JumpGreater(x, y Uni, label string) {
 	a.isa.jumpGreater(a, a.inReg(x), a.inReg(y), label)
 }
 
-// JumpAnyEq goes to label if one of the 64 elements at base equals m.
+// JumpAnyEq goes to label if one of the 64 elements at base equals m, which none
+// is greater than and which is a NaN if one is.
 func (a *Asm) JumpAnyEq(base Reg, m Uni, label string) {
 	a.checkHead(label)
 	a.isa.jumpAnyEq(a, base, m, label)

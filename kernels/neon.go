@@ -126,17 +126,17 @@ var (
 	fdivd = word{"FDIV", 0x6E60FC00, 3}  // doubles
 	orn   = word{"ORN", 0x4EE01C00, 3}   // bytes
 	bic   = word{"BIC", 0x4E601C00, 3}   // bytes
-	umaxv = word{"UMAXV", 0x6EB0A800, 2} // into a scalar
 	uminv = word{"UMINV", 0x6EB1A800, 2} // into a scalar
+	fmaxv = word{"FMAXV", 0x6E30F800, 2} // into a scalar
 	fcvtl = word{"FCVTL", 0x0E617800, 2} // two floats to doubles
 )
 
-var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, fcmeq, fcmz, faddd, fsubd, fmuld, fdivd, orn, bic, umaxv, uminv, fcvtl}
+var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, fcmeq, fcmz, faddd, fsubd, fmuld, fdivd, orn, bic, uminv, fmaxv, fcvtl}
 
 // text prints the instruction in Go's order of operands: d = n op m.
 func (w word) text(m, n, d int) string {
 	switch {
-	case w == umaxv || w == uminv:
+	case w == uminv || w == fmaxv:
 		return fmt.Sprintf("%s V%d.S4, F%d", w.name, n, d)
 	case w == fcvtl:
 		return fmt.Sprintf("%s V%d.S2, V%d.D2", w.name, n, d)
@@ -475,21 +475,17 @@ func (neon) jumpGreater(a *Asm, x, y int, label string) {
 	a.emit("BGT %s", label)
 }
 
+// jumpAnyEq compares the maximum, which is at most m.
 func (n neon) jumpAnyEq(a *Asm, base Reg, m Uni, label string) {
-	t := [3]int{a.vreg(false), a.vreg(false), a.vreg(false)}
-	for i := range 16 {
-		k := min(i, 1+i%2)
-		n.load(a, base, 16*i, t[k])
-		fcmeq.emit(a, m.r, t[k], t[k])
-		if i > 0 {
-			a.emit("VORR V%d.B16, V%d.B16, V%d.B16", t[k], t[0], t[0])
-		}
+	t := []int{a.vreg(false), a.vreg(false)}
+	n.load(a, base, 0, t...)
+	for i := 2; i < 16; i += 2 {
+		n.opLoad(a, opMax, base, 16*i, t)
 	}
-	umaxv.emit(a, 0, t[0], t[0])
-	r := a.Reg()
-	a.emit("FMOVS F%d, %s", t[0], r)
-	a.emit("CBNZ %s, %s", r, label)
-	a.FreeReg(r)
+	n.op(a, opMax, t[0], inReg(t[1]), t[0])
+	fmaxv.emit(a, 0, t[0], t[0])
+	a.emit("FCMPS F%d, F%d", m.r, t[0])
+	a.emit("BEQ %s", label)
 	for _, r := range t {
 		a.vfree[r] = true
 	}
