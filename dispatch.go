@@ -16,6 +16,8 @@ type kernels[T Float] struct {
 
 	// max sets dst[i] to the maximum of row i, a zero of either sign, or a NaN.
 	max func(dst, x *T, rows, cols, stride int)
+	// min is max for the minimum.
+	min func(dst, x *T, rows, cols, stride int)
 	// argMax sets dst[i] to the index of the first maximum or the first NaN of row i.
 	argMax func(dst *int, x *T, rows, cols, stride int)
 	// sum sets dst[i] to the sum of row i.

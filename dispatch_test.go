@@ -312,6 +312,10 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			x, dst := x(), vec(0, rows)
 			return out(dst), out(x), func() { k.max(dst.p(), x.p(), rows, cols, stride) }
 		}},
+		{"min", func() ([]armed, []armed, func()) {
+			x, dst := x(), vec(0, rows)
+			return out(dst), out(x), func() { k.min(dst.p(), x.p(), rows, cols, stride) }
+		}},
 		{"argMax", func() ([]armed, []armed, func()) {
 			x, dst := x(), newArea[int](mem[3], 1, rows, 0, in.end)
 			return out(dst), out(x), func() { k.argMax(dst.p(), x.p(), rows, cols, stride) }

@@ -8,6 +8,9 @@ package logits
 func maxAVX2(dst, x *float32, rows, cols, stride int)
 
 //go:noescape
+func minAVX2(dst, x *float32, rows, cols, stride int)
+
+//go:noescape
 func argMaxAVX2(dst *int, x *float32, rows, cols, stride int)
 
 //go:noescape
@@ -116,6 +119,7 @@ var tableAVX2 = kernels[float32]{
 	name:                 "avx2",
 	mediumCols:           mediumCols,
 	max:                  maxAVX2,
+	min:                  minAVX2,
 	argMax:               argMaxAVX2,
 	sum:                  sumAVX2,
 	exp:                  expAVX2,
@@ -155,6 +159,9 @@ var tableAVX2 = kernels[float32]{
 
 //go:noescape
 func maxAVX512(dst, x *float32, rows, cols, stride int)
+
+//go:noescape
+func minAVX512(dst, x *float32, rows, cols, stride int)
 
 //go:noescape
 func argMaxAVX512(dst *int, x *float32, rows, cols, stride int)
@@ -265,6 +272,7 @@ var tableAVX512 = kernels[float32]{
 	name:                 "avx512",
 	mediumCols:           mediumCols,
 	max:                  maxAVX512,
+	min:                  minAVX512,
 	argMax:               argMaxAVX512,
 	sum:                  sumAVX512,
 	exp:                  expAVX512,

@@ -124,6 +124,126 @@ return2:
 	VZEROUPPER
 	RET
 
+// func minAVX2(dst, x *float32, rows, cols, stride int)
+//
+// dst[i] is the minimum of row i, or a NaN if the row has one.
+// A minimum of zero may have either sign.
+TEXT ·minAVX2(SB), NOSPLIT, $64-40
+	VMOVUPS c7f8000007f800000<>(SB), Y15
+	VMOVUPS c7fc000007fc00000<>(SB), Y14
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), DX
+	MOVQ rows+16(FP), SI
+	CMPQ SI, $0
+	JLE return2
+row1:
+	MOVQ DX, BX
+	MOVQ cols+24(FP), CX
+	VMOVUPS Y15, Y0
+	VMOVUPS Y15, Y1
+	VMOVUPS Y15, Y2
+	VMOVUPS Y15, Y3
+	VMOVUPS Y15, Y4
+	VMOVUPS Y15, Y5
+	VMOVUPS Y15, Y6
+	VMOVUPS Y15, Y7
+	VXORPS Y13, Y13, Y13
+	CMPQ CX, $64
+	JLT rest4
+step3:
+	VMOVUPS (BX), Y8
+	VMOVUPS 64(BX), Y9
+	VMINPS Y8, Y0, Y0
+	VMINPS Y9, Y2, Y2
+	VCMPPS $3, Y8, Y9, Y10
+	VORPS Y10, Y13, Y13
+	VMOVUPS 128(BX), Y8
+	VMOVUPS 192(BX), Y9
+	VMINPS Y8, Y4, Y4
+	VMINPS Y9, Y6, Y6
+	VCMPPS $3, Y8, Y9, Y10
+	VORPS Y10, Y13, Y13
+	VMOVUPS 32(BX), Y8
+	VMOVUPS 96(BX), Y9
+	VMINPS Y8, Y1, Y1
+	VMINPS Y9, Y3, Y3
+	VCMPPS $3, Y8, Y9, Y10
+	VORPS Y10, Y13, Y13
+	VMOVUPS 160(BX), Y8
+	VMOVUPS 224(BX), Y9
+	VMINPS Y8, Y5, Y5
+	VMINPS Y9, Y7, Y7
+	VCMPPS $3, Y8, Y9, Y10
+	VORPS Y10, Y13, Y13
+	ADDQ $256, BX
+	ADDQ $-64, CX
+	CMPQ CX, $64
+	JGE step3
+	VMINPS Y2, Y0, Y0
+	VMINPS Y3, Y1, Y1
+	VMINPS Y6, Y4, Y4
+	VMINPS Y7, Y5, Y5
+	VMINPS Y4, Y0, Y0
+	VMINPS Y5, Y1, Y1
+rest4:
+	CMPQ CX, $0
+	JLE done6
+vec5:
+	CMPQ CX, $16
+	JGE whole7
+	LEAQ tails<>+64(SB), DI
+	NEGQ CX
+	VMOVUPS 0(DI)(CX*4), Y10
+	VMASKMOVPS (BX), Y10, Y8
+	VANDNPS Y15, Y10, Y10
+	VORPS Y10, Y8, Y8
+	VMOVUPS 32(DI)(CX*4), Y10
+	VMASKMOVPS 32(BX), Y10, Y9
+	VANDNPS Y15, Y10, Y10
+	VORPS Y10, Y9, Y9
+	NEGQ CX
+	JMP done8
+whole7:
+	VMOVUPS (BX), Y8
+	VMOVUPS 32(BX), Y9
+done8:
+	VMINPS Y8, Y0, Y0
+	VMINPS Y9, Y1, Y1
+	VCMPPS $3, Y8, Y8, Y10
+	VORPS Y10, Y13, Y13
+	VCMPPS $3, Y9, Y9, Y10
+	VORPS Y10, Y13, Y13
+	ADDQ $64, BX
+	ADDQ $-16, CX
+	CMPQ CX, $0
+	JGT vec5
+done6:
+	VMINPS Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X2
+	VMINPS X2, X0, X0
+	VPERMILPD $1, X0, X2
+	VMINPS X2, X0, X0
+	VMOVSHDUP X0, X2
+	VMINPS X2, X0, X0
+	VMOVMSKPS Y13, DI
+	TESTL DI, DI
+	JNE nan9
+	VMOVSS X0, (AX)
+	JMP next10
+nan9:
+	VMOVSS X14, (AX)
+next10:
+	ADDQ $4, AX
+	MOVQ stride+32(FP), DI
+	SHLQ $2, DI
+	ADDQ DI, DX
+	ADDQ $-1, SI
+	CMPQ SI, $0
+	JGT row1
+return2:
+	VZEROUPPER
+	RET
+
 // func argMaxAVX2(dst *int, x *float32, rows, cols, stride int)
 //
 // dst[i] is the index of the first maximum of row i, or of its first NaN.
@@ -16354,6 +16474,93 @@ return2:
 	VZEROUPPER
 	RET
 
+// func minAVX512(dst, x *float32, rows, cols, stride int)
+//
+// dst[i] is the minimum of row i, or a NaN if the row has one.
+// A minimum of zero may have either sign.
+TEXT ·minAVX512(SB), NOSPLIT, $64-40
+	VBROADCASTSD c7f8000007f800000<>(SB), Z15
+	VBROADCASTSD c7fc000007fc00000<>(SB), Z14
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), DX
+	MOVQ rows+16(FP), SI
+	CMPQ SI, $0
+	JLE return2
+row1:
+	MOVQ DX, BX
+	MOVQ cols+24(FP), CX
+	VMOVUPS Z15, Z0
+	VMOVUPS Z15, Z1
+	VMOVUPS Z15, Z2
+	VMOVUPS Z15, Z3
+	KXNORW K7, K7, K7
+	CMPQ CX, $64
+	JLT rest4
+step3:
+	VMOVUPS (BX), Z4
+	VMOVUPS 64(BX), Z5
+	VMINPS Z4, Z0, Z0
+	VMINPS Z5, Z1, Z1
+	VCMPPS $7, Z4, Z5, K7, K7
+	VMOVUPS 128(BX), Z4
+	VMOVUPS 192(BX), Z5
+	VMINPS Z4, Z2, Z2
+	VMINPS Z5, Z3, Z3
+	VCMPPS $7, Z4, Z5, K7, K7
+	ADDQ $256, BX
+	ADDQ $-64, CX
+	CMPQ CX, $64
+	JGE step3
+	VMINPS Z1, Z0, Z0
+	VMINPS Z3, Z2, Z2
+	VMINPS Z2, Z0, Z0
+rest4:
+	CMPQ CX, $0
+	JLE done6
+vec5:
+	CMPQ CX, $16
+	JGE whole7
+	LEAQ bits<>(SB), DI
+	KMOVW (DI)(CX*2), K1
+	VMOVUPS Z15, Z4
+	VMOVUPS (BX), K1, Z4
+	JMP done8
+whole7:
+	VMOVUPS (BX), Z4
+done8:
+	VMINPS Z4, Z0, Z0
+	VCMPPS $7, Z4, Z4, K7, K7
+	ADDQ $64, BX
+	ADDQ $-16, CX
+	CMPQ CX, $0
+	JGT vec5
+done6:
+	VEXTRACTF64X4 $1, Z0, Y1
+	VMINPS Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VMINPS X1, X0, X0
+	VPERMILPD $1, X0, X1
+	VMINPS X1, X0, X0
+	VMOVSHDUP X0, X1
+	VMINPS X1, X0, X0
+	KORTESTW K7, K7
+	JCC nan9
+	VMOVSS X0, (AX)
+	JMP next10
+nan9:
+	VMOVSS X14, (AX)
+next10:
+	ADDQ $4, AX
+	MOVQ stride+32(FP), DI
+	SHLQ $2, DI
+	ADDQ DI, DX
+	ADDQ $-1, SI
+	CMPQ SI, $0
+	JGT row1
+return2:
+	VZEROUPPER
+	RET
+
 // func argMaxAVX512(dst *int, x *float32, rows, cols, stride int)
 //
 // dst[i] is the index of the first maximum of row i, or of its first NaN.
@@ -28266,6 +28473,13 @@ DATA c7f0000007f000000<>+8(SB)/8, $0x7f0000007f000000
 DATA c7f0000007f000000<>+16(SB)/8, $0x7f0000007f000000
 DATA c7f0000007f000000<>+24(SB)/8, $0x7f0000007f000000
 GLOBL c7f0000007f000000<>(SB), RODATA|NOPTR, $32
+
+// +Inf
+DATA c7f8000007f800000<>+0(SB)/8, $0x7f8000007f800000
+DATA c7f8000007f800000<>+8(SB)/8, $0x7f8000007f800000
+DATA c7f8000007f800000<>+16(SB)/8, $0x7f8000007f800000
+DATA c7f8000007f800000<>+24(SB)/8, $0x7f8000007f800000
+GLOBL c7f8000007f800000<>(SB), RODATA|NOPTR, $32
 
 // NaN
 DATA c7fc000007fc00000<>+0(SB)/8, $0x7fc000007fc00000

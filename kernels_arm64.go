@@ -8,6 +8,9 @@ package logits
 func maxNEON(dst, x *float32, rows, cols, stride int)
 
 //go:noescape
+func minNEON(dst, x *float32, rows, cols, stride int)
+
+//go:noescape
 func argMaxNEON(dst *int, x *float32, rows, cols, stride int)
 
 //go:noescape
@@ -116,6 +119,7 @@ var tableNEON = kernels[float32]{
 	name:                 "neon",
 	mediumCols:           mediumCols,
 	max:                  maxNEON,
+	min:                  minNEON,
 	argMax:               argMaxNEON,
 	sum:                  sumNEON,
 	exp:                  expNEON,

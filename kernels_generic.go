@@ -13,6 +13,7 @@ func genericKernels[T Float]() kernels[T] {
 	return kernels[T]{
 		name:        "generic",
 		max:         maxGeneric[T],
+		min:         minGeneric[T],
 		argMax:      argMaxGeneric[T],
 		sum:         sumGeneric[T],
 		exp:         expGeneric[T],
@@ -106,6 +107,24 @@ func maxGeneric[T Float](dst, x *T, rows, cols, stride int) {
 	for i := range out {
 		x := at(x, i*stride, cols)
 		out[i] = x[first(x)]
+	}
+}
+
+func minGeneric[T Float](dst, x *T, rows, cols, stride int) {
+	out := at(dst, 0, rows)
+	for i := range out {
+		x := at(x, i*stride, cols)
+		m := x[0]
+		for ; len(x) >= 4; x = x[4:] {
+			// Few elements are less than the minimum so far.
+			if !(x[0] >= m && x[1] >= m && x[2] >= m && x[3] >= m) {
+				m = min(m, x[0], x[1], x[2], x[3])
+			}
+		}
+		for _, v := range x {
+			m = min(m, v)
+		}
+		out[i] = m
 	}
 }
 

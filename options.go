@@ -59,6 +59,13 @@ func checkWeight[T Float](fn string, weight []T, classes int) error {
 	if len(weight) != classes {
 		return fmt.Errorf("logits: %s: len(Weight) is %d, want one for each of the %d classes", fn, len(weight), classes)
 	}
+	if classes == 0 {
+		return nil
+	}
+	var least [1]T
+	if table[T]().min(ptr(least[:], 0), ptr(weight, 0), 1, classes, 0); least[0] >= 0 {
+		return nil
+	}
 	for i, w := range weight {
 		if !(w >= 0) {
 			return fmt.Errorf("logits: %s: Weight[%d] is %v, want at least 0", fn, i, w)

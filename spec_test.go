@@ -118,6 +118,8 @@ func specExpMinus(d float32, c []float32) float32 {
 
 func specMax(row []float32) float32 { return row[specArgMax(row)] }
 
+func specMin(row []float32) float32 { return slices.Min(row) }
+
 func specArgMax(row []float32) int {
 	if i := slices.IndexFunc(row, func(v float32) bool { return v != v }); i >= 0 {
 		return i
@@ -582,6 +584,11 @@ var specTable = kernels[float32]{
 			at(dst, 0, rows)[i] = specMax(at(x, i*stride, cols))
 		}
 	},
+	min: func(dst, x *float32, rows, cols, stride int) {
+		for i := range rows {
+			at(dst, 0, rows)[i] = specMin(at(x, i*stride, cols))
+		}
+	},
 	argMax: func(dst *int, x *float32, rows, cols, stride int) {
 		for i := range rows {
 			at(dst, 0, rows)[i] = specArgMax(at(x, i*stride, cols))
@@ -780,7 +787,13 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	for i := range maxs {
 		maxs[i] += 0
 	}
-	out = append(out, newOutput("max", maxs))
+	out = append(out, newOutput("max", slices.Clone(maxs)))
+
+	k.min(&maxs[0], in, n, x.Cols, x.Stride)
+	for i := range maxs {
+		maxs[i] += 0
+	}
+	out = append(out, newOutput("min", slices.Clone(maxs)))
 
 	args := make([]int, n)
 	k.argMax(&args[0], in, n, x.Cols, x.Stride)

@@ -2,39 +2,53 @@ package main
 
 import "math"
 
-var negInf = math.Float32bits(float32(math.Inf(-1)))
+var (
+	negInf = math.Float32bits(float32(math.Inf(-1)))
+	posInf = math.Float32bits(float32(math.Inf(1)))
+)
 
 var maxKernel = kernel{
 	name: "max",
 	doc: `dst[i] is the maximum of row i, or a NaN if the row has one.
 A maximum of zero may have either sign.`,
 	args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
-	body: func(a *Asm) {
-		low, nan := a.ConstReg(negInf), a.ConstReg(0x7fc00000)
-		dst, p, n := a.Arg("dst"), a.Reg(), a.Reg()
-		a.Rows(func(x Reg) {
-			a.Mov(x, p)
-			a.LoadArg("cols", n)
-			m := a.maxOf(p, n, low)
-			bad, next := a.NewLabel("nan"), a.NewLabel("next")
-			a.NaNJump(m, bad)
-			a.StoreLane0(m, dst, 0)
-			a.Jump(next)
-			a.Label(bad)
-			a.StoreUni(nan, dst, 0)
-			a.Label(next)
-			a.Free(m)
-			a.AddImm(4, dst)
-		})
-	},
+	body: func(a *Asm) { a.extremeRows(opMax, negInf) },
 }
 
-// maxOf writes the loop for the maximum of the n elements at p, in lane 0 of
-// the result, and for the NaNs among them.
-func (a *Asm) maxOf(p, n Reg, low Uni) *Vec {
+var minKernel = kernel{
+	name: "min",
+	doc: `dst[i] is the minimum of row i, or a NaN if the row has one.
+A minimum of zero may have either sign.`,
+	args: maxKernel.args,
+	body: func(a *Asm) { a.extremeRows(opMin, posInf) },
+}
+
+// extremeRows writes max or min, which begins with the value of those bits.
+func (a *Asm) extremeRows(op op, start uint32) {
+	begin, nan := a.ConstReg(start), a.ConstReg(0x7fc00000)
+	dst, p, n := a.Arg("dst"), a.Reg(), a.Reg()
+	a.Rows(func(x Reg) {
+		a.Mov(x, p)
+		a.LoadArg("cols", n)
+		m := a.extremeOf(op, p, n, begin)
+		bad, next := a.NewLabel("nan"), a.NewLabel("next")
+		a.NaNJump(m, bad)
+		a.StoreLane0(m, dst, 0)
+		a.Jump(next)
+		a.Label(bad)
+		a.StoreUni(nan, dst, 0)
+		a.Label(next)
+		a.Free(m)
+		a.AddImm(4, dst)
+	})
+}
+
+// extremeOf writes the loop for the maximum or minimum of the n elements at p, in
+// lane 0 of the result, and for the NaNs among them.
+func (a *Asm) extremeOf(op op, p, n Reg, begin Uni) *Vec {
 	m := a.Vecs(4, "m")
 	for _, m := range m {
-		a.Set(m, low)
+		a.Set(m, begin)
 	}
 	a.NaNInit()
 	a.Steps(p, n, func() {
@@ -43,25 +57,25 @@ func (a *Asm) maxOf(p, n Reg, low Uni) *Vec {
 				x, y := a.Vec("x"), a.Vec("y")
 				a.Load(x, p, 4*lanes*i)
 				a.Load(y, p, 4*lanes*(i+1))
-				a.Max(m[i], x)
-				a.Max(m[i+1], y)
+				a.each(op, m[i], x, m[i])
+				a.each(op, m[i+1], y, m[i+1])
 				a.NaNSee(x, y)
 				a.Free(x, y)
 			}
 		})
 	}, func() {
-		a.Max(m[0], m[1])
-		a.Max(m[2], m[3])
-		a.Max(m[0], m[2])
+		a.each(op, m[0], m[1], m[0])
+		a.each(op, m[2], m[3], m[2])
+		a.each(op, m[0], m[2], m[0])
 	}, func() {
 		x := a.Vec("x")
-		a.LoadTail(x, p, n, low)
-		a.Max(m[0], x)
+		a.LoadTail(x, p, n, begin)
+		a.each(op, m[0], x, m[0])
 		a.ByPart(func() { a.NaNSee(x, x) })
 		a.Free(x)
 	})
 	a.Free(m[1:]...)
-	a.FoldMax(m[0])
+	a.isa.fold(a, op, m[0])
 	return m[0]
 }
 
@@ -84,7 +98,7 @@ Blocks are compared by their maxima; the best one is searched at the end.`,
 			a.TakeBlock(n, b)
 			a.SubReg(b, n)
 			a.Mov(p, q)
-			v := a.maxOf(q, b, low)
+			v := a.extremeOf(opMax, q, b, low)
 			a.NaNJump(v, nan)
 			a.Broadcast(m, v)
 			a.JumpGreater(m, top, better)
