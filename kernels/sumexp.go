@@ -85,7 +85,8 @@ const (
 	blockSum = iota
 	nextMax
 	blockDot
-	weights
+	firstVector // what vectorDots has to restore
+	vectorsLeft
 )
 
 // How far in front of the loop that finds maxima data is asked for: into the
@@ -153,11 +154,7 @@ func (s *sumExp) write() {
 	} else {
 		s.stop = s.Reg()
 	}
-	others := 9 // what segment needs, and vectors on AVX2
-	if s.dots {
-		others += 2
-	}
-	s.exp.keep(s.Asm, others)
+	s.exp.keep(s.Asm, 9) // what segment needs, and vectors on AVX2
 	if s.weighted {
 		s.Comment("w becomes what takes an address in the row to that in the weights.")
 		s.LoadArg("w", s.p)
@@ -518,6 +515,17 @@ func (s *sumExp) pair(i int, sum [2]*Vec, max *Vec, dot [2]*Vec, dst, w Reg) {
 		s.Add(dot[0], both)
 		s.Free(both)
 	}
+	if s.dots { // one by one, which leaves registers for constants
+		for k, d := range d {
+			s.exps([]*Vec{d}, i+k, sum[k:], dst)
+		}
+	} else {
+		s.exps(d, i, sum[:], dst)
+	}
+}
+
+// exps does the vectors d from number i of a step.
+func (s *sumExp) exps(d []*Vec, i int, sum []*Vec, dst Reg) {
 	e, t := s.exp.parts(s.Asm, d)
 	for k, e := range e {
 		if s.store {
@@ -536,6 +544,9 @@ func (s *sumExp) pair(i int, sum [2]*Vec, max *Vec, dot [2]*Vec, dst, w Reg) {
 // vectors adds the left elements at q, one vector after the other, to the
 // block's lanes, those that equal m apart if some are to be left out.
 func (s *sumExp) vectors() {
+	if s.dots {
+		s.vectorDots()
+	}
 	sum := s.Vec("sum")
 	s.Set(sum, s.zero)
 	var ones *Vec
@@ -543,33 +554,8 @@ func (s *sumExp) vectors() {
 		ones = s.Vec("ones")
 		s.Set(ones, s.zero)
 	}
-	var dot *Vec
-	if s.dots {
-		dot = s.Vec("dot")
-		s.Set(dot, s.zero)
-	}
 	tail := s.NewLabel("tail")
 	s.Label(tail)
-	if s.weighted { // through the stack: NEON has no registers for two tails
-		s.FreeReg(s.cut)
-		p, w := s.inWeights(), s.Vec("w")
-		s.LoadTail(w, p, s.left, s.zero)
-		s.FreeReg(p)
-		s.storeLocal(w, weights)
-		s.cut = s.Reg()
-	}
-	if s.dots {
-		d := s.Vec("d")
-		s.LoadTail(d, s.q, s.left, s.m)
-		s.SubUni(d, d, s.m)
-		if s.weighted {
-			local := s.Local(weights)
-			s.MulLoad(d, local, 0)
-			s.FreeReg(local)
-		}
-		s.Add(dot, d)
-		s.Free(d)
-	}
 	d := s.Vec("d")
 	s.LoadTail(d, s.q, s.left, s.low)
 	if s.store {
@@ -592,9 +578,6 @@ func (s *sumExp) vectors() {
 	s.AddImm(-lanes, s.left)
 	s.JumpIfImm(s.left, ">", 0, tail)
 	s.addUp(sum, blockSum)
-	if s.dots {
-		s.addUp(dot, blockDot)
-	}
 	if s.store {
 		return
 	}
@@ -604,4 +587,37 @@ func (s *sumExp) vectors() {
 	s.AddLane0(ones, seen)
 	s.StoreLane0(ones, s.counts, 0)
 	s.Free(ones, seen)
+}
+
+// vectorDots adds the elements that vectors is about to do to the block's dots.
+func (s *sumExp) vectorDots() {
+	s.StoreInt(s.q, firstVector)
+	s.StoreInt(s.left, vectorsLeft)
+	dot := s.Vec("dot")
+	s.Set(dot, s.zero)
+	w := s.cut // not in use here
+	if s.weighted {
+		s.LoadArg("w", w)
+		s.AddReg(s.q, w)
+	}
+	tail := s.NewLabel("dots")
+	s.Label(tail)
+	d := s.Vec("d")
+	s.LoadTail(d, s.q, s.left, s.m)
+	s.SubUni(d, d, s.m)
+	if s.weighted {
+		v := s.Vec("w")
+		s.LoadTail(v, w, s.left, s.zero)
+		s.Mul(d, v)
+		s.Free(v)
+		s.AddImm(4*lanes, w)
+	}
+	s.Add(dot, d)
+	s.Free(d)
+	s.AddImm(4*lanes, s.q)
+	s.AddImm(-lanes, s.left)
+	s.JumpIfImm(s.left, ">", 0, tail)
+	s.addUp(dot, blockDot)
+	s.LoadInt(firstVector, s.q)
+	s.LoadInt(vectorsLeft, s.left)
 }
