@@ -293,7 +293,7 @@ func (j *ceJob[T, I]) losses(total float64, targets []I, first int, r *ceRoom[T]
 	return total
 }
 
-// dots fills in r.dot, given the maxima, if there is smoothing.
+// dots is rowDots for a trail, whose kernel finds no dots, given the rows' maxima.
 func (j *ceJob[T, I]) dots(x *view[T], r *ceRoom[T]) {
 	if j.share == 0 {
 		return
@@ -315,17 +315,17 @@ type ceRoom[T Float] struct {
 	max       []T // the row's maximum
 	less      []T // the factor of the weights in the gradient
 	sum, ones []T // of the row, or the maxima and sums of its blocks
-	factor    []T // of the probabilities, in short rows
 	dots      []T // of the row, or of its blocks
+	factor    []T // of the probabilities, in short rows
 }
 
 func (r *ceRoom[T]) init(b *[]float64, cols int) {
 	size, n := 8/elemSize[T](), max(ceRows, blocks(cols))
-	t := scratch[T](b, (4*size+5)*ceRows+2*n)[4*size*ceRows:]
-	f, p := (*b)[:4*ceRows], t[2*n:]
+	t := scratch[T](b, (4*size+4)*ceRows+3*n)[4*size*ceRows:]
+	f, p := (*b)[:4*ceRows], t[3*n:]
 	r.log, r.s, r.dot, r.scale = f[:ceRows], f[ceRows:][:ceRows], f[2*ceRows:][:ceRows], f[3*ceRows:]
-	r.x, r.max, r.less, r.factor, r.dots = p[:ceRows], p[ceRows:][:ceRows], p[2*ceRows:][:ceRows], p[3*ceRows:][:ceRows], p[4*ceRows:][:ceRows]
-	r.sum, r.ones = t[:n], t[n:2*n]
+	r.x, r.max, r.less, r.factor = p[:ceRows], p[ceRows:][:ceRows], p[2*ceRows:][:ceRows], p[3*ceRows:][:ceRows]
+	r.sum, r.ones, r.dots = t[:n], t[n:2*n], t[2*n:3*n]
 }
 
 func (j *ceJob[T, I]) forward(x *view[T], r *ceRoom[T]) {
@@ -377,16 +377,11 @@ func (j *ceJob[T, I]) accumulate(x, grad *view[T], first int, r *ceRoom[T]) {
 }
 
 func (j *ceJob[T, I]) long(x, dst *view[T], first int, r *ceRoom[T]) {
-	inPlace := j.share > 0 && addr(dst.data) == addr(x.data)
-	if inPlace {
-		j.k.max(ptr(r.max, 0), ptr(x.data, 0), x.n, x.c, x.stride)
-		j.dots(x, r)
+	j.exps(dst, x, r)
+	if j.share > 0 {
+		j.rowDots(x.n, x.c, r)
 	}
-	exps(j.w, j.k, dst, x, r.sum, r.ones)
 	j.sums(x, dst, first, r)
-	if !inPlace {
-		j.dots(x, r)
-	}
 	j.scale(dst, r)
 	j.targeted(dst, 0, x.n, first, r)
 }
@@ -523,33 +518,86 @@ func (j *ceJob[T, I]) atMax(t int, take, less, s float64, smooth bool) T {
 	return T(v)
 }
 
-// exps fills dst with e^(x-max), and max and sum with those of the blocks, using
-// w goroutines for the one row there is then.
-func exps[T Float](w int, k *kernels[T], dst, x *view[T], max, sum []T) {
-	if w > 1 {
-		spreadExps(w, k, *dst, *x, max, sum)
+// exps fills dst with e^(x-max) and the room with the maxima, sums and, if there is
+// smoothing, dots of the blocks.
+func (j *ceJob[T, I]) exps(dst, x *view[T], r *ceRoom[T]) {
+	var dots []T
+	var weight *T
+	if j.share > 0 {
+		dots, weight = r.dots, ptr(j.opt.Weight, 0)
+	}
+	if j.w > 1 {
+		spreadExps(j.w, j.k, *dst, *x, r.sum, r.ones, dots, weight)
 		return
 	}
-	expSums(k, ptr(dst.data, 0), ptr(max, 0), ptr(sum, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
+	expSumDots(j.k, ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.ones, 0), ptr(dots, 0), ptr(x.data, 0), weight, x.n, x.c, dst.stride, x.stride)
+}
+
+// rowDots fills in the rows' dots given their blocks' maxima and dots.
+func (j *ceJob[T, I]) rowDots(rows, cols int, r *ceRoom[T]) {
+	b := blocks(cols)
+	if b == 1 {
+		widen(r.dot, r.dots[:rows])
+		return
+	}
+	for c := range rows {
+		max := r.sum[c*b:][:b]
+		s := sum[T]{max: slices.Max(max)}
+		s.addDots(max, r.dots[c*b:], j.blocks)
+		r.dot[c] = s.dot
+	}
 }
 
 // expSums runs the kernel on rows, or on the chunks of one that is longer.
 func expSums[T Float](k *kernels[T], dst, max, sum, x *T, rows, cols, dstStride, stride int) {
-	for ; cols > chunkSize; cols -= chunkSize {
-		k.expSum(dst, max, sum, x, rows, chunkSize, dstStride, stride)
-		dst, x = &at(dst, chunkSize, 1)[0], &at(x, chunkSize, 1)[0]
-		max, sum = &at(max, tile, 1)[0], &at(sum, tile, 1)[0]
-	}
-	k.expSum(dst, max, sum, x, rows, cols, dstStride, stride)
+	expSumDots(k, dst, max, sum, nil, x, nil, rows, cols, dstStride, stride)
 }
 
-func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], max, sum []T) {
-	maxs, sums := make([]T, len(max)), make([]T, len(sum))
+// expSumDots is expSums and, unless dot is nil, sets it to the sums of w (x - max)
+// over the blocks, w being 1 if it is nil.
+func expSumDots[T Float](k *kernels[T], dst, max, sum, dot, x, w *T, rows, cols, dstStride, stride int) {
+	for {
+		n := min(cols, chunkSize)
+		switch {
+		case dot == nil:
+			k.expSum(dst, max, sum, x, rows, n, dstStride, stride)
+		case w == nil:
+			k.expSumDot(dst, max, sum, dot, x, rows, n, dstStride, stride)
+		default:
+			k.expSumWeighted(dst, max, sum, dot, x, w, rows, n, dstStride, stride)
+		}
+		if cols -= n; cols == 0 {
+			return
+		}
+		dst, x = &at(dst, n, 1)[0], &at(x, n, 1)[0]
+		max, sum = &at(max, tile, 1)[0], &at(sum, tile, 1)[0]
+		if dot != nil {
+			dot = &at(dot, tile, 1)[0]
+		}
+		if w != nil {
+			w = &at(w, n, 1)[0]
+		}
+	}
+}
+
+// spreadExps is expSumDots for one row and w goroutines.
+func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], max, sum, dots []T, weight *T) {
+	n := blocks(x.c)
+	parts := make([]T, 3*n)
+	maxs, sums, ds := parts[:n], parts[n:2*n], parts[2*n:]
 	spreadChunks(w, x.c, func(c, off, n int) {
-		k.expSum(ptr(dst.data, off), ptr(maxs, c*tile), ptr(sums, c*tile), ptr(x.data, off), 1, n, 0, 0)
+		var dot, weights *T
+		if dots != nil {
+			dot = &ds[c*tile]
+		}
+		if weight != nil {
+			weights = &at(weight, off, n)[0]
+		}
+		expSumDots(k, ptr(dst.data, off), ptr(maxs, c*tile), ptr(sums, c*tile), dot, ptr(x.data, off), weights, 1, n, 0, 0)
 	})
 	copy(max, maxs)
 	copy(sum, sums)
+	copy(dots, ds)
 }
 
 // sumOfRow is sumOf for a row of exps, which keeps what a maximum that outweighs

@@ -40,6 +40,9 @@ type kernels[T Float] struct {
 	// row up to the end of the element's block, and fills in max and sum for each
 	// block, nothing left out of the sums.
 	expSum func(dst, max, sum, x *T, rows, cols, dstStride, stride int)
+	// expSumDot and expSumWeighted also set dot as sumExpDot and sumExpWeighted do.
+	expSumDot      func(dst, max, sum, dot, x *T, rows, cols, dstStride, stride int)
+	expSumWeighted func(dst, max, sum, dot, x, w *T, rows, cols, dstStride, stride int)
 	// scaleExpSum is expSum, but first what is in dst goes to the rows of to, each
 	// block times its factor and plus add[i], past the caches.
 	scaleExpSum func(dst, max, sum, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)

@@ -358,6 +358,18 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			y, max, sum := y(), vec(0, rows*blocks), vec(1, rows*blocks)
 			return out(y, max, sum), nil, func() { k.expSum(y.p(), max.p(), sum.p(), y.p(), rows, cols, dstStride, dstStride) }
 		}},
+		{"expSumDot", func() ([]armed, []armed, func()) {
+			y, max, sum, dot := y(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks)
+			return out(y, max, sum, dot), nil, func() { k.expSumDot(y.p(), max.p(), sum.p(), dot.p(), y.p(), rows, cols, dstStride, dstStride) }
+		}},
+		{"expSumWeighted", func() ([]armed, []armed, func()) {
+			x, y, max, sum, dot := x(), y(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks)
+			w := newArea[T](mem[2], 1, cols, 0, in.end)
+			guardFill(w.row, 1, 0)
+			return out(y, max, sum, dot), out(x, w), func() {
+				k.expSumWeighted(y.p(), max.p(), sum.p(), dot.p(), x.p(), w.p(), rows, cols, dstStride, stride)
+			}
+		}},
 		{"shortSoftmax", func() ([]armed, []armed, func()) {
 			x, y, max, sum, ones := x(), y(), vec(0, rows), vec(1, rows), vec(2, rows)
 			scratch, scale := newArea[T](mem[2], 1, 2*16*16, 0, in.end), make([]T, rows)

@@ -35,6 +35,12 @@ func log1pAVX2(x *float64, n int)
 func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
+func expSumDotAVX2(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func expSumWeightedAVX2(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
 func scaleExpSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
@@ -128,6 +134,8 @@ var tableAVX2 = kernels[float32]{
 	sumExpWeighted:       sumExpWeightedAVX2,
 	log1p:                log1pAVX2,
 	expSum:               expSumAVX2,
+	expSumDot:            expSumDotAVX2,
+	expSumWeighted:       expSumWeightedAVX2,
 	scaleExpSum:          scaleExpSumAVX2,
 	shortSoftmax:         shortSoftmaxAVX2,
 	shortSoftmaxDot:      shortSoftmaxDotAVX2,
@@ -186,6 +194,12 @@ func log1pAVX512(x *float64, n int)
 
 //go:noescape
 func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func expSumDotAVX512(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func expSumWeightedAVX512(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func scaleExpSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
@@ -281,6 +295,8 @@ var tableAVX512 = kernels[float32]{
 	sumExpWeighted:       sumExpWeightedAVX512,
 	log1p:                log1pAVX512,
 	expSum:               expSumAVX512,
+	expSumDot:            expSumDotAVX512,
+	expSumWeighted:       expSumWeightedAVX512,
 	scaleExpSum:          scaleExpSumAVX512,
 	shortSoftmax:         shortSoftmaxAVX512,
 	shortSoftmaxDot:      shortSoftmaxDotAVX512,

@@ -35,6 +35,12 @@ func log1pNEON(x *float64, n int)
 func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
+func expSumDotNEON(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
+func expSumWeightedNEON(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int)
+
+//go:noescape
 func scaleExpSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
@@ -128,6 +134,8 @@ var tableNEON = kernels[float32]{
 	sumExpWeighted:       sumExpWeightedNEON,
 	log1p:                log1pNEON,
 	expSum:               expSumNEON,
+	expSumDot:            expSumDotNEON,
+	expSumWeighted:       expSumWeightedNEON,
 	scaleExpSum:          scaleExpSumNEON,
 	shortSoftmax:         shortSoftmaxNEON,
 	shortSoftmaxDot:      shortSoftmaxDotNEON,

@@ -22,6 +22,9 @@ func genericKernels[T Float]() kernels[T] {
 		scale:       scaleGeneric[T],
 		scaleExpSum: scaleExpSumGeneric[T],
 
+		expSumDot:      expSumDotGeneric[T],
+		expSumWeighted: expSumWeightedGeneric[T],
+
 		sumExp:         sumExpGeneric[T],
 		sumExpDot:      sumExpDotGeneric[T],
 		sumExpWeighted: sumExpWeightedGeneric[T],
@@ -195,32 +198,52 @@ func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride int) {
 
 func sumExpDotGeneric[T Float](max, sum, ones, dot, x *T, rows, cols, stride int) {
 	sumExpGeneric(max, sum, ones, x, rows, cols, stride)
-	n := blocks(cols)
-	maxs, dots := at(max, 0, rows*n), at(dot, 0, rows*n)
-	for i, m := range maxs {
-		first := i % n * blockSize
-		var s, t float64
-		for _, v := range at(x, i/n*stride+first, min(blockSize, cols-first)) {
-			s, t = t, s+(float64(v)-float64(m))
-		}
-		dots[i] = T(s + t)
-	}
+	dotsGeneric(dot, max, x, nil, rows, cols, stride)
 }
 
 func sumExpWeightedGeneric[T Float](max, sum, ones, dot, x, w *T, rows, cols, stride int) {
 	sumExpGeneric(max, sum, ones, x, rows, cols, stride)
+	dotsGeneric(dot, max, x, w, rows, cols, stride)
+}
+
+// dotsGeneric sets dot to the sums over the blocks.
+func dotsGeneric[T Float](dot, max, x, w *T, rows, cols, stride int) {
 	n := blocks(cols)
 	maxs, dots := at(max, 0, rows*n), at(dot, 0, rows*n)
 	for i, m := range maxs {
 		first := i % n * blockSize
-		size := min(blockSize, cols-first)
-		w := at(w, first, size)
-		var s, t float64
-		for j, v := range at(x, i/n*stride+first, size) {
-			s, t = t, s+float64(float64(w[j])*(float64(v)-float64(m)))
-		}
-		dots[i] = T(s + t)
+		dots[i] = T(dotOf(at(x, i/n*stride+first, min(blockSize, cols-first)), w, first, m))
 	}
+}
+
+// dotOf returns the sum of x - m, times the weights from number first if there are some.
+func dotOf[T Float](x []T, weights *T, first int, m T) float64 {
+	if weights != nil {
+		return weightedDotOf(x, at(weights, first, len(x)), m)
+	}
+	var s, t float64
+	for ; len(x) >= 2; x = x[2:] {
+		s += float64(x[0]) - float64(m)
+		t += float64(x[1]) - float64(m)
+	}
+	for _, v := range x {
+		s += float64(v) - float64(m)
+	}
+	return s + t
+}
+
+// weightedDotOf returns the sum of w (x - m).
+func weightedDotOf[T Float](x, w []T, m T) float64 {
+	var s, t float64
+	w = w[:len(x)]
+	for ; len(x) >= 2 && len(w) >= 2; x, w = x[2:], w[2:] {
+		s += float64(float64(w[0]) * (float64(x[0]) - float64(m)))
+		t += float64(float64(w[1]) * (float64(x[1]) - float64(m)))
+	}
+	for i, v := range x {
+		s += float64(float64(w[i]) * (float64(v) - float64(m)))
+	}
+	return s + t
 }
 
 // sumOfExp returns the sum of e^(x-m).
@@ -256,6 +279,15 @@ func log1pGeneric(x *float64, n int) {
 }
 
 func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride int) {
+	expSumWeightedGeneric(dst, max, sum, nil, x, nil, rows, cols, dstStride, stride)
+}
+
+func expSumDotGeneric[T Float](dst, max, sum, dot, x *T, rows, cols, dstStride, stride int) {
+	expSumWeightedGeneric(dst, max, sum, dot, x, nil, rows, cols, dstStride, stride)
+}
+
+// expSumWeightedGeneric does without what is nil.
+func expSumWeightedGeneric[T Float](dst, max, sum, dot, x, w *T, rows, cols, dstStride, stride int) {
 	n := blocks(cols)
 	maxs, sums := at(max, 0, rows*n), at(sum, 0, rows*n)
 	for i := range rows {
@@ -268,6 +300,9 @@ func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride i
 				if v > m {
 					m = v
 				}
+			}
+			if dot != nil {
+				at(dot, i*n+b, 1)[0] = T(dotOf(in, w, first, m))
 			}
 			var s float64
 			if is32[T]() {

@@ -306,7 +306,7 @@ func specSumExp(row []float32) []specBlock {
 }
 
 func init() {
-	dots := func(max, dot, x, w *float32, rows, cols, stride int) {
+	dots := func(max, dot, x, w *float32, rows, cols, stride int, special bool) {
 		n := blocks(cols)
 		for i, m := range at(max, 0, rows*n) {
 			first := i % n * blockSize
@@ -315,16 +315,24 @@ func init() {
 			if w != nil {
 				weights = at(w, first, size)
 			}
-			at(dot, i, 1)[0] = specBlockDot(at(x, i/n*stride+first, size), weights, m, i%n == 0 || m > at(max, i-1, 1)[0])
+			at(dot, i, 1)[0] = specBlockDot(at(x, i/n*stride+first, size), weights, m, special && (i%n == 0 || m > at(max, i-1, 1)[0]))
 		}
+	}
+	specTable.expSumDot = func(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int) {
+		specTable.expSumWeighted(dst, max, sum, dot, x, nil, rows, cols, dstStride, stride)
+	}
+	specTable.expSumWeighted = func(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int) {
+		row := slices.Clone(at(x, 0, span(rows, cols, stride))) // dst may be x
+		specExpSumRows(dst, max, sum, x, rows, cols, dstStride, stride)
+		dots(max, dot, &row[0], w, rows, cols, stride, false)
 	}
 	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride int) {
 		specTable.sumExp(max, sum, ones, x, rows, cols, stride)
-		dots(max, dot, x, nil, rows, cols, stride)
+		dots(max, dot, x, nil, rows, cols, stride, true)
 	}
 	specTable.sumExpWeighted = func(max, sum, ones, dot, x, w *float32, rows, cols, stride int) {
 		specTable.sumExp(max, sum, ones, x, rows, cols, stride)
-		dots(max, dot, x, w, rows, cols, stride)
+		dots(max, dot, x, w, rows, cols, stride, true)
 	}
 }
 
@@ -863,6 +871,28 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		max[i] += 0
 	}
 	out = append(out, newOutput("expSum", slices.Clone(dst.Data)), newOutput("expSum's blocks", slices.Clone(results[:2*n*nb])))
+
+	for _, w := range []*float32{nil, &weights[0]} {
+		fill(dst.Data, gapValue)
+		name := "expSumDot"
+		if w == nil {
+			k.expSumDot(&dst.Data[0], &max[0], &sum[0], &dots[0], in, n, x.Cols, dst.Stride, x.Stride)
+		} else {
+			name = "expSumWeighted"
+			k.expSumWeighted(&dst.Data[0], &max[0], &sum[0], &dots[0], in, w, n, x.Cols, dst.Stride, x.Stride)
+		}
+		afterNaN(forget)
+		afterNaN(func(i, b int) {
+			clear(dst.row(i)[b*blockSize:])
+			clear(dots[i*nb : (i+1)*nb])
+		})
+		for i := range max {
+			max[i] += 0
+			dots[i] += 0
+		}
+		out = append(out, newOutput(name, slices.Clone(dst.Data)), newOutput(name+"'s blocks", slices.Clone(results[:2*n*nb])),
+			newOutput(name+"'s dots", slices.Clone(dots)))
+	}
 
 	// The exponentials go elsewhere, to an address of any alignment, for others.
 	to, factor := newMatrix[float32](n, x.Cols, 1+n%3, x.Cols%17), make([]float32, n*nb+n)

@@ -61,6 +61,31 @@ and row by row. It adds up as sumExp does, no element left out.`,
 	},
 }
 
+var expSumDotKernel = kernel{
+	name: "expSumDot",
+	doc: `It is expSum and sets dot to the sum of x - max over the block, as sumExpDot adds
+it up where no maximum is looked for.`,
+	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"dot", "*float32"},
+		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+	body: func(a *Asm) {
+		s := newSumExp(a, exp6)
+		s.store, s.dots = true, true
+		s.write()
+	},
+}
+
+var expSumWeightedKernel = kernel{
+	name: "expSumWeighted",
+	doc:  `It is expSumDot for the sum of w[j] (x - max).`,
+	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"dot", "*float32"},
+		{"x", "*float32"}, {"w", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+	body: func(a *Asm) {
+		s := newSumExp(a, exp6)
+		s.store, s.dots, s.weighted = true, true, true
+		s.write()
+	},
+}
+
 // A sumExp writes one of the kernels.
 type sumExp struct {
 	*Asm
