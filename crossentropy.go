@@ -133,7 +133,7 @@ func (j *ceJob[T, I]) run(x, grad *view[T]) float64 {
 // total returns the sum of the losses of groups [lo, hi), or puts those of the
 // groups into parts if that is not nil.
 func (j *ceJob[T, I]) total(x, grad *view[T], lo, hi int, parts []float64) float64 {
-	if grad != nil && x.d == 1 && !j.opt.Accumulate && j.w == 1 && (j.share == 0 || j.opt.Weight == nil) && trails(grad, x) {
+	if grad != nil && x.d == 1 && !j.opt.Accumulate && j.w == 1 && trails(grad, x) {
 		return j.trail(x, grad, lo, hi, parts)
 	}
 	var total float64
@@ -231,19 +231,25 @@ func (j *ceJob[T, I]) trail(x, grad *view[T], lo, hi int, parts []float64) float
 	r.init(b[0], x.c)
 	before.init(b[1], x.c)
 	t := trail[T]{k: j.k, dst: grad, x: x, e: scratch[T](b[2], max(chunkSize, x.c))}
+	if j.share > 0 {
+		t.weight = j.opt.Weight
+	}
 	var total float64
 	for g := lo; g < hi; g++ {
 		row, end := g*x.groupRows(), min((g+1)*x.groupRows(), x.n)
 		var s float64
 		for row < end {
 			n, last, rows := cachedRows(end-row, x.c), t.row, t.n
+			if j.share > 0 {
+				t.dot = r.dots
+			}
 			t.exps(row, n, r.sum, r.ones, before.sum, before.less)
 			j.targeted(grad, last, rows, last, before)
 			targets := j.targets[row:][:n]
 			xs, e := x.from(row, n), view[T]{n, x.c, 1, t.e, x.c}
 			j.logits(&xs, targets, r)
+			j.rowDots(n, x.c, r)
 			j.sums(&xs, &e, row, r)
-			j.dots(&xs, r)
 			s = j.losses(s, targets, row, r)
 			r, before = before, r
 			row += n
@@ -291,14 +297,6 @@ func (j *ceJob[T, I]) losses(total float64, targets []I, first int, r *ceRoom[T]
 		total += l
 	}
 	return total
-}
-
-// dots is rowDots for a trail, whose kernel finds no dots, given the rows' maxima.
-func (j *ceJob[T, I]) dots(x *view[T], r *ceRoom[T]) {
-	if j.share == 0 {
-		return
-	}
-	j.k.dot(ptr(r.dot, 0), ptr(x.data, 0), ptr(r.max, 0), ptr(j.opt.Weight, 0), x.n, x.c, x.stride)
 }
 
 // ceRows is the number of rows that a ceRoom holds.
@@ -378,9 +376,7 @@ func (j *ceJob[T, I]) accumulate(x, grad *view[T], first int, r *ceRoom[T]) {
 
 func (j *ceJob[T, I]) long(x, dst *view[T], first int, r *ceRoom[T]) {
 	j.exps(dst, x, r)
-	if j.share > 0 {
-		j.rowDots(x.n, x.c, r)
-	}
+	j.rowDots(x.n, x.c, r)
 	j.sums(x, dst, first, r)
 	j.scale(dst, r)
 	j.targeted(dst, 0, x.n, first, r)
@@ -533,10 +529,14 @@ func (j *ceJob[T, I]) exps(dst, x *view[T], r *ceRoom[T]) {
 	expSumDots(j.k, ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.ones, 0), ptr(dots, 0), ptr(x.data, 0), weight, x.n, x.c, dst.stride, x.stride)
 }
 
-// rowDots fills in the rows' dots given their blocks' maxima and dots.
+// rowDots fills in the rows' dots given their blocks' maxima and dots, if there is
+// smoothing.
 func (j *ceJob[T, I]) rowDots(rows, cols int, r *ceRoom[T]) {
 	b := blocks(cols)
-	if b == 1 {
+	switch {
+	case j.share == 0:
+		return
+	case b == 1:
 		widen(r.dot, r.dots[:rows])
 		return
 	}

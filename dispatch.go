@@ -46,6 +46,10 @@ type kernels[T Float] struct {
 	// scaleExpSum is expSum, but first what is in dst goes to the rows of to, each
 	// block times its factor and plus add[i], past the caches.
 	scaleExpSum func(dst, max, sum, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)
+	// scaleExpSumDot is that for expSumDot; scaleExpSumWeighted for expSumWeighted,
+	// and adds add[i] w[j].
+	scaleExpSumDot      func(dst, max, sum, dot, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)
+	scaleExpSumWeighted func(dst, max, sum, dot, x, w *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)
 	// shortSoftmax finds for rows of at most shortCols columns: max, as sumExp does;
 	// sum, the sum of e^(x-max) but for terms of 1; and ones, their number. If dst
 	// is not nil it also sets dst to the probabilities times scale, which each row

@@ -413,6 +413,22 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 				k.scaleExpSum(y.p(), &max[0], &sum[0], x.p(), rows, cols, dstStride, stride, &to[0], factor.p(), add.p(), dstStride)
 			}
 		}},
+		{"scaleExpSumDot", func() ([]armed, []armed, func()) {
+			x, y, to, max, sum, dot := x(), y(), matrix(mem[2], dstStride), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks)
+			factor, add := make([]T, rows*blocks), make([]T, rows)
+			return out(y, to, max, sum, dot), out(x), func() {
+				k.scaleExpSumDot(y.p(), max.p(), sum.p(), dot.p(), x.p(), rows, cols, dstStride, stride, to.p(), &factor[0], &add[0], dstStride)
+			}
+		}},
+		{"scaleExpSumWeighted", func() ([]armed, []armed, func()) {
+			x, to, max, sum, dot := x(), y(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks)
+			w, y := newArea[T](mem[2], 1, cols, 0, in.end), make([]T, rows*dstStride)
+			guardFill(w.row, 1, 0)
+			factor, add := make([]T, rows*blocks), make([]T, rows)
+			return out(to, max, sum, dot), out(x, w), func() {
+				k.scaleExpSumWeighted(&y[0], max.p(), sum.p(), dot.p(), x.p(), w.p(), rows, cols, dstStride, stride, to.p(), &factor[0], &add[0], dstStride)
+			}
+		}},
 		{"shortSoftmaxDot", func() ([]armed, []armed, func()) {
 			y, max, sum, ones := y(), vec(0, rows), vec(1, rows), vec(2, rows)
 			scratch, dot := newArea[T](mem[2], 1, 2*16*16, 0, in.end), make([]T, rows)

@@ -44,6 +44,12 @@ func expSumWeightedAVX2(dst, max, sum, dot, x, w *float32, rows, cols, dstStride
 func scaleExpSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
+func scaleExpSumDotAVX2(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+
+//go:noescape
+func scaleExpSumWeightedAVX2(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+
+//go:noescape
 func shortSoftmaxAVX2(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
@@ -137,6 +143,8 @@ var tableAVX2 = kernels[float32]{
 	expSumDot:            expSumDotAVX2,
 	expSumWeighted:       expSumWeightedAVX2,
 	scaleExpSum:          scaleExpSumAVX2,
+	scaleExpSumDot:       scaleExpSumDotAVX2,
+	scaleExpSumWeighted:  scaleExpSumWeightedAVX2,
 	shortSoftmax:         shortSoftmaxAVX2,
 	shortSoftmaxDot:      shortSoftmaxDotAVX2,
 	mediumSoftmax:        mediumSoftmaxAVX2,
@@ -203,6 +211,12 @@ func expSumWeightedAVX512(dst, max, sum, dot, x, w *float32, rows, cols, dstStri
 
 //go:noescape
 func scaleExpSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+
+//go:noescape
+func scaleExpSumDotAVX512(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+
+//go:noescape
+func scaleExpSumWeightedAVX512(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
 func shortSoftmaxAVX512(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
@@ -298,6 +312,8 @@ var tableAVX512 = kernels[float32]{
 	expSumDot:            expSumDotAVX512,
 	expSumWeighted:       expSumWeightedAVX512,
 	scaleExpSum:          scaleExpSumAVX512,
+	scaleExpSumDot:       scaleExpSumDotAVX512,
+	scaleExpSumWeighted:  scaleExpSumWeightedAVX512,
 	shortSoftmax:         shortSoftmaxAVX512,
 	shortSoftmaxDot:      shortSoftmaxDotAVX512,
 	mediumSoftmax:        mediumSoftmaxAVX512,

@@ -44,6 +44,12 @@ func expSumWeightedNEON(dst, max, sum, dot, x, w *float32, rows, cols, dstStride
 func scaleExpSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
+func scaleExpSumDotNEON(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+
+//go:noescape
+func scaleExpSumWeightedNEON(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+
+//go:noescape
 func shortSoftmaxNEON(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
@@ -137,6 +143,8 @@ var tableNEON = kernels[float32]{
 	expSumDot:            expSumDotNEON,
 	expSumWeighted:       expSumWeightedNEON,
 	scaleExpSum:          scaleExpSumNEON,
+	scaleExpSumDot:       scaleExpSumDotNEON,
+	scaleExpSumWeighted:  scaleExpSumWeightedNEON,
 	shortSoftmax:         shortSoftmaxNEON,
 	shortSoftmaxDot:      shortSoftmaxDotNEON,
 	mediumSoftmax:        mediumSoftmaxNEON,

@@ -25,6 +25,9 @@ func genericKernels[T Float]() kernels[T] {
 		expSumDot:      expSumDotGeneric[T],
 		expSumWeighted: expSumWeightedGeneric[T],
 
+		scaleExpSumDot:      scaleExpSumDotGeneric[T],
+		scaleExpSumWeighted: scaleExpSumWeightedGeneric[T],
+
 		sumExp:         sumExpGeneric[T],
 		sumExpDot:      sumExpDotGeneric[T],
 		sumExpWeighted: sumExpWeightedGeneric[T],
@@ -326,6 +329,16 @@ func expSumWeightedGeneric[T Float](dst, max, sum, dot, x, w *T, rows, cols, dst
 func scaleExpSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int) {
 	scaleGeneric(to, dst, factor, add, rows, cols, toStride, dstStride)
 	expSumGeneric(dst, max, sum, x, rows, cols, dstStride, stride)
+}
+
+func scaleExpSumDotGeneric[T Float](dst, max, sum, dot, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int) {
+	scaleGeneric(to, dst, factor, add, rows, cols, toStride, dstStride)
+	expSumDotGeneric(dst, max, sum, dot, x, rows, cols, dstStride, stride)
+}
+
+func scaleExpSumWeightedGeneric[T Float](dst, max, sum, dot, x, w *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int) {
+	scaleWeightedGeneric(to, dst, factor, add, w, rows, cols, toStride, dstStride)
+	expSumWeightedGeneric(dst, max, sum, dot, x, w, rows, cols, dstStride, stride)
 }
 
 func shortSoftmaxGeneric[T Float](dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int) {

@@ -326,6 +326,14 @@ func init() {
 		specExpSumRows(dst, max, sum, x, rows, cols, dstStride, stride)
 		dots(max, dot, &row[0], w, rows, cols, stride, false)
 	}
+	specTable.scaleExpSumDot = func(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int) {
+		specTable.scale(to, dst, factor, add, rows, cols, toStride, dstStride)
+		specTable.expSumDot(dst, max, sum, dot, x, rows, cols, dstStride, stride)
+	}
+	specTable.scaleExpSumWeighted = func(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int) {
+		specTable.scaleWeighted(to, dst, factor, add, w, rows, cols, toStride, dstStride)
+		specTable.expSumWeighted(dst, max, sum, dot, x, w, rows, cols, dstStride, stride)
+	}
 	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride int) {
 		specTable.sumExp(max, sum, ones, x, rows, cols, stride)
 		dots(max, dot, x, nil, rows, cols, stride, true)
@@ -895,17 +903,33 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	}
 
 	// The exponentials go elsewhere, to an address of any alignment, for others.
-	to, factor := newMatrix[float32](n, x.Cols, 1+n%3, x.Cols%17), make([]float32, n*nb+n)
+	factor := make([]float32, n*nb+n)
 	for i := range factor {
 		factor[i] = 1 / float32(3+i)
 	}
-	k.scaleExpSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
-	afterNaN(forget)
-	afterNaN(func(i, b int) { clear(dst.row(i)[b*blockSize:]) })
-	for i := range max {
-		max[i] += 0
+	for i, name := range []string{"scaleExpSum", "scaleExpSumDot", "scaleExpSumWeighted"} {
+		to := newMatrix[float32](n, x.Cols, 1+n%3, (x.Cols+i)%17)
+		switch i {
+		case 0:
+			clear(dots)
+			k.scaleExpSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
+		case 1:
+			k.scaleExpSumDot(&dst.Data[0], &max[0], &sum[0], &dots[0], in, n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
+		case 2:
+			k.scaleExpSumWeighted(&dst.Data[0], &max[0], &sum[0], &dots[0], in, &weights[0], n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
+		}
+		afterNaN(forget)
+		afterNaN(func(i, b int) {
+			clear(dst.row(i)[b*blockSize:])
+			clear(dots[i*nb : (i+1)*nb])
+		})
+		for i := range max {
+			max[i] += 0
+			dots[i] += 0
+		}
+		out = append(out, newOutput(name, slices.Clone(dst.Data)), newOutput(name+"'s blocks", slices.Clone(results[:2*n*nb])),
+			newOutput(name+"'s dots", slices.Clone(dots)), newOutput(name+"'s rows", to.Data))
 	}
-	out = append(out, newOutput("scaleExpSum", slices.Clone(dst.Data)), newOutput("scaleExpSum's blocks", results[:2*n*nb]), newOutput("scaleExpSum's rows", to.Data))
 
 	scratch, scales, add := make([]float32, 3*16*16), make([]float32, n), make([]float32, n)
 	fill(scales, -0.7)

@@ -9,6 +9,10 @@ type trail[T Float] struct {
 	e      []T      // has room for cachedRows
 
 	row, n int // of x and dst, whose exponentials are in e
+
+	// If dot is not nil: where the dots of the next rows' blocks go, and the
+	// weights, nil if they are 1.
+	dot, weight []T
 }
 
 // trails tells whether exponentials of the rows of x should go to dst by a trail.
@@ -24,12 +28,23 @@ func (t *trail[T]) exps(row, n int, max, sum, factor, add []T) {
 	m, c, b, x := min(n, t.n), t.x.c, blocks(t.x.c), t.x.data[row*t.x.stride:]
 	t.finish(m, factor, add)
 	for off := 0; off < c && m > 0; off += chunkSize {
-		p := off / blockSize
-		t.k.scaleExpSum(ptr(t.e, off), ptr(max, p), ptr(sum, p), ptr(x, off), m, min(chunkSize, c-off), c, t.x.stride,
-			ptr(t.dst.data, t.row*t.dst.stride+off), ptr(factor, p), ptr(add, 0), t.dst.stride)
+		p, cols := off/blockSize, min(chunkSize, c-off)
+		e, max, sum, x, to, factor := ptr(t.e, off), ptr(max, p), ptr(sum, p), ptr(x, off), ptr(t.dst.data, t.row*t.dst.stride+off), ptr(factor, p)
+		switch {
+		case t.dot == nil:
+			t.k.scaleExpSum(e, max, sum, x, m, cols, c, t.x.stride, to, factor, ptr(add, 0), t.dst.stride)
+		case t.weight == nil:
+			t.k.scaleExpSumDot(e, max, sum, ptr(t.dot, p), x, m, cols, c, t.x.stride, to, factor, ptr(add, 0), t.dst.stride)
+		default:
+			t.k.scaleExpSumWeighted(e, max, sum, ptr(t.dot, p), x, ptr(t.weight, off), m, cols, c, t.x.stride, to, factor, ptr(add, 0), t.dst.stride)
+		}
 	}
 	if m < n {
-		expSums(t.k, ptr(t.e, m*c), ptr(max, m*b), ptr(sum, m*b), ptr(x, m*t.x.stride), n-m, c, c, t.x.stride)
+		var dot *T
+		if t.dot != nil {
+			dot = ptr(t.dot, m*b)
+		}
+		expSumDots(t.k, ptr(t.e, m*c), ptr(max, m*b), ptr(sum, m*b), dot, ptr(x, m*t.x.stride), ptr(t.weight, 0), n-m, c, c, t.x.stride)
 	}
 	t.row, t.n = row, n
 }
@@ -38,6 +53,11 @@ func (t *trail[T]) exps(row, n int, max, sum, factor, add []T) {
 func (t *trail[T]) finish(i int, factor, add []T) {
 	if i < t.n {
 		c := t.x.c
-		t.k.scale(ptr(t.dst.data, (t.row+i)*t.dst.stride), ptr(t.e, i*c), ptr(factor, i*blocks(c)), ptr(add, i), t.n-i, c, t.dst.stride, c)
+		to, e, factor := ptr(t.dst.data, (t.row+i)*t.dst.stride), ptr(t.e, i*c), ptr(factor, i*blocks(c))
+		if t.weight == nil {
+			t.k.scale(to, e, factor, ptr(add, i), t.n-i, c, t.dst.stride, c)
+		} else {
+			t.k.scaleWeighted(to, e, factor, ptr(add, i), ptr(t.weight, 0), t.n-i, c, t.dst.stride, c)
+		}
 	}
 }

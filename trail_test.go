@@ -94,3 +94,33 @@ func testTrail[T Float](t *testing.T) {
 		}
 	}
 }
+
+// TestTrailLoss compares the losses beside large gradients with those in place,
+// which leave no trail.
+func TestTrailLoss(t *testing.T) {
+	onPaths(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(2, 2))
+		x, grad := newMatrix[float32](33, 33001, 0, 0), newMatrix[float32](33, 33001, 0, 0)
+		for i := range x.Data {
+			x.Data[i] = 8 * rng.Float32()
+		}
+		targets := make([]int, x.Rows)
+		weight := make([]float32, x.Cols)
+		for i := range weight {
+			weight[i] = float32(rng.IntN(3))
+		}
+		for _, opt := range []Options[float32]{{}, {LabelSmoothing: 0.1}, {LabelSmoothing: 0.1, Weight: weight}} {
+			copy(grad.Data, x.Data)
+			want, err := CrossEntropyGrad(grad, grad, targets, &opt)
+			must(t, err)
+			for _, w := range []int{1, 3} {
+				useWorkers(t, w)
+				got, err := CrossEntropyGrad(grad, x, targets, &opt)
+				must(t, err)
+				if got != want {
+					t.Errorf("smoothing %g, %d weights, %d goroutines: the loss is %v, in place %v", opt.LabelSmoothing, len(opt.Weight), w, got, want)
+				}
+			}
+		}
+	})
+}

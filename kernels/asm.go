@@ -704,6 +704,12 @@ func (a *Asm) MulAddLoad(d, x *Vec, base Reg, off int) {
 	a.isa.fmaLoad(a, x.r[a.lo:a.hi], base, off+a.offset(a.lo), d.r[a.lo:a.hi])
 }
 
+// MulAddUniLoad is MulAddLoad for an x that is the same in every lane.
+func (a *Asm) MulAddUniLoad(d *Vec, x Uni, base Reg, off int) {
+	same := slices.Repeat([]int{a.inReg(x)}, a.hi-a.lo)
+	a.isa.fmaLoad(a, same, base, off+a.offset(a.lo), d.r[a.lo:a.hi])
+}
+
 // MulAddUni sets d = x*y + c with one rounding.
 func (a *Asm) MulAddUni(d, x *Vec, y, c Uni) { a.fma(32, d, x, y, c) }
 

@@ -453,11 +453,23 @@ func (s *sumExp) inWeights() Reg {
 func (s *sumExp) segment() {
 	s.Mov(s.cut, s.left)
 	s.SubReg(s.q, s.left)
+	tight := s.trail && s.weighted // there are not enough general registers
+	if tight {
+		s.StoreInt(s.left, trailLeft)
+		s.FreeReg(s.left)
+	}
 	first := true
 	s.ByPair(func() {
 		if !first {
+			if tight {
+				s.left = s.Reg()
+				s.LoadInt(trailLeft, s.left)
+			}
 			s.SubReg(s.left, s.q)
 			s.SubReg(s.left, s.ahead)
+			if tight {
+				s.FreeReg(s.left)
+			}
 		}
 		sum := [2]*Vec{s.Vec("sum"), s.Vec("other")}
 		s.Set(sum[0], s.zero)
@@ -471,13 +483,16 @@ func (s *sumExp) segment() {
 			}
 		}
 		var w Reg
-		if s.weighted {
+		if s.weighted && !tight {
 			w = s.inWeights()
 		}
 		steps := s.NewLabel("steps")
 		s.Label(steps)
 		if first && s.trail {
 			s.trailStep()
+		}
+		if tight {
+			w = s.inWeights()
 		}
 		var dst Reg
 		if s.store {
@@ -497,11 +512,13 @@ func (s *sumExp) segment() {
 		}
 		s.AddImm(4*step, s.q)
 		s.AddImm(4*step, s.ahead)
-		if s.weighted {
+		if tight {
+			s.FreeReg(w)
+		} else if s.weighted {
 			s.AddImm(4*step, w)
 		}
 		s.JumpIf(s.q, "<", s.cut, steps)
-		if s.weighted {
+		if s.weighted && !tight {
 			s.FreeReg(w)
 		}
 		s.storeLocal(max, nextMax)
@@ -517,6 +534,9 @@ func (s *sumExp) segment() {
 		}
 		first = false
 	})
+	if tight {
+		s.left = s.Reg()
+	}
 }
 
 // pair does vectors i and i+1 of a step.

@@ -19,10 +19,38 @@ takes care of what is 64 bytes aligned in to.`,
 	},
 }
 
+var scaleExpSumDotKernel = kernel{
+	name: "scaleExpSumDot",
+	doc:  `It is scaleExpSum and sets dot as expSumDot does.`,
+	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"dot", "*float32"},
+		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
+		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
+	body: func(a *Asm) {
+		s := newSumExp(a, exp6)
+		s.store, s.trail, s.dots = true, true, true
+		s.write()
+	},
+}
+
+var scaleExpSumWeightedKernel = kernel{
+	name: "scaleExpSumWeighted",
+	doc: `It is scaleExpSum, but adds add[i] w[j] as scaleWeighted does, and sets dot as
+expSumWeighted does.`,
+	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"dot", "*float32"},
+		{"x", "*float32"}, {"w", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
+		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
+	body: func(a *Asm) {
+		s := newSumExp(a, exp6)
+		s.store, s.trail, s.dots, s.weighted = true, true, true, true
+		s.write()
+	},
+}
+
 // The room of a trail on the stack.
 const (
-	trailUntil = nextMax + 1 + iota // where the loop's part of the block ends, as an address in x
-	trailSkew                       // bytes by which that part begins behind the block
+	trailUntil = vectorsLeft + 1 + iota // where the loop's part of the block ends, as an address in x
+	trailSkew                           // bytes by which that part begins behind the block
+	trailLeft                           // what segment has in left
 )
 
 // startTrail makes to what takes an address in x to that in to.
@@ -75,11 +103,21 @@ func (s *sumExp) line(t Reg) (f, c Uni) {
 func (s *sumExp) trailRest() {
 	many, few, inner, vec, tail, done := s.NewLabel("many"), s.NewLabel("few"), s.NewLabel("inner"), s.NewLabel("vec"), s.NewLabel("tail"), s.NewLabel("done")
 	until, skew, t := s.cut, s.left, s.q
+	weight := s.full // not in use here
 	f, c := s.line(t)
 	tailOf := func(src, dst, n Reg) {
 		v := s.Vec("e")
-		s.LoadTail(v, src, n, s.zero)
-		s.HornerUni(v, f, c)
+		if s.weighted {
+			u := s.Vec("w")
+			s.LoadTail(u, weight, n, s.zero)
+			s.LoadTail(v, src, n, s.zero)
+			s.HornerUni(v, f, s.zero)
+			s.MulAdd(v, u, c)
+			s.Free(u)
+		} else {
+			s.LoadTail(v, src, n, s.zero)
+			s.HornerUni(v, f, c)
+		}
 		s.StoreTail(v, dst, n)
 		s.Free(v)
 	}
@@ -107,6 +145,10 @@ func (s *sumExp) trailRest() {
 	s.JumpIfImm(skew, "==", 0, inner)
 	s.ShiftDown(2, skew)
 	n := s.Reg()
+	if s.weighted {
+		s.LoadArg("w", weight)
+		s.AddReg(s.p, weight)
+	}
 	s.Mov(s.p, t)
 	s.AddReg(s.toDst, t)
 	s.LoadArg("to", n)
@@ -125,6 +167,10 @@ func (s *sumExp) trailRest() {
 	s.Mov(s.size, left)
 	s.SubReg(n, left)
 	s.FreeReg(n)
+	if s.weighted {
+		s.LoadArg("w", weight)
+		s.AddReg(src, weight)
+	}
 	s.LoadArg("to", dst)
 	s.AddReg(src, dst)
 	s.AddReg(s.toDst, src)
@@ -132,11 +178,14 @@ func (s *sumExp) trailRest() {
 	s.JumpIfImm(left, "<", lanes, tail)
 	v := s.Vec("e")
 	s.Load(v, src, 0)
-	s.HornerUni(v, f, c)
+	s.finish(v, f, c, weight, 0)
 	s.Store(v, dst, 0)
 	s.Free(v)
 	s.AddImm(4*lanes, src)
 	s.AddImm(4*lanes, dst)
+	if s.weighted {
+		s.AddImm(4*lanes, weight)
+	}
 	s.AddImm(-lanes, left)
 	s.Jump(vec)
 	s.Label(tail)
@@ -145,6 +194,16 @@ func (s *sumExp) trailRest() {
 	s.Label(done)
 	s.FreeUniform(f)
 	s.FreeUniform(c)
+}
+
+// finish multiplies v by f and adds c, times the weights at w+off if there are some.
+func (s *sumExp) finish(v *Vec, f, c Uni, w Reg, off int) {
+	if !s.weighted {
+		s.HornerUni(v, f, c)
+		return
+	}
+	s.HornerUni(v, f, s.zero)
+	s.MulAddUniLoad(v, c, w, off)
 }
 
 // trailStep finishes the step of dst at q, unless that is behind the loop's part.
@@ -160,16 +219,24 @@ func (s *sumExp) trailStep() {
 	s.AddReg(s.q, src)
 	s.LoadArg("to", dst)
 	s.AddReg(src, dst)
+	var w Reg
+	if s.weighted {
+		w = s.Arg("w")
+		s.AddReg(src, w)
+	}
 	s.AddReg(s.toDst, src)
 	for i := range 4 {
 		v := s.Vec("e")
 		s.Load(v, src, 4*lanes*i)
-		s.HornerUni(v, f, c)
+		s.finish(v, f, c, w, 4*lanes*i)
 		s.StoreStream(v, dst, 4*lanes*i)
 		s.Free(v)
 	}
 	s.FreeUniform(f)
 	s.FreeUniform(c)
+	if s.weighted {
+		s.FreeReg(w)
+	}
 	s.FreeReg(dst)
 	s.FreeReg(src)
 	s.Label(skip)
