@@ -173,6 +173,15 @@ func expGeneric[T Float](dst, x *T, n int) {
 }
 
 func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride int) {
+	sumExpWeightedGeneric(max, sum, ones, nil, x, nil, rows, cols, stride)
+}
+
+func sumExpDotGeneric[T Float](max, sum, ones, dot, x *T, rows, cols, stride int) {
+	sumExpWeightedGeneric(max, sum, ones, dot, x, nil, rows, cols, stride)
+}
+
+// sumExpWeightedGeneric does without what is nil.
+func sumExpWeightedGeneric[T Float](max, sum, ones, dot, x, w *T, rows, cols, stride int) {
 	n := blocks(cols)
 	maxs, sums, counts := at(max, 0, rows*n), at(sum, 0, rows*n), at(ones, 0, rows*n)
 	for i := range rows {
@@ -180,88 +189,81 @@ func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride int) {
 		m := lowest[T]()
 		for b := range n {
 			block := x[b*blockSize : min((b+1)*blockSize, cols)]
+			var weights []T
+			if w != nil {
+				weights = at(w, b*blockSize, len(block))
+			}
 			top := -1
 			for j, v := range block {
 				if v > m {
 					m, top = v, j
 				}
 			}
-			var s float64
+			var s, d float64
 			one := 0
 			if top >= 0 {
-				s = float64(m-m) + sumOfExp(block[:top], m) // NaN for +Inf
+				s, d = sumOfExp(block[:top], weights, m, dot != nil)
+				s += float64(m - m) // NaN for +Inf
 				block = block[top+1:]
+				if w != nil {
+					weights = weights[top+1:]
+				}
 				one = 1
 			}
-			s += sumOfExp(block, m)
-			maxs[i*n+b], sums[i*n+b], counts[i*n+b] = m, T(s), T(one)
+			t, e := sumOfExp(block, weights, m, dot != nil)
+			maxs[i*n+b], sums[i*n+b], counts[i*n+b] = m, T(s+t), T(one)
+			if dot != nil {
+				at(dot, i*n+b, 1)[0] = T(d + e)
+			}
 		}
 	}
 }
 
-func sumExpDotGeneric[T Float](max, sum, ones, dot, x *T, rows, cols, stride int) {
-	sumExpGeneric(max, sum, ones, x, rows, cols, stride)
-	dotsGeneric(dot, max, x, nil, rows, cols, stride)
-}
-
-func sumExpWeightedGeneric[T Float](max, sum, ones, dot, x, w *T, rows, cols, stride int) {
-	sumExpGeneric(max, sum, ones, x, rows, cols, stride)
-	dotsGeneric(dot, max, x, w, rows, cols, stride)
-}
-
-// dotsGeneric sets dot to the sums over the blocks.
-func dotsGeneric[T Float](dot, max, x, w *T, rows, cols, stride int) {
-	n := blocks(cols)
-	maxs, dots := at(max, 0, rows*n), at(dot, 0, rows*n)
-	for i, m := range maxs {
-		first := i % n * blockSize
-		dots[i] = T(dotOf(at(x, i/n*stride+first, min(blockSize, cols-first)), w, first, m))
-	}
-}
-
-// dotOf returns the sum of x - m, times the weights from number first if there are some.
-func dotOf[T Float](x []T, weights *T, first int, m T) float64 {
-	if weights != nil {
-		return weightedDotOf(x, at(weights, first, len(x)), m)
-	}
+// sumOfExp returns the sum of e^(x-m) and, if it is to, that of x - m, times the
+// weights if there are some.
+func sumOfExp[T Float](x, weights []T, m T, dots bool) (sum, dot float64) {
 	var s, t float64
-	for ; len(x) >= 2; x = x[2:] {
-		s += float64(x[0]) - float64(m)
-		t += float64(x[1]) - float64(m)
-	}
-	for _, v := range x {
-		s += float64(v) - float64(m)
-	}
-	return s + t
-}
-
-// weightedDotOf returns the sum of w (x - m).
-func weightedDotOf[T Float](x, w []T, m T) float64 {
-	var s, t float64
-	w = w[:len(x)]
-	for ; len(x) >= 2 && len(w) >= 2; x, w = x[2:], w[2:] {
-		s += float64(float64(w[0]) * (float64(x[0]) - float64(m)))
-		t += float64(float64(w[1]) * (float64(x[1]) - float64(m)))
-	}
-	for i, v := range x {
-		s += float64(float64(w[i]) * (float64(v) - float64(m)))
-	}
-	return s + t
-}
-
-// sumOfExp returns the sum of e^(x-m).
-func sumOfExp[T Float](x []T, m T) float64 {
-	var s, t float64
-	if is32[T]() {
+	switch {
+	case !is32[T]():
+		for _, v := range x {
+			s += expOf[T](float64(v) - float64(m))
+		}
+		if dots {
+			dot = dotOf(x, weights, m)
+		}
+	case !dots:
 		for ; len(x) >= 2; x = x[2:] {
 			s += exp32(float64(x[0]) - float64(m))
 			t += exp32(float64(x[1]) - float64(m))
 		}
+		for _, v := range x {
+			s += exp32(float64(v) - float64(m))
+		}
+	default:
+		// While an exponential is computed, there is time for more.
+		for i, v := range x {
+			d := float64(v) - float64(m)
+			s, t = t, s+exp32(d)
+			if weights != nil {
+				d = float64(float64(weights[i]) * d)
+			}
+			dot += d
+		}
 	}
-	for _, v := range x {
-		s += expOf[T](float64(v) - float64(m))
+	return s + t, dot
+}
+
+// dotOf returns the sum of x - m, times the weights if there are some.
+func dotOf[T Float](x, weights []T, m T) float64 {
+	var dot float64
+	for i, v := range x {
+		d := float64(v) - float64(m)
+		if weights != nil {
+			d = float64(float64(weights[i]) * d)
+		}
+		dot += d
 	}
-	return s + t
+	return dot
 }
 
 // lowest is the least finite T: a row's maximum starts there and not at -Inf,
@@ -304,22 +306,41 @@ func expSumWeightedGeneric[T Float](dst, max, sum, dot, x, w *T, rows, cols, dst
 					m = v
 				}
 			}
-			if dot != nil {
-				at(dot, i*n+b, 1)[0] = T(dotOf(in, w, first, m))
+			var weights []T
+			if w != nil {
+				weights = at(w, first, size)
 			}
-			var s float64
-			if is32[T]() {
-				for j, v := range in {
-					e := exp32(float64(v) - float64(m))
-					out[j] = T(e)
-					s += e
+			var s, d float64
+			switch {
+			case !is32[T]():
+				if dot != nil {
+					d = dotOf(in, weights, m)
 				}
-			} else {
 				for j, v := range in {
 					e := exp64(float64(v) - float64(m))
 					out[j] = T(e)
 					s += e
 				}
+			case dot == nil:
+				for j, v := range in {
+					e := exp32(float64(v) - float64(m))
+					out[j] = T(e)
+					s += e
+				}
+			default:
+				for j, v := range in {
+					x := float64(v) - float64(m)
+					e := exp32(x)
+					out[j] = T(e)
+					s += e
+					if weights != nil {
+						x = float64(float64(weights[j]) * x)
+					}
+					d += x
+				}
+			}
+			if dot != nil {
+				at(dot, i*n+b, 1)[0] = T(d)
 			}
 			maxs[i*n+b], sums[i*n+b] = m, T(s)
 		}
