@@ -247,7 +247,7 @@ return2:
 // func argMaxAVX2(dst *int, x *float32, rows, cols, stride int)
 //
 // dst[i] is the index of the first maximum of row i, or of its first NaN.
-// Blocks are compared by their maxima; the best one is searched at the end.
+// Every 512 elements are compared by their maxima; the best ones are searched at the end.
 TEXT ·argMaxAVX2(SB), NOSPLIT, $64-40
 	VMOVUPS cff800000ff800000<>(SB), Y15
 	MOVQ dst+0(FP), AX
@@ -262,9 +262,9 @@ row1:
 	VMOVUPS Y15, Y14
 block3:
 	MOVQ CX, DX
-	CMPQ CX, $2048
+	CMPQ CX, $512
 	JLE short8
-	MOVQ $2048, DX
+	MOVQ $512, DX
 short8:
 	SUBQ DX, CX
 	MOVQ BX, SI
@@ -365,7 +365,7 @@ better4:
 	VMOVUPS Y13, Y14
 	MOVQ BX, DI
 next5:
-	ADDQ $8192, BX
+	ADDQ $2048, BX
 	CMPQ CX, $0
 	JGT block3
 	MOVQ DI, SI
@@ -373,11 +373,35 @@ next5:
 	SHRQ $2, SI
 	MOVQ cols+24(FP), CX
 	SUBQ SI, CX
-search15:
+steps15:
+	CMPQ CX, $64
+	JLT search16
+	VCMPPS $0, (DI), Y14, Y0
+	VCMPPS $0, 32(DI), Y14, Y1
+	VORPS Y1, Y0, Y0
+	VCMPPS $0, 64(DI), Y14, Y1
+	VORPS Y1, Y0, Y0
+	VCMPPS $0, 96(DI), Y14, Y2
+	VORPS Y2, Y0, Y0
+	VCMPPS $0, 128(DI), Y14, Y1
+	VORPS Y1, Y0, Y0
+	VCMPPS $0, 160(DI), Y14, Y2
+	VORPS Y2, Y0, Y0
+	VCMPPS $0, 192(DI), Y14, Y1
+	VORPS Y1, Y0, Y0
+	VCMPPS $0, 224(DI), Y14, Y2
+	VORPS Y2, Y0, Y0
+	VMOVMSKPS Y0, R10
+	TESTL R10, R10
+	JNE search16
+	ADDQ $256, DI
+	ADDQ $-64, CX
+	JMP steps15
+search16:
 	CMPQ CX, $16
-	JGE whole16
+	JGE whole17
 	CMPQ CX, $16
-	JGE whole18
+	JGE whole19
 	LEAQ tails<>+64(SB), R10
 	NEGQ CX
 	VMOVUPS 0(R10)(CX*4), Y2
@@ -389,16 +413,16 @@ search15:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ CX
-	JMP done19
-whole18:
+	JMP done20
+whole19:
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
-done19:
-	JMP loaded17
-whole16:
+done20:
+	JMP loaded18
+whole17:
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
-loaded17:
+loaded18:
 	VCMPPS $0, Y14, Y0, Y0
 	VCMPPS $0, Y14, Y1, Y1
 	VMOVMSKPS Y0, SI
@@ -406,14 +430,14 @@ loaded17:
 	SHLL $8, R10
 	ORL R10, SI
 	TESTL SI, SI
-	JEQ none20
+	JEQ none21
 	BSFL SI, SI
 	JMP found7
-none20:
+none21:
 	ADDQ $64, DI
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT search15
+	JGT search16
 nan6:
 	MOVQ BX, DI
 	MOVQ DI, SI
@@ -421,11 +445,11 @@ nan6:
 	SHRQ $2, SI
 	MOVQ cols+24(FP), CX
 	SUBQ SI, CX
-search21:
-	CMPQ CX, $16
-	JGE whole22
+search23:
 	CMPQ CX, $16
 	JGE whole24
+	CMPQ CX, $16
+	JGE whole26
 	LEAQ tails<>+64(SB), R10
 	NEGQ CX
 	VMOVUPS 0(R10)(CX*4), Y2
@@ -437,16 +461,16 @@ search21:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ CX
-	JMP done25
+	JMP done27
+whole26:
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+done27:
+	JMP loaded25
 whole24:
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
-done25:
-	JMP loaded23
-whole22:
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-loaded23:
+loaded25:
 	VCMPPS $3, Y0, Y0, Y0
 	VCMPPS $3, Y1, Y1, Y1
 	VMOVMSKPS Y0, SI
@@ -454,14 +478,14 @@ loaded23:
 	SHLL $8, R10
 	ORL R10, SI
 	TESTL SI, SI
-	JEQ none26
+	JEQ none28
 	BSFL SI, SI
 	JMP found7
-none26:
+none28:
 	ADDQ $64, DI
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT search21
+	JGT search23
 found7:
 	SUBQ R8, DI
 	SHRQ $2, DI
@@ -19696,7 +19720,7 @@ return2:
 // func argMaxAVX512(dst *int, x *float32, rows, cols, stride int)
 //
 // dst[i] is the index of the first maximum of row i, or of its first NaN.
-// Blocks are compared by their maxima; the best one is searched at the end.
+// Every 512 elements are compared by their maxima; the best ones are searched at the end.
 TEXT ·argMaxAVX512(SB), NOSPLIT, $64-40
 	VBROADCASTSD cff800000ff800000<>(SB), Z15
 	MOVQ dst+0(FP), AX
@@ -19711,9 +19735,9 @@ row1:
 	VMOVUPS Z15, Z14
 block3:
 	MOVQ CX, DX
-	CMPQ CX, $2048
+	CMPQ CX, $512
 	JLE short8
-	MOVQ $2048, DX
+	MOVQ $512, DX
 short8:
 	SUBQ DX, CX
 	MOVQ BX, SI
@@ -19781,7 +19805,7 @@ better4:
 	VMOVUPS Z13, Z14
 	MOVQ BX, DI
 next5:
-	ADDQ $8192, BX
+	ADDQ $2048, BX
 	CMPQ CX, $0
 	JGT block3
 	MOVQ DI, SI
@@ -19789,34 +19813,48 @@ next5:
 	SHRQ $2, SI
 	MOVQ cols+24(FP), CX
 	SUBQ SI, CX
-search15:
+steps15:
+	CMPQ CX, $64
+	JLT search16
+	VCMPPS $0, (DI), Z14, K2
+	VCMPPS $0, 64(DI), Z14, K3
+	VCMPPS $0, 128(DI), Z14, K4
+	VCMPPS $0, 192(DI), Z14, K5
+	KORW K2, K3, K2
+	KORW K4, K5, K4
+	KORTESTW K2, K4
+	JNE search16
+	ADDQ $256, DI
+	ADDQ $-64, CX
+	JMP steps15
+search16:
 	CMPQ CX, $16
-	JGE whole16
+	JGE whole17
 	CMPQ CX, $16
-	JGE whole18
+	JGE whole19
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(CX*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DI), K1, Z0
-	JMP done19
-whole18:
+	JMP done20
+whole19:
 	VMOVUPS (DI), Z0
-done19:
-	JMP loaded17
-whole16:
+done20:
+	JMP loaded18
+whole17:
 	VMOVUPS (DI), Z0
-loaded17:
+loaded18:
 	VCMPPS $0, Z14, Z0, K2
 	KMOVW K2, SI
 	TESTL SI, SI
-	JEQ none20
+	JEQ none21
 	BSFL SI, SI
 	JMP found7
-none20:
+none21:
 	ADDQ $64, DI
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT search15
+	JGT search16
 nan6:
 	MOVQ BX, DI
 	MOVQ DI, SI
@@ -19824,34 +19862,34 @@ nan6:
 	SHRQ $2, SI
 	MOVQ cols+24(FP), CX
 	SUBQ SI, CX
-search21:
-	CMPQ CX, $16
-	JGE whole22
+search23:
 	CMPQ CX, $16
 	JGE whole24
+	CMPQ CX, $16
+	JGE whole26
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(CX*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DI), K1, Z0
-	JMP done25
+	JMP done27
+whole26:
+	VMOVUPS (DI), Z0
+done27:
+	JMP loaded25
 whole24:
 	VMOVUPS (DI), Z0
-done25:
-	JMP loaded23
-whole22:
-	VMOVUPS (DI), Z0
-loaded23:
+loaded25:
 	VCMPPS $3, Z0, Z0, K2
 	KMOVW K2, SI
 	TESTL SI, SI
-	JEQ none26
+	JEQ none28
 	BSFL SI, SI
 	JMP found7
-none26:
+none28:
 	ADDQ $64, DI
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT search21
+	JGT search23
 found7:
 	SUBQ R8, DI
 	SHRQ $2, DI

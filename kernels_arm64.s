@@ -299,7 +299,7 @@ return2:
 // func argMaxNEON(dst *int, x *float32, rows, cols, stride int)
 //
 // dst[i] is the index of the first maximum of row i, or of its first NaN.
-// Blocks are compared by their maxima; the best one is searched at the end.
+// Every 512 elements are compared by their maxima; the best ones are searched at the end.
 TEXT ·argMaxNEON(SB), NOSPLIT, $64-40
 	MOVD $0xff800000ff800000, R0
 	VDUP R0, V31.D2
@@ -315,9 +315,9 @@ row1:
 	VMOV V31.B16, V30.B16
 block3:
 	MOVD R2, R3
-	CMP $2048, R2
+	CMP $512, R2
 	BLE short8
-	MOVD $2048, R3
+	MOVD $512, R3
 short8:
 	SUB R3, R2
 	MOVD R1, R4
@@ -443,7 +443,7 @@ better4:
 	VMOV V29.B16, V30.B16
 	MOVD R1, R5
 next5:
-	ADD $8192, R1
+	ADD $2048, R1
 	CMP $0, R2
 	BGT block3
 	MOVD R5, R4
@@ -451,47 +451,79 @@ next5:
 	LSR $2, R4
 	MOVD cols+24(FP), R2
 	SUB R4, R2
-search19:
+steps19:
+	CMP $64, R2
+	BLT search20
+	FLDPQ (R5), (F0, F1)
+	FLDPQ 32(R5), (F2, F3)
+	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
+	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
+	FLDPQ 64(R5), (F2, F3)
+	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
+	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
+	FLDPQ 96(R5), (F2, F3)
+	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
+	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
+	FLDPQ 128(R5), (F2, F3)
+	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
+	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
+	FLDPQ 160(R5), (F2, F3)
+	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
+	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
+	FLDPQ 192(R5), (F2, F3)
+	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
+	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
+	FLDPQ 224(R5), (F2, F3)
+	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
+	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
+	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
+	WORD $0x6E30F800 // FMAXV V0.S4, F0
+	FCMPS F30, F0
+	BEQ search20
+	ADD $256, R5
+	SUB $64, R2
+	JMP steps19
+search20:
 	CMP $16, R2
-	BGE whole20
+	BGE whole21
 	CMP $16, R2
-	BGE whole22
+	BGE whole23
 	MOVD $tail-64(SP), R8
 	FSTPQ (F31, F31), (R8)
 	FSTPQ (F31, F31), 32(R8)
 	MOVD R5, R9
 	MOVD R8, R10
-	TBZ $3, R2, skip24
+	TBZ $3, R2, skip25
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
-	FMOVQ.P 16(R9), F4
-	FMOVQ.P F4, 16(R10)
-skip24:
-	TBZ $2, R2, skip25
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
 skip25:
-	TBZ $1, R2, skip26
+	TBZ $2, R2, skip26
+	FMOVQ.P 16(R9), F4
+	FMOVQ.P F4, 16(R10)
+skip26:
+	TBZ $1, R2, skip27
 	FMOVD.P 8(R9), F4
 	FMOVD.P F4, 8(R10)
-skip26:
-	TBZ $0, R2, skip27
+skip27:
+	TBZ $0, R2, skip28
 	FMOVS.P 4(R9), F4
 	FMOVS.P F4, 4(R10)
-skip27:
+skip28:
 	MOVD $tail-64(SP), R8
 	FLDPQ (R8), (F0, F1)
 	FLDPQ 32(R8), (F2, F3)
-	JMP done23
-whole22:
+	JMP done24
+whole23:
 	FLDPQ (R5), (F0, F1)
 	FLDPQ 32(R5), (F2, F3)
-done23:
-	JMP loaded21
-whole20:
+done24:
+	JMP loaded22
+whole21:
 	FLDPQ (R5), (F0, F1)
 	FLDPQ 32(R5), (F2, F3)
-loaded21:
+loaded22:
 	MOVD $0x100000000, R4
 	VMOV R4, V4.D[0]
 	MOVD $0x300000002, R4
@@ -501,40 +533,40 @@ loaded21:
 	WORD $0x6EB1A800 // UMINV V0.S4, F0
 	FMOVS F0, R4
 	CMPW $-1, R4
-	BEQ none28
+	BEQ none29
 	JMP found7
-none28:
+none29:
 	WORD $0x4E3EE421 // FCMEQ V30.S4, V1.S4, V1.S4
 	WORD $0x4EE11C81 // ORN V1.B16, V4.B16, V1.B16
 	WORD $0x6EB1A821 // UMINV V1.S4, F1
 	FMOVS F1, R4
 	CMPW $-1, R4
-	BEQ none29
+	BEQ none30
 	ADD $4, R4
 	JMP found7
-none29:
+none30:
 	WORD $0x4E3EE442 // FCMEQ V30.S4, V2.S4, V2.S4
 	WORD $0x4EE21C82 // ORN V2.B16, V4.B16, V2.B16
 	WORD $0x6EB1A842 // UMINV V2.S4, F2
 	FMOVS F2, R4
 	CMPW $-1, R4
-	BEQ none30
+	BEQ none31
 	ADD $8, R4
 	JMP found7
-none30:
+none31:
 	WORD $0x4E3EE463 // FCMEQ V30.S4, V3.S4, V3.S4
 	WORD $0x4EE31C83 // ORN V3.B16, V4.B16, V3.B16
 	WORD $0x6EB1A863 // UMINV V3.S4, F3
 	FMOVS F3, R4
 	CMPW $-1, R4
-	BEQ none31
+	BEQ none32
 	ADD $12, R4
 	JMP found7
-none31:
+none32:
 	ADD $64, R5
 	SUB $16, R2
 	CMP $0, R2
-	BGT search19
+	BGT search20
 nan6:
 	MOVD R1, R5
 	MOVD R5, R4
@@ -542,47 +574,47 @@ nan6:
 	LSR $2, R4
 	MOVD cols+24(FP), R2
 	SUB R4, R2
-search32:
-	CMP $16, R2
-	BGE whole33
+search34:
 	CMP $16, R2
 	BGE whole35
+	CMP $16, R2
+	BGE whole37
 	MOVD $tail-64(SP), R8
 	FSTPQ (F31, F31), (R8)
 	FSTPQ (F31, F31), 32(R8)
 	MOVD R5, R9
 	MOVD R8, R10
-	TBZ $3, R2, skip37
+	TBZ $3, R2, skip39
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
-skip37:
-	TBZ $2, R2, skip38
+skip39:
+	TBZ $2, R2, skip40
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
-skip38:
-	TBZ $1, R2, skip39
+skip40:
+	TBZ $1, R2, skip41
 	FMOVD.P 8(R9), F4
 	FMOVD.P F4, 8(R10)
-skip39:
-	TBZ $0, R2, skip40
+skip41:
+	TBZ $0, R2, skip42
 	FMOVS.P 4(R9), F4
 	FMOVS.P F4, 4(R10)
-skip40:
+skip42:
 	MOVD $tail-64(SP), R8
 	FLDPQ (R8), (F0, F1)
 	FLDPQ 32(R8), (F2, F3)
-	JMP done36
+	JMP done38
+whole37:
+	FLDPQ (R5), (F0, F1)
+	FLDPQ 32(R5), (F2, F3)
+done38:
+	JMP loaded36
 whole35:
 	FLDPQ (R5), (F0, F1)
 	FLDPQ 32(R5), (F2, F3)
-done36:
-	JMP loaded34
-whole33:
-	FLDPQ (R5), (F0, F1)
-	FLDPQ 32(R5), (F2, F3)
-loaded34:
+loaded36:
 	MOVD $0x100000000, R4
 	VMOV R4, V4.D[0]
 	MOVD $0x300000002, R4
@@ -592,40 +624,40 @@ loaded34:
 	WORD $0x6EB1A800 // UMINV V0.S4, F0
 	FMOVS F0, R4
 	CMPW $-1, R4
-	BEQ none41
+	BEQ none43
 	JMP found7
-none41:
+none43:
 	WORD $0x4E21E421 // FCMEQ V1.S4, V1.S4, V1.S4
 	VORR V1.B16, V4.B16, V1.B16
 	WORD $0x6EB1A821 // UMINV V1.S4, F1
 	FMOVS F1, R4
 	CMPW $-1, R4
-	BEQ none42
+	BEQ none44
 	ADD $4, R4
 	JMP found7
-none42:
+none44:
 	WORD $0x4E22E442 // FCMEQ V2.S4, V2.S4, V2.S4
 	VORR V2.B16, V4.B16, V2.B16
 	WORD $0x6EB1A842 // UMINV V2.S4, F2
 	FMOVS F2, R4
 	CMPW $-1, R4
-	BEQ none43
+	BEQ none45
 	ADD $8, R4
 	JMP found7
-none43:
+none45:
 	WORD $0x4E23E463 // FCMEQ V3.S4, V3.S4, V3.S4
 	VORR V3.B16, V4.B16, V3.B16
 	WORD $0x6EB1A863 // UMINV V3.S4, F3
 	FMOVS F3, R4
 	CMPW $-1, R4
-	BEQ none44
+	BEQ none46
 	ADD $12, R4
 	JMP found7
-none44:
+none46:
 	ADD $64, R5
 	SUB $16, R2
 	CMP $0, R2
-	BGT search32
+	BGT search34
 found7:
 	SUB R6, R5
 	LSR $2, R5

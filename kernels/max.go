@@ -79,10 +79,14 @@ func (a *Asm) extremeOf(op op, p, n Reg, begin Uni) *Vec {
 	return m[0]
 }
 
+// searchSize is the number of elements that argMax compares by their maximum, and
+// one of which it searches in the end.
+const searchSize = 8 * step
+
 var argMaxKernel = kernel{
 	name: "argMax",
 	doc: `dst[i] is the index of the first maximum of row i, or of its first NaN.
-Blocks are compared by their maxima; the best one is searched at the end.`,
+Every 512 elements are compared by their maxima; the best ones are searched at the end.`,
 	args: []arg{{"dst", "*int"}, {"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
 		low := a.ConstReg(negInf)
@@ -95,7 +99,7 @@ Blocks are compared by their maxima; the best one is searched at the end.`,
 			a.LoadArg("cols", n)
 			a.SetUniform(top, low)
 			a.Label(block)
-			a.TakeBlock(n, b)
+			a.take(searchSize, n, b)
 			a.SubReg(b, n)
 			a.Mov(p, q)
 			v := a.extremeOf(opMax, q, b, low)
@@ -108,13 +112,13 @@ Blocks are compared by their maxima; the best one is searched at the end.`,
 			a.Mov(p, best)
 			a.Label(next)
 			a.Free(v)
-			a.AddImm(4*blockSize, p)
+			a.AddImm(4*searchSize, p)
 			a.JumpIfImm(n, ">", 0, block)
 
-			a.search(x, best, q, n, low, func(x *Vec) { a.FirstEq(x, top, q, found) })
+			a.search(x, best, q, n, low, &top, func(x *Vec) { a.FirstEq(x, top, q, found) })
 			a.Label(nan)
 			a.Mov(p, best)
-			a.search(x, best, q, n, low, func(x *Vec) { a.FirstNaN(x, q, found) })
+			a.search(x, best, q, n, low, nil, func(x *Vec) { a.FirstNaN(x, q, found) })
 			a.Label(found)
 			a.SubReg(x, best)
 			a.ShiftDown(2, best)
@@ -125,14 +129,23 @@ Blocks are compared by their maxima; the best one is searched at the end.`,
 	},
 }
 
-// search tests the vectors from p to the end of the row at x, until test leaves the loop.
-func (a *Asm) search(x, p, t, n Reg, fill Uni, test func(*Vec)) {
-	loop, whole, loaded := a.NewLabel("search"), a.NewLabel("whole"), a.NewLabel("loaded")
+// search tests the vectors from p to the end of the row at x, until test leaves the
+// loop. If value is not nil it leaves out whole steps without it.
+func (a *Asm) search(x, p, t, n Reg, fill Uni, value *Uni, test func(*Vec)) {
+	steps, loop, whole, loaded := a.NewLabel("steps"), a.NewLabel("search"), a.NewLabel("whole"), a.NewLabel("loaded")
 	a.Mov(p, t)
 	a.SubReg(x, t)
 	a.ShiftDown(2, t)
 	a.LoadArg("cols", n)
 	a.SubReg(t, n)
+	if value != nil {
+		a.Label(steps)
+		a.JumpIfImm(n, "<", step, loop)
+		a.JumpAnyEq(p, *value, loop)
+		a.AddImm(4*step, p)
+		a.AddImm(-step, n)
+		a.Jump(steps)
+	}
 	a.Label(loop)
 	v := a.Vec("v")
 	a.JumpIfImm(n, ">=", lanes, whole)

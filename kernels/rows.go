@@ -68,10 +68,13 @@ func (a *Asm) Steps(p, n Reg, full func(), between func(), tail func()) {
 }
 
 // TakeBlock sets b to the size of the next block of the n elements left.
-func (a *Asm) TakeBlock(n, b Reg) {
+func (a *Asm) TakeBlock(n, b Reg) { a.take(blockSize, n, b) }
+
+// take sets b to n, but to no more than size.
+func (a *Asm) take(size int, n, b Reg) {
 	short := a.NewLabel("short")
 	a.Mov(n, b)
-	a.JumpIfImm(n, "<=", blockSize, short)
-	a.MovImm(blockSize, b)
+	a.JumpIfImm(n, "<=", size, short)
+	a.MovImm(size, b)
 	a.Label(short)
 }
