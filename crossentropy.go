@@ -17,7 +17,7 @@ import (
 // and, unless a row is longer than the caches, the weights from them.
 func CrossEntropy[T Float, S Scores[T], I Index](x S, targets []I, opt *Options[T]) (float64, error) {
 	var v view[T]
-	x.viewTo(hidden(&v))
+	viewOf(hidden(&v), &x)
 	return crossEntropy("CrossEntropy", &v, targets, opt, nil, nil)
 }
 
@@ -26,7 +26,7 @@ func CrossEntropy[T Float, S Scores[T], I Index](x S, targets []I, opt *Options[
 // overlap x.
 func CrossEntropyRows[T Float, S Scores[T], I Index](loss []T, x S, targets []I, opt *Options[T]) error {
 	var v view[T]
-	x.viewTo(hidden(&v))
+	viewOf(hidden(&v), &x)
 	if loss == nil {
 		loss = []T{}
 	}
@@ -41,8 +41,8 @@ func CrossEntropyRows[T Float, S Scores[T], I Index](loss []T, x S, targets []I,
 // has the shape of x and may be x.
 func CrossEntropyGrad[T Float, S Scores[T], I Index](grad, x S, targets []I, opt *Options[T]) (float64, error) {
 	var v, g view[T]
-	x.viewTo(hidden(&v))
-	grad.viewTo(hidden(&g))
+	viewOf(hidden(&v), &x)
+	viewOf(hidden(&g), &grad)
 	return crossEntropy("CrossEntropyGrad", &v, targets, opt, nil, &g)
 }
 

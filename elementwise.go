@@ -79,9 +79,9 @@ func checkPair[T Float](fn string, x, y *Matrix[T], dstName string, dst *Matrix[
 		return nil
 	}
 	var d, a, b view[T]
-	dst.viewTo(hidden(&d))
-	x.viewTo(hidden(&a))
-	y.viewTo(hidden(&b))
+	viewOf(hidden(&d), dst)
+	viewOf(hidden(&a), x)
+	viewOf(hidden(&b), y)
 	if err := checkShape(fn, dstName, &d, "x", &a); err != nil {
 		return err
 	}

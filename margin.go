@@ -50,7 +50,7 @@ func multiMargin[T Float, I Index](fn string, x *Matrix[T], targets []I, opt *Ma
 		margin = *o.Margin
 	}
 	var v view[T]
-	x.viewTo(hidden(&v))
+	viewOf(hidden(&v), x)
 	if err := v.check(fn, "x"); err != nil {
 		return 0, err
 	}
@@ -72,7 +72,7 @@ func multiMargin[T Float, I Index](fn string, x *Matrix[T], targets []I, opt *Ma
 	var g *view[T]
 	if grad != nil {
 		var gv view[T]
-		grad.viewTo(hidden(&gv))
+		viewOf(hidden(&gv), grad)
 		g = &gv
 	}
 	if err := checkResults(fn, &v, loss, g, false); err != nil {

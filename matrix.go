@@ -48,7 +48,7 @@ type Planar[T Float] struct {
 // Scores is a [Matrix] or a [Planar].
 type Scores[T Float] interface {
 	Matrix[T] | Planar[T]
-	viewTo(v *view[T])
+	of(T) // for T to be inferred
 }
 
 // A view is what Matrix and Planar have in common. If d is 1, element (i, j) is
@@ -59,13 +59,19 @@ type view[T Float] struct {
 	stride  int
 }
 
-func (x Matrix[T]) viewTo(v *view[T]) {
-	v.n, v.c, v.d, v.data, v.stride = x.Rows, x.Cols, 1, x.Data, x.Stride
+// viewOf makes v the view of x, which it takes by address: a copy of its words
+// would wait for them to reach memory.
+func viewOf[T Float, S Scores[T]](v *view[T], x *S) {
+	switch x := any(x).(type) {
+	case *Matrix[T]:
+		v.n, v.c, v.d, v.data, v.stride = x.Rows, x.Cols, 1, x.Data, x.Stride
+	case *Planar[T]:
+		v.n, v.c, v.d, v.data, v.stride = x.N, x.C, x.D, x.Data, x.C*x.D
+	}
 }
 
-func (x Planar[T]) viewTo(v *view[T]) {
-	v.n, v.c, v.d, v.data, v.stride = x.N, x.C, x.D, x.Data, x.C*x.D
-}
+func (Matrix[T]) of(T) {}
+func (Planar[T]) of(T) {}
 
 // rows returns the number of rows.
 func (v *view[T]) rows() int { return v.n * v.d }

@@ -8,7 +8,7 @@ import "fmt"
 // reads one element a row.
 func NLL[T Float, S Scores[T], I Index](x S, targets []I, opt *Options[T]) (float64, error) {
 	var v view[T]
-	x.viewTo(hidden(&v))
+	viewOf(hidden(&v), &x)
 	return nllLoss("NLL", &v, targets, opt, nil, nil)
 }
 
@@ -16,7 +16,7 @@ func NLL[T Float, S Scores[T], I Index](x S, targets []I, opt *Options[T]) (floa
 // element a row and must not overlap x.
 func NLLRows[T Float, S Scores[T], I Index](loss []T, x S, targets []I, opt *Options[T]) error {
 	var v view[T]
-	x.viewTo(hidden(&v))
+	viewOf(hidden(&v), &x)
 	if loss == nil {
 		loss = []T{}
 	}
@@ -28,8 +28,8 @@ func NLLRows[T Float, S Scores[T], I Index](loss []T, x S, targets []I, opt *Opt
 // but at the targets. grad has the shape of x and may be x.
 func NLLGrad[T Float, S Scores[T], I Index](grad, x S, targets []I, opt *Options[T]) (float64, error) {
 	var v, g view[T]
-	x.viewTo(hidden(&v))
-	grad.viewTo(hidden(&g))
+	viewOf(hidden(&v), &x)
+	viewOf(hidden(&g), &grad)
 	return nllLoss("NLLGrad", &v, targets, opt, nil, &g)
 }
 

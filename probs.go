@@ -17,8 +17,8 @@ import (
 // negative or nil, and has no effect.
 func CrossEntropyProbs[T Float, S Scores[T]](x, q S, opt *Options[T]) (float64, error) {
 	var v, p view[T]
-	x.viewTo(hidden(&v))
-	q.viewTo(hidden(&p))
+	viewOf(hidden(&v), &x)
+	viewOf(hidden(&p), &q)
 	return crossEntropyProbs("CrossEntropyProbs", &v, &p, opt, nil, nil)
 }
 
@@ -26,8 +26,8 @@ func CrossEntropyProbs[T Float, S Scores[T]](x, q S, opt *Options[T]) (float64, 
 // element a row and overlaps neither x nor q.
 func CrossEntropyProbsRows[T Float, S Scores[T]](loss []T, x, q S, opt *Options[T]) error {
 	var v, p view[T]
-	x.viewTo(hidden(&v))
-	q.viewTo(hidden(&p))
+	viewOf(hidden(&v), &x)
+	viewOf(hidden(&p), &q)
 	if loss == nil {
 		loss = []T{}
 	}
@@ -40,9 +40,9 @@ func CrossEntropyProbsRows[T Float, S Scores[T]](loss []T, x, q S, opt *Options[
 // and may be x; it must not overlap q.
 func CrossEntropyProbsGrad[T Float, S Scores[T]](grad, x, q S, opt *Options[T]) (float64, error) {
 	var v, p, g view[T]
-	x.viewTo(hidden(&v))
-	q.viewTo(hidden(&p))
-	grad.viewTo(hidden(&g))
+	viewOf(hidden(&v), &x)
+	viewOf(hidden(&p), &q)
+	viewOf(hidden(&g), &grad)
 	return crossEntropyProbs("CrossEntropyProbsGrad", &v, &p, opt, nil, &g)
 }
 

@@ -178,8 +178,8 @@ func rowSum[T Float](k *kernels[T], dst []T, x *Matrix[T]) {
 // is the same matrix or apart from it.
 func Exp[T Float](dst, x Matrix[T]) error {
 	var to, from view[T]
-	dst.viewTo(hidden(&to))
-	x.viewTo(hidden(&from))
+	viewOf(hidden(&to), &dst)
+	viewOf(hidden(&from), &x)
 	if err := checkShape("Exp", "dst", &to, "x", &from); err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ import (
 // dst has the shape of x, and is the same or apart from it.
 func Softmax[T Float, S Scores[T]](dst, x S) error {
 	var to, from view[T]
-	dst.viewTo(hidden(&to))
-	x.viewTo(hidden(&from))
+	viewOf(hidden(&to), &dst)
+	viewOf(hidden(&from), &x)
 	if err := checkShape("Softmax", "dst", &to, "x", &from); err != nil {
 		return err
 	}
@@ -36,8 +36,8 @@ func Softmax[T Float, S Scores[T]](dst, x S) error {
 // dst has the shape of x, and is the same or apart from it.
 func LogSoftmax[T Float, S Scores[T]](dst, x S) error {
 	var to, from view[T]
-	dst.viewTo(hidden(&to))
-	x.viewTo(hidden(&from))
+	viewOf(hidden(&to), &dst)
+	viewOf(hidden(&from), &x)
 	if err := checkShape("LogSoftmax", "dst", &to, "x", &from); err != nil {
 		return err
 	}
@@ -73,9 +73,9 @@ const (
 
 func grad[T Float, S Scores[T]](fn string, op rowOp, dx, y, dy S) error {
 	var to, from, other view[T]
-	dx.viewTo(hidden(&to))
-	y.viewTo(hidden(&from))
-	dy.viewTo(hidden(&other))
+	viewOf(hidden(&to), &dx)
+	viewOf(hidden(&from), &y)
+	viewOf(hidden(&other), &dy)
 	if err := checkShape(fn, "dx", &to, "y", &from); err != nil {
 		return err
 	}

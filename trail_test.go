@@ -75,8 +75,8 @@ func testTrail[T Float](t *testing.T) {
 				got, gotLoss := newMatrix[T](rows, cols, 2, 0), make([]T, rows)
 				must(t, r.run(got, x, gotLoss, targets))
 				var to, from view[T]
-				got.viewTo(&to)
-				x.viewTo(&from)
+				viewOf(&to, &got)
+				viewOf(&from, &x)
 				if !trails(&to, &from) {
 					t.Fatalf("%d x %d is too small", rows, cols)
 				}
