@@ -177,8 +177,12 @@ func (s *medium) terms() {
 			s.AddUnless(acc[0], e, s.exp.one)
 			s.Add(acc[1], e)
 		}
+		byRegister := s.ByPair // there are registers for it but for the dots
+		if s.dots {
+			byRegister = s.ByPart
+		}
 		s.walk(func(n int) {
-			s.ByPart(func() {
+			byRegister(func() {
 				d := s.Vecs(n, "d")
 				for i, d := range d {
 					s.Load(d, s.p, 4*lanes*i)

@@ -560,7 +560,7 @@ func (s *sumExp) pair(i int, sum [2]*Vec, max *Vec, dot [2]*Vec, dst, w Reg) {
 		s.Add(dot[0], both)
 		s.Free(both)
 	}
-	if s.dots { // one by one, which leaves registers for constants
+	if s.dots && s.Asm.pair() == 1 { // one by one, which leaves registers for constants
 		for k, d := range d {
 			s.exps([]*Vec{d}, i+k, sum[k:], dst)
 		}
