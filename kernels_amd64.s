@@ -1530,7 +1530,7 @@ last4:
 //
 // It is sumExp and sets dot to the sum of x - max over the block. A lane has one
 // sum where sumExp has two, of elements j + j+16 and j+32 + j+48 of every 64.
-TEXT ·sumExpDotAVX2(SB), NOSPLIT, $384-64
+TEXT ·sumExpDotAVX2(SB), NOSPLIT, $256-64
 	VMOVUPS cc2b00000c2b00000<>(SB), Y15
 	MOVQ max+0(FP), AX
 	MOVQ sum+8(FP), BX
@@ -1932,17 +1932,38 @@ special16:
 	CMPQ R10, $0
 	JEQ done18
 inside17:
-	LEAQ local3-256(SP), R14
-	ANDQ $-64, R14
-	MOVQ DI, (R14)
-	LEAQ local4-320(SP), R14
-	ANDQ $-64, R14
-	MOVQ R10, (R14)
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
+	CMPQ R10, $64
+	JLT dots24
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(DI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 128(DI), Y2
+	VMOVUPS 160(DI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 192(DI), Y2
+	VMOVUPS 224(DI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	JMP dotted25
 dots24:
 	CMPQ R10, $16
-	JGE whole25
+	JGE whole26
 	LEAQ tails<>+64(SB), R14
 	NEGQ R10
 	VMOVUPS 0(R14)(R10*4), Y4
@@ -1954,11 +1975,11 @@ dots24:
 	VANDNPS Y14, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R10
-	JMP done26
-whole25:
+	JMP done27
+whole26:
 	VMOVUPS (DI), Y2
 	VMOVUPS 32(DI), Y3
-done26:
+done27:
 	VSUBPS Y14, Y2, Y2
 	VSUBPS Y14, Y3, Y3
 	VADDPS Y2, Y0, Y0
@@ -1967,6 +1988,10 @@ done26:
 	ADDQ $-16, R10
 	CMPQ R10, $0
 	JGT dots24
+	MOVQ R9, DI
+	MOVQ R8, R10
+	ANDQ $63, R10
+dotted25:
 	LEAQ local2-192(SP), R14
 	ANDQ $-64, R14
 	VMOVUPS (R14), Y2
@@ -1977,19 +2002,13 @@ done26:
 	ANDQ $-64, R14
 	VMOVUPS Y2, (R14)
 	VMOVUPS Y3, 32(R14)
-	LEAQ local3-256(SP), DI
-	ANDQ $-64, DI
-	MOVQ (DI), DI
-	LEAQ local4-320(SP), R10
-	ANDQ $-64, R10
-	MOVQ (R10), R10
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
 	VMOVUPS c0000000000000000<>(SB), Y3
-tail27:
+tail28:
 	CMPQ R10, $16
-	JGE whole28
+	JGE whole29
 	LEAQ tails<>+64(SB), R14
 	NEGQ R10
 	VMOVUPS 0(R14)(R10*4), Y6
@@ -2001,11 +2020,11 @@ tail27:
 	VANDNPS cff800000ff800000<>(SB), Y6, Y6
 	VORPS Y6, Y5, Y5
 	NEGQ R10
-	JMP done29
-whole28:
+	JMP done30
+whole29:
 	VMOVUPS (DI), Y4
 	VMOVUPS 32(DI), Y5
-done29:
+done30:
 	VSUBPS Y14, Y4, Y4
 	VCMPPS $0, c0000000000000000<>(SB), Y4, Y6
 	VANDPS Y12, Y6, Y6
@@ -2049,7 +2068,7 @@ done29:
 	ADDQ $64, DI
 	ADDQ $-16, R10
 	CMPQ R10, $0
-	JGT tail27
+	JGT tail28
 	LEAQ local0-64(SP), R14
 	ANDQ $-64, R14
 	VMOVUPS (R14), Y4
@@ -2141,7 +2160,7 @@ done18:
 	// Nothing is known of the next block if the loop went over its own.
 known3:
 	CMPQ R12, R9
-	JNE kept30
+	JNE kept31
 	MOVQ SI, R12
 	LEAQ local1-128(SP), R14
 	ANDQ $-64, R14
@@ -2149,7 +2168,7 @@ known3:
 	VMOVUPS cff7fffffff7fffff<>(SB), Y1
 	VMOVUPS Y0, (R14)
 	VMOVUPS Y1, 32(R14)
-kept30:
+kept31:
 	CMPQ CX, $0
 	JGT block2
 	JMP row1
@@ -2161,7 +2180,7 @@ last4:
 //
 // It is sumExp and sets dot to the sum of w[j] (x - max) over the block, which is
 // added up in the same way.
-TEXT ·sumExpWeightedAVX2(SB), NOSPLIT, $384-72
+TEXT ·sumExpWeightedAVX2(SB), NOSPLIT, $256-72
 	VMOVUPS cc2b00000c2b00000<>(SB), Y15
 	MOVQ max+0(FP), AX
 	MOVQ sum+8(FP), BX
@@ -2578,19 +2597,48 @@ special16:
 	CMPQ R10, $0
 	JEQ done18
 inside17:
-	LEAQ local3-256(SP), R14
-	ANDQ $-64, R14
-	MOVQ DI, (R14)
-	LEAQ local4-320(SP), R14
-	ANDQ $-64, R14
-	MOVQ R10, (R14)
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	MOVQ w+40(FP), R11
 	ADDQ DI, R11
+	CMPQ R10, $64
+	JLT dots24
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(DI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VMULPS (R11), Y2, Y2
+	VMULPS 32(R11), Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VMULPS 64(R11), Y2, Y2
+	VMULPS 96(R11), Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 128(DI), Y2
+	VMOVUPS 160(DI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VMULPS 128(R11), Y2, Y2
+	VMULPS 160(R11), Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 192(DI), Y2
+	VMOVUPS 224(DI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VMULPS 192(R11), Y2, Y2
+	VMULPS 224(R11), Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	JMP dotted25
 dots24:
 	CMPQ R10, $16
-	JGE whole25
+	JGE whole26
 	LEAQ tails<>+64(SB), R14
 	NEGQ R10
 	VMOVUPS 0(R14)(R10*4), Y4
@@ -2602,15 +2650,15 @@ dots24:
 	VANDNPS Y14, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R10
-	JMP done26
-whole25:
+	JMP done27
+whole26:
 	VMOVUPS (DI), Y2
 	VMOVUPS 32(DI), Y3
-done26:
+done27:
 	VSUBPS Y14, Y2, Y2
 	VSUBPS Y14, Y3, Y3
 	CMPQ R10, $16
-	JGE whole27
+	JGE whole28
 	LEAQ tails<>+64(SB), R14
 	NEGQ R10
 	VMOVUPS 0(R14)(R10*4), Y6
@@ -2622,11 +2670,11 @@ done26:
 	VANDNPS c0000000000000000<>(SB), Y6, Y6
 	VORPS Y6, Y5, Y5
 	NEGQ R10
-	JMP done28
-whole27:
+	JMP done29
+whole28:
 	VMOVUPS (R11), Y4
 	VMOVUPS 32(R11), Y5
-done28:
+done29:
 	VMULPS Y4, Y2, Y2
 	VMULPS Y5, Y3, Y3
 	ADDQ $64, R11
@@ -2636,6 +2684,10 @@ done28:
 	ADDQ $-16, R10
 	CMPQ R10, $0
 	JGT dots24
+	MOVQ R9, DI
+	MOVQ R8, R10
+	ANDQ $63, R10
+dotted25:
 	LEAQ local2-192(SP), R14
 	ANDQ $-64, R14
 	VMOVUPS (R14), Y2
@@ -2646,19 +2698,13 @@ done28:
 	ANDQ $-64, R14
 	VMOVUPS Y2, (R14)
 	VMOVUPS Y3, 32(R14)
-	LEAQ local3-256(SP), DI
-	ANDQ $-64, DI
-	MOVQ (DI), DI
-	LEAQ local4-320(SP), R10
-	ANDQ $-64, R10
-	MOVQ (R10), R10
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
 	VMOVUPS c0000000000000000<>(SB), Y3
-tail29:
+tail30:
 	CMPQ R10, $16
-	JGE whole30
+	JGE whole31
 	LEAQ tails<>+64(SB), R14
 	NEGQ R10
 	VMOVUPS 0(R14)(R10*4), Y6
@@ -2670,11 +2716,11 @@ tail29:
 	VANDNPS cff800000ff800000<>(SB), Y6, Y6
 	VORPS Y6, Y5, Y5
 	NEGQ R10
-	JMP done31
-whole30:
+	JMP done32
+whole31:
 	VMOVUPS (DI), Y4
 	VMOVUPS 32(DI), Y5
-done31:
+done32:
 	VSUBPS Y14, Y4, Y4
 	VCMPPS $0, c0000000000000000<>(SB), Y4, Y6
 	VANDPS Y12, Y6, Y6
@@ -2718,7 +2764,7 @@ done31:
 	ADDQ $64, DI
 	ADDQ $-16, R10
 	CMPQ R10, $0
-	JGT tail29
+	JGT tail30
 	LEAQ local0-64(SP), R14
 	ANDQ $-64, R14
 	VMOVUPS (R14), Y4
@@ -2815,7 +2861,7 @@ done18:
 	// Nothing is known of the next block if the loop went over its own.
 known3:
 	CMPQ R12, R9
-	JNE kept32
+	JNE kept33
 	MOVQ SI, R12
 	LEAQ local1-128(SP), R14
 	ANDQ $-64, R14
@@ -2823,7 +2869,7 @@ known3:
 	VMOVUPS cff7fffffff7fffff<>(SB), Y1
 	VMOVUPS Y0, (R14)
 	VMOVUPS Y1, 32(R14)
-kept32:
+kept33:
 	CMPQ CX, $0
 	JGT block2
 	JMP row1
@@ -3432,7 +3478,7 @@ last4:
 //
 // It is expSum and sets dot to the sum of x - max over the block, as sumExpDot adds
 // it up where no maximum is looked for.
-TEXT ·expSumDotAVX2(SB), NOSPLIT, $384-72
+TEXT ·expSumDotAVX2(SB), NOSPLIT, $256-72
 	VMOVUPS cc2b00000c2b00000<>(SB), Y15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -3831,17 +3877,38 @@ special16:
 	CMPQ R9, $0
 	JEQ done18
 inside17:
-	LEAQ local3-256(SP), R13
-	ANDQ $-64, R13
-	MOVQ SI, (R13)
-	LEAQ local4-320(SP), R13
-	ANDQ $-64, R13
-	MOVQ R9, (R13)
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
+	CMPQ R9, $64
+	JLT dots22
+	VMOVUPS (SI), Y2
+	VMOVUPS 32(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 64(SI), Y2
+	VMOVUPS 96(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 128(SI), Y2
+	VMOVUPS 160(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 192(SI), Y2
+	VMOVUPS 224(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	JMP dotted23
 dots22:
 	CMPQ R9, $16
-	JGE whole23
+	JGE whole24
 	LEAQ tails<>+64(SB), R13
 	NEGQ R9
 	VMOVUPS 0(R13)(R9*4), Y4
@@ -3853,11 +3920,11 @@ dots22:
 	VANDNPS Y14, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R9
-	JMP done24
-whole23:
+	JMP done25
+whole24:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done24:
+done25:
 	VSUBPS Y14, Y2, Y2
 	VSUBPS Y14, Y3, Y3
 	VADDPS Y2, Y0, Y0
@@ -3866,6 +3933,10 @@ done24:
 	ADDQ $-16, R9
 	CMPQ R9, $0
 	JGT dots22
+	MOVQ R8, SI
+	MOVQ DI, R9
+	ANDQ $63, R9
+dotted23:
 	LEAQ local2-192(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Y2
@@ -3876,17 +3947,11 @@ done24:
 	ANDQ $-64, R13
 	VMOVUPS Y2, (R13)
 	VMOVUPS Y3, 32(R13)
-	LEAQ local3-256(SP), SI
-	ANDQ $-64, SI
-	MOVQ (SI), SI
-	LEAQ local4-320(SP), R9
-	ANDQ $-64, R9
-	MOVQ (R9), R9
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
-tail25:
+tail26:
 	CMPQ R9, $16
-	JGE whole26
+	JGE whole27
 	LEAQ tails<>+64(SB), R13
 	NEGQ R9
 	VMOVUPS 0(R13)(R9*4), Y4
@@ -3898,11 +3963,11 @@ tail25:
 	VANDNPS cff800000ff800000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R9
-	JMP done27
-whole26:
+	JMP done28
+whole27:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done27:
+done28:
 	VSUBPS Y14, Y2, Y2
 	VMAXPS Y2, Y15, Y2
 	VMOVUPS Y13, Y4
@@ -3938,42 +4003,42 @@ done27:
 	MOVQ SI, R13
 	ADDQ R12, R13
 	CMPQ R9, $16
-	JGE whole28
+	JGE whole29
 	MOVQ R13, R14
 	VMOVUPS Y2, Y4
 	TESTQ $8, R9
-	JEQ skip30
+	JEQ skip31
 	VMOVUPS Y4, (R14)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R14
-skip30:
+skip31:
 	TESTQ $4, R9
-	JEQ skip31
+	JEQ skip32
 	VMOVUPS X4, (R14)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R14
-skip31:
+skip32:
 	TESTQ $2, R9
-	JEQ skip32
+	JEQ skip33
 	VMOVLPS X4, (R14)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R14
-skip32:
-	TESTQ $1, R9
-	JEQ skip33
-	VMOVSS X4, (R14)
 skip33:
-	JMP done29
-whole28:
+	TESTQ $1, R9
+	JEQ skip34
+	VMOVSS X4, (R14)
+skip34:
+	JMP done30
+whole29:
 	VMOVUPS Y2, (R13)
 	VMOVUPS Y3, 32(R13)
-done29:
+done30:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	ADDQ $64, SI
 	ADDQ $-16, R9
 	CMPQ R9, $0
-	JGT tail25
+	JGT tail26
 	LEAQ local0-64(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Y2
@@ -4038,7 +4103,7 @@ done18:
 	// Nothing is known of the next block if the loop went over its own.
 known3:
 	CMPQ R11, R8
-	JNE kept34
+	JNE kept35
 	MOVQ DX, R11
 	LEAQ local1-128(SP), R13
 	ANDQ $-64, R13
@@ -4046,7 +4111,7 @@ known3:
 	VMOVUPS cff7fffffff7fffff<>(SB), Y1
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y1, 32(R13)
-kept34:
+kept35:
 	CMPQ CX, $0
 	JGT block2
 	JMP row1
@@ -4057,7 +4122,7 @@ last4:
 // func expSumWeightedAVX2(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int)
 //
 // It is expSumDot for the sum of w[j] (x - max).
-TEXT ·expSumWeightedAVX2(SB), NOSPLIT, $384-80
+TEXT ·expSumWeightedAVX2(SB), NOSPLIT, $256-80
 	VMOVUPS cc2b00000c2b00000<>(SB), Y15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -4471,19 +4536,48 @@ special16:
 	CMPQ R9, $0
 	JEQ done18
 inside17:
-	LEAQ local3-256(SP), R13
-	ANDQ $-64, R13
-	MOVQ SI, (R13)
-	LEAQ local4-320(SP), R13
-	ANDQ $-64, R13
-	MOVQ R9, (R13)
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	MOVQ w+40(FP), R10
 	ADDQ SI, R10
+	CMPQ R9, $64
+	JLT dots22
+	VMOVUPS (SI), Y2
+	VMOVUPS 32(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VMULPS (R10), Y2, Y2
+	VMULPS 32(R10), Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 64(SI), Y2
+	VMOVUPS 96(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VMULPS 64(R10), Y2, Y2
+	VMULPS 96(R10), Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 128(SI), Y2
+	VMOVUPS 160(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VMULPS 128(R10), Y2, Y2
+	VMULPS 160(R10), Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 192(SI), Y2
+	VMOVUPS 224(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VMULPS 192(R10), Y2, Y2
+	VMULPS 224(R10), Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	JMP dotted23
 dots22:
 	CMPQ R9, $16
-	JGE whole23
+	JGE whole24
 	LEAQ tails<>+64(SB), R13
 	NEGQ R9
 	VMOVUPS 0(R13)(R9*4), Y4
@@ -4495,15 +4589,15 @@ dots22:
 	VANDNPS Y14, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R9
-	JMP done24
-whole23:
+	JMP done25
+whole24:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done24:
+done25:
 	VSUBPS Y14, Y2, Y2
 	VSUBPS Y14, Y3, Y3
 	CMPQ R9, $16
-	JGE whole25
+	JGE whole26
 	LEAQ tails<>+64(SB), R13
 	NEGQ R9
 	VMOVUPS 0(R13)(R9*4), Y6
@@ -4515,11 +4609,11 @@ done24:
 	VANDNPS c0000000000000000<>(SB), Y6, Y6
 	VORPS Y6, Y5, Y5
 	NEGQ R9
-	JMP done26
-whole25:
+	JMP done27
+whole26:
 	VMOVUPS (R10), Y4
 	VMOVUPS 32(R10), Y5
-done26:
+done27:
 	VMULPS Y4, Y2, Y2
 	VMULPS Y5, Y3, Y3
 	ADDQ $64, R10
@@ -4529,6 +4623,10 @@ done26:
 	ADDQ $-16, R9
 	CMPQ R9, $0
 	JGT dots22
+	MOVQ R8, SI
+	MOVQ DI, R9
+	ANDQ $63, R9
+dotted23:
 	LEAQ local2-192(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Y2
@@ -4539,17 +4637,11 @@ done26:
 	ANDQ $-64, R13
 	VMOVUPS Y2, (R13)
 	VMOVUPS Y3, 32(R13)
-	LEAQ local3-256(SP), SI
-	ANDQ $-64, SI
-	MOVQ (SI), SI
-	LEAQ local4-320(SP), R9
-	ANDQ $-64, R9
-	MOVQ (R9), R9
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
-tail27:
+tail28:
 	CMPQ R9, $16
-	JGE whole28
+	JGE whole29
 	LEAQ tails<>+64(SB), R13
 	NEGQ R9
 	VMOVUPS 0(R13)(R9*4), Y4
@@ -4561,11 +4653,11 @@ tail27:
 	VANDNPS cff800000ff800000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R9
-	JMP done29
-whole28:
+	JMP done30
+whole29:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done29:
+done30:
 	VSUBPS Y14, Y2, Y2
 	VMAXPS Y2, Y15, Y2
 	VMOVUPS Y13, Y4
@@ -4601,42 +4693,42 @@ done29:
 	MOVQ SI, R13
 	ADDQ R12, R13
 	CMPQ R9, $16
-	JGE whole30
+	JGE whole31
 	MOVQ R13, R14
 	VMOVUPS Y2, Y4
 	TESTQ $8, R9
-	JEQ skip32
+	JEQ skip33
 	VMOVUPS Y4, (R14)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R14
-skip32:
+skip33:
 	TESTQ $4, R9
-	JEQ skip33
+	JEQ skip34
 	VMOVUPS X4, (R14)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R14
-skip33:
+skip34:
 	TESTQ $2, R9
-	JEQ skip34
+	JEQ skip35
 	VMOVLPS X4, (R14)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R14
-skip34:
-	TESTQ $1, R9
-	JEQ skip35
-	VMOVSS X4, (R14)
 skip35:
-	JMP done31
-whole30:
+	TESTQ $1, R9
+	JEQ skip36
+	VMOVSS X4, (R14)
+skip36:
+	JMP done32
+whole31:
 	VMOVUPS Y2, (R13)
 	VMOVUPS Y3, 32(R13)
-done31:
+done32:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	ADDQ $64, SI
 	ADDQ $-16, R9
 	CMPQ R9, $0
-	JGT tail27
+	JGT tail28
 	LEAQ local0-64(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Y2
@@ -4706,7 +4798,7 @@ done18:
 	// Nothing is known of the next block if the loop went over its own.
 known3:
 	CMPQ R11, R8
-	JNE kept36
+	JNE kept37
 	MOVQ DX, R11
 	LEAQ local1-128(SP), R13
 	ANDQ $-64, R13
@@ -4714,7 +4806,7 @@ known3:
 	VMOVUPS cff7fffffff7fffff<>(SB), Y1
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y1, 32(R13)
-kept36:
+kept37:
 	CMPQ CX, $0
 	JGT block2
 	JMP row1
@@ -4727,7 +4819,7 @@ last4:
 // It is expSum, but first the rows in dst go to those of to, past the caches: each
 // block of 2048 elements times its factor, plus add[i], with one rounding. The loop
 // takes care of what is 64 bytes aligned in to.
-TEXT ·scaleExpSumAVX2(SB), NOSPLIT, $512-96
+TEXT ·scaleExpSumAVX2(SB), NOSPLIT, $384-96
 	VMOVUPS cc2b00000c2b00000<>(SB), Y15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -4784,10 +4876,10 @@ many6:
 few7:
 	SHLQ $2, R10
 	ADDQ DX, R10
-	LEAQ local5-384(SP), R13
+	LEAQ local3-256(SP), R13
 	ANDQ $-64, R13
 	MOVQ R10, (R13)
-	LEAQ local6-448(SP), R13
+	LEAQ local4-320(SP), R13
 	ANDQ $-64, R13
 	MOVQ R9, (R13)
 	CMPQ R9, $0
@@ -4849,7 +4941,7 @@ whole14:
 	VMOVUPS Y1, 32(R13)
 done15:
 inner8:
-	LEAQ local6-448(SP), SI
+	LEAQ local4-320(SP), SI
 	ANDQ $-64, SI
 	MOVQ (SI), SI
 	ADDQ R10, SI
@@ -5055,7 +5147,7 @@ sooner41:
 	ANDQ $-64, R13
 	VMOVUPS (R13), Y2
 steps42:
-	LEAQ local5-384(SP), R13
+	LEAQ local3-256(SP), R13
 	ANDQ $-64, R13
 	MOVQ (R13), R13
 	CMPQ SI, R13
@@ -5064,7 +5156,7 @@ steps42:
 	VBROADCASTSS (R13), Y8
 	MOVQ add+80(FP), R13
 	VBROADCASTSS (R13), Y7
-	LEAQ local6-448(SP), R13
+	LEAQ local4-320(SP), R13
 	ANDQ $-64, R13
 	MOVQ (R13), R13
 	ADDQ SI, R13
@@ -5481,7 +5573,7 @@ last4:
 // func scaleExpSumDotAVX2(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 //
 // It is scaleExpSum and sets dot as expSumDot does.
-TEXT ·scaleExpSumDotAVX2(SB), NOSPLIT, $512-104
+TEXT ·scaleExpSumDotAVX2(SB), NOSPLIT, $384-104
 	VMOVUPS cc2b00000c2b00000<>(SB), Y15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -5538,10 +5630,10 @@ many6:
 few7:
 	SHLQ $2, R10
 	ADDQ DX, R10
-	LEAQ local5-384(SP), R13
+	LEAQ local3-256(SP), R13
 	ANDQ $-64, R13
 	MOVQ R10, (R13)
-	LEAQ local6-448(SP), R13
+	LEAQ local4-320(SP), R13
 	ANDQ $-64, R13
 	MOVQ R9, (R13)
 	CMPQ R9, $0
@@ -5603,7 +5695,7 @@ whole14:
 	VMOVUPS Y1, 32(R13)
 done15:
 inner8:
-	LEAQ local6-448(SP), SI
+	LEAQ local4-320(SP), SI
 	ANDQ $-64, SI
 	MOVQ (SI), SI
 	ADDQ R10, SI
@@ -5816,7 +5908,7 @@ sooner41:
 	VMOVUPS (R13), Y2
 	VMOVUPS c0000000000000000<>(SB), Y3
 steps42:
-	LEAQ local5-384(SP), R13
+	LEAQ local3-256(SP), R13
 	ANDQ $-64, R13
 	MOVQ (R13), R13
 	CMPQ SI, R13
@@ -5825,7 +5917,7 @@ steps42:
 	VBROADCASTSS (R13), Y8
 	MOVQ add+88(FP), R13
 	VBROADCASTSS (R13), Y7
-	LEAQ local6-448(SP), R13
+	LEAQ local4-320(SP), R13
 	ANDQ $-64, R13
 	MOVQ (R13), R13
 	ADDQ SI, R13
@@ -6090,17 +6182,38 @@ special38:
 	CMPQ R9, $0
 	JEQ done40
 inside39:
-	LEAQ local3-256(SP), R13
-	ANDQ $-64, R13
-	MOVQ SI, (R13)
-	LEAQ local4-320(SP), R13
-	ANDQ $-64, R13
-	MOVQ R9, (R13)
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
+	CMPQ R9, $64
+	JLT dots45
+	VMOVUPS (SI), Y2
+	VMOVUPS 32(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 64(SI), Y2
+	VMOVUPS 96(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 128(SI), Y2
+	VMOVUPS 160(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 192(SI), Y2
+	VMOVUPS 224(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	JMP dotted46
 dots45:
 	CMPQ R9, $16
-	JGE whole46
+	JGE whole47
 	LEAQ tails<>+64(SB), R13
 	NEGQ R9
 	VMOVUPS 0(R13)(R9*4), Y4
@@ -6112,11 +6225,11 @@ dots45:
 	VANDNPS Y14, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R9
-	JMP done47
-whole46:
+	JMP done48
+whole47:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done47:
+done48:
 	VSUBPS Y14, Y2, Y2
 	VSUBPS Y14, Y3, Y3
 	VADDPS Y2, Y0, Y0
@@ -6125,6 +6238,10 @@ done47:
 	ADDQ $-16, R9
 	CMPQ R9, $0
 	JGT dots45
+	MOVQ R8, SI
+	MOVQ DI, R9
+	ANDQ $63, R9
+dotted46:
 	LEAQ local2-192(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Y2
@@ -6135,17 +6252,11 @@ done47:
 	ANDQ $-64, R13
 	VMOVUPS Y2, (R13)
 	VMOVUPS Y3, 32(R13)
-	LEAQ local3-256(SP), SI
-	ANDQ $-64, SI
-	MOVQ (SI), SI
-	LEAQ local4-320(SP), R9
-	ANDQ $-64, R9
-	MOVQ (R9), R9
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
-tail48:
+tail49:
 	CMPQ R9, $16
-	JGE whole49
+	JGE whole50
 	LEAQ tails<>+64(SB), R13
 	NEGQ R9
 	VMOVUPS 0(R13)(R9*4), Y4
@@ -6157,11 +6268,11 @@ tail48:
 	VANDNPS cff800000ff800000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R9
-	JMP done50
-whole49:
+	JMP done51
+whole50:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done50:
+done51:
 	VSUBPS Y14, Y2, Y2
 	VMAXPS Y2, Y15, Y2
 	VMOVUPS Y13, Y4
@@ -6197,42 +6308,42 @@ done50:
 	MOVQ SI, R13
 	ADDQ R12, R13
 	CMPQ R9, $16
-	JGE whole51
+	JGE whole52
 	MOVQ R13, R14
 	VMOVUPS Y2, Y4
 	TESTQ $8, R9
-	JEQ skip53
+	JEQ skip54
 	VMOVUPS Y4, (R14)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R14
-skip53:
+skip54:
 	TESTQ $4, R9
-	JEQ skip54
+	JEQ skip55
 	VMOVUPS X4, (R14)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R14
-skip54:
+skip55:
 	TESTQ $2, R9
-	JEQ skip55
+	JEQ skip56
 	VMOVLPS X4, (R14)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R14
-skip55:
-	TESTQ $1, R9
-	JEQ skip56
-	VMOVSS X4, (R14)
 skip56:
-	JMP done52
-whole51:
+	TESTQ $1, R9
+	JEQ skip57
+	VMOVSS X4, (R14)
+skip57:
+	JMP done53
+whole52:
 	VMOVUPS Y2, (R13)
 	VMOVUPS Y3, 32(R13)
-done52:
+done53:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	ADDQ $64, SI
 	ADDQ $-16, R9
 	CMPQ R9, $0
-	JGT tail48
+	JGT tail49
 	LEAQ local0-64(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Y2
@@ -6311,7 +6422,7 @@ done40:
 	// Nothing is known of the next block if the loop went over its own.
 known3:
 	CMPQ R11, R8
-	JNE kept57
+	JNE kept58
 	MOVQ DX, R11
 	LEAQ local1-128(SP), R13
 	ANDQ $-64, R13
@@ -6319,7 +6430,7 @@ known3:
 	VMOVUPS cff7fffffff7fffff<>(SB), Y1
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y1, 32(R13)
-kept57:
+kept58:
 	CMPQ CX, $0
 	JGT block2
 	JMP row1
@@ -6332,7 +6443,7 @@ last4:
 //
 // It is scaleExpSum, but adds add[i] w[j] as scaleWeighted does, and sets dot as
 // expSumWeighted does.
-TEXT ·scaleExpSumWeightedAVX2(SB), NOSPLIT, $576-112
+TEXT ·scaleExpSumWeightedAVX2(SB), NOSPLIT, $448-112
 	VMOVUPS cc2b00000c2b00000<>(SB), Y15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -6394,10 +6505,10 @@ many6:
 few7:
 	SHLQ $2, R10
 	ADDQ DX, R10
-	LEAQ local5-384(SP), R13
+	LEAQ local3-256(SP), R13
 	ANDQ $-64, R13
 	MOVQ R10, (R13)
-	LEAQ local6-448(SP), R13
+	LEAQ local4-320(SP), R13
 	ANDQ $-64, R13
 	MOVQ R9, (R13)
 	CMPQ R9, $0
@@ -6481,7 +6592,7 @@ whole16:
 	VMOVUPS Y1, 32(R13)
 done17:
 inner8:
-	LEAQ local6-448(SP), SI
+	LEAQ local4-320(SP), SI
 	ANDQ $-64, SI
 	MOVQ (SI), SI
 	ADDQ R10, SI
@@ -6712,7 +6823,7 @@ loop41:
 sooner45:
 	MOVQ R10, R9
 	SUBQ SI, R9
-	LEAQ local7-512(SP), R13
+	LEAQ local5-384(SP), R13
 	ANDQ $-64, R13
 	MOVQ R9, (R13)
 	VMOVUPS c0000000000000000<>(SB), Y0
@@ -6723,7 +6834,7 @@ sooner45:
 	VMOVUPS c0000000000000000<>(SB), Y3
 	VMOVUPS c0000000000000000<>(SB), Y4
 steps46:
-	LEAQ local5-384(SP), R9
+	LEAQ local3-256(SP), R9
 	ANDQ $-64, R9
 	MOVQ (R9), R9
 	CMPQ SI, R9
@@ -6732,7 +6843,7 @@ steps46:
 	VBROADCASTSS (R9), Y8
 	MOVQ add+96(FP), R9
 	VBROADCASTSS (R9), Y7
-	LEAQ local6-448(SP), R9
+	LEAQ local4-320(SP), R9
 	ANDQ $-64, R9
 	MOVQ (R9), R9
 	ADDQ SI, R9
@@ -6889,7 +7000,7 @@ skip47:
 	LEAQ local2-192(SP), R9
 	ANDQ $-64, R9
 	VMOVUPS Y0, (R9)
-	LEAQ local7-512(SP), R9
+	LEAQ local5-384(SP), R9
 	ANDQ $-64, R9
 	MOVQ (R9), R9
 	SUBQ R9, SI
@@ -7017,19 +7128,48 @@ special42:
 	CMPQ R9, $0
 	JEQ done44
 inside43:
-	LEAQ local3-256(SP), R13
-	ANDQ $-64, R13
-	MOVQ SI, (R13)
-	LEAQ local4-320(SP), R13
-	ANDQ $-64, R13
-	MOVQ R9, (R13)
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	MOVQ w+40(FP), R10
 	ADDQ SI, R10
+	CMPQ R9, $64
+	JLT dots49
+	VMOVUPS (SI), Y2
+	VMOVUPS 32(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VMULPS (R10), Y2, Y2
+	VMULPS 32(R10), Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 64(SI), Y2
+	VMOVUPS 96(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VMULPS 64(R10), Y2, Y2
+	VMULPS 96(R10), Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 128(SI), Y2
+	VMOVUPS 160(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VMULPS 128(R10), Y2, Y2
+	VMULPS 160(R10), Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	VMOVUPS 192(SI), Y2
+	VMOVUPS 224(SI), Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VMULPS 192(R10), Y2, Y2
+	VMULPS 224(R10), Y3, Y3
+	VADDPS Y2, Y0, Y0
+	VADDPS Y3, Y1, Y1
+	JMP dotted50
 dots49:
 	CMPQ R9, $16
-	JGE whole50
+	JGE whole51
 	LEAQ tails<>+64(SB), R13
 	NEGQ R9
 	VMOVUPS 0(R13)(R9*4), Y4
@@ -7041,15 +7181,15 @@ dots49:
 	VANDNPS Y14, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R9
-	JMP done51
-whole50:
+	JMP done52
+whole51:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done51:
+done52:
 	VSUBPS Y14, Y2, Y2
 	VSUBPS Y14, Y3, Y3
 	CMPQ R9, $16
-	JGE whole52
+	JGE whole53
 	LEAQ tails<>+64(SB), R13
 	NEGQ R9
 	VMOVUPS 0(R13)(R9*4), Y6
@@ -7061,11 +7201,11 @@ done51:
 	VANDNPS c0000000000000000<>(SB), Y6, Y6
 	VORPS Y6, Y5, Y5
 	NEGQ R9
-	JMP done53
-whole52:
+	JMP done54
+whole53:
 	VMOVUPS (R10), Y4
 	VMOVUPS 32(R10), Y5
-done53:
+done54:
 	VMULPS Y4, Y2, Y2
 	VMULPS Y5, Y3, Y3
 	ADDQ $64, R10
@@ -7075,6 +7215,10 @@ done53:
 	ADDQ $-16, R9
 	CMPQ R9, $0
 	JGT dots49
+	MOVQ R8, SI
+	MOVQ DI, R9
+	ANDQ $63, R9
+dotted50:
 	LEAQ local2-192(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Y2
@@ -7085,17 +7229,11 @@ done53:
 	ANDQ $-64, R13
 	VMOVUPS Y2, (R13)
 	VMOVUPS Y3, 32(R13)
-	LEAQ local3-256(SP), SI
-	ANDQ $-64, SI
-	MOVQ (SI), SI
-	LEAQ local4-320(SP), R9
-	ANDQ $-64, R9
-	MOVQ (R9), R9
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
-tail54:
+tail55:
 	CMPQ R9, $16
-	JGE whole55
+	JGE whole56
 	LEAQ tails<>+64(SB), R13
 	NEGQ R9
 	VMOVUPS 0(R13)(R9*4), Y4
@@ -7107,11 +7245,11 @@ tail54:
 	VANDNPS cff800000ff800000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R9
-	JMP done56
-whole55:
+	JMP done57
+whole56:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done56:
+done57:
 	VSUBPS Y14, Y2, Y2
 	VMAXPS Y2, Y15, Y2
 	VMOVUPS Y13, Y4
@@ -7147,42 +7285,42 @@ done56:
 	MOVQ SI, R13
 	ADDQ R12, R13
 	CMPQ R9, $16
-	JGE whole57
+	JGE whole58
 	MOVQ R13, R14
 	VMOVUPS Y2, Y4
 	TESTQ $8, R9
-	JEQ skip59
+	JEQ skip60
 	VMOVUPS Y4, (R14)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R14
-skip59:
+skip60:
 	TESTQ $4, R9
-	JEQ skip60
+	JEQ skip61
 	VMOVUPS X4, (R14)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R14
-skip60:
+skip61:
 	TESTQ $2, R9
-	JEQ skip61
+	JEQ skip62
 	VMOVLPS X4, (R14)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R14
-skip61:
-	TESTQ $1, R9
-	JEQ skip62
-	VMOVSS X4, (R14)
 skip62:
-	JMP done58
-whole57:
+	TESTQ $1, R9
+	JEQ skip63
+	VMOVSS X4, (R14)
+skip63:
+	JMP done59
+whole58:
 	VMOVUPS Y2, (R13)
 	VMOVUPS Y3, 32(R13)
-done58:
+done59:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	ADDQ $64, SI
 	ADDQ $-16, R9
 	CMPQ R9, $0
-	JGT tail54
+	JGT tail55
 	LEAQ local0-64(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Y2
@@ -7266,7 +7404,7 @@ done44:
 	// Nothing is known of the next block if the loop went over its own.
 known3:
 	CMPQ R11, R8
-	JNE kept63
+	JNE kept64
 	MOVQ DX, R11
 	LEAQ local1-128(SP), R13
 	ANDQ $-64, R13
@@ -7274,7 +7412,7 @@ known3:
 	VMOVUPS cff7fffffff7fffff<>(SB), Y1
 	VMOVUPS Y0, (R13)
 	VMOVUPS Y1, 32(R13)
-kept63:
+kept64:
 	CMPQ CX, $0
 	JGT block2
 	JMP row1
@@ -20582,7 +20720,7 @@ last4:
 //
 // It is sumExp and sets dot to the sum of x - max over the block. A lane has one
 // sum where sumExp has two, of elements j + j+16 and j+32 + j+48 of every 64.
-TEXT ·sumExpDotAVX512(SB), NOSPLIT, $384-64
+TEXT ·sumExpDotAVX512(SB), NOSPLIT, $256-64
 	VBROADCASTSD cc2b00000c2b00000<>(SB), Z15
 	MOVQ max+0(FP), AX
 	MOVQ sum+8(FP), BX
@@ -20851,30 +20989,37 @@ special16:
 	CMPQ R10, $0
 	JEQ done18
 inside17:
-	LEAQ local3-256(SP), R14
-	ANDQ $-64, R14
-	MOVQ DI, (R14)
-	LEAQ local4-320(SP), R14
-	ANDQ $-64, R14
-	MOVQ R10, (R14)
 	VBROADCASTSD c0000000000000000<>(SB), Z0
+	CMPQ R10, $64
+	JLT dots23
+	VMOVUPS (DI), Z1
+	VSUBPS Z14, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 64(DI), Z1
+	VSUBPS Z14, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 128(DI), Z1
+	VSUBPS Z14, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 192(DI), Z1
+	VSUBPS Z14, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	JMP dotted24
 dots23:
-	CMPQ R10, $16
-	JGE whole24
 	LEAQ bits<>(SB), R14
 	KMOVW (R14)(R10*2), K1
 	VMOVUPS Z14, Z1
 	VMOVUPS (DI), K1, Z1
-	JMP done25
-whole24:
-	VMOVUPS (DI), Z1
-done25:
 	VSUBPS Z14, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	ADDQ $64, DI
 	ADDQ $-16, R10
 	CMPQ R10, $0
 	JGT dots23
+	MOVQ R9, DI
+	MOVQ R8, R10
+	ANDQ $63, R10
+dotted24:
 	LEAQ local2-192(SP), R14
 	ANDQ $-64, R14
 	VMOVUPS (R14), Z1
@@ -20882,25 +21027,19 @@ done25:
 	LEAQ local2-192(SP), R14
 	ANDQ $-64, R14
 	VMOVUPS Z1, (R14)
-	LEAQ local3-256(SP), DI
-	ANDQ $-64, DI
-	MOVQ (DI), DI
-	LEAQ local4-320(SP), R10
-	ANDQ $-64, R10
-	MOVQ (R10), R10
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
-tail26:
+tail25:
 	CMPQ R10, $16
-	JGE whole27
+	JGE whole26
 	LEAQ bits<>(SB), R14
 	KMOVW (R14)(R10*2), K1
 	VBROADCASTSD cff800000ff800000<>(SB), Z2
 	VMOVUPS (DI), K1, Z2
-	JMP done28
-whole27:
+	JMP done27
+whole26:
 	VMOVUPS (DI), Z2
-done28:
+done27:
 	VSUBPS Z14, Z2, Z2
 	VCMPPS.BCST $0, c0000000000000000<>(SB), Z2, K2
 	VMOVAPS.Z Z12, K2, Z3
@@ -20924,7 +21063,7 @@ done28:
 	ADDQ $64, DI
 	ADDQ $-16, R10
 	CMPQ R10, $0
-	JGT tail26
+	JGT tail25
 	LEAQ local0-64(SP), R14
 	ANDQ $-64, R14
 	VMOVUPS (R14), Z2
@@ -21008,13 +21147,13 @@ done18:
 	// Nothing is known of the next block if the loop went over its own.
 known3:
 	CMPQ R12, R9
-	JNE kept29
+	JNE kept28
 	MOVQ SI, R12
 	LEAQ local1-128(SP), R14
 	ANDQ $-64, R14
 	VBROADCASTSD cff7fffffff7fffff<>(SB), Z0
 	VMOVUPS Z0, (R14)
-kept29:
+kept28:
 	CMPQ CX, $0
 	JGT block2
 	JMP row1
@@ -21026,7 +21165,7 @@ last4:
 //
 // It is sumExp and sets dot to the sum of w[j] (x - max) over the block, which is
 // added up in the same way.
-TEXT ·sumExpWeightedAVX512(SB), NOSPLIT, $384-72
+TEXT ·sumExpWeightedAVX512(SB), NOSPLIT, $256-72
 	VBROADCASTSD cc2b00000c2b00000<>(SB), Z15
 	MOVQ max+0(FP), AX
 	MOVQ sum+8(FP), BX
@@ -21305,37 +21444,36 @@ special16:
 	CMPQ R10, $0
 	JEQ done18
 inside17:
-	LEAQ local3-256(SP), R14
-	ANDQ $-64, R14
-	MOVQ DI, (R14)
-	LEAQ local4-320(SP), R14
-	ANDQ $-64, R14
-	MOVQ R10, (R14)
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	MOVQ w+40(FP), R11
 	ADDQ DI, R11
+	CMPQ R10, $64
+	JLT dots23
+	VMOVUPS (DI), Z1
+	VSUBPS Z14, Z1, Z1
+	VMULPS (R11), Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 64(DI), Z1
+	VSUBPS Z14, Z1, Z1
+	VMULPS 64(R11), Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 128(DI), Z1
+	VSUBPS Z14, Z1, Z1
+	VMULPS 128(R11), Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 192(DI), Z1
+	VSUBPS Z14, Z1, Z1
+	VMULPS 192(R11), Z1, Z1
+	VADDPS Z1, Z0, Z0
+	JMP dotted24
 dots23:
-	CMPQ R10, $16
-	JGE whole24
 	LEAQ bits<>(SB), R14
 	KMOVW (R14)(R10*2), K1
 	VMOVUPS Z14, Z1
 	VMOVUPS (DI), K1, Z1
-	JMP done25
-whole24:
-	VMOVUPS (DI), Z1
-done25:
 	VSUBPS Z14, Z1, Z1
-	CMPQ R10, $16
-	JGE whole26
-	LEAQ bits<>(SB), R14
-	KMOVW (R14)(R10*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z2
 	VMOVUPS (R11), K1, Z2
-	JMP done27
-whole26:
-	VMOVUPS (R11), Z2
-done27:
 	VMULPS Z2, Z1, Z1
 	ADDQ $64, R11
 	VADDPS Z1, Z0, Z0
@@ -21343,6 +21481,10 @@ done27:
 	ADDQ $-16, R10
 	CMPQ R10, $0
 	JGT dots23
+	MOVQ R9, DI
+	MOVQ R8, R10
+	ANDQ $63, R10
+dotted24:
 	LEAQ local2-192(SP), R14
 	ANDQ $-64, R14
 	VMOVUPS (R14), Z1
@@ -21350,25 +21492,19 @@ done27:
 	LEAQ local2-192(SP), R14
 	ANDQ $-64, R14
 	VMOVUPS Z1, (R14)
-	LEAQ local3-256(SP), DI
-	ANDQ $-64, DI
-	MOVQ (DI), DI
-	LEAQ local4-320(SP), R10
-	ANDQ $-64, R10
-	MOVQ (R10), R10
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
-tail28:
+tail25:
 	CMPQ R10, $16
-	JGE whole29
+	JGE whole26
 	LEAQ bits<>(SB), R14
 	KMOVW (R14)(R10*2), K1
 	VBROADCASTSD cff800000ff800000<>(SB), Z2
 	VMOVUPS (DI), K1, Z2
-	JMP done30
-whole29:
+	JMP done27
+whole26:
 	VMOVUPS (DI), Z2
-done30:
+done27:
 	VSUBPS Z14, Z2, Z2
 	VCMPPS.BCST $0, c0000000000000000<>(SB), Z2, K2
 	VMOVAPS.Z Z12, K2, Z3
@@ -21392,7 +21528,7 @@ done30:
 	ADDQ $64, DI
 	ADDQ $-16, R10
 	CMPQ R10, $0
-	JGT tail28
+	JGT tail25
 	LEAQ local0-64(SP), R14
 	ANDQ $-64, R14
 	VMOVUPS (R14), Z2
@@ -21481,13 +21617,13 @@ done18:
 	// Nothing is known of the next block if the loop went over its own.
 known3:
 	CMPQ R12, R9
-	JNE kept31
+	JNE kept28
 	MOVQ SI, R12
 	LEAQ local1-128(SP), R14
 	ANDQ $-64, R14
 	VBROADCASTSD cff7fffffff7fffff<>(SB), Z0
 	VMOVUPS Z0, (R14)
-kept31:
+kept28:
 	CMPQ CX, $0
 	JGT block2
 	JMP row1
@@ -21917,7 +22053,7 @@ last4:
 //
 // It is expSum and sets dot to the sum of x - max over the block, as sumExpDot adds
 // it up where no maximum is looked for.
-TEXT ·expSumDotAVX512(SB), NOSPLIT, $384-72
+TEXT ·expSumDotAVX512(SB), NOSPLIT, $256-72
 	VBROADCASTSD cc2b00000c2b00000<>(SB), Z15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -22180,30 +22316,37 @@ special16:
 	CMPQ R9, $0
 	JEQ done18
 inside17:
-	LEAQ local3-256(SP), R13
-	ANDQ $-64, R13
-	MOVQ SI, (R13)
-	LEAQ local4-320(SP), R13
-	ANDQ $-64, R13
-	MOVQ R9, (R13)
 	VBROADCASTSD c0000000000000000<>(SB), Z0
+	CMPQ R9, $64
+	JLT dots21
+	VMOVUPS (SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 64(SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 128(SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 192(SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	JMP dotted22
 dots21:
-	CMPQ R9, $16
-	JGE whole22
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R9*2), K1
 	VMOVUPS Z14, Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done23
-whole22:
-	VMOVUPS (SI), Z1
-done23:
 	VSUBPS Z14, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	ADDQ $64, SI
 	ADDQ $-16, R9
 	CMPQ R9, $0
 	JGT dots21
+	MOVQ R8, SI
+	MOVQ DI, R9
+	ANDQ $63, R9
+dotted22:
 	LEAQ local2-192(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Z1
@@ -22211,24 +22354,18 @@ done23:
 	LEAQ local2-192(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS Z1, (R13)
-	LEAQ local3-256(SP), SI
-	ANDQ $-64, SI
-	MOVQ (SI), SI
-	LEAQ local4-320(SP), R9
-	ANDQ $-64, R9
-	MOVQ (R9), R9
 	VBROADCASTSD c0000000000000000<>(SB), Z0
-tail24:
+tail23:
 	CMPQ R9, $16
-	JGE whole25
+	JGE whole24
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R9*2), K1
 	VBROADCASTSD cff800000ff800000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done26
-whole25:
+	JMP done25
+whole24:
 	VMOVUPS (SI), Z1
-done26:
+done25:
 	VSUBPS Z14, Z1, Z1
 	VMAXPS Z1, Z15, Z1
 	VMOVUPS Z13, Z2
@@ -22248,40 +22385,40 @@ done26:
 	MOVQ SI, R13
 	ADDQ R12, R13
 	CMPQ R9, $16
-	JGE whole27
+	JGE whole26
 	MOVQ R13, R14
 	VMOVUPS Z1, Z2
 	TESTQ $8, R9
-	JEQ skip29
+	JEQ skip28
 	VMOVUPS Y2, (R14)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R14
-skip29:
+skip28:
 	TESTQ $4, R9
-	JEQ skip30
+	JEQ skip29
 	VMOVUPS X2, (R14)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R14
-skip30:
+skip29:
 	TESTQ $2, R9
-	JEQ skip31
+	JEQ skip30
 	VMOVLPS X2, (R14)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R14
-skip31:
+skip30:
 	TESTQ $1, R9
-	JEQ skip32
+	JEQ skip31
 	VMOVSS X2, (R14)
-skip32:
-	JMP done28
-whole27:
+skip31:
+	JMP done27
+whole26:
 	VMOVUPS Z1, (R13)
-done28:
+done27:
 	VADDPS Z1, Z0, Z0
 	ADDQ $64, SI
 	ADDQ $-16, R9
 	CMPQ R9, $0
-	JGT tail24
+	JGT tail23
 	LEAQ local0-64(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Z1
@@ -22343,13 +22480,13 @@ done18:
 	// Nothing is known of the next block if the loop went over its own.
 known3:
 	CMPQ R11, R8
-	JNE kept33
+	JNE kept32
 	MOVQ DX, R11
 	LEAQ local1-128(SP), R13
 	ANDQ $-64, R13
 	VBROADCASTSD cff7fffffff7fffff<>(SB), Z0
 	VMOVUPS Z0, (R13)
-kept33:
+kept32:
 	CMPQ CX, $0
 	JGT block2
 	JMP row1
@@ -22360,7 +22497,7 @@ last4:
 // func expSumWeightedAVX512(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int)
 //
 // It is expSumDot for the sum of w[j] (x - max).
-TEXT ·expSumWeightedAVX512(SB), NOSPLIT, $384-80
+TEXT ·expSumWeightedAVX512(SB), NOSPLIT, $256-80
 	VBROADCASTSD cc2b00000c2b00000<>(SB), Z15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -22633,37 +22770,36 @@ special16:
 	CMPQ R9, $0
 	JEQ done18
 inside17:
-	LEAQ local3-256(SP), R13
-	ANDQ $-64, R13
-	MOVQ SI, (R13)
-	LEAQ local4-320(SP), R13
-	ANDQ $-64, R13
-	MOVQ R9, (R13)
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	MOVQ w+40(FP), R10
 	ADDQ SI, R10
+	CMPQ R9, $64
+	JLT dots21
+	VMOVUPS (SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VMULPS (R10), Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 64(SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VMULPS 64(R10), Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 128(SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VMULPS 128(R10), Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 192(SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VMULPS 192(R10), Z1, Z1
+	VADDPS Z1, Z0, Z0
+	JMP dotted22
 dots21:
-	CMPQ R9, $16
-	JGE whole22
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R9*2), K1
 	VMOVUPS Z14, Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done23
-whole22:
-	VMOVUPS (SI), Z1
-done23:
 	VSUBPS Z14, Z1, Z1
-	CMPQ R9, $16
-	JGE whole24
-	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R9*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z2
 	VMOVUPS (R10), K1, Z2
-	JMP done25
-whole24:
-	VMOVUPS (R10), Z2
-done25:
 	VMULPS Z2, Z1, Z1
 	ADDQ $64, R10
 	VADDPS Z1, Z0, Z0
@@ -22671,6 +22807,10 @@ done25:
 	ADDQ $-16, R9
 	CMPQ R9, $0
 	JGT dots21
+	MOVQ R8, SI
+	MOVQ DI, R9
+	ANDQ $63, R9
+dotted22:
 	LEAQ local2-192(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Z1
@@ -22678,24 +22818,18 @@ done25:
 	LEAQ local2-192(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS Z1, (R13)
-	LEAQ local3-256(SP), SI
-	ANDQ $-64, SI
-	MOVQ (SI), SI
-	LEAQ local4-320(SP), R9
-	ANDQ $-64, R9
-	MOVQ (R9), R9
 	VBROADCASTSD c0000000000000000<>(SB), Z0
-tail26:
+tail23:
 	CMPQ R9, $16
-	JGE whole27
+	JGE whole24
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R9*2), K1
 	VBROADCASTSD cff800000ff800000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done28
-whole27:
+	JMP done25
+whole24:
 	VMOVUPS (SI), Z1
-done28:
+done25:
 	VSUBPS Z14, Z1, Z1
 	VMAXPS Z1, Z15, Z1
 	VMOVUPS Z13, Z2
@@ -22715,40 +22849,40 @@ done28:
 	MOVQ SI, R13
 	ADDQ R12, R13
 	CMPQ R9, $16
-	JGE whole29
+	JGE whole26
 	MOVQ R13, R14
 	VMOVUPS Z1, Z2
 	TESTQ $8, R9
-	JEQ skip31
+	JEQ skip28
 	VMOVUPS Y2, (R14)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R14
-skip31:
+skip28:
 	TESTQ $4, R9
-	JEQ skip32
+	JEQ skip29
 	VMOVUPS X2, (R14)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R14
-skip32:
+skip29:
 	TESTQ $2, R9
-	JEQ skip33
+	JEQ skip30
 	VMOVLPS X2, (R14)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R14
-skip33:
+skip30:
 	TESTQ $1, R9
-	JEQ skip34
+	JEQ skip31
 	VMOVSS X2, (R14)
-skip34:
-	JMP done30
-whole29:
+skip31:
+	JMP done27
+whole26:
 	VMOVUPS Z1, (R13)
-done30:
+done27:
 	VADDPS Z1, Z0, Z0
 	ADDQ $64, SI
 	ADDQ $-16, R9
 	CMPQ R9, $0
-	JGT tail26
+	JGT tail23
 	LEAQ local0-64(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Z1
@@ -22815,13 +22949,13 @@ done18:
 	// Nothing is known of the next block if the loop went over its own.
 known3:
 	CMPQ R11, R8
-	JNE kept35
+	JNE kept32
 	MOVQ DX, R11
 	LEAQ local1-128(SP), R13
 	ANDQ $-64, R13
 	VBROADCASTSD cff7fffffff7fffff<>(SB), Z0
 	VMOVUPS Z0, (R13)
-kept35:
+kept32:
 	CMPQ CX, $0
 	JGT block2
 	JMP row1
@@ -22834,7 +22968,7 @@ last4:
 // It is expSum, but first the rows in dst go to those of to, past the caches: each
 // block of 2048 elements times its factor, plus add[i], with one rounding. The loop
 // takes care of what is 64 bytes aligned in to.
-TEXT ·scaleExpSumAVX512(SB), NOSPLIT, $512-96
+TEXT ·scaleExpSumAVX512(SB), NOSPLIT, $384-96
 	VBROADCASTSD cc2b00000c2b00000<>(SB), Z15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -22889,10 +23023,10 @@ many6:
 few7:
 	SHLQ $2, R10
 	ADDQ DX, R10
-	LEAQ local5-384(SP), R13
+	LEAQ local3-256(SP), R13
 	ANDQ $-64, R13
 	MOVQ R10, (R13)
-	LEAQ local6-448(SP), R13
+	LEAQ local4-320(SP), R13
 	ANDQ $-64, R13
 	MOVQ R9, (R13)
 	CMPQ R9, $0
@@ -22944,7 +23078,7 @@ whole14:
 	VMOVUPS Z0, (R13)
 done15:
 inner8:
-	LEAQ local6-448(SP), SI
+	LEAQ local4-320(SP), SI
 	ANDQ $-64, SI
 	MOVQ (SI), SI
 	ADDQ R10, SI
@@ -23118,7 +23252,7 @@ sooner41:
 	ANDQ $-64, R13
 	VMOVUPS (R13), Z2
 steps42:
-	LEAQ local5-384(SP), R13
+	LEAQ local3-256(SP), R13
 	ANDQ $-64, R13
 	MOVQ (R13), R13
 	CMPQ SI, R13
@@ -23127,7 +23261,7 @@ steps42:
 	VBROADCASTSS (R13), Z8
 	MOVQ add+80(FP), R13
 	VBROADCASTSS (R13), Z7
-	LEAQ local6-448(SP), R13
+	LEAQ local4-320(SP), R13
 	ANDQ $-64, R13
 	MOVQ (R13), R13
 	ADDQ SI, R13
@@ -23399,7 +23533,7 @@ last4:
 // func scaleExpSumDotAVX512(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 //
 // It is scaleExpSum and sets dot as expSumDot does.
-TEXT ·scaleExpSumDotAVX512(SB), NOSPLIT, $512-104
+TEXT ·scaleExpSumDotAVX512(SB), NOSPLIT, $384-104
 	VBROADCASTSD cc2b00000c2b00000<>(SB), Z15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -23454,10 +23588,10 @@ many6:
 few7:
 	SHLQ $2, R10
 	ADDQ DX, R10
-	LEAQ local5-384(SP), R13
+	LEAQ local3-256(SP), R13
 	ANDQ $-64, R13
 	MOVQ R10, (R13)
-	LEAQ local6-448(SP), R13
+	LEAQ local4-320(SP), R13
 	ANDQ $-64, R13
 	MOVQ R9, (R13)
 	CMPQ R9, $0
@@ -23509,7 +23643,7 @@ whole14:
 	VMOVUPS Z0, (R13)
 done15:
 inner8:
-	LEAQ local6-448(SP), SI
+	LEAQ local4-320(SP), SI
 	ANDQ $-64, SI
 	MOVQ (SI), SI
 	ADDQ R10, SI
@@ -23688,7 +23822,7 @@ sooner41:
 	VMOVUPS (R13), Z2
 	VBROADCASTSD c0000000000000000<>(SB), Z3
 steps42:
-	LEAQ local5-384(SP), R13
+	LEAQ local3-256(SP), R13
 	ANDQ $-64, R13
 	MOVQ (R13), R13
 	CMPQ SI, R13
@@ -23697,7 +23831,7 @@ steps42:
 	VBROADCASTSS (R13), Z8
 	MOVQ add+88(FP), R13
 	VBROADCASTSS (R13), Z7
-	LEAQ local6-448(SP), R13
+	LEAQ local4-320(SP), R13
 	ANDQ $-64, R13
 	MOVQ (R13), R13
 	ADDQ SI, R13
@@ -23837,30 +23971,37 @@ special38:
 	CMPQ R9, $0
 	JEQ done40
 inside39:
-	LEAQ local3-256(SP), R13
-	ANDQ $-64, R13
-	MOVQ SI, (R13)
-	LEAQ local4-320(SP), R13
-	ANDQ $-64, R13
-	MOVQ R9, (R13)
 	VBROADCASTSD c0000000000000000<>(SB), Z0
+	CMPQ R9, $64
+	JLT dots44
+	VMOVUPS (SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 64(SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 128(SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 192(SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	JMP dotted45
 dots44:
-	CMPQ R9, $16
-	JGE whole45
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R9*2), K1
 	VMOVUPS Z14, Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done46
-whole45:
-	VMOVUPS (SI), Z1
-done46:
 	VSUBPS Z14, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	ADDQ $64, SI
 	ADDQ $-16, R9
 	CMPQ R9, $0
 	JGT dots44
+	MOVQ R8, SI
+	MOVQ DI, R9
+	ANDQ $63, R9
+dotted45:
 	LEAQ local2-192(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Z1
@@ -23868,24 +24009,18 @@ done46:
 	LEAQ local2-192(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS Z1, (R13)
-	LEAQ local3-256(SP), SI
-	ANDQ $-64, SI
-	MOVQ (SI), SI
-	LEAQ local4-320(SP), R9
-	ANDQ $-64, R9
-	MOVQ (R9), R9
 	VBROADCASTSD c0000000000000000<>(SB), Z0
-tail47:
+tail46:
 	CMPQ R9, $16
-	JGE whole48
+	JGE whole47
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R9*2), K1
 	VBROADCASTSD cff800000ff800000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done49
-whole48:
+	JMP done48
+whole47:
 	VMOVUPS (SI), Z1
-done49:
+done48:
 	VSUBPS Z14, Z1, Z1
 	VMAXPS Z1, Z15, Z1
 	VMOVUPS Z13, Z2
@@ -23905,40 +24040,40 @@ done49:
 	MOVQ SI, R13
 	ADDQ R12, R13
 	CMPQ R9, $16
-	JGE whole50
+	JGE whole49
 	MOVQ R13, R14
 	VMOVUPS Z1, Z2
 	TESTQ $8, R9
-	JEQ skip52
+	JEQ skip51
 	VMOVUPS Y2, (R14)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R14
-skip52:
+skip51:
 	TESTQ $4, R9
-	JEQ skip53
+	JEQ skip52
 	VMOVUPS X2, (R14)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R14
-skip53:
+skip52:
 	TESTQ $2, R9
-	JEQ skip54
+	JEQ skip53
 	VMOVLPS X2, (R14)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R14
-skip54:
+skip53:
 	TESTQ $1, R9
-	JEQ skip55
+	JEQ skip54
 	VMOVSS X2, (R14)
-skip55:
-	JMP done51
-whole50:
+skip54:
+	JMP done50
+whole49:
 	VMOVUPS Z1, (R13)
-done51:
+done50:
 	VADDPS Z1, Z0, Z0
 	ADDQ $64, SI
 	ADDQ $-16, R9
 	CMPQ R9, $0
-	JGT tail47
+	JGT tail46
 	LEAQ local0-64(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Z1
@@ -24014,13 +24149,13 @@ done40:
 	// Nothing is known of the next block if the loop went over its own.
 known3:
 	CMPQ R11, R8
-	JNE kept56
+	JNE kept55
 	MOVQ DX, R11
 	LEAQ local1-128(SP), R13
 	ANDQ $-64, R13
 	VBROADCASTSD cff7fffffff7fffff<>(SB), Z0
 	VMOVUPS Z0, (R13)
-kept56:
+kept55:
 	CMPQ CX, $0
 	JGT block2
 	JMP row1
@@ -24033,7 +24168,7 @@ last4:
 //
 // It is scaleExpSum, but adds add[i] w[j] as scaleWeighted does, and sets dot as
 // expSumWeighted does.
-TEXT ·scaleExpSumWeightedAVX512(SB), NOSPLIT, $576-112
+TEXT ·scaleExpSumWeightedAVX512(SB), NOSPLIT, $448-112
 	VBROADCASTSD cc2b00000c2b00000<>(SB), Z15
 	MOVQ max+8(FP), AX
 	MOVQ sum+16(FP), BX
@@ -24093,10 +24228,10 @@ many6:
 few7:
 	SHLQ $2, R10
 	ADDQ DX, R10
-	LEAQ local5-384(SP), R13
+	LEAQ local3-256(SP), R13
 	ANDQ $-64, R13
 	MOVQ R10, (R13)
-	LEAQ local6-448(SP), R13
+	LEAQ local4-320(SP), R13
 	ANDQ $-64, R13
 	MOVQ R9, (R13)
 	CMPQ R9, $0
@@ -24161,7 +24296,7 @@ whole16:
 	VMOVUPS Z0, (R13)
 done17:
 inner8:
-	LEAQ local6-448(SP), SI
+	LEAQ local4-320(SP), SI
 	ANDQ $-64, SI
 	MOVQ (SI), SI
 	ADDQ R10, SI
@@ -24348,7 +24483,7 @@ loop41:
 sooner45:
 	MOVQ R10, R9
 	SUBQ SI, R9
-	LEAQ local7-512(SP), R13
+	LEAQ local5-384(SP), R13
 	ANDQ $-64, R13
 	MOVQ R9, (R13)
 	VBROADCASTSD c0000000000000000<>(SB), Z0
@@ -24359,7 +24494,7 @@ sooner45:
 	VBROADCASTSD c0000000000000000<>(SB), Z3
 	VBROADCASTSD c0000000000000000<>(SB), Z4
 steps46:
-	LEAQ local5-384(SP), R9
+	LEAQ local3-256(SP), R9
 	ANDQ $-64, R9
 	MOVQ (R9), R9
 	CMPQ SI, R9
@@ -24368,7 +24503,7 @@ steps46:
 	VBROADCASTSS (R9), Z8
 	MOVQ add+96(FP), R9
 	VBROADCASTSS (R9), Z7
-	LEAQ local6-448(SP), R9
+	LEAQ local4-320(SP), R9
 	ANDQ $-64, R9
 	MOVQ (R9), R9
 	ADDQ SI, R9
@@ -24517,37 +24652,36 @@ special42:
 	CMPQ R9, $0
 	JEQ done44
 inside43:
-	LEAQ local3-256(SP), R13
-	ANDQ $-64, R13
-	MOVQ SI, (R13)
-	LEAQ local4-320(SP), R13
-	ANDQ $-64, R13
-	MOVQ R9, (R13)
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	MOVQ w+40(FP), R10
 	ADDQ SI, R10
+	CMPQ R9, $64
+	JLT dots48
+	VMOVUPS (SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VMULPS (R10), Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 64(SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VMULPS 64(R10), Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 128(SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VMULPS 128(R10), Z1, Z1
+	VADDPS Z1, Z0, Z0
+	VMOVUPS 192(SI), Z1
+	VSUBPS Z14, Z1, Z1
+	VMULPS 192(R10), Z1, Z1
+	VADDPS Z1, Z0, Z0
+	JMP dotted49
 dots48:
-	CMPQ R9, $16
-	JGE whole49
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R9*2), K1
 	VMOVUPS Z14, Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done50
-whole49:
-	VMOVUPS (SI), Z1
-done50:
 	VSUBPS Z14, Z1, Z1
-	CMPQ R9, $16
-	JGE whole51
-	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R9*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z2
 	VMOVUPS (R10), K1, Z2
-	JMP done52
-whole51:
-	VMOVUPS (R10), Z2
-done52:
 	VMULPS Z2, Z1, Z1
 	ADDQ $64, R10
 	VADDPS Z1, Z0, Z0
@@ -24555,6 +24689,10 @@ done52:
 	ADDQ $-16, R9
 	CMPQ R9, $0
 	JGT dots48
+	MOVQ R8, SI
+	MOVQ DI, R9
+	ANDQ $63, R9
+dotted49:
 	LEAQ local2-192(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Z1
@@ -24562,24 +24700,18 @@ done52:
 	LEAQ local2-192(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS Z1, (R13)
-	LEAQ local3-256(SP), SI
-	ANDQ $-64, SI
-	MOVQ (SI), SI
-	LEAQ local4-320(SP), R9
-	ANDQ $-64, R9
-	MOVQ (R9), R9
 	VBROADCASTSD c0000000000000000<>(SB), Z0
-tail53:
+tail50:
 	CMPQ R9, $16
-	JGE whole54
+	JGE whole51
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R9*2), K1
 	VBROADCASTSD cff800000ff800000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done55
-whole54:
+	JMP done52
+whole51:
 	VMOVUPS (SI), Z1
-done55:
+done52:
 	VSUBPS Z14, Z1, Z1
 	VMAXPS Z1, Z15, Z1
 	VMOVUPS Z13, Z2
@@ -24599,40 +24731,40 @@ done55:
 	MOVQ SI, R13
 	ADDQ R12, R13
 	CMPQ R9, $16
-	JGE whole56
+	JGE whole53
 	MOVQ R13, R14
 	VMOVUPS Z1, Z2
 	TESTQ $8, R9
-	JEQ skip58
+	JEQ skip55
 	VMOVUPS Y2, (R14)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R14
-skip58:
+skip55:
 	TESTQ $4, R9
-	JEQ skip59
+	JEQ skip56
 	VMOVUPS X2, (R14)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R14
-skip59:
+skip56:
 	TESTQ $2, R9
-	JEQ skip60
+	JEQ skip57
 	VMOVLPS X2, (R14)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R14
-skip60:
+skip57:
 	TESTQ $1, R9
-	JEQ skip61
+	JEQ skip58
 	VMOVSS X2, (R14)
-skip61:
-	JMP done57
-whole56:
+skip58:
+	JMP done54
+whole53:
 	VMOVUPS Z1, (R13)
-done57:
+done54:
 	VADDPS Z1, Z0, Z0
 	ADDQ $64, SI
 	ADDQ $-16, R9
 	CMPQ R9, $0
-	JGT tail53
+	JGT tail50
 	LEAQ local0-64(SP), R13
 	ANDQ $-64, R13
 	VMOVUPS (R13), Z1
@@ -24713,13 +24845,13 @@ done44:
 	// Nothing is known of the next block if the loop went over its own.
 known3:
 	CMPQ R11, R8
-	JNE kept62
+	JNE kept59
 	MOVQ DX, R11
 	LEAQ local1-128(SP), R13
 	ANDQ $-64, R13
 	VBROADCASTSD cff7fffffff7fffff<>(SB), Z0
 	VMOVUPS Z0, (R13)
-kept62:
+kept59:
 	CMPQ CX, $0
 	JGT block2
 	JMP row1

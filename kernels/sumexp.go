@@ -110,8 +110,6 @@ const (
 	blockSum = iota
 	nextMax
 	blockDot
-	firstVector // what vectorDots has to restore
-	vectorsLeft
 )
 
 // How far in front of the loop that finds maxima data is asked for: into the
@@ -636,8 +634,6 @@ func (s *sumExp) vectors() {
 
 // vectorDots adds the elements that vectors is about to do to the block's dots.
 func (s *sumExp) vectorDots() {
-	s.StoreInt(s.q, firstVector)
-	s.StoreInt(s.left, vectorsLeft)
 	dot := s.Vec("dot")
 	s.Set(dot, s.zero)
 	w := s.cut // not in use here
@@ -645,8 +641,22 @@ func (s *sumExp) vectorDots() {
 		s.LoadArg("w", w)
 		s.AddReg(s.q, w)
 	}
-	tail := s.NewLabel("dots")
+	tail, done := s.NewLabel("dots"), s.NewLabel("dotted")
+	s.JumpIfImm(s.left, "<", step, tail)
+	for i := range 4 {
+		d := s.Vec("d")
+		s.Load(d, s.q, 4*lanes*i)
+		s.SubUni(d, d, s.m)
+		if s.weighted {
+			s.MulLoad(d, w, 4*lanes*i)
+		}
+		s.Add(dot, d)
+		s.Free(d)
+	}
+	s.Jump(done)
+
 	s.Label(tail)
+	s.KeepTail(s.left)
 	d := s.Vec("d")
 	s.LoadTail(d, s.q, s.left, s.m)
 	s.SubUni(d, d, s.m)
@@ -657,12 +667,15 @@ func (s *sumExp) vectorDots() {
 		s.Free(v)
 		s.AddImm(4*lanes, w)
 	}
+	s.KeepTail("")
 	s.Add(dot, d)
 	s.Free(d)
 	s.AddImm(4*lanes, s.q)
 	s.AddImm(-lanes, s.left)
 	s.JumpIfImm(s.left, ">", 0, tail)
+	s.Mov(s.full, s.q) // back to where the end of the row begins
+	s.Mov(s.size, s.left)
+	s.AndImm(step-1, s.left)
+	s.Label(done)
 	s.addUp(dot, blockDot)
-	s.LoadInt(firstVector, s.q)
-	s.LoadInt(vectorsLeft, s.left)
 }

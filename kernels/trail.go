@@ -48,9 +48,9 @@ expSumWeighted does.`,
 
 // The room of a trail on the stack.
 const (
-	trailUntil = vectorsLeft + 1 + iota // where the loop's part of the block ends, as an address in x
-	trailSkew                           // bytes by which that part begins behind the block
-	trailLeft                           // what segment has in left
+	trailUntil = blockDot + 1 + iota // where the loop's part of the block ends, as an address in x
+	trailSkew                        // bytes by which that part begins behind the block
+	trailLeft                        // what segment has in left
 )
 
 // startTrail makes to what takes an address in x to that in to.
