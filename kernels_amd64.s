@@ -374,7 +374,7 @@ next5:
 	MOVQ cols+24(FP), CX
 	SUBQ SI, CX
 steps15:
-	CMPQ CX, $64
+	CMPQ CX, $128
 	JLT search16
 	VCMPPS $0, (DI), Y14, Y0
 	VCMPPS $0, 32(DI), Y14, Y1
@@ -19952,7 +19952,7 @@ next5:
 	MOVQ cols+24(FP), CX
 	SUBQ SI, CX
 steps15:
-	CMPQ CX, $64
+	CMPQ CX, $128
 	JLT search16
 	VCMPPS $0, (DI), Z14, K2
 	VCMPPS $0, 64(DI), Z14, K3

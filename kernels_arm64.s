@@ -452,7 +452,7 @@ next5:
 	MOVD cols+24(FP), R2
 	SUB R4, R2
 steps19:
-	CMP $64, R2
+	CMP $128, R2
 	BLT search20
 	FLDPQ (R5), (F0, F1)
 	FLDPQ 32(R5), (F2, F3)

@@ -130,7 +130,8 @@ Every 512 elements are compared by their maxima; the best ones are searched at t
 }
 
 // search tests the vectors from p to the end of the row at x, until test leaves the
-// loop. If value is not nil it leaves out whole steps without it.
+// loop. If value is not nil it leaves out whole steps without it, but for the last,
+// which short rows would wait for.
 func (a *Asm) search(x, p, t, n Reg, fill Uni, value *Uni, test func(*Vec)) {
 	steps, loop, whole, loaded := a.NewLabel("steps"), a.NewLabel("search"), a.NewLabel("whole"), a.NewLabel("loaded")
 	a.Mov(p, t)
@@ -140,7 +141,7 @@ func (a *Asm) search(x, p, t, n Reg, fill Uni, value *Uni, test func(*Vec)) {
 	a.SubReg(t, n)
 	if value != nil {
 		a.Label(steps)
-		a.JumpIfImm(n, "<", step, loop)
+		a.JumpIfImm(n, "<", 2*step, loop)
 		a.JumpAnyEq(p, *value, loop)
 		a.AddImm(4*step, p)
 		a.AddImm(-step, n)
