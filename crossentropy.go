@@ -63,6 +63,11 @@ type ceJob[T Float, I Index] struct {
 }
 
 func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Options[T], loss []T, grad *view[T]) (float64, error) {
+	if opt == nil && loss == nil {
+		if s, ok := fewCrossEntropy(x, targets, grad); ok {
+			return s, nil
+		}
+	}
 	var j ceJob[T, I] // filled in place, as its parts are: see setRows
 	j.k, j.targets, j.loss, j.w = table[T](), targets, loss, 1
 	if opt != nil {
@@ -429,34 +434,27 @@ func (j *ceJob[T, I]) short(x, dst *view[T], first int, r *ceRoom[T]) {
 	scale, less := r.scale[:x.n], r.less[:x.n]
 	j.factors(r.factor, less, scale, targets, first)
 	if smooth {
-		shortSoftmaxDot(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.less, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0), ptr(r.dots, 0),
+		shortSoftmaxDot(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.less, 0), ptr(r.max, 0), ptr(r.s, 0), ptr(r.log, 0), ptr(r.dots, 0),
 			ptr(x.data, 0), ptr(j.opt.Weight, 0), x.n, x.c, dst.stride, x.stride)
 		widen(r.dot, r.dots[:x.n])
 	} else {
-		shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.ones, 0),
-			ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
+		shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.s, 0), ptr(r.log, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
 	}
-	sum, ones, log, logit, max := r.sum[:x.n], r.ones[:x.n], r.log[:x.n], r.x[:x.n], r.max[:x.n]
+	s, logit, max := r.s[:x.n], r.x[:x.n], r.max[:x.n]
 	at := 0
 	for c, t := range targets {
-		s := float64(sum[c]) + (float64(ones[c]) - 1)
-		if s == -1 {
-			s = math.NaN() // only -Inf
-		}
-		log[c] = s
 		if int(t) == ignore {
 			clear(dst.data[at:][:x.c]) // NaN times 0 would stay
 			at += dst.stride
 			continue
 		}
 		if g := &dst.data[at+int(t)]; logit[c] == max[c] {
-			*g = j.atMax(int(t), scale[c], float64(less[c]), s, smooth)
+			*g = j.atMax(int(t), scale[c], float64(less[c]), s[c], smooth)
 		} else {
 			*g = T(float64(*g) - scale[c])
 		}
 		at += dst.stride
 	}
-	j.k.log1p(ptr(r.log, 0), (x.n+7)&^7)
 }
 
 // factors fills in what probabilities, weights and targets count in the

@@ -50,19 +50,18 @@ type kernels[T Float] struct {
 	// and adds add[i] w[j].
 	scaleExpSumDot      func(dst, max, sum, dot, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)
 	scaleExpSumWeighted func(dst, max, sum, dot, x, w *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)
-	// shortSoftmax finds for rows of at most shortCols columns: max, as sumExp does;
-	// sum, the sum of e^(x-max) but for terms of 1; and ones, their number. If dst
-	// is not nil it also sets dst to the probabilities times scale, which each row
-	// has one of. scratch has 2*16*16 elements, or is nil if there are fewer than 4 rows.
-	// shortSoftmaxDot also sets dot to the sum of w[j] (x-max), and adds w[j] add to
-	// dst; w nil means 1.
-	shortSoftmax    func(dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int)
-	shortSoftmaxDot func(dst, scale, add, max, sum, ones, dot, x, w, scratch *T, rows, cols, dstStride, stride int)
-	// mediumSoftmax and mediumSoftmaxDot are the same for at most tile rows of more
-	// than shortCols columns and at most mediumCols, if that is more; w is not nil,
-	// and scratch has 3*16*16 elements.
-	mediumSoftmax    func(dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int)
-	mediumSoftmaxDot func(dst, scale, add, max, sum, ones, dot, x, w, scratch *T, rows, cols, dstStride, stride int)
+	// shortSoftmax finds for rows of at most shortCols columns: max, the greatest
+	// element; sum, the sum of e^(x-max) without the maximum's own; and log, log(1 +
+	// sum). sum may be log, and all of them nil. A row with a NaN or +Inf, or of only
+	// -Inf, has the sum NaN. If dst is not nil it also sets dst to the probabilities
+	// times scale, which each row has one of; nil means 1. shortSoftmaxDot also sets dot to
+	// the sum of w[j] (x-max), and adds w[j] add to dst; w nil means 1.
+	shortSoftmax    func(dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride int)
+	shortSoftmaxDot func(dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride int)
+	// mediumSoftmax and mediumSoftmaxDot are the same for at most tile rows of at most
+	// mediumCols columns, where that is more than shortCols; w is not nil.
+	mediumSoftmax    func(dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride int)
+	mediumSoftmaxDot func(dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride int)
 	mediumCols       int
 	// scale sets row i of dst to that of x, each block times its factor, plus add[i].
 	scale func(dst, x, factor, add *T, rows, cols, dstStride, stride int)

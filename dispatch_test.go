@@ -301,8 +301,9 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		fill(a.x, 7)
 		return a
 	}
+	double := func(i int) *area[float64] { return newArea[float64](mem[i], 1, rows, 0, in.end) }
 	sums := func() *area[float64] {
-		a := newArea[float64](mem[3], 1, rows, 0, in.end)
+		a := double(3)
 		fill(a.x, 0.3)
 		return a
 	}
@@ -371,31 +372,30 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			}
 		}},
 		{"shortSoftmax", func() ([]armed, []armed, func()) {
-			x, y, max, sum, ones := x(), y(), vec(0, rows), vec(1, rows), vec(2, rows)
-			scratch, scale := newArea[T](mem[2], 1, 2*16*16, 0, in.end), make([]T, rows)
+			x, y, max, sum, log := x(), y(), vec(0, rows), double(4), double(5)
+			scale := make([]T, rows)
 			fill(scale, 1)
-			return out(y, max, sum, ones, scratch), out(x), func() {
+			return out(y, max, sum, log), out(x), func() {
 				if cols <= shortCols {
-					k.shortSoftmax(y.p(), &scale[0], max.p(), sum.p(), ones.p(), x.p(), scratch.p(), rows, cols, dstStride, stride)
+					k.shortSoftmax(y.p(), &scale[0], max.p(), sum.p(), log.p(), x.p(), rows, cols, dstStride, stride)
 				}
 			}
 		}},
 		{"shortSoftmax", func() ([]armed, []armed, func()) {
-			y, max, sum, ones := y(), vec(0, rows), vec(1, rows), vec(2, rows)
-			scratch, scale := newArea[T](mem[2], 1, 2*16*16, 0, in.end), make([]T, rows)
+			y, max, sum, log := y(), vec(0, rows), double(4), double(5)
+			scale := make([]T, rows)
 			fill(scale, 1)
-			return out(y, max, sum, ones, scratch), nil, func() {
+			return out(y, max, sum, log), nil, func() {
 				if cols <= shortCols {
-					k.shortSoftmax(y.p(), &scale[0], max.p(), sum.p(), ones.p(), y.p(), scratch.p(), rows, cols, dstStride, dstStride)
+					k.shortSoftmax(y.p(), &scale[0], max.p(), sum.p(), log.p(), y.p(), rows, cols, dstStride, dstStride)
 				}
 			}
 		}},
 		{"shortSoftmax", func() ([]armed, []armed, func()) {
-			x, max, sum, ones := x(), vec(0, rows), vec(1, rows), vec(2, rows)
-			scratch := newArea[T](mem[2], 1, 2*16*16, 0, in.end)
-			return out(max, sum, ones, scratch), out(x), func() {
+			x, max, sum, log := x(), vec(0, rows), double(4), double(5)
+			return out(max, sum, log), out(x), func() {
 				if cols <= shortCols {
-					k.shortSoftmax(nil, nil, max.p(), sum.p(), ones.p(), x.p(), scratch.p(), rows, cols, 0, stride)
+					k.shortSoftmax(nil, nil, max.p(), sum.p(), log.p(), x.p(), rows, cols, 0, stride)
 				}
 			}
 		}},
@@ -430,84 +430,78 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			}
 		}},
 		{"shortSoftmaxDot", func() ([]armed, []armed, func()) {
-			y, max, sum, ones := y(), vec(0, rows), vec(1, rows), vec(2, rows)
-			scratch, dot := newArea[T](mem[2], 1, 2*16*16, 0, in.end), make([]T, rows)
+			y, max, sum, log := y(), vec(0, rows), double(4), double(5)
+			dot := make([]T, rows)
 			scale, w := slices.Repeat([]T{1}, rows), newArea[T](mem[0], 1, cols, 0, in.end)
 			guardFill(w.row, 1, 0)
-			return out(y, max, sum, ones, scratch), out(w), func() {
+			return out(y, max, sum, log), out(w), func() {
 				if cols <= shortCols {
-					k.shortSoftmaxDot(y.p(), &scale[0], &scale[0], max.p(), sum.p(), ones.p(), &dot[0], y.p(), w.p(), scratch.p(), rows, cols, dstStride, dstStride)
+					k.shortSoftmaxDot(y.p(), &scale[0], &scale[0], max.p(), sum.p(), log.p(), &dot[0], y.p(), w.p(), rows, cols, dstStride, dstStride)
 				}
 			}
 		}},
 		{"shortSoftmaxDot", func() ([]armed, []armed, func()) {
-			x, max, sum, ones, dot := x(), vec(0, rows), vec(1, rows), vec(2, rows), newArea[T](mem[1], 1, rows, 0, in.end)
-			scratch := newArea[T](mem[2], 1, 2*16*16, 0, in.end)
-			return out(max, sum, ones, dot, scratch), out(x), func() {
+			x, max, sum, log, dot := x(), vec(0, rows), double(4), double(5), newArea[T](mem[1], 1, rows, 0, in.end)
+			return out(max, sum, log, dot), out(x), func() {
 				if cols <= shortCols {
-					k.shortSoftmaxDot(nil, nil, nil, max.p(), sum.p(), ones.p(), dot.p(), x.p(), nil, scratch.p(), rows, cols, 0, stride)
+					k.shortSoftmaxDot(nil, nil, nil, max.p(), sum.p(), log.p(), dot.p(), x.p(), nil, rows, cols, 0, stride)
 				}
 			}
 		}},
 		{"mediumSoftmax", func() ([]armed, []armed, func()) {
 			n := min(rows, tile)
-			x, y, max, sum, ones := x(), y(), vec(0, n), vec(1, n), vec(2, n)
-			scratch, scale := newArea[T](mem[2], 1, 2*16*16, 0, in.end), slices.Repeat([]T{1}, n)
-			return out(y, max, sum, ones, scratch), out(x), func() {
+			x, y, max, sum, log, scale := x(), y(), vec(0, n), double(4), double(5), slices.Repeat([]T{1}, n)
+			return out(y, max, sum, log), out(x), func() {
 				if medium {
-					k.mediumSoftmax(y.p(), &scale[0], max.p(), sum.p(), ones.p(), x.p(), scratch.p(), n, cols, dstStride, stride)
+					k.mediumSoftmax(y.p(), &scale[0], max.p(), sum.p(), log.p(), x.p(), n, cols, dstStride, stride)
 				}
 			}
 		}},
 		{"mediumSoftmax", func() ([]armed, []armed, func()) {
 			n := min(rows, tile)
-			y, max, sum, ones, scale := y(), make([]T, n), make([]T, n), make([]T, n), vec(0, n)
-			scratch := make([]T, 2*16*16)
+			y, scale := y(), vec(0, n)
 			return out(y), out(scale), func() {
 				if medium {
-					k.mediumSoftmax(y.p(), scale.p(), &max[0], &sum[0], &ones[0], y.p(), &scratch[0], n, cols, dstStride, dstStride)
+					k.mediumSoftmax(y.p(), scale.p(), nil, nil, nil, y.p(), n, cols, dstStride, dstStride)
 				}
 			}
 		}},
 		{"mediumSoftmax", func() ([]armed, []armed, func()) {
 			n := min(rows, tile)
-			x, max, sum, ones := x(), vec(0, n), vec(1, n), vec(2, n)
-			scratch := newArea[T](mem[2], 1, 2*16*16, 0, in.end)
-			return out(max, sum, ones, scratch), out(x), func() {
+			x, max, sum, log := x(), vec(0, n), double(4), double(5)
+			return out(max, sum, log), out(x), func() {
 				if medium {
-					k.mediumSoftmax(nil, nil, max.p(), sum.p(), ones.p(), x.p(), scratch.p(), n, cols, 0, stride)
+					k.mediumSoftmax(nil, nil, max.p(), sum.p(), log.p(), x.p(), n, cols, 0, stride)
 				}
 			}
 		}},
 		{"mediumSoftmaxDot", func() ([]armed, []armed, func()) {
 			n := min(rows, tile)
-			y, max, sum, ones := y(), vec(0, n), vec(1, n), vec(2, n)
-			scratch, dot := newArea[T](mem[2], 1, 3*16*16, 0, in.end), make([]T, n)
-			scale, w := slices.Repeat([]T{1}, n), newArea[T](mem[0], 1, cols, 0, in.end)
+			y, max, sum, log := y(), vec(0, n), double(4), double(5)
+			dot, scale, w := make([]T, n), slices.Repeat([]T{1}, n), newArea[T](mem[0], 1, cols, 0, in.end)
 			guardFill(w.row, 1, 0)
-			return out(y, max, sum, ones, scratch), out(w), func() {
+			return out(y, max, sum, log), out(w), func() {
 				if medium {
-					k.mediumSoftmaxDot(y.p(), &scale[0], &scale[0], max.p(), sum.p(), ones.p(), &dot[0], y.p(), w.p(), scratch.p(), n, cols, dstStride, dstStride)
+					k.mediumSoftmaxDot(y.p(), &scale[0], &scale[0], max.p(), sum.p(), log.p(), &dot[0], y.p(), w.p(), n, cols, dstStride, dstStride)
 				}
 			}
 		}},
 		{"mediumSoftmaxDot", func() ([]armed, []armed, func()) {
 			n := min(rows, tile)
-			x, max, sum, ones, dot := x(), vec(0, n), vec(1, n), vec(2, n), newArea[T](mem[1], 1, n, 0, in.end)
-			scratch, w := newArea[T](mem[2], 1, 3*16*16, 0, in.end), slices.Repeat([]T{1}, cols)
-			return out(max, sum, ones, dot, scratch), out(x), func() {
+			x, max, sum, log, dot, w := x(), vec(0, n), double(4), double(5), newArea[T](mem[1], 1, n, 0, in.end), slices.Repeat([]T{1}, cols)
+			return out(max, sum, log, dot), out(x), func() {
 				if medium {
-					k.mediumSoftmaxDot(nil, nil, nil, max.p(), sum.p(), ones.p(), dot.p(), x.p(), &w[0], scratch.p(), n, cols, 0, stride)
+					k.mediumSoftmaxDot(nil, nil, nil, max.p(), sum.p(), log.p(), dot.p(), x.p(), &w[0], n, cols, 0, stride)
 				}
 			}
 		}},
 		{"mediumSoftmaxDot", func() ([]armed, []armed, func()) {
 			n := min(rows, tile)
-			y, max, sum, ones, dot := y(), make([]T, n), make([]T, n), make([]T, n), make([]T, n)
-			scratch, scale, add, w := make([]T, 3*16*16), slices.Repeat([]T{1}, n), vec(0, n), slices.Repeat([]T{1}, cols)
+			y, add, scale, w := y(), vec(0, n), slices.Repeat([]T{1}, n), slices.Repeat([]T{1}, cols)
+			max, dot, sum := make([]T, n), make([]T, n), make([]float64, n)
 			return out(y), out(add), func() {
 				if medium {
-					k.mediumSoftmaxDot(y.p(), &scale[0], add.p(), &max[0], &sum[0], &ones[0], &dot[0], y.p(), &w[0], &scratch[0], n, cols, dstStride, dstStride)
+					k.mediumSoftmaxDot(y.p(), &scale[0], add.p(), &max[0], &sum[0], &sum[0], &dot[0], y.p(), &w[0], n, cols, dstStride, dstStride)
 				}
 			}
 		}},

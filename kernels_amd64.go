@@ -50,16 +50,16 @@ func scaleExpSumDotAVX2(dst, max, sum, dot, x *float32, rows, cols, dstStride, s
 func scaleExpSumWeightedAVX2(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
-func shortSoftmaxAVX2(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
+func shortSoftmaxAVX2(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func shortSoftmaxDotAVX2(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+func shortSoftmaxDotAVX2(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func mediumSoftmaxAVX2(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
+func mediumSoftmaxAVX2(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func mediumSoftmaxDotAVX2(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+func mediumSoftmaxDotAVX2(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func scaleAVX2(dst, x, factor, add *float32, rows, cols, dstStride, stride int)
@@ -219,16 +219,16 @@ func scaleExpSumDotAVX512(dst, max, sum, dot, x *float32, rows, cols, dstStride,
 func scaleExpSumWeightedAVX512(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
-func shortSoftmaxAVX512(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
+func shortSoftmaxAVX512(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func shortSoftmaxDotAVX512(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+func shortSoftmaxDotAVX512(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func mediumSoftmaxAVX512(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
+func mediumSoftmaxAVX512(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func mediumSoftmaxDotAVX512(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+func mediumSoftmaxDotAVX512(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func scaleAVX512(dst, x, factor, add *float32, rows, cols, dstStride, stride int)

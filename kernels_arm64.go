@@ -50,16 +50,16 @@ func scaleExpSumDotNEON(dst, max, sum, dot, x *float32, rows, cols, dstStride, s
 func scaleExpSumWeightedNEON(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
-func shortSoftmaxNEON(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
+func shortSoftmaxNEON(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func shortSoftmaxDotNEON(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+func shortSoftmaxDotNEON(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func mediumSoftmaxNEON(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
+func mediumSoftmaxNEON(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func mediumSoftmaxDotNEON(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+func mediumSoftmaxDotNEON(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
 func scaleNEON(dst, x, factor, add *float32, rows, cols, dstStride, stride int)

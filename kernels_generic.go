@@ -362,13 +362,12 @@ func scaleExpSumWeightedGeneric[T Float](dst, max, sum, dot, x, w *T, rows, cols
 	expSumWeightedGeneric(dst, max, sum, dot, x, w, rows, cols, dstStride, stride)
 }
 
-func shortSoftmaxGeneric[T Float](dst, scale, max, sum, ones, x, scratch *T, rows, cols, dstStride, stride int) {
-	shortSoftmaxDotGeneric(dst, scale, nil, max, sum, ones, nil, x, nil, scratch, rows, cols, dstStride, stride)
+func shortSoftmaxGeneric[T Float](dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride int) {
+	shortSoftmaxDotGeneric(dst, scale, nil, max, sum, log, nil, x, nil, rows, cols, dstStride, stride)
 }
 
 // shortSoftmaxDotGeneric does without what is nil.
-func shortSoftmaxDotGeneric[T Float](dst, scale, add, max, sum, ones, dot, x, w, scratch *T, rows, cols, dstStride, stride int) {
-	maxs, sums, counts := at(max, 0, rows), at(sum, 0, rows), at(ones, 0, rows)
+func shortSoftmaxDotGeneric[T Float](dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride int) {
 	var e, weights [shortCols]float64
 	for j := range cols {
 		weights[j] = 1
@@ -378,8 +377,8 @@ func shortSoftmaxDotGeneric[T Float](dst, scale, add, max, sum, ones, dot, x, w,
 	}
 	for i := range rows {
 		x, e := at(x, i*stride, cols), e[:cols]
-		m := lowest[T]()
-		for _, v := range x {
+		m := x[0]
+		for _, v := range x[1:] {
 			if v > m {
 				m = v
 			}
@@ -409,11 +408,19 @@ func shortSoftmaxDotGeneric[T Float](dst, scale, add, max, sum, ones, dot, x, w,
 			s, t = t, s+v
 		}
 		s += t
-		maxs[i], sums[i], counts[i] = m, T(s), T(one)
+		if max != nil {
+			at(max, i, 1)[0] = m
+			rest := float64(T(s)) + (one - 1)
+			at(sum, i, 1)[0] = rest
+			at(log, i, 1)[0] = log1p64(rest)
+		}
 		if dst == nil {
 			continue
 		}
-		f := float64(at(scale, i, 1)[0]) / (s + one)
+		f := 1 / (s + one)
+		if scale != nil {
+			f = float64(at(scale, i, 1)[0]) / (s + one)
+		}
 		out := at(dst, i*dstStride, cols)
 		if add == nil {
 			for j, v := range e {

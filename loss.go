@@ -19,23 +19,35 @@ import (
 // +Inf. loss and targets have x.Rows elements, the targets in [0, x.Cols), or
 // nothing is written; loss must not overlap x. It reads x once.
 func LogSoftmaxNLL[T Float, I Index](loss []T, x Matrix[T], targets []I) error {
-	const fn = "LogSoftmaxNLL"
-	if err := checkDst(fn, "loss", loss, &x); err != nil {
-		return err
-	}
-	if err := checkTargets(fn, targets, x.Rows, x.Cols); err != nil {
-		return err
-	}
-	if overlap(addr(loss), size(loss), addr(targets), size(targets)) {
-		return fmt.Errorf("logits: %s: loss overlaps targets", fn)
+	if !matrixFits(x.Rows, x.Cols, x.Stride, len(x.Data)) || len(loss) != x.Rows || len(targets) != x.Rows || !areClasses(targets, x.Cols) ||
+		overlap(addr(loss), size(loss), addr(x.Data), span(x.Rows, x.Cols, x.Stride)*elemSize[T]()) ||
+		overlap(addr(loss), size(loss), addr(targets), size(targets)) {
+		return nllError("LogSoftmaxNLL", loss, &x, targets)
 	}
 	k := table[T]()
+	if x.Rows <= fewRows && x.Cols <= shortCols {
+		if x.Rows > 0 {
+			var log [fewRows]float64
+			shortNLL(k, loss, x.Data, x.Cols, x.Stride, targets, log[:])
+		}
+		return nil
+	}
 	if w := workers(x.Rows * x.Cols); w > 1 {
 		spreadNLL(w, k, loss, x, targets)
 		return nil
 	}
 	rowNLL(k, loss, &x, targets)
 	return nil
+}
+
+func nllError[T Float, I Index](fn string, loss []T, x *Matrix[T], targets []I) error {
+	if err := checkDst(fn, "loss", loss, x); err != nil {
+		return err
+	}
+	if err := checkTargets(fn, targets, x.Rows, x.Cols); err != nil {
+		return err
+	}
+	return fmt.Errorf("logits: %s: loss overlaps targets", fn)
 }
 
 func spreadNLL[T Float, I Index](w int, k *kernels[T], loss []T, x Matrix[T], targets []I) {
@@ -56,14 +68,40 @@ func spreadNLL[T Float, I Index](w int, k *kernels[T], loss []T, x Matrix[T], ta
 }
 
 func rowNLL[T Float, I Index](k *kernels[T], loss []T, x *Matrix[T], targets []I) {
+	if x.Cols > shortCols {
+		longNLL(k, loss, x, targets)
+		return
+	}
+	var log [4 * tile]float64
+	for i := 0; i < len(loss); i += len(log) {
+		n := min(len(loss)-i, len(log))
+		shortNLL(k, loss[i:][:n], x.Data[i*x.Stride:], x.Cols, x.Stride, targets[i:], log[:])
+	}
+}
+
+// shortNLL is for rows of at most shortCols columns, as many as losses. The maxima
+// go to where the losses go.
+func shortNLL[T Float, I Index](k *kernels[T], loss, x []T, cols, stride int, targets []I, log []float64) {
+	k.shortSoftmax(nil, nil, ptr(loss, 0), ptr(log, 0), ptr(log, 0), ptr(x, 0), len(loss), cols, 0, stride)
+	log, targets = log[:len(loss)], targets[:len(loss)]
+	at := 0
+	for i, m := range loss {
+		loss[i] = nll(x[at+int(targets[i])], m, log[i])
+		at += stride
+	}
+}
+
+func longNLL[T Float, I Index](k *kernels[T], loss []T, x *Matrix[T], targets []I) {
 	if x.Rows <= tile {
 		var r room[T]
-		t := r.sumExps()
+		var t sumExps[T]
+		r.give(&t)
 		nlls(k, loss, x, targets, &t)
 		return
 	}
 	var r wideRoom[T]
-	t := r.sumExps()
+	var t sumExps[T]
+	r.give(&t)
 	nlls(k, loss, x, targets, &t)
 }
 
@@ -85,17 +123,23 @@ func checkTargets[I Index](fn string, targets []I, rows, cols int) error {
 	if err := checkLen(fn, "targets", len(targets), rows); err != nil {
 		return err
 	}
-	var most uint64 // negative targets are greater than any class
-	for _, t := range targets {
-		most = max(most, uint64(t))
-	}
-	if len(targets) == 0 || most < uint64(cols) {
+	if areClasses(targets, cols) {
 		return nil
 	}
 	for i, t := range targets {
-		if t < 0 || uint64(t) >= uint64(cols) {
+		if uint64(t) >= uint64(cols) {
 			return fmt.Errorf("logits: %s: targets[%d] is %d, want a class in [0, %d)", fn, i, t, cols)
 		}
 	}
 	return nil
+}
+
+// areClasses tells whether the targets are in [0, n).
+func areClasses[I Index](targets []I, n int) bool {
+	for _, t := range targets {
+		if uint64(t) >= uint64(n) { // negative ones, too
+			return false
+		}
+	}
+	return true
 }

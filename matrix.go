@@ -80,25 +80,34 @@ func (v *view[T]) matrix() Matrix[T] { return Matrix[T]{v.n, v.c, v.data, v.stri
 
 // checkMatrix reports what is wrong with a matrix over n elements. Like all
 // checks it takes numbers and pointers: copies of a Matrix would cost a short
-// row more than its kernel.
+// row more than its kernel. What makes the errors is apart, so that the rest is
+// inlined.
 func checkMatrix(fn, name string, rows, cols, stride, n int) error {
-	if rows < 0 || cols < 0 {
-		return fmt.Errorf("logits: %s: %s is %d x %d, want no negative size", fn, name, rows, cols)
-	}
-	if rows > 1 && stride < cols {
-		return fmt.Errorf("logits: %s: %s.Stride is %d, want at least its %d columns", fn, name, stride, cols)
-	}
-	if rows == 0 || cols == 0 {
+	if matrixFits(rows, cols, stride, n) {
 		return nil
 	}
-	if rows == 1 {
-		stride = 0
+	return matrixError(fn, name, rows, cols, stride, n)
+}
+
+// matrixFits tells whether a matrix has no more than n elements, first to last.
+func matrixFits(rows, cols, stride, n int) bool {
+	if rows <= 1 {
+		return rows >= 0 && cols >= 0 && (rows == 0 || cols <= n)
 	}
 	hi, lo := bits.Mul(uint(rows-1), uint(stride))
-	if need := lo + uint(cols); hi != 0 || need < lo || need > uint(n) {
-		return fmt.Errorf("logits: %s: len(%s.Data) is %d, too short for %d rows of %d, stride %d", fn, name, n, rows, cols, stride)
+	return cols >= 0 && stride >= cols && (cols == 0 || cols <= n && hi == 0 && lo <= uint(n-cols))
+}
+
+func matrixError(fn, name string, rows, cols, stride, n int) error {
+	switch {
+	case rows < 0 || cols < 0:
+		return fmt.Errorf("logits: %s: %s is %d x %d, want no negative size", fn, name, rows, cols)
+	case rows > 1 && stride < cols:
+		return fmt.Errorf("logits: %s: %s.Stride is %d, want at least its %d columns", fn, name, stride, cols)
+	case rows == 1:
+		stride = 0
 	}
-	return nil
+	return fmt.Errorf("logits: %s: len(%s.Data) is %d, too short for %d rows of %d, stride %d", fn, name, n, rows, cols, stride)
 }
 
 func checkPlanar(fn, name string, n, c, d, size int) error {
@@ -119,9 +128,13 @@ func checkPlanar(fn, name string, n, c, d, size int) error {
 // checkLen reports a slice that does not have one element a row.
 func checkLen(fn, name string, got, rows int) error {
 	if got != rows {
-		return fmt.Errorf("logits: %s: len(%s) is %d, want one element for each of the %d rows", fn, name, got, rows)
+		return lenError(fn, name, got, rows)
 	}
 	return nil
+}
+
+func lenError(fn, name string, got, rows int) error {
+	return fmt.Errorf("logits: %s: len(%s) is %d, want one element for each of the %d rows", fn, name, got, rows)
 }
 
 // checkDst reports what is wrong with a slice of one result a row, and with x.
@@ -130,8 +143,8 @@ func checkDst[T Float, U any](fn, name string, dst []U, x *Matrix[T]) error {
 }
 
 func checkDstNamed[T Float, U any](fn, name string, dst []U, xName string, x *Matrix[T]) error {
-	if err := checkMatrix(fn, xName, x.Rows, x.Cols, x.Stride, len(x.Data)); err != nil {
-		return err
+	if !matrixFits(x.Rows, x.Cols, x.Stride, len(x.Data)) {
+		return matrixError(fn, xName, x.Rows, x.Cols, x.Stride, len(x.Data))
 	}
 	if err := checkLen(fn, name, len(dst), x.Rows); err != nil {
 		return err

@@ -20,10 +20,13 @@ func SetWorkers(n int) { maxWorkers.Store(int64(max(n, 0))) }
 
 // workers returns how many goroutines should share n elements.
 func workers(n int) int {
-	w := n / grain
-	if w <= 1 {
+	if n < 2*grain {
 		return 1
 	}
+	return capped(n / grain)
+}
+
+func capped(w int) int {
 	if limit := int(maxWorkers.Load()); limit > 0 {
 		w = min(w, limit)
 	}

@@ -164,7 +164,8 @@ func (j *probsJob[T]) rows(x, q, grad view[T], first int) float64 {
 func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
 	if grad == nil {
 		var buf room[T]
-		t := buf.sumExps()
+		var t sumExps[T]
+		buf.give(&t)
 		m := Row(x)
 		t.next(j.k, &m, 0)
 		mass, s := j.against(x, q, t.max[0])

@@ -253,12 +253,14 @@ func spreadLogSumExp[T Float](w int, k *kernels[T], dst []T, x Matrix[T]) {
 func rowLogSumExp[T Float](k *kernels[T], dst []T, x *Matrix[T]) {
 	if x.Rows <= tile {
 		var r room[T]
-		t := r.sumExps()
+		var t sumExps[T]
+		r.give(&t)
 		logSumExps(k, dst, x, &t)
 		return
 	}
 	var r wideRoom[T]
-	t := r.sumExps()
+	var t sumExps[T]
+	r.give(&t)
 	logSumExps(k, dst, x, &t)
 }
 
@@ -273,8 +275,8 @@ func logSumExps[T Float](k *kernels[T], dst []T, x *Matrix[T], t *sumExps[T]) {
 
 // logSumExp ends a row.
 func logSumExp[T Float](k *kernels[T], row []T, m T, log float64) T {
-	if m > -lowest[T]() {
-		// The logarithm is NaN whether or not there is a NaN beside the +Inf.
+	if log != log {
+		// There is a NaN or +Inf, or only -Inf: whatever is the maximum.
 		var max [1]T
 		k.max(ptr(max[:], 0), ptr(row, 0), 1, len(row), 0)
 		return max[0]

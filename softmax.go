@@ -140,13 +140,12 @@ func runRows[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
 func cachedRows(left, cols int) int { return min(left, tile, max(1, chunkSize/cols)) }
 
 func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
-	if x.c <= max(shortCols, k.mediumCols/2) { // longer ones have no work between the kernels that counts
-		var max, sum, ones, scale [tile]T
-		fill(scale[:], 1)
-		for i := lo; i < hi; i += tile {
-			shortSoftmax(k, ptr(dst.data, i*dst.stride), ptr(scale[:], 0), ptr(max[:], 0), ptr(sum[:], 0), ptr(ones[:], 0),
-				ptr(x.data, i*x.stride), min(tile, hi-i), x.c, dst.stride, x.stride)
-		}
+	if x.c <= shortCols {
+		k.shortSoftmax(ptr(dst.data, lo*dst.stride), nil, nil, nil, nil, ptr(x.data, lo*x.stride), hi-lo, x.c, dst.stride, x.stride)
+		return
+	}
+	if x.c <= k.mediumCols/2 { // longer ones have no work between the kernels that counts
+		shortSoftmax(k, ptr(dst.data, lo*dst.stride), nil, nil, nil, nil, ptr(x.data, lo*x.stride), hi-lo, x.c, dst.stride, x.stride)
 		return
 	}
 	b := blocks(x.c)
@@ -264,7 +263,8 @@ func spreadSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 func logSoftmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 	var r room[T]
 	var log [tile]T
-	t := r.sumExps()
+	var t sumExps[T]
+	r.give(&t)
 	for i := lo; i < hi; i += t.n {
 		m := Matrix[T]{i + cachedRows(hi-i, x.c), x.c, x.data, x.stride}
 		t.next(k, &m, i)

@@ -437,10 +437,11 @@ func specExpSum(dst, row []float32) []specBlock {
 
 // specShort does a row of one vector: what shortSoftmax finds, and the
 // probabilities times scale if dst is not nil.
-func specShort(dst, row []float32, scale float32) (m, sum, ones float32) {
-	m = max(-math.MaxFloat32, slices.Max(row))
+func specShort(dst, row []float32, scale float32) (m float32, sum float64) {
+	m = slices.Max(row)
 	var e [16]float32
 	var s lanes
+	var ones float32
 	for i, x := range row {
 		e[i] = specExpMinus(x-m, specExp6)
 		if s[i] = e[i]; s[i] == 1 {
@@ -448,19 +449,16 @@ func specShort(dst, row []float32, scale float32) (m, sum, ones float32) {
 			ones++
 		}
 	}
-	sum = s.fold()
-	if dst != nil {
-		f := scale / (sum + ones)
-		for i := range dst {
-			dst[i] = e[i] * f
-		}
+	f := scale / (s.fold() + ones)
+	for i := range dst {
+		dst[i] = e[i] * f
 	}
-	return m, sum, ones
+	return m, float64(s.fold()) + (float64(ones) - 1)
 }
 
 // specShortDot is specShort with a dot, and adds add times the weights to dst.
-func specShortDot(dst, row, weights []float32, scale, add float32) (m, sum, ones, dot float32) {
-	m, sum, ones = specShort(dst, row, scale)
+func specShortDot(dst, row, weights []float32, scale, add float32) (m float32, sum float64, dot float32) {
+	m, sum = specShort(dst, row, scale)
 	var s lanes
 	for i, x := range row {
 		s[i] = float32((x - m) * float32(weightOf(weights, i)))
@@ -468,14 +466,14 @@ func specShortDot(dst, row, weights []float32, scale, add float32) (m, sum, ones
 	for i, p := range dst {
 		dst[i] = fma32(float32(weightOf(weights, i)), add, p)
 	}
-	return m, sum, ones, s.fold()
+	return m, sum, s.fold()
 }
 
 // specMedium is specShort for a longer row: the lanes of all terms and of those
 // that are not 1 are added up vector by vector, and the ones are what the two
 // sums differ by.
-func specMedium(dst, row []float32, scale float32) (m, sum, ones float32) {
-	m = max(-math.MaxFloat32, slices.Max(row))
+func specMedium(dst, row []float32, scale float32) (m float32, sum float64) {
+	m = slices.Max(row)
 	poly := specExp5
 	if dst != nil {
 		poly = specExp6
@@ -489,21 +487,18 @@ func specMedium(dst, row []float32, scale float32) (m, sum, ones float32) {
 			s[i%16] += e[i]
 		}
 	}
-	sum = s.fold()
 	const round = 0x1.8p23
-	ones = float32(float32(all.fold()-sum)+round) - round
-	if dst != nil {
-		f := scale / (sum + ones)
-		for i := range dst {
-			dst[i] = e[i] * f
-		}
+	ones := float32(float32(all.fold()-s.fold())+round) - round
+	f := scale / all.fold()
+	for i := range dst {
+		dst[i] = e[i] * f
 	}
-	return m, sum, ones
+	return m, float64(s.fold()) + (float64(ones) - 1)
 }
 
 // specMediumDot is specMedium with a dot, and adds add times the weights to dst.
-func specMediumDot(dst, row, weights []float32, scale, add float32) (m, sum, ones, dot float32) {
-	m, sum, ones = specMedium(dst, row, scale)
+func specMediumDot(dst, row, weights []float32, scale, add float32) (m float32, sum float64, dot float32) {
+	m, sum = specMedium(dst, row, scale)
 	var s lanes
 	for i, x := range row {
 		s[i%16] = fma32(x-m, weights[i], s[i%16])
@@ -511,7 +506,48 @@ func specMediumDot(dst, row, weights []float32, scale, add float32) (m, sum, one
 	for i, p := range dst {
 		dst[i] = fma32(weights[i], add, p)
 	}
-	return m, sum, ones, s.fold()
+	return m, sum, s.fold()
+}
+
+// specSoftmaxRows makes a kernel of what does a row, which in place overwrites it.
+func specSoftmaxRows(spec func(dst, row []float32, scale float32) (m float32, sum float64)) func(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int) {
+	return func(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int) {
+		for i := range rows {
+			var out []float32
+			f := float32(1)
+			if dst != nil {
+				out = at(dst, i*dstStride, cols)
+			}
+			if scale != nil {
+				f = at(scale, i, 1)[0]
+			}
+			m, s := spec(out, slices.Clone(at(x, i*stride, cols)), f)
+			if max != nil {
+				at(max, i, 1)[0], at(sum, i, 1)[0] = m, s
+				at(log, i, 1)[0] = specLog1p(s)
+			}
+		}
+	}
+}
+
+func specSoftmaxDotRows(spec func(dst, row, weights []float32, scale, add float32) (m float32, sum float64, dot float32)) func(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int) {
+	return func(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int) {
+		for i := range rows {
+			var out []float32
+			var f, a float32
+			if dst != nil {
+				out, f, a = at(dst, i*dstStride, cols), at(scale, i, 1)[0], at(add, i, 1)[0]
+			}
+			weights := slices.Repeat([]float32{1}, cols)
+			if w != nil {
+				weights = at(w, 0, cols)
+			}
+			var s float64
+			at(max, i, 1)[0], s, at(dot, i, 1)[0] = spec(out, slices.Clone(at(x, i*stride, cols)), weights, f, a)
+			at(sum, i, 1)[0] = s
+			at(log, i, 1)[0] = specLog1p(s)
+		}
+	}
 }
 
 // specScale has a factor for each block. A product of -0 becomes +0.
@@ -633,55 +669,12 @@ var specTable = kernels[float32]{
 			at(x, 0, n)[i] = specLog1p(v)
 		}
 	},
-	shortSoftmax: func(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int) {
-		for i := range rows {
-			var out []float32
-			f := float32(0)
-			if dst != nil {
-				out, f = at(dst, i*dstStride, cols), at(scale, i, 1)[0]
-			}
-			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0] = specShort(out, at(x, i*stride, cols), f)
-		}
-	},
-	shortSoftmaxDot: func(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int) {
-		for i := range rows {
-			var out []float32
-			var f, a float32
-			if dst != nil {
-				out, f, a = at(dst, i*dstStride, cols), at(scale, i, 1)[0], at(add, i, 1)[0]
-			}
-			var weights []float32
-			if w != nil {
-				weights = at(w, 0, cols)
-			}
-			// In place, dst overwrites what the dot needs.
-			row := slices.Clone(at(x, i*stride, cols))
-			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0], at(dot, i, 1)[0] = specShortDot(out, row, weights, f, a)
-		}
-	},
-	mediumCols: mediumCols,
-	mediumSoftmax: func(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int) {
-		for i := range rows {
-			var out []float32
-			var f float32
-			if dst != nil {
-				out, f = at(dst, i*dstStride, cols), at(scale, i, 1)[0]
-			}
-			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0] = specMedium(out, slices.Clone(at(x, i*stride, cols)), f)
-		}
-	},
-	mediumSoftmaxDot: func(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int) {
-		for i := range rows {
-			var out []float32
-			var f, a float32
-			if dst != nil {
-				out, f, a = at(dst, i*dstStride, cols), at(scale, i, 1)[0], at(add, i, 1)[0]
-			}
-			row := slices.Clone(at(x, i*stride, cols))
-			at(max, i, 1)[0], at(sum, i, 1)[0], at(ones, i, 1)[0], at(dot, i, 1)[0] = specMediumDot(out, row, at(w, 0, cols), f, a)
-		}
-	},
-	expSum: specExpSumRows,
+	shortSoftmax:     specSoftmaxRows(specShort),
+	shortSoftmaxDot:  specSoftmaxDotRows(specShortDot),
+	mediumCols:       mediumCols,
+	mediumSoftmax:    specSoftmaxRows(specMedium),
+	mediumSoftmaxDot: specSoftmaxDotRows(specMediumDot),
+	expSum:           specExpSumRows,
 	scaleExpSum: func(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int) {
 		specScaleRows(to, dst, factor, add, rows, cols, toStride, dstStride)
 		specExpSumRows(dst, max, sum, x, rows, cols, dstStride, stride)
@@ -931,16 +924,18 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 			newOutput(name+"'s dots", slices.Clone(dots)), newOutput(name+"'s rows", to.Data))
 	}
 
-	scratch, scales, add := make([]float32, 3*16*16), make([]float32, n), make([]float32, n)
+	scales, adds := make([]float32, n), make([]float32, n)
 	fill(scales, -0.7)
-	for i := range add {
-		add[i] = 0.3 / float32(1+i)
+	for i := range adds {
+		adds[i] = 0.3 / float32(1+i)
 	}
+	rows := make([]float64, 2*n)
+	logs := rows[n:]
 	for _, kernel := range []struct {
 		name       string
 		cols, rows int
-		softmax    func(dst, scale, max, sum, ones, x, scratch *float32, rows, cols, dstStride, stride int)
-		dot        func(dst, scale, add, max, sum, ones, dot, x, w, scratch *float32, rows, cols, dstStride, stride int)
+		softmax    func(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
+		dot        func(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int)
 	}{
 		{"shortSoftmax", shortCols, n, k.shortSoftmax, k.shortSoftmaxDot},
 		{"mediumSoftmax", k.mediumCols, min(n, tile), k.mediumSoftmax, k.mediumSoftmaxDot},
@@ -948,28 +943,36 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		if x.Cols > kernel.cols || kernel.softmax == nil {
 			continue
 		}
-		for _, y := range []*float32{nil, &dst.Data[0]} {
+		run := func(name string, f func()) {
 			fill(dst.Data, gapValue)
-			kernel.softmax(y, &scales[0], &max[0], &sum[0], &ones[0], in, &scratch[0], kernel.rows, x.Cols, dst.Stride, x.Stride)
-			afterNaN(forget)
-			for i := range max {
-				max[i] += 0
-			}
-			out = append(out, newOutput(kernel.name, slices.Clone(dst.Data)), newOutput(kernel.name+"'s rows", slices.Clone(results)))
-			w := &weights[0]
-			if y == nil && kernel.cols == shortCols {
-				w = nil
-			}
-			fill(dst.Data, gapValue)
-			kernel.dot(y, &scales[0], &add[0], &max[0], &sum[0], &ones[0], &dots[0], in, w, &scratch[0], kernel.rows, x.Cols, dst.Stride, x.Stride)
-			afterNaN(forget)
-			afterNaN(func(i, _ int) { dots[i] = 0 })
+			f()
+			afterNaN(func(i, _ int) { max[i], dots[i] = 0, 0 })
 			for i := range max {
 				max[i] += 0
 				dots[i] += 0
 			}
-			out = append(out, newOutput(kernel.name+"Dot", slices.Clone(dst.Data)), newOutput(kernel.name+"Dot's rows", slices.Clone(results)), newOutput(kernel.name+"Dot's dots", slices.Clone(dots)))
+			out = append(out, newOutput(kernel.name+name, slices.Clone(dst.Data)), newOutput(kernel.name+name+"'s maxima", slices.Clone(max)),
+				newOutput(kernel.name+name+"'s rows", slices.Clone(rows)), newOutput(kernel.name+name+"'s dots", slices.Clone(dots)))
 		}
+		y, w := &dst.Data[0], &weights[0]
+		run(" without dst", func() {
+			kernel.softmax(nil, nil, &max[0], &logs[0], &logs[0], in, kernel.rows, x.Cols, 0, x.Stride)
+		})
+		run("", func() {
+			kernel.softmax(y, &scales[0], &max[0], &rows[0], &logs[0], in, kernel.rows, x.Cols, dst.Stride, x.Stride)
+		})
+		run(" of dst only", func() {
+			kernel.softmax(y, nil, nil, nil, nil, in, kernel.rows, x.Cols, dst.Stride, x.Stride)
+		})
+		if kernel.cols == shortCols {
+			w = nil
+		}
+		run("Dot without dst", func() {
+			kernel.dot(nil, nil, nil, &max[0], &logs[0], &logs[0], &dots[0], in, w, kernel.rows, x.Cols, 0, x.Stride)
+		})
+		run("Dot", func() {
+			kernel.dot(y, &scales[0], &adds[0], &max[0], &rows[0], &logs[0], &dots[0], in, &weights[0], kernel.rows, x.Cols, dst.Stride, x.Stride)
+		})
 	}
 
 	for i := range results {

@@ -4,8 +4,8 @@ import "math"
 
 // sumExps holds what the log-sum-exps of some rows come from: the maximum, and
 // log1p of the sum of e^(x-max) over the row without its first maximum. A row of
-// only -Inf has -Inf and 0, which gives it the right log-sum-exp, and NaN for
-// x - max. In a row with a NaN or +Inf the logarithm is NaN.
+// only -Inf has -Inf, which gives NaN for x - max, and 0 or NaN. In a row with a
+// NaN or +Inf the logarithm is NaN.
 type sumExps[T Float] struct {
 	n         int // number of rows
 	max       []T
@@ -33,12 +33,17 @@ type wideRoom[T Float] struct {
 	log   [4 * tile]float64
 }
 
-func (r *room[T]) sumExps() sumExps[T] {
-	return sumExps[T]{max: r.parts[:tile], log: r.log[:], sum: r.parts[tile : 2*tile], ones: r.parts[2*tile:]}
-}
+func (r *room[T]) give(t *sumExps[T]) { t.take(r.parts[:], r.log[:]) }
 
-func (r *wideRoom[T]) sumExps() sumExps[T] {
-	return sumExps[T]{max: r.parts[:4*tile], log: r.log[:], sum: r.parts[4*tile : 8*tile], ones: r.parts[8*tile:]}
+func (r *wideRoom[T]) give(t *sumExps[T]) { t.take(r.parts[:], r.log[:]) }
+
+func (t *sumExps[T]) take(parts []T, log []float64) {
+	n := len(log)
+	p := ptr(parts, 0)
+	t.max = at(p, 0, n)
+	t.sum = at(p, n, n)
+	t.ones = at(p, 2*n, n)
+	t.log = at(ptr(log, 0), 0, n)
 }
 
 // next takes the rows from i, as many as there is room for.
@@ -66,9 +71,9 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int) {
 		}
 		if x.Cols <= k.mediumCols {
 			t.short(k, ptr(x.Data, i*x.Stride), t.n, x.Cols, x.Stride)
-		} else {
-			t.sumExp(k, ptr(x.Data, i*x.Stride), 0, t.n, x.Cols, x.Stride)
+			return
 		}
+		t.sumExp(k, ptr(x.Data, i*x.Stride), 0, t.n, x.Cols, x.Stride)
 		if b == 1 && t.dot != nil {
 			widen(t.dot, t.dots[:t.n])
 		}
@@ -102,63 +107,45 @@ func (t *sumExps[T]) sumExp(k *kernels[T], x *T, off, rows, cols, stride int) {
 	}
 }
 
-// short is sumExp for rows of at most mediumCols columns.
+// short fills in what is known of rows of at most mediumCols columns.
 func (t *sumExps[T]) short(k *kernels[T], x *T, rows, cols, stride int) {
+	max, log := ptr(t.max, 0), ptr(t.log, 0)
 	if t.dots == nil {
-		shortSoftmax(k, nil, nil, ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), x, rows, cols, 0, stride)
-	} else {
-		shortSoftmaxDot(k, nil, nil, nil, ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(t.dots, 0), x, ptr(t.weight, 0), rows, cols, 0, stride)
-	}
-}
-
-func widen[T Float](dst []float64, x []T) {
-	dst = dst[:len(x)]
-	for i, v := range x {
-		dst[i] = float64(v)
-	}
-}
-
-// shortSoftmax runs the kernel for rows of at most mediumCols columns, and gives it
-// the scratch that it wants.
-func shortSoftmax[T Float](k *kernels[T], dst, scale, max, sum, ones, x *T, rows, cols, dstStride, stride int) {
-	if cols <= shortCols && rows < 4 {
-		k.shortSoftmax(dst, scale, max, sum, ones, x, nil, rows, cols, dstStride, stride)
+		shortSoftmax(k, nil, nil, max, log, log, x, rows, cols, 0, stride)
 		return
 	}
-	b := buffers.Get().(*[]float64)
-	room := ptr(scratch[T](b, 3*16*16), 0)
-	if cols <= shortCols {
-		k.shortSoftmax(dst, scale, max, sum, ones, x, room, rows, cols, dstStride, stride)
-	} else {
-		for i := 0; i < rows; i += tile {
-			k.mediumSoftmax(from(dst, i*dstStride), from(scale, i), from(max, i), from(sum, i), from(ones, i),
-				from(x, i*stride), room, min(tile, rows-i), cols, dstStride, stride)
-		}
-	}
-	buffers.Put(b)
+	shortSoftmaxDot(k, nil, nil, nil, max, log, log, ptr(t.dots, 0), x, ptr(t.weight, 0), rows, cols, 0, stride)
+	widen(t.dot, t.dots[:rows])
 }
 
-func shortSoftmaxDot[T Float](k *kernels[T], dst, scale, add, max, sum, ones, dot, x, w *T, rows, cols, dstStride, stride int) {
-	if cols <= shortCols && rows < 4 {
-		k.shortSoftmaxDot(dst, scale, add, max, sum, ones, dot, x, w, nil, rows, cols, dstStride, stride)
+// shortSoftmax runs the kernel for rows of at most mediumCols columns.
+func shortSoftmax[T Float](k *kernels[T], dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride int) {
+	if cols <= shortCols {
+		k.shortSoftmax(dst, scale, max, sum, log, x, rows, cols, dstStride, stride)
 		return
 	}
-	b := buffers.Get().(*[]float64)
-	s := scratch[T](b, 3*16*16+mediumCols)
-	room := ptr(s, 0)
-	if cols <= shortCols {
-		k.shortSoftmaxDot(dst, scale, add, max, sum, ones, dot, x, w, room, rows, cols, dstStride, stride)
-	} else {
-		if w == nil {
-			fill(s[3*16*16:][:cols], 1)
-			w = ptr(s, 3*16*16)
-		}
-		for i := 0; i < rows; i += tile {
-			k.mediumSoftmaxDot(from(dst, i*dstStride), from(scale, i), from(add, i), from(max, i), from(sum, i), from(ones, i), from(dot, i),
-				from(x, i*stride), w, room, min(tile, rows-i), cols, dstStride, stride)
-		}
+	for i := 0; i < rows; i += tile {
+		k.mediumSoftmax(from(dst, i*dstStride), from(scale, i), from(max, i), from(sum, i), from(log, i), from(x, i*stride),
+			min(tile, rows-i), cols, dstStride, stride)
 	}
-	buffers.Put(b)
+}
+
+func shortSoftmaxDot[T Float](k *kernels[T], dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride int) {
+	if cols <= shortCols {
+		k.shortSoftmaxDot(dst, scale, add, max, sum, log, dot, x, w, rows, cols, dstStride, stride)
+		return
+	}
+	if w == nil {
+		b := buffers.Get().(*[]float64)
+		defer buffers.Put(b)
+		s := scratch[T](b, cols)
+		fill(s[:cols], 1)
+		w = ptr(s, 0)
+	}
+	for i := 0; i < rows; i += tile {
+		k.mediumSoftmaxDot(from(dst, i*dstStride), from(scale, i), from(add, i), from(max, i), from(sum, i), from(log, i), from(dot, i), from(x, i*stride), w,
+			min(tile, rows-i), cols, dstStride, stride)
+	}
 }
 
 // from returns the address n elements behind p, or nil if p is nil.
@@ -167,6 +154,13 @@ func from[T any](p *T, n int) *T {
 		return nil
 	}
 	return &at(p, n, 1)[0]
+}
+
+func widen[T Float](dst []float64, x []T) {
+	dst = dst[:len(x)]
+	for i, v := range x {
+		dst[i] = float64(v)
+	}
 }
 
 // A rowDot is the sum of w (x - max) over a row, w being 1 if there are no

@@ -45,6 +45,7 @@ type isa interface {
 	set(a *Asm, u operand, d int)
 	load(a *Asm, base Reg, off int, d ...int)
 	loadWide(a *Asm, base Reg, off int, d int)
+	widen(a *Asm, s, half, d int)
 	store(a *Asm, base Reg, off int, s ...int)
 	setTail(a *Asm, n Reg)
 	loadTail(a *Asm, v *Vec, base, n Reg, fill Uni)
@@ -66,9 +67,11 @@ type isa interface {
 	nanJump(a *Asm, folded int, label string)
 	fold(a *Asm, op op, v *Vec)
 	transpose(a *Asm, r [4]*int)
-	transposeFours(a *Asm, r []int)
+	loadFours(a *Asm, r [4]int, base, stride, tail Reg)
+	storeFours(a *Asm, r [4]int, base, stride, tail Reg)
 	broadcast(a *Asm, s int, d int)
 	loadScalar(a *Asm, base Reg, off int, d int)
+	loadDouble(a *Asm, base Reg, d int)
 	loadNarrow(a *Asm, base Reg, d int)
 	loadRest(a *Asm, base Reg, high, d int)
 	storeScalar(a *Asm, s int, base Reg, off int)
@@ -209,7 +212,11 @@ func (a *Asm) Func(k kernel) {
 	k.body(a)
 	text := a.out.String()
 	a.out = body
-	fmt.Fprintf(&a.out, "TEXT ·%s(SB), NOSPLIT, $%d-%d\n%s%s", name, a.isa.frame(a), 8*len(k.args), a.isa.entry(a), text)
+	frame, flags := a.isa.frame(a), "NOSPLIT"
+	if frame > 512 {
+		flags = "0" // asks for stack
+	}
+	fmt.Fprintf(&a.out, "TEXT ·%s(SB), %s, $%d-%d\n%s%s", name, flags, frame, 8*len(k.args), a.isa.entry(a), text)
 }
 
 func goParams(args []arg) string {
@@ -497,6 +504,16 @@ func (a *Asm) Free(vs ...*Vec) {
 	}
 }
 
+// Shrink gives all registers of v back but the first.
+func (a *Asm) Shrink(v *Vec) {
+	for i, r := range v.r[1:] {
+		if r >= 0 {
+			a.vfree[r] = true
+			v.r[1+i] = -1
+		}
+	}
+}
+
 // Const returns a constant given by its bits, as an operand of any operation
 // that does not ask for a register.
 func (a *Asm) Const(bits uint32) Uni { return a.isa.constant(a, twice(bits), false) }
@@ -581,6 +598,10 @@ func (a *Asm) LoadWide(d *Vec, base Reg, off int) {
 	}
 }
 
+// WidenHalf puts half of the lanes of s, a Vec of one register, into d, widened to
+// 64 bits.
+func (a *Asm) WidenHalf(d, s *Vec, half int) { a.isa.widen(a, s.r[0], half, d.r[0]) }
+
 // Store stores 16 elements at base+off.
 func (a *Asm) Store(s *Vec, base Reg, off int) {
 	a.isa.store(a, base, off+a.offset(a.lo), s.r[a.lo:a.hi]...)
@@ -599,12 +620,6 @@ func (a *Asm) StoreStream(s *Vec, base Reg, off int) {
 		isa.storeStream(a, s.r[i], base, off+a.offset(i))
 	}
 }
-
-// LoadPart loads one register of a Vec.
-func (a *Asm) LoadPart(d *Vec, part int, base Reg, off int) { a.isa.load(a, base, off, d.r[part]) }
-
-// StorePart stores one register of a Vec.
-func (a *Asm) StorePart(s *Vec, part int, base Reg, off int) { a.isa.store(a, base, off, s.r[part]) }
 
 // KeepTail promises that every LoadTail until KeepTail("") has this n.
 func (a *Asm) KeepTail(n Reg) {
@@ -822,18 +837,16 @@ func (a *Asm) Transpose(v []*Vec) {
 	}
 }
 
-// TransposeFours transposes as many registers as one has fours of lanes: four i
-// of register j goes to four j of register i. The Vecs, of one register each,
-// may move to others.
-func (a *Asm) TransposeFours(v []*Vec) {
-	r := make([]int, len(v))
-	for i, v := range v {
-		r[i] = v.r[0]
-	}
-	a.isa.transposeFours(a, r)
-	for i, v := range v {
-		v.r[0] = r[i]
-	}
+// LoadFours loads four elements of each of as many rows as a register has lanes,
+// stride bytes apart: those of row 4i+j go to four i of v[j], all of them Vecs of
+// one register. If there is a tail, it is fewer elements, and the others are 0.
+func (a *Asm) LoadFours(v []*Vec, base, stride, tail Reg) {
+	a.isa.loadFours(a, [4]int{v[0].r[0], v[1].r[0], v[2].r[0], v[3].r[0]}, base, stride, tail)
+}
+
+// StoreFours is the other way; it destroys v and, with a tail, base.
+func (a *Asm) StoreFours(v []*Vec, base, stride, tail Reg) {
+	a.isa.storeFours(a, [4]int{v[0].r[0], v[1].r[0], v[2].r[0], v[3].r[0]}, base, stride, tail)
 }
 
 // Broadcast sets d to lane 0 of v.
@@ -862,6 +875,9 @@ func (a *Asm) AddLane0(d, x *Vec) { a.isa.op(a, opAdd, d.r[0], inReg(x.r[0]), d.
 
 // AddDouble adds lane 0 of v to the float64 at base and destroys v.
 func (a *Asm) AddDouble(v *Vec, base Reg) { a.isa.addDouble(a, v.r[0], base) }
+
+// LoadDouble loads the float64 at base into lanes 0 and 1 of d, or all of them.
+func (a *Asm) LoadDouble(d *Vec, base Reg) { a.isa.loadDouble(a, base, d.r[0]) }
 
 // StoreDouble stores lanes 0 and 1 of v, the bits of a float64, at base.
 func (a *Asm) StoreDouble(v *Vec, base Reg) { a.isa.storeDouble(a, v.r[0], base) }

@@ -49,6 +49,12 @@ func (a *Asm) coefficients(poly []float32) []Uni {
 	return append(c, a.Const(bits(poly[len(poly)-1])))
 }
 
+func (e expMinus) free(a *Asm) {
+	for _, u := range append(e.c, e.low, e.log2e, e.round, e.ln2, e.one) {
+		a.FreeConst(u)
+	}
+}
+
 // keep moves the constants that are used most from memory to registers, and
 // leaves n registers free. Addends on arm64 are better off where they are.
 func (e *expMinus) keep(a *Asm, n int) {

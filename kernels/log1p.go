@@ -9,49 +9,96 @@ var atanh = []float64{0x1.5555555553981p-1, 0x1.999999a28cdcep-2, 0x1.2492417ba3
 
 var log1pKernel = kernel{
 	name: "log1p",
-	doc: `x[i] becomes log(1 + x[i]) for i < n, n a multiple of 8 and x[i] >= 0. With
+	doc: `x[i] becomes log(1 + x[i]) for i < n, x[i] >= 0. With
 1 + x = 2^k m, m in [sqrt(1/2), sqrt(2)), it is k ln 2 + 2 atanh(f/(f + 2)),
 f = m - 1 being taken from x, without the rounding of 1 + x.`,
 	args: []arg{{"x", "*float64"}, {"n", "int"}},
 	body: func(a *Asm) {
-		one, half := math.Float64bits(1), math.Float64bits(math.Sqrt2/2)
-		kOne, kHalf := a.Const64(one), a.Const64(half)
-		integer, ln2, two := a.Const64(math.Float64bits(1<<52)), a.Const64(math.Float64bits(math.Ln2)), a.Const64(math.Float64bits(2))
-		var c []Uni
-		for _, f := range atanh {
-			c = append(c, a.Addend64(math.Float64bits(f)))
-		}
-		x, n := a.Arg("x"), a.Arg("n")
-		loop := a.NewLabel("loop")
-		a.Label(loop)
-		s, k, w, f, p := a.Vec("s"), a.Vec("k"), a.Vec("w"), a.Vec("f"), a.Vec("p")
-		a.Load(s, x, 0)
-		a.eachUni(opAdd64, s, kOne, k)
-		a.eachUni(opSubInt64, k, kHalf, k)
-		a.ShiftRight64(k, 52)
-		a.Set(w, kOne)
-		a.Copy(p, k)
-		a.ShiftLeft64(p, 52)
-		a.each(opSubInt64, w, p, w)
-		a.eachUni(opOr, k, integer, k)
-		a.eachUni(opSub64, k, integer, k)
-		a.eachUni(opSub64, w, kOne, f)
-		a.MulAddVec64(f, s, w)
-		a.eachUni(opAdd64, f, two, w)
-		a.each(opDiv64, f, w, f)
-		a.each(opMul64, f, f, s)
-		a.Set(p, c[len(c)-1])
-		for i := len(c) - 2; i >= 0; i-- {
-			a.Horner64(p, s, c[i])
-		}
-		a.Horner64(p, s, two)
-		a.each(opMul64, p, f, p)
-		a.MulAdd64(p, k, ln2)
-		a.Store(p, x, 0)
-		a.Free(s, k, w, f, p)
-		a.AddImm(64, x)
-		a.AddImm(-8, n)
-		a.JumpIfImm(n, ">", 0, loop)
+		a.log1p(a.Arg("x"), a.Arg("n"))
 		a.Ret()
 	},
+}
+
+// log1p replaces the n float64s at x, which moves behind them.
+func (a *Asm) log1p(x, n Reg) {
+	l := a.newLog1p()
+	loop, one, done := a.NewLabel("logs"), a.NewLabel("log"), a.NewLabel("logged")
+	a.Label(loop)
+	a.JumpIfImm(n, "<", 8, one)
+	v := a.Vec("x")
+	a.Load(v, x, 0)
+	v = l.of(a, v)
+	a.Store(v, x, 0)
+	a.Free(v)
+	a.AddImm(64, x)
+	a.AddImm(-8, n)
+	a.Jump(loop)
+	a.Label(one)
+	a.JumpIfImm(n, "<=", 0, done)
+	a.Narrow()
+	v = a.Vec("x")
+	a.LoadDouble(v, x)
+	v = l.of(a, v)
+	a.StoreDouble(v, x)
+	a.Free(v)
+	a.Widen()
+	a.AddImm(8, x)
+	a.AddImm(-1, n)
+	a.Jump(one)
+	a.Label(done)
+	l.free(a)
+}
+
+// A log1p has the constants of the kernel.
+type log1p struct {
+	one, half, integer, ln2, two Uni
+	c                            []Uni
+}
+
+func (a *Asm) newLog1p() log1p {
+	l := log1p{
+		one:     a.Const64(math.Float64bits(1)),
+		half:    a.Const64(math.Float64bits(math.Sqrt2 / 2)),
+		integer: a.Const64(math.Float64bits(1 << 52)),
+		ln2:     a.Const64(math.Float64bits(math.Ln2)),
+		two:     a.Const64(math.Float64bits(2)),
+	}
+	for _, f := range atanh {
+		l.c = append(l.c, a.Addend64(math.Float64bits(f)))
+	}
+	return l
+}
+
+func (l log1p) free(a *Asm) {
+	for _, u := range append(l.c, l.two, l.ln2, l.integer, l.half, l.one) {
+		a.FreeConst(u)
+	}
+}
+
+// of returns log(1 + s) and frees s.
+func (l log1p) of(a *Asm, s *Vec) *Vec {
+	k, w, f, p := a.Vec("k"), a.Vec("w"), a.Vec("f"), a.Vec("p")
+	a.eachUni(opAdd64, s, l.one, k)
+	a.eachUni(opSubInt64, k, l.half, k)
+	a.ShiftRight64(k, 52)
+	a.Set(w, l.one)
+	a.Copy(p, k)
+	a.ShiftLeft64(p, 52)
+	a.each(opSubInt64, w, p, w)
+	a.eachUni(opOr, k, l.integer, k)
+	a.eachUni(opSub64, k, l.integer, k)
+	a.eachUni(opSub64, w, l.one, f)
+	a.MulAddVec64(f, s, w)
+	a.eachUni(opAdd64, f, l.two, w)
+	a.each(opDiv64, f, w, f)
+	a.each(opMul64, f, f, s)
+	a.Set(p, l.c[len(l.c)-1])
+	for i := len(l.c) - 2; i >= 0; i-- {
+		a.Horner64(p, s, l.c[i])
+	}
+	a.Horner64(p, s, l.two)
+	a.each(opMul64, p, f, p)
+	a.MulAdd64(p, k, l.ln2)
+	a.Free(s, k, w, f)
+	return p
 }

@@ -1,7 +1,5 @@
 package main
 
-import "math"
-
 // Rows of a few vectors are done in three sweeps over as many of them as stay in
 // a cache: their maxima, their exponentials, and the factors. No row waits for
 // what is found of it before, and none has a block's fixed costs.
@@ -9,20 +7,17 @@ import "math"
 var mediumSoftmaxKernel = kernel{
 	name: "mediumSoftmax",
 	doc: `It is shortSoftmax for at most 16 longer rows. Lane by lane it adds up the terms
-that are not 1, and all, and folds both: ones is what they differ by, rounded.
-Without dst the polynomial is that of sumExp. scratch has 2*16*16 elements.`,
-	args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"},
-		{"x", "*float32"}, {"scratch", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+that are not 1, and all, and folds both: the number of the others is what they
+differ by, rounded. Without dst the polynomial is that of sumExp.`,
+	args: shortSoftmaxKernel.args,
 	body: func(a *Asm) { writeMedium(a, false) },
 }
 
 var mediumSoftmaxDotKernel = kernel{
 	name: "mediumSoftmaxDot",
 	doc: `It is mediumSoftmax, sets dot to the sum of w[j] (x - max), lane by lane and folded,
-and adds w[j] add to dst. scratch has 3*16*16 elements.`,
-	args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"add", "*float32"},
-		{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
-		{"x", "*float32"}, {"w", "*float32"}, {"scratch", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+and adds w[j] add to dst. There are weights.`,
+	args: shortSoftmaxDotKernel.args,
 	body: func(a *Asm) { writeMedium(a, true) },
 }
 
@@ -32,27 +27,54 @@ func writeMedium(a *Asm, dots bool) {
 		if store {
 			poly = exp6
 		}
-		m := &medium{Asm: a, dots: dots, store: store, low: a.Const(negInf), zero: a.Const(0), exp: a.newExpMinus(poly)}
+		low, zero := a.Const(negInf), a.Const(0)
+		m := &medium{rowResults: rowResults{Asm: a, exp: a.newExpMinus(poly)}, dots: dots, store: store, low: low, zero: zero}
 		m.p, m.n, m.rest, m.rows, m.at = a.Reg(), a.Reg(), a.Arg("cols"), a.Reg(), a.Reg()
 		a.AndImm(lanes-1, m.rest)
 		a.KeepTail(m.rest)
 		m.maxima()
 		m.terms()
+		m.fold()
 		if store {
 			m.factors()
 		}
+		m.exp.free(a)
+		a.FreeConst(zero)
+		a.FreeConst(low)
+		m.logs()
 		a.Ret()
 	})
 }
 
 type medium struct {
-	*Asm
+	rowResults
 	dots, store bool // set dot and add to dst; set dst
 	low, zero   Uni
-	exp         expMinus
 	p, n, rest  Reg // in a row of x or dst, the elements left of it, and behind its vectors
-	rows, at    Reg // the rows left, and 4 bytes for each that is done
+	rows        Reg // the rows left
 }
+
+// The room of a medium on the stack, in slots of Local: one for each row's maximum,
+// one for what it is divided by or multiplied by, one for the end of the weights,
+// and for each row those for the lanes of its sums.
+const (
+	mediumMaxima = iota
+	mediumFactors
+	mediumWeights
+	mediumLanes
+)
+
+// kinds returns the number of sums of a row.
+func (s *medium) kinds() int {
+	if s.dots {
+		return 3
+	}
+	return 2
+}
+
+// lanesOf returns a register with the address of the lanes of the first row's first
+// sum. The next row's are 64 bytes behind them, those of the next sum 16*64.
+func (s *medium) lanesOf() Reg { return s.Local(mediumLanes + 16*s.kinds() - 1) }
 
 // sweep runs body for each row, p being the start of the row of a matrix.
 func (s *medium) sweep(matrix, stride string, body func()) {
@@ -95,35 +117,25 @@ func (s *medium) walk(vectors func(n int), rest func(), others ...Reg) {
 	s.Label(done)
 }
 
-// place returns a register with the address of the row at hand's element of a parameter.
-func (s *medium) place(name string) Reg {
-	p := s.Arg(name)
+// inSlot returns a register with the address of the row at hand's element of a slot.
+func (s *medium) inSlot(slot int) Reg {
+	p := s.Local(slot)
 	s.AddReg(s.at, p)
 	return p
 }
 
-// save stores lane 0 of v for the row at hand and frees v.
-func (s *medium) save(v *Vec, name string) {
-	p := s.place(name)
-	s.StoreLane0(v, p, 0)
-	s.FreeReg(p)
-	s.Free(v)
-}
-
-// fetch sets u to the row at hand's element of a parameter.
-func (s *medium) fetch(u Uni, name string) {
-	p := s.place(name)
+// fetch sets u to the row at hand's element of a slot.
+func (s *medium) fetch(u Uni, slot int) {
+	p := s.inSlot(slot)
 	s.LoadUni(u, p, 0)
 	s.FreeReg(p)
 }
 
-// maxima fills in max, from the least finite number on: masked elements are then
-// never -Inf - -Inf.
+// maxima finds the rows' maxima.
 func (s *medium) maxima() {
-	start := s.ConstReg(bits(-math.MaxFloat32))
 	s.sweep("x", "stride", func() {
 		m := s.Vec("m")
-		s.Set(m, start)
+		s.Set(m, s.low)
 		s.walk(func(n int) {
 			for i := range n {
 				s.MaxLoad(m, s.p, 4*lanes*i)
@@ -135,21 +147,19 @@ func (s *medium) maxima() {
 			s.Free(v)
 		})
 		s.FoldMax(m)
-		s.save(m, "max")
+		p := s.inSlot(mediumMaxima)
+		s.StoreLane0(m, p, 0)
+		s.FreeReg(p)
+		s.Free(m)
 	})
-	s.FreeConst(start)
 }
 
 // terms adds up the exponentials, and stores them in dst if there is one. The
-// lanes of the sums go to scratch: folded here, they would be in the way of the
-// next row's.
+// lanes of the sums are kept: folded here, they would be in the way of the next
+// row's.
 func (s *medium) terms() {
-	sums := []string{"sum", "ones"}
-	if s.dots {
-		sums = append(sums, "dot")
-	}
-	s.exp.keep(s.Asm, 7+2*len(sums))
-	m, scratch := s.Uniform(), s.Arg("scratch")
+	s.exp.keep(s.Asm, 7+2*s.kinds())
+	m, room := s.Uniform(), s.lanesOf()
 	var others []Reg
 	var dst, q, w Reg
 	if s.store {
@@ -161,7 +171,7 @@ func (s *medium) terms() {
 		others = append(others, w)
 	}
 	s.sweep("x", "stride", func() {
-		s.fetch(m, "max")
+		s.fetch(m, mediumMaxima)
 		if s.store {
 			s.Mov(dst, q)
 			s.Advance(dst, "dstStride")
@@ -169,7 +179,7 @@ func (s *medium) terms() {
 		if s.dots {
 			s.LoadArg("w", w)
 		}
-		acc := s.Vecs(len(sums), "acc")
+		acc := s.Vecs(s.kinds(), "acc")
 		for _, v := range acc {
 			s.Set(v, s.zero)
 		}
@@ -204,7 +214,7 @@ func (s *medium) terms() {
 		}, func() {
 			d := s.Vec("d")
 			if s.dots { // through the stack: NEON has no registers for two tails
-				weights := s.Local(0)
+				weights := s.Local(mediumWeights)
 				s.LoadTail(d, w, s.rest, s.zero)
 				s.Store(d, weights, 0)
 				s.LoadTail(d, s.p, s.rest, m)
@@ -226,10 +236,10 @@ func (s *medium) terms() {
 			s.Free(d)
 		}, others...)
 		for i, v := range acc {
-			s.Store(v, scratch, 4*lanes*16*i)
+			s.Store(v, room, 4*lanes*16*i)
 		}
 		s.Free(acc...)
-		s.AddImm(4*lanes, scratch)
+		s.AddImm(4*lanes, room)
 	})
 	for _, r := range others {
 		s.FreeReg(r)
@@ -237,53 +247,68 @@ func (s *medium) terms() {
 	if s.store {
 		s.FreeReg(dst)
 	}
+	s.FreeReg(room)
 	s.FreeUniform(m)
+}
 
-	round := s.Const(bits(round))
-	s.LoadArg("scratch", scratch)
+// fold folds the sums, stores what is known of the rows, and puts the sums of all
+// terms into the slot of the factors.
+func (s *medium) fold() {
+	round, room, row := s.Const(bits(round)), s.lanesOf(), s.NewLabel("fold")
 	s.LoadArg("rows", s.rows)
 	s.MovImm(0, s.at)
-	row := s.NewLabel("fold")
 	s.Label(row)
-	acc := s.Vecs(len(sums), "acc")
+	acc := s.Vecs(s.kinds(), "acc")
 	for i, v := range acc {
-		s.Load(v, scratch, 4*lanes*16*i)
+		s.Load(v, room, 4*lanes*16*i)
 		s.FoldAdd(v)
+		s.Shrink(v)
 	}
 	s.Narrow()
-	s.Sub(acc[1], acc[0])
-	s.eachUni(opAdd, acc[1], round, acc[1])
-	s.SubUni(acc[1], acc[1], round)
-	s.Widen()
-	for i, v := range acc {
-		s.save(v, sums[i])
+	sum, ones := acc[0], acc[1]
+	p := s.inSlot(mediumFactors)
+	s.StoreLane0(ones, p, 0)
+	s.FreeReg(p)
+	s.Sub(ones, sum)
+	s.eachUni(opAdd, ones, round, ones)
+	s.SubUni(ones, ones, round)
+	s.results(func(p Reg) {
+		m := s.Uniform()
+		s.fetch(m, mediumMaxima)
+		s.StoreUni(m, p, 0)
+		s.FreeUniform(m)
+	}, sum, ones, 1, func(v *Vec, _ int, p Reg) { s.StoreDouble(v, p) })
+	if s.dots {
+		p := s.place("dot")
+		s.StoreLane0(acc[2], p, 0)
+		s.FreeReg(p)
 	}
-	s.AddImm(4*lanes, scratch)
+	s.Free(acc...)
+	s.Widen()
+	s.AddImm(4*lanes, room)
 	s.AddImm(4, s.at)
 	s.AddImm(-1, s.rows)
 	s.JumpIfImm(s.rows, ">", 0, row)
-	s.FreeReg(scratch)
+	s.FreeReg(room)
 	s.FreeConst(round)
 }
 
-// factors multiplies the rows of dst by scale / (sum + ones), and adds the weights.
+// factors multiplies the rows of dst by scale and divides them by their sums, and
+// adds the weights.
 func (s *medium) factors() {
-	f, factors, n := s.Uniform(), s.Local(0), s.Arg("rows")
-	sum, v := s.Vec("sum"), s.Vec("v")
-	load := func(v *Vec, name string) {
-		s.LoadArg(name, s.p)
-		s.LoadTail(v, s.p, n, s.zero)
-	}
+	n, room := s.Arg("rows"), s.Local(mediumFactors)
+	s.MovImm(0, s.at)
 	s.KeepTail("")
-	load(sum, "sum")
-	load(v, "ones")
-	s.Add(sum, v)
-	load(v, "scale")
-	s.each(opDiv, v, sum, v)
-	s.Store(v, factors, 0)
-	s.Free(sum, v)
+	f := s.factor(func(f *Vec, p Reg) { s.LoadTail(f, p, n, s.zero) })
+	sum := s.Vec("sum")
+	s.Load(sum, room, 0)
+	s.each(opDiv, f, sum, f)
+	s.Store(f, room, 0)
+	s.Free(f, sum)
+	s.FreeReg(room)
 	s.FreeReg(n)
 	s.KeepTail(s.rest)
+	u := s.Uniform()
 	var c Uni
 	var others []Reg
 	if s.dots {
@@ -291,20 +316,18 @@ func (s *medium) factors() {
 		others = []Reg{s.Reg()}
 	}
 	s.sweep("dst", "dstStride", func() {
-		t := s.Reg()
-		s.Mov(factors, t)
-		s.AddReg(s.at, t)
-		s.LoadUni(f, t, 0)
-		s.FreeReg(t)
+		s.fetch(u, mediumFactors)
 		if s.dots {
-			s.fetch(c, "add")
+			p := s.place("add")
+			s.LoadUni(c, p, 0)
+			s.FreeReg(p)
 			s.LoadArg("w", others[0])
 		}
 		// line does one vector, whose operands load fetches.
 		line := func(load func(v *Vec, base Reg), store func(v *Vec)) {
 			v := s.Vec("v")
 			load(v, s.p)
-			s.MulUni(v, v, f)
+			s.MulUni(v, v, u)
 			if s.dots {
 				weights := s.Vec("w")
 				load(weights, others[0])
@@ -322,4 +345,11 @@ func (s *medium) factors() {
 			line(func(v *Vec, base Reg) { s.LoadTail(v, base, s.rest, s.zero) }, func(v *Vec) { s.StoreTail(v, s.p, s.rest) })
 		}, others...)
 	})
+	for _, r := range others {
+		s.FreeReg(r)
+	}
+	if s.dots {
+		s.FreeUniform(c)
+	}
+	s.FreeUniform(u)
 }

@@ -120,18 +120,19 @@ var (
 	fdiv  = word{"FDIV", 0x6E20FC00, 3}
 	fcmeq = word{"FCMEQ", 0x4E20E400, 3}
 	fcmz  = word{"FCMEQ $0,", 0x4EA0D800, 2}
-	faddd = word{"FADD", 0x4E60D400, 3}  // doubles
-	fsubd = word{"FSUB", 0x4EE0D400, 3}  // doubles
-	fmuld = word{"FMUL", 0x6E60DC00, 3}  // doubles
-	fdivd = word{"FDIV", 0x6E60FC00, 3}  // doubles
-	orn   = word{"ORN", 0x4EE01C00, 3}   // bytes
-	bic   = word{"BIC", 0x4E601C00, 3}   // bytes
-	uminv = word{"UMINV", 0x6EB1A800, 2} // into a scalar
-	fmaxv = word{"FMAXV", 0x6E30F800, 2} // into a scalar
-	fcvtl = word{"FCVTL", 0x0E617800, 2} // two floats to doubles
+	faddd = word{"FADD", 0x4E60D400, 3}   // doubles
+	fsubd = word{"FSUB", 0x4EE0D400, 3}   // doubles
+	fmuld = word{"FMUL", 0x6E60DC00, 3}   // doubles
+	fdivd = word{"FDIV", 0x6E60FC00, 3}   // doubles
+	orn   = word{"ORN", 0x4EE01C00, 3}    // bytes
+	bic   = word{"BIC", 0x4E601C00, 3}    // bytes
+	uminv = word{"UMINV", 0x6EB1A800, 2}  // into a scalar
+	fmaxv = word{"FMAXV", 0x6E30F800, 2}  // into a scalar
+	fcvtl = word{"FCVTL", 0x0E617800, 2}  // two floats to doubles
+	fcvth = word{"FCVTL2", 0x4E617800, 2} // the two others
 )
 
-var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, fcmeq, fcmz, faddd, fsubd, fmuld, fdivd, orn, bic, uminv, fmaxv, fcvtl}
+var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, fcmeq, fcmz, faddd, fsubd, fmuld, fdivd, orn, bic, uminv, fmaxv, fcvtl, fcvth}
 
 // text prints the instruction in Go's order of operands: d = n op m.
 func (w word) text(m, n, d int) string {
@@ -140,6 +141,8 @@ func (w word) text(m, n, d int) string {
 		return fmt.Sprintf("%s V%d.S4, F%d", w.name, n, d)
 	case w == fcvtl:
 		return fmt.Sprintf("%s V%d.S2, V%d.D2", w.name, n, d)
+	case w == fcvth:
+		return fmt.Sprintf("%s V%d.S4, V%d.D2", w.name, n, d)
 	case w == orn || w == bic:
 		return fmt.Sprintf("%s V%d.B16, V%d.B16, V%d.B16", w.name, m, n, d)
 	case w.regs == 2:
@@ -199,6 +202,46 @@ func (neon) store(a *Asm, base Reg, off int, s ...int) {
 		}
 	}
 }
+
+func (neon) loadDouble(a *Asm, base Reg, d int) { a.emit("FMOVD (%s), F%d", base, d) }
+
+func (x neon) loadFours(a *Asm, r [4]int, base, stride, tail Reg) {
+	for _, d := range r {
+		if tail == "" {
+			x.load(a, base, 0, d)
+		} else {
+			x.buffer(a, func(buf Reg) {
+				a.emit("VEOR V%d.B16, V%d.B16, V%d.B16", d, d, d)
+				x.store(a, buf, 0, d)
+				x.copyTail(a, base, buf, tail)
+				x.load(a, buf, 0, d)
+			})
+		}
+		x.add(a, stride, base)
+	}
+	for range r {
+		x.sub(a, stride, base)
+	}
+}
+
+func (x neon) storeFours(a *Asm, r [4]int, base, stride, tail Reg) {
+	for _, d := range r {
+		if tail == "" {
+			x.store(a, base, 0, d)
+		} else {
+			x.buffer(a, func(buf Reg) {
+				x.store(a, buf, 0, d)
+				x.copyTail(a, buf, base, tail)
+			})
+		}
+		x.add(a, stride, base)
+	}
+	for range r {
+		x.sub(a, stride, base)
+	}
+}
+
+func (n neon) widen(a *Asm, s, half, d int) { [2]word{fcvtl, fcvth}[half].emit(a, 0, s, d) }
 
 func (n neon) loadWide(a *Asm, base Reg, off int, d int) {
 	a.emit("FMOVD %s, F%d", mem(base, off), d)
@@ -429,8 +472,6 @@ func (neon) transpose(a *Asm, r [4]*int) {
 	*r[0], *r[1], *r[2], *r[3] = v[2], v[1], t, v[3]
 	a.vfree[v[0]] = true
 }
-
-func (neon) transposeFours(a *Asm, r []int) {}
 
 func (neon) broadcast(a *Asm, s int, d int) { a.emit("VDUP V%d.S[0], V%d.S4", s, d) }
 

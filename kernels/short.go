@@ -8,12 +8,13 @@ import "math"
 var shortSoftmaxKernel = kernel{
 	name: "shortSoftmax",
 	doc: `For each row of at most 16 columns: max is its greatest x; sum the sum of
-e^(x - max), but for terms of 1; and ones their number. If dst is not nil it is
+e^(x - max), but for one of the terms of 1; and log the logarithm of 1 + sum, as
+log1p has it. They may all be nil, and sum may be log. If dst is not nil it is
 set to e^(x - max) divided by the whole sum and times scale, which each row has
-one of. The terms are added as if each were a lane of a vector, by halves.
-scratch has 2*16*16 elements; it is there if there are 4 rows or more.`,
-	args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"},
-		{"x", "*float32"}, {"scratch", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+one of, or nil for 1. The terms are added as if each were a lane of a vector, by
+halves, those of 1 apart.`,
+	args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"},
+		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 	body: func(a *Asm) { writeShort(a, false) },
 }
 
@@ -22,26 +23,24 @@ var shortSoftmaxDotKernel = kernel{
 	doc: `It is shortSoftmax, sets dot to the sum of w[j] (x - max), added up like the others,
 and adds w[j] add to dst; w is 1 where there are none.`,
 	args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"add", "*float32"},
-		{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
-		{"x", "*float32"}, {"w", "*float32"}, {"scratch", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+		{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"}, {"dot", "*float32"},
+		{"x", "*float32"}, {"w", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 	body: func(a *Asm) { writeShort(a, true) },
 }
 
 func writeShort(a *Asm, dots bool) {
-	s := &short{Asm: a, dots: dots, low: a.Const(negInf), zero: a.Const(0), exp: a.newExpMinus(exp6)}
+	low, zero := a.Const(negInf), a.Const(0)
+	s := &short{rowResults: rowResults{Asm: a, exp: a.newExpMinus(exp6)}, dots: dots, low: low, zero: zero}
 	s.x, s.rows, s.n, s.at = a.Arg("x"), a.Arg("rows"), a.Arg("cols"), a.Reg()
-	others := 9
-	if dots {
-		others = 14
-	}
-	s.exp.keep(a, others)
+	s.exp.keep(a, 9)
 	a.MovImm(0, s.at)
 	a.KeepTail(s.n)
 	if dots {
 		s.copyWeights()
 	}
-	s.groups()
 	single, done := a.NewLabel("single"), a.NewLabel("done")
+	a.JumpIfImm(s.rows, "<", a.isa.width(), single)
+	s.groups()
 	a.Label(single)
 	a.JumpIfImm(s.rows, "<=", 0, done)
 	s.single()
@@ -49,35 +48,71 @@ func writeShort(a *Asm, dots bool) {
 	a.AddImm(-1, s.rows)
 	a.Jump(single)
 	a.Label(done)
+	s.exp.free(a)
+	a.FreeConst(zero)
+	a.FreeConst(low)
+	s.logs()
 	a.Ret()
 }
 
 type short struct {
-	*Asm
+	rowResults
 	dots       bool // set dot, and add to dst
 	low, zero  Uni
-	exp        expMinus
 	x, rows, n Reg
-	at         Reg // 4 bytes for each row that is done
-	w          Reg // 16 weights
 }
+
+// A rowResults stores what is known of rows, and has the constants of their
+// exponentials.
+type rowResults struct {
+	*Asm
+	exp expMinus
+	at  Reg // 4 bytes for each row that is done
+}
+
+// logs turns what is in log into logarithms.
+func (s *rowResults) logs() {
+	log, rows, none := s.Arg("log"), s.Arg("rows"), s.NewLabel("none")
+	s.JumpIfImm(log, "==", 0, none)
+	s.log1p(log, rows)
+	s.Label(none)
+	s.FreeReg(rows)
+	s.FreeReg(log)
+}
+
+// The room of a short on the stack, in slots of Local: the columns of two groups of
+// rows, each with its maxima behind them.
+const (
+	shortWeights = iota
+	hereFirst
+	nextFirst  = hereFirst + lanes + 1
+	shortSlots = nextFirst + lanes + 1
+)
 
 // copyWeights puts the weights, and zeros behind them, where 16 can be read.
 func (s *short) copyWeights() {
-	s.w = s.Local(0)
-	w, v, copied := s.Arg("w"), s.Vec("w"), s.NewLabel("copied")
+	room, w, v, copied := s.Local(shortWeights), s.Arg("w"), s.Vec("w"), s.NewLabel("copied")
 	s.Set(v, s.exp.one)
 	s.JumpIfImm(w, "==", 0, copied)
 	s.LoadTail(v, w, s.n, s.zero)
 	s.Label(copied)
-	s.Store(v, s.w, 0)
+	s.Store(v, room, 0)
 	s.Free(v)
 	s.FreeReg(w)
+	s.FreeReg(room)
 }
 
-// place returns a register with the address of the row at hand's element of a parameter.
-func (s *short) place(name string) Reg {
+// place returns a register with the address of the row at hand's element of a
+// parameter, which is a *float32.
+func (s *rowResults) place(name string) Reg {
 	p := s.Arg(name)
+	s.AddReg(s.at, p)
+	return p
+}
+
+// place64 is place for a *float64.
+func (s *rowResults) place64(name string) Reg {
+	p := s.place(name)
 	s.AddReg(s.at, p)
 	return p
 }
@@ -96,27 +131,33 @@ func (s *short) save(v *Vec, name string) {
 	s.FreeReg(p)
 }
 
-// slot is the place of a column in scratch, which takes a register.
+// slot is the place of a column in a group's room, which takes a register; its
+// maxima are in slot(lanes).
 func (s *short) slot(col int) int { return 4 * col * s.isa.width() }
 
 // groups does as many rows at once as a register has lanes. A group is loaded
 // before the one in front of it is worked on, which hides how long that takes.
 func (s *short) groups() {
 	width := s.isa.width()
-	here, next, loaded, known := s.Arg("scratch"), s.Reg(), s.Reg(), s.Reg()
-	s.Mov(here, next)
-	s.AddImm(s.slot(lanes), next)
+	here, next, known := s.Local(nextFirst-1), s.Local(shortSlots-1), s.Reg()
 	s.MovImm(0, known)
-	group, work, swap, done := s.NewLabel("group"), s.NewLabel("work"), s.NewLabel("swap"), s.NewLabel("done")
+	group, few, work, swap, done := s.NewLabel("group"), s.NewLabel("few"), s.NewLabel("work"), s.NewLabel("swap"), s.NewLabel("done")
 	s.Label(group)
-	s.MovImm(0, loaded)
-	s.JumpIfImm(s.rows, "<", width, work)
-	s.load(next, known)
+	s.JumpIfImm(s.rows, "<", width, few)
+	s.load(next)
+	loaded := s.Reg()
 	s.AddImm(-width, s.rows)
 	s.MovImm(4*width, loaded)
+	s.Jump(work)
+	s.Label(few)
+	s.MovImm(0, loaded)
 	s.Label(work)
 	s.JumpIfImm(known, "==", 0, swap)
+	s.FreeReg(known)
 	s.work(here)
+	if s.Reg() != known {
+		s.fatalf("known has another register")
+	}
 	s.AddImm(4*width, s.at)
 	s.Label(swap)
 	s.JumpIfImm(loaded, "==", 0, done)
@@ -126,207 +167,267 @@ func (s *short) groups() {
 	s.Mov(loaded, next)
 	s.Jump(group)
 	s.Label(done)
-	for _, r := range []Reg{known, loaded, next, here} {
+	for _, r := range []Reg{loaded, known, next, here} {
 		s.FreeReg(r)
 	}
 }
 
-// load turns the rows at x into columns in scratch and finds their maxima, off
-// bytes behind those at hand.
-func (s *short) load(scratch, off Reg) {
-	width := s.isa.width()
-	stride := s.Arg("stride")
+// load turns the rows at x into columns, four at a time, and finds their maxima.
+func (s *short) load(room Reg) {
+	stride, p, left := s.Arg("stride"), s.Reg(), s.Reg()
 	s.ShiftReg(2, stride)
-	s.Comment("Four by four elements change places, then the fours.")
-	for row := 0; row < width; row += 4 {
-		v := s.Vecs(4, "row")
-		for _, v := range v {
-			s.LoadTail(v, s.x, s.n, s.low)
-			s.AddReg(stride, s.x)
-		}
-		s.Transpose(v)
-		for part := range lanes / width {
-			for i, v := range v {
-				s.StorePart(v, part, scratch, s.slot(part*width+row+i))
-			}
-		}
-		s.Free(v...)
-	}
-	s.FreeReg(stride)
+	s.Mov(s.n, left)
+	s.Mov(room, p)
 	s.Narrow()
-	m, start := s.Vec("m"), s.Const(bits(-math.MaxFloat32))
-	s.Set(m, start)
-	s.FreeConst(start)
-	s.fours(scratch, nil, func(v *Vec) { s.Max(m, v) })
-	p := s.place("max")
-	s.AddReg(off, p)
-	s.Store(m, p, 0)
-	s.FreeReg(p)
+	m := s.Vec("m")
+	s.Set(m, s.low)
+	loop, end, done := s.NewLabel("fours"), s.NewLabel("end"), s.NewLabel("loaded")
+	columns := func(tail Reg) []*Vec {
+		v := s.Vecs(4, "column")
+		s.LoadFours(v, s.x, stride, tail)
+		s.Transpose(v)
+		for i, v := range v {
+			s.Store(v, p, s.slot(i))
+		}
+		return v
+	}
+	s.Label(loop)
+	s.JumpIfImm(left, "<", 4, end)
+	v := columns("")
+	s.Max(v[0], v[1])
+	s.Max(v[2], v[3])
+	s.Max(m, v[0])
+	s.Max(m, v[2])
+	s.Free(v...)
+	s.AddImm(16, s.x)
+	s.AddImm(s.slot(4), p)
+	s.AddImm(-4, left)
+	s.Jump(loop)
+	s.Label(end)
+	s.JumpIfImm(left, "==", 0, done)
+	v = columns(left)
+	for i, v := range v[:3] {
+		s.JumpIfImm(left, "<=", i, done)
+		s.Max(m, v)
+	}
+	s.Label(done)
+	s.Free(v...)
+	s.Store(m, room, s.slot(lanes))
 	s.Free(m)
 	s.Widen()
+	s.nextRows("x", s.x, stride)
+	s.FreeReg(left)
+	s.FreeReg(p)
+	s.FreeReg(stride)
 }
 
-// work does the rows in scratch.
-func (s *short) work(scratch Reg) {
+// work does the rows in a room.
+func (s *short) work(room Reg) {
 	width := s.isa.width()
 	s.Narrow()
-	m, ones := s.fetch("max"), s.Vec("ones")
-	s.Set(ones, s.zero)
-	var sums, dots [4]*Vec
-	for _, col := range []int{0, 2, 1, 3} {
-		sums[col], dots[col] = s.column(scratch, col, m, ones)
-		if col >= 2 {
-			s.join(sums[col-2], sums[col])
-			s.join(dots[col-2], dots[col])
-		}
-	}
-	sum, dot := sums[0], dots[0]
-	s.join(sum, sums[1])
-	s.join(dot, dots[1])
-	s.save(sum, "sum")
-	s.save(ones, "ones")
-	s.Free(m)
+	m := s.Vec("m")
+	s.Load(m, room, s.slot(lanes))
 	if s.dots {
+		dot := s.tree(func(col int) *Vec {
+			t, w := s.Vec("t"), s.weight(col)
+			s.Load(t, room, s.slot(col))
+			s.Sub(t, m)
+			s.MulUni(t, t, w)
+			s.FreeUniform(w)
+			return t
+		})
 		s.save(dot, "dot")
 		s.Free(dot)
 	}
+	s.exps(room, m)
+	ones := s.Vec("ones")
+	s.Set(ones, s.zero)
+	sum := s.tree(func(col int) *Vec {
+		e, one := s.Vec("e"), s.Vec("one")
+		s.Load(e, room, s.slot(col))
+		s.EqValue(one, e, s.exp.one)
+		s.Sub(e, one)
+		s.Add(ones, one)
+		s.Free(one)
+		return e
+	})
+	s.results(func(p Reg) { s.Store(m, p, 0) }, sum, ones, 2, func(v *Vec, half int, p Reg) { s.Store(v, p, 4*width*half) })
+	s.Free(m)
 
-	last := s.NewLabel("last")
-	dst := s.Arg("dst")
+	last, dst := s.NewLabel("last"), s.Arg("dst")
 	s.JumpIfImm(dst, "==", 0, last)
 	s.Add(sum, ones)
-	f := s.fetch("scale")
+	f := s.factor(func(f *Vec, p Reg) { s.Load(f, p, 0) })
 	s.each(opDiv, f, sum, f)
 	s.Free(ones, sum)
-	var add *Vec
-	if s.dots {
-		add = s.fetch("add")
-	}
-	s.fours(scratch, func(v *Vec, col int) {
-		s.Mul(v, f)
-		if s.dots {
-			w := s.weight(col)
-			s.MulAdd(v, add, w)
-			s.FreeUniform(w)
-		}
-	}, nil)
+	s.store(room, dst, f)
 	s.Free(f)
-	if s.dots {
-		s.Free(add)
-	}
-	s.Widen()
-	stride := s.Arg("dstStride")
-	s.ShiftReg(2, stride)
-	for row := 0; row < width; row += 4 {
-		v := s.Vecs(4, "row")
-		for part := range lanes / width {
-			for i, v := range v {
-				s.LoadPart(v, part, scratch, s.slot(part*width+row+i))
-			}
-		}
-		s.Transpose(v)
-		for _, v := range v {
-			s.StoreTail(v, dst, s.n)
-			s.AddReg(stride, dst)
-		}
-		s.Free(v...)
-	}
-	s.StoreArg("dst", dst)
-	s.FreeReg(stride)
 	s.Label(last)
 	s.Widen()
 	s.FreeReg(dst)
 }
 
+// store turns the columns, times f, into rows of dst, four columns at a time.
+func (s *short) store(room, dst Reg, f *Vec) {
+	stride, p, left := s.Arg("dstStride"), s.x, s.Reg()
+	s.ShiftReg(2, stride)
+	s.Mov(s.n, left)
+	s.Mov(room, p)
+	var add *Vec
+	var weights Reg
+	if s.dots {
+		add, weights = s.fetch("add"), s.Local(shortWeights)
+	}
+	loop, end, done := s.NewLabel("fours"), s.NewLabel("end"), s.NewLabel("stored")
+	columns := func(tail Reg) {
+		v := s.Vecs(4, "column")
+		for i, v := range v {
+			s.Load(v, p, s.slot(i))
+			s.Mul(v, f)
+			if s.dots {
+				w := s.Uniform()
+				s.LoadUni(w, weights, 4*i)
+				s.MulAdd(v, add, w)
+				s.FreeUniform(w)
+			}
+		}
+		s.Transpose(v)
+		s.StoreFours(v, dst, stride, tail)
+		s.Free(v...)
+	}
+	s.Label(loop)
+	s.JumpIfImm(left, "<", 4, end)
+	columns("")
+	s.AddImm(16, dst)
+	s.AddImm(s.slot(4), p)
+	if s.dots {
+		s.AddImm(16, weights)
+	}
+	s.AddImm(-4, left)
+	s.Jump(loop)
+	s.Label(end)
+	s.JumpIfImm(left, "==", 0, done)
+	columns(left)
+	s.Label(done)
+	if s.dots {
+		s.Free(add)
+		s.FreeReg(weights)
+	}
+	s.LoadArg("x", s.x)
+	s.nextRows("dst", dst, stride)
+	s.FreeReg(left)
+	s.FreeReg(stride)
+}
+
+// nextRows moves a parameter, and p, on by as many rows as a register has lanes.
+// It destroys stride.
+func (s *short) nextRows(name string, p, stride Reg) {
+	s.LoadArg(name, p)
+	for n := s.isa.width(); n > 1; n /= 2 {
+		s.ShiftReg(1, stride)
+	}
+	s.AddReg(stride, p)
+	s.StoreArg(name, p)
+}
+
+// exps replaces the columns by e^(x - m), two at a time.
+func (s *short) exps(room Reg, m *Vec) {
+	p, left, loop := s.Reg(), s.Reg(), s.NewLabel("exps")
+	s.Mov(room, p)
+	s.Mov(s.n, left)
+	s.Label(loop)
+	d := s.Vecs(2, "d")
+	for i, d := range d {
+		s.Load(d, p, s.slot(i))
+		s.Sub(d, m)
+	}
+	e := s.exp.of(s.Asm, d)
+	for i, e := range e {
+		s.Store(e, p, s.slot(i))
+	}
+	s.Free(d...)
+	s.Free(e...)
+	s.AddImm(s.slot(len(d)), p)
+	s.AddImm(-len(d), left)
+	s.JumpIfImm(left, ">", 0, loop)
+	s.FreeReg(left)
+	s.FreeReg(p)
+}
+
+// tree adds up a term of each column by halves.
+func (s *short) tree(term func(col int) *Vec) *Vec {
+	var sums [4]*Vec
+	for _, col := range []int{0, 2, 1, 3} {
+		some := [2]*Vec{s.Vec("sum"), s.Vec("sum")}
+		s.Set(some[0], s.zero)
+		s.Set(some[1], s.zero)
+		few := s.NewLabel("few")
+		for i := range 4 {
+			s.JumpIfImm(s.n, "<=", col+4*i, few)
+			s.join(some[i%2], term(col+4*i))
+		}
+		s.Label(few)
+		s.join(some[0], some[1])
+		if sums[col] = some[0]; col >= 2 {
+			s.join(sums[col-2], sums[col])
+		}
+	}
+	s.join(sums[0], sums[1])
+	return sums[0]
+}
+
+// join adds other to v and frees it.
+func (s *short) join(v, other *Vec) {
+	s.Add(v, other)
+	s.Free(other)
+}
+
+// results stores the maxima by max, and by store, half of the lanes at a time or
+// only the first, what sum and ones come to, if they are asked for.
+func (s *rowResults) results(max func(p Reg), sum, ones *Vec, halves int, store func(v *Vec, half int, p Reg)) {
+	none := s.NewLabel("none")
+	p := s.Arg("max")
+	s.JumpIfImm(p, "==", 0, none)
+	s.AddReg(s.at, p)
+	max(p)
+	minus := s.Const64(math.Float64bits(1))
+	sums, logs := s.place64("sum"), s.place64("log")
+	for half := range halves {
+		v, one := s.Vec("v"), s.Vec("one")
+		s.WidenHalf(v, sum, half)
+		s.WidenHalf(one, ones, half)
+		s.eachUni(opSub64, one, minus, one)
+		s.each(opAdd64, v, one, v)
+		s.Free(one)
+		store(v, half, sums)
+		store(v, half, logs)
+		s.Free(v)
+	}
+	s.FreeConst(minus)
+	s.FreeReg(logs)
+	s.FreeReg(sums)
+	s.Label(none)
+	s.FreeReg(p)
+}
+
+// factor returns what the exponentials are multiplied by, and load loads.
+func (s *rowResults) factor(load func(f *Vec, p Reg)) *Vec {
+	f, p, one := s.Vec("f"), s.Arg("scale"), s.NewLabel("one")
+	s.Set(f, s.exp.one)
+	s.JumpIfImm(p, "==", 0, one)
+	s.AddReg(s.at, p)
+	load(f, p)
+	s.Label(one)
+	s.FreeReg(p)
+	return f
+}
+
 // weight returns the weight of a column.
 func (s *short) weight(col int) Uni {
-	w := s.Uniform()
-	s.LoadUni(w, s.w, 4*col)
+	w, weights := s.Uniform(), s.Local(shortWeights)
+	s.LoadUni(w, weights, 4*col)
+	s.FreeReg(weights)
 	return w
-}
-
-// fours turns fours of lanes in scratch into columns, or back. One function or
-// the other is given each register, before or after.
-func (s *short) fours(scratch Reg, before func(v *Vec, col int), after func(v *Vec)) {
-	width := s.isa.width()
-	for first := 0; first < lanes; first += width {
-		for i := range 4 {
-			v := s.Vecs(width/4, "four")
-			for q, v := range v {
-				col := first + 4*q + i
-				s.Load(v, scratch, s.slot(col))
-				if before != nil {
-					before(v, col)
-				}
-			}
-			s.TransposeFours(v)
-			for q, v := range v {
-				if after != nil {
-					after(v)
-				}
-				s.Store(v, scratch, s.slot(first+4*q+i))
-			}
-			s.Free(v...)
-		}
-	}
-}
-
-// column returns the sums of the terms of columns col, col+8, col+4 and col+12.
-func (s *short) column(scratch Reg, col int, m, ones *Vec) (sum, dot *Vec) {
-	sum, dot = s.terms(scratch, col, m, ones)
-	sums, dots := [2]*Vec{sum, s.Vec("sum")}, [2]*Vec{dot, nil}
-	s.Set(sums[1], s.zero)
-	if s.dots {
-		dots[1] = s.Vec("dot")
-		s.Set(dots[1], s.zero)
-	}
-	few := s.NewLabel("few")
-	for _, at := range []int{4, 8, 12} {
-		s.JumpIfImm(s.n, "<=", col+at, few)
-		e, t := s.terms(scratch, col+at, m, ones)
-		s.join(sums[at/4%2], e)
-		s.join(dots[at/4%2], t)
-	}
-	s.Label(few)
-	s.join(sum, sums[1])
-	s.join(dot, dots[1])
-	return sum, dot
-}
-
-// join adds other to v and frees it, unless both are nil.
-func (s *short) join(v, other *Vec) {
-	if v != nil {
-		s.Add(v, other)
-		s.Free(other)
-	}
-}
-
-// terms returns e^(x - m), which stays in scratch, but 0 instead of 1, which ones
-// counts. If there are to be dots it also returns w (x - m), or 0 from column n
-// on, where x is -Inf.
-func (s *short) terms(scratch Reg, col int, m, ones *Vec) (e, t *Vec) {
-	d := s.Vec("d")
-	s.Load(d, scratch, s.slot(col))
-	s.Sub(d, m)
-	if s.dots {
-		t = s.Vec("t")
-		behind := s.NewLabel("behind")
-		if 0 < col && col < 4 {
-			s.Set(t, s.zero)
-			s.JumpIfImm(s.n, "<=", col, behind)
-		}
-		w := s.weight(col)
-		s.MulUni(t, d, w)
-		s.FreeUniform(w)
-		s.Label(behind)
-	}
-	e = s.exp.of(s.Asm, []*Vec{d})[0]
-	s.Store(e, scratch, s.slot(col))
-	s.EqValue(d, e, s.exp.one)
-	s.Sub(e, d)
-	s.Add(ones, d)
-	s.Free(d)
-	return e, t
 }
 
 // single does one row.
@@ -335,17 +436,16 @@ func (s *short) single() {
 	s.LoadTail(d, s.x, s.n, s.low)
 	s.Copy(v, d)
 	s.FoldMax(v)
-	start := s.Const(bits(-math.MaxFloat32))
-	s.MaxLanes(v, start)
-	s.FreeConst(start)
 	s.Broadcast(m, v)
 	if s.dots {
 		dot := s.Vec("dot")
 		s.LoadTail(dot, s.x, s.n, m)
 		s.SubUni(dot, dot, m)
-		s.MulLoad(dot, s.w, 0)
+		p := s.Local(shortWeights)
+		s.MulLoad(dot, p, 0)
+		s.FreeReg(p)
 		s.FoldAdd(dot)
-		p := s.place("dot")
+		p = s.place("dot")
 		s.StoreLane0(dot, p, 0)
 		s.FreeReg(p)
 		s.Free(dot)
@@ -362,40 +462,44 @@ func (s *short) single() {
 	s.Sub(sum, ones)
 	s.FoldAdd(sum)
 	s.FoldAdd(ones)
-	p := s.place("max")
-	s.StoreUni(m, p, 0)
-	s.FreeReg(p)
-	p = s.place("sum")
-	s.StoreLane0(sum, p, 0)
-	s.FreeReg(p)
-	p = s.place("ones")
-	s.StoreLane0(ones, p, 0)
-	s.FreeReg(p)
+	room := s.Local(nextFirst - 1)
+	s.Store(d, room, 0) // there are no registers left for it
+	s.Free(d)
+	s.Shrink(sum)
+	s.Shrink(ones)
+	s.Narrow()
+	s.results(func(p Reg) { s.StoreUni(m, p, 0) }, sum, ones, 1, func(v *Vec, _ int, p Reg) { s.StoreDouble(v, p) })
 	last := s.NewLabel("last")
 	dst := s.Arg("dst")
 	s.JumpIfImm(dst, "==", 0, last)
 	s.AddLane0(sum, ones)
-	p = s.place("scale")
-	s.LoadLane0(ones, p, 0)
-	s.FreeReg(p)
-	s.Narrow()
-	s.each(opDiv, ones, sum, ones)
+	f := s.factor(func(f *Vec, p Reg) { s.LoadLane0(f, p, 0) })
+	s.each(opDiv, f, sum, f)
+	s.Broadcast(m, f)
+	s.Free(f)
 	s.Widen()
-	s.Broadcast(m, ones)
-	s.ByPart(func() { s.MulUni(d, d, m) })
+	d = s.Vec("d")
+	s.Load(d, room, 0)
+	s.MulUni(d, d, m)
 	if s.dots {
-		p = s.place("add")
+		p, w := s.place("add"), s.Vec("w")
 		s.LoadUni(m, p, 0)
 		s.FreeReg(p)
-		s.Load(sum, s.w, 0)
-		s.MulAdd(d, sum, m)
+		p = s.Local(shortWeights)
+		s.Load(w, p, 0)
+		s.FreeReg(p)
+		s.MulAdd(d, w, m)
+		s.Free(w)
 	}
 	s.StoreTail(d, dst, s.n)
+	s.Free(d)
 	s.Advance(dst, "dstStride")
 	s.StoreArg("dst", dst)
 	s.Label(last)
+	s.Widen()
 	s.FreeReg(dst)
-	s.Free(d, sum, ones)
+	s.FreeReg(room)
+	s.Free(sum, ones)
 	s.FreeUniform(m)
 	s.Advance(s.x, "stride")
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 )
 
 // x86 lowers to AVX2 with FMA3, or to AVX-512 F, BW, DQ and VL.
@@ -139,6 +138,18 @@ func (x x86) load(a *Asm, base Reg, off int, d ...int) {
 
 func (x x86) loadWide(a *Asm, base Reg, off int, d int) {
 	a.emit("VCVTPS2PD %s, %s", mem(base, off), x.reg(d))
+}
+
+func (x x86) widen(a *Asm, s, half, d int) {
+	from, low, extract := "Y", "X", "VEXTRACTF128"
+	if x.avx512 {
+		from, low, extract = "Z", "Y", "VEXTRACTF64X4"
+	}
+	if half == 1 {
+		a.emit("%s $1, %s%d, %s%d", extract, from, s, low, d)
+		s = d
+	}
+	a.emit("VCVTPS2PD %s%d, %s", low, s, x.reg(d))
 }
 
 func (x x86) store(a *Asm, base Reg, off int, s ...int) {
@@ -407,47 +418,119 @@ func (x x86) fold(a *Asm, op op, v *Vec) {
 	a.vfree[t] = true
 }
 
-// shuffle emits an instruction of two sources that picks from p first.
-func (x x86) shuffle(a *Asm, op string, p, q, d int) {
-	sep := " "
-	if strings.Contains(op, "$") {
-		sep = ", "
-	}
-	a.emit("%s%s%s, %s, %s", op, sep, x.reg(q), x.reg(p), x.reg(d))
-}
-
-// exchange transposes four registers by two rounds of two shuffles, and returns
-// the registers of the results.
-func (x x86) exchange(a *Asm, v [4]int, low, high, evens, odds string) [4]int {
-	t := a.vreg(false)
-	x.shuffle(a, low, v[0], v[1], t)
-	x.shuffle(a, high, v[0], v[1], v[0])
-	x.shuffle(a, low, v[2], v[3], v[1])
-	x.shuffle(a, high, v[2], v[3], v[3])
-	x.shuffle(a, evens, t, v[1], v[2])
-	x.shuffle(a, odds, t, v[1], v[1])
-	x.shuffle(a, evens, v[0], v[3], t)
-	x.shuffle(a, odds, v[0], v[3], v[3])
-	a.vfree[v[0]] = true
-	return [4]int{v[2], v[1], t, v[3]}
-}
-
 func (x x86) transpose(a *Asm, r [4]*int) {
-	v := x.exchange(a, [4]int{*r[0], *r[1], *r[2], *r[3]}, "VUNPCKLPS", "VUNPCKHPS", "VUNPCKLPD", "VUNPCKHPD")
-	*r[0], *r[1], *r[2], *r[3] = v[0], v[1], v[2], v[3]
+	v, t := [4]int{*r[0], *r[1], *r[2], *r[3]}, a.vreg(false)
+	shuffle := func(op string, p, q, d int) { a.emit("%s %s, %s, %s", op, x.reg(q), x.reg(p), x.reg(d)) }
+	shuffle("VUNPCKLPS", v[0], v[1], t)
+	shuffle("VUNPCKHPS", v[0], v[1], v[0])
+	shuffle("VUNPCKLPS", v[2], v[3], v[1])
+	shuffle("VUNPCKHPS", v[2], v[3], v[3])
+	shuffle("VUNPCKLPD", t, v[1], v[2])
+	shuffle("VUNPCKHPD", t, v[1], v[1])
+	shuffle("VUNPCKLPD", v[0], v[3], t)
+	shuffle("VUNPCKHPD", v[0], v[3], v[3])
+	a.vfree[v[0]] = true
+	*r[0], *r[1], *r[2], *r[3] = v[2], v[1], t, v[3]
 }
 
-func (x x86) transposeFours(a *Asm, r []int) {
-	if x.avx512 {
-		v := x.exchange(a, [4]int(r), "VSHUFF64X2 $0x44", "VSHUFF64X2 $0xEE", "VSHUFF64X2 $0x88", "VSHUFF64X2 $0xDD")
-		copy(r, v[:])
-		return
+func (x x86) loadFours(a *Asm, r [4]int, base, stride, tail Reg) {
+	four, t, m := a.Reg(), a.Reg(), a.vreg(false)
+	switch {
+	case tail == "":
+	case x.avx512:
+		a.emit("LEAQ bits<>(SB), %s", t)
+		a.emit("KMOVW (%s)(%s*2), K2", t, tail)
+	default:
+		a.emit("LEAQ tails<>+64(SB), %s", t)
+		a.emit("NEGQ %s", tail)
+		a.emit("VMOVUPS (%s)(%s*4), X%d", t, tail, m)
+		a.emit("NEGQ %s", tail)
 	}
-	t := a.vreg(false)
-	x.shuffle(a, "VPERM2F128 $0x20", r[0], r[1], t)
-	x.shuffle(a, "VPERM2F128 $0x31", r[0], r[1], r[1])
-	a.vfree[r[0]] = true
-	r[0] = t
+	a.emit("LEAQ (%s*4), %s", stride, four)
+	load := func(from string, d int) {
+		switch {
+		case tail == "":
+			a.emit("VMOVUPS %s, X%d", from, d)
+		case x.avx512:
+			a.emit("VMOVUPS.Z %s, K2, Z%d", from, d)
+		default:
+			a.emit("VMASKMOVPS %s, X%d, X%d", from, m, d)
+		}
+	}
+	pair := func(first, second string, d int) {
+		load(first, d)
+		if tail == "" {
+			a.emit("VINSERTF128 $1, %s, Y%d, Y%d", second, d, d)
+			return
+		}
+		v := a.vreg(false)
+		load(second, v)
+		a.emit("VINSERTF128 $1, X%d, Y%d, Y%d", v, d, d)
+		a.vfree[v] = true
+	}
+	if x.avx512 {
+		a.emit("LEAQ (%s)(%s*2), %s", four, four, t)
+	}
+	for _, d := range r {
+		pair(fmt.Sprintf("(%s)", base), fmt.Sprintf("(%s)(%s*1)", base, four), d)
+		if x.avx512 {
+			pair(fmt.Sprintf("(%s)(%s*2)", base, four), fmt.Sprintf("(%s)(%s*1)", base, t), m)
+			a.emit("VINSERTF64X4 $1, Y%d, Z%d, Z%d", m, d, d)
+		}
+		a.emit("ADDQ %s, %s", stride, base)
+	}
+	a.emit("SUBQ %s, %s", four, base)
+	a.vfree[m] = true
+	a.FreeReg(t)
+	a.FreeReg(four)
+}
+
+// storeFours: AVX2 stores tails by the bits of their size.
+func (x x86) storeFours(a *Asm, r [4]int, base, stride, tail Reg) {
+	four, twelve, low, high := a.Reg(), a.Reg(), a.vreg(false), a.vreg(false)
+	a.emit("LEAQ (%s*4), %s", stride, four)
+	a.emit("LEAQ (%s)(%s*2), %s", four, four, twelve)
+	rows := func(store string) {
+		for _, d := range r {
+			a.emit(store+", (%s)", d, base)
+			a.emit("VEXTRACTF128 $1, Y%d, X%d", d, low)
+			a.emit(store+", (%s)(%s*1)", low, base, four)
+			if x.avx512 {
+				a.emit("VEXTRACTF64X4 $1, Z%d, Y%d", d, low)
+				a.emit(store+", (%s)(%s*2)", low, base, four)
+				a.emit("VEXTRACTF128 $1, Y%d, X%d", low, high)
+				a.emit(store+", (%s)(%s*1)", high, base, twelve)
+			}
+			a.emit("ADDQ %s, %s", stride, base)
+		}
+		a.emit("SUBQ %s, %s", four, base)
+	}
+	switch {
+	case tail == "":
+		rows("VMOVUPS X%d")
+	case x.avx512:
+		a.emit("LEAQ bits<>(SB), %s", twelve)
+		a.emit("KMOVW (%s)(%s*2), K2", twelve, tail)
+		a.emit("LEAQ (%s)(%s*2), %s", four, four, twelve)
+		rows("VMOVUPS Z%d, K2")
+	default:
+		odd, done := a.NewLabel("odd"), a.NewLabel("done")
+		a.emit("TESTQ $2, %s", tail)
+		a.emit("JEQ %s", odd)
+		rows("VMOVLPS X%d")
+		for _, d := range r {
+			a.emit("VPERMILPD $5, Y%d, Y%d", d, d)
+		}
+		x.addImm(a, 8, base)
+		a.Label(odd)
+		a.emit("TESTQ $1, %s", tail)
+		a.emit("JEQ %s", done)
+		rows("VMOVSS X%d")
+		a.Label(done)
+	}
+	a.vfree[high], a.vfree[low] = true, true
+	a.FreeReg(twelve)
+	a.FreeReg(four)
 }
 
 func (x x86) broadcast(a *Asm, s int, d int) { a.emit("VBROADCASTSS X%d, %s", s, x.reg(d)) }
@@ -455,6 +538,8 @@ func (x x86) broadcast(a *Asm, s int, d int) { a.emit("VBROADCASTSS X%d, %s", s,
 func (x x86) loadScalar(a *Asm, base Reg, off int, d int) {
 	a.emit("VBROADCASTSS %s, %s", mem(base, off), x.reg(d))
 }
+
+func (x x86) loadDouble(a *Asm, base Reg, d int) { a.emit("VBROADCASTSD (%s), %s", base, x.reg(d)) }
 
 func (x x86) loadNarrow(a *Asm, base Reg, d int) {
 	a.emit("VMOVSD (%s), X%d", base, d)

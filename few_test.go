@@ -1,0 +1,55 @@
+package logits
+
+import (
+	"math"
+	"slices"
+	"testing"
+)
+
+// TestFewCrossEntropy compares the shortcut of calls without options with what
+// options that ask for nothing lead to: bits, errors and what is not written to.
+func TestFewCrossEntropy(t *testing.T) {
+	onPaths(t, func(t *testing.T) {
+		rng := newRand(9)
+		for range 20000 {
+			n, c := rng.IntN(fewRows+2), rng.IntN(shortCols+2)
+			x := newMatrix[float32](n, c, rng.IntN(3), 0)
+			for i := range x.Data {
+				x.Data[i] = 10 * float32(rng.NormFloat64())
+				if rng.IntN(10) == 0 {
+					x.Data[i] = []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), 100}[rng.IntN(4)]
+				}
+			}
+			targets := make([]int, n)
+			for i := range targets {
+				targets[i] = rng.IntN(c+1) - rng.IntN(20)/19 // a few are none
+				if rng.IntN(8) == 0 {
+					targets[i] = -100
+				}
+			}
+			var results [2][]float32
+			var losses [2]float64
+			var errs [2]error
+			apart := rng.IntN(2) == 0
+			for i, opt := range []*Options[float32]{nil, {}} {
+				in := x
+				in.Data = slices.Clone(x.Data)
+				grad := in
+				if apart {
+					grad = newMatrix[float32](n, c, 2, 0)
+				}
+				losses[i], errs[i] = CrossEntropyGrad(grad, in, targets, opt)
+				results[i] = grad.Data
+				if loss, err := CrossEntropy(x, targets, opt); c <= shortCols && (!sameBits(loss, losses[i]) || (err == nil) != (errs[i] == nil)) {
+					t.Fatalf("the loss of %v, %v is %v, %v, with the gradient %v, %v", x, targets, loss, err, losses[i], errs[i])
+				}
+			}
+			if !sameBits(losses[0], losses[1]) || !slices.EqualFunc(results[0], results[1], sameBits[float32]) {
+				t.Fatalf("%v, %v: %v and %v, with options %v and %v", x, targets, losses[0], results[0], losses[1], results[1])
+			}
+			if (errs[0] == nil) != (errs[1] == nil) || errs[0] != nil && errs[0].Error() != errs[1].Error() {
+				t.Fatalf("%v, %v: error %v, with options %v", x, targets, errs[0], errs[1])
+			}
+		}
+	})
+}
