@@ -51,7 +51,7 @@ type isa interface {
 	loadTail(a *Asm, v *Vec, base, n Reg, fill Uni)
 	storeTail(a *Asm, v *Vec, base, n Reg)
 	op(a *Asm, op op, x int, y operand, d int)
-	opLoad(a *Asm, op op, base Reg, off int, d []int)
+	opLoad(a *Asm, op op, x []int, base Reg, off int, d []int)
 	clamp(a *Asm, op op, bound Uni, x, d int)
 	fma(a *Asm, size int, all []fma)
 	fmaLoad(a *Asm, x []int, base Reg, off int, d []int)
@@ -109,6 +109,7 @@ const (
 	opSubInt64
 	opOr
 	opAnd
+	opXor
 )
 
 // A Reg is a general register.
@@ -567,6 +568,16 @@ func (a *Asm) inReg(u Uni) int {
 // SetUniform sets d = u.
 func (a *Asm) SetUniform(d, u Uni) { a.isa.set(a, u, a.inReg(d)) }
 
+// same returns u's register once for each part.
+func (a *Asm) same(u Uni) []int { return slices.Repeat([]int{a.inReg(u)}, a.hi-a.lo) }
+
+// Negate changes the sign of u.
+func (a *Asm) Negate(u Uni) {
+	sign := a.Const(1 << 31)
+	a.isa.op(a, opXor, a.inReg(u), sign, u.r)
+	a.FreeConst(sign)
+}
+
 func (a *Asm) offset(i int) int { return 4 * i * a.isa.width() }
 
 // Set sets every lane of d to u.
@@ -670,17 +681,22 @@ func (a *Asm) Max(d, x *Vec) { a.each(opMax, d, x, d) }
 
 // MaxLoad is Max with the 16 elements at base+off.
 func (a *Asm) MaxLoad(d *Vec, base Reg, off int) {
-	a.isa.opLoad(a, opMax, base, off+a.offset(a.lo), d.r[a.lo:a.hi])
+	a.isa.opLoad(a, opMax, d.r[a.lo:a.hi], base, off+a.offset(a.lo), d.r[a.lo:a.hi])
 }
 
 // MulLoad multiplies d by the 16 elements at base+off.
 func (a *Asm) MulLoad(d *Vec, base Reg, off int) {
-	a.isa.opLoad(a, opMul, base, off+a.offset(a.lo), d.r[a.lo:a.hi])
+	a.isa.opLoad(a, opMul, d.r[a.lo:a.hi], base, off+a.offset(a.lo), d.r[a.lo:a.hi])
 }
 
 // SubLoad subtracts the 16 elements at base+off from d.
 func (a *Asm) SubLoad(d *Vec, base Reg, off int) {
-	a.isa.opLoad(a, opSub, base, off+a.offset(a.lo), d.r[a.lo:a.hi])
+	a.isa.opLoad(a, opSub, d.r[a.lo:a.hi], base, off+a.offset(a.lo), d.r[a.lo:a.hi])
+}
+
+// AddLoad sets d to u plus the 16 elements at base+off.
+func (a *Asm) AddLoad(d *Vec, u Uni, base Reg, off int) {
+	a.isa.opLoad(a, opAdd, a.same(u), base, off+a.offset(a.lo), d.r[a.lo:a.hi])
 }
 
 // AtLeast sets d = max(d, bound), and leaves a NaN in d a NaN. The bound is in a register.
@@ -721,8 +737,7 @@ func (a *Asm) MulAddLoad(d, x *Vec, base Reg, off int) {
 
 // MulAddUniLoad is MulAddLoad for an x that is the same in every lane.
 func (a *Asm) MulAddUniLoad(d *Vec, x Uni, base Reg, off int) {
-	same := slices.Repeat([]int{a.inReg(x)}, a.hi-a.lo)
-	a.isa.fmaLoad(a, same, base, off+a.offset(a.lo), d.r[a.lo:a.hi])
+	a.isa.fmaLoad(a, a.same(x), base, off+a.offset(a.lo), d.r[a.lo:a.hi])
 }
 
 // MulAddUni sets d = x*y + c with one rounding.

@@ -315,7 +315,7 @@ var neonOps = map[op]word{opAdd: fadd, opSub: fsub, opMul: fmul, opMax: fmax, op
 	opAdd64: faddd, opSub64: fsubd, opMul64: fmuld, opDiv64: fdivd}
 
 // Those that Go's assembler has.
-var neonGoOps = map[op]struct{ name, lanes string }{opAddInt64: {"VADD", "D2"}, opSubInt64: {"VSUB", "D2"}, opOr: {"VORR", "B16"}, opAnd: {"VAND", "B16"}}
+var neonGoOps = map[op]struct{ name, lanes string }{opAddInt64: {"VADD", "D2"}, opSubInt64: {"VSUB", "D2"}, opOr: {"VORR", "B16"}, opAnd: {"VAND", "B16"}, opXor: {"VEOR", "B16"}}
 
 func (neon) op(a *Asm, op op, x int, y operand, d int) {
 	r := a.inReg(y)
@@ -327,8 +327,8 @@ func (neon) op(a *Asm, op op, x int, y operand, d int) {
 	a.emit("%s V%d.%s, V%d.%s, V%d.%s", o.name, r, o.lanes, x, o.lanes, d, o.lanes)
 }
 
-func (n neon) opLoad(a *Asm, op op, base Reg, off int, d []int) {
-	n.loaded(a, base, off, len(d), func(i, t int) { n.op(a, op, d[i], inReg(t), d[i]) })
+func (n neon) opLoad(a *Asm, op op, x []int, base Reg, off int, d []int) {
+	n.loaded(a, base, off, len(d), func(i, t int) { n.op(a, op, x[i], inReg(t), d[i]) })
 }
 
 // loaded loads so many registers, two at once, and gives f the number of each and
@@ -521,7 +521,7 @@ func (n neon) jumpAnyEq(a *Asm, base Reg, m Uni, label string) {
 	t := []int{a.vreg(false), a.vreg(false)}
 	n.load(a, base, 0, t...)
 	for i := 2; i < 16; i += 2 {
-		n.opLoad(a, opMax, base, 16*i, t)
+		n.opLoad(a, opMax, t, base, 16*i, t)
 	}
 	n.op(a, opMax, t[0], inReg(t[1]), t[0])
 	fmaxv.emit(a, 0, t[0], t[0])

@@ -281,7 +281,7 @@ func (s *sumExp) block() {
 	s.ShiftReg(2, s.full)
 	s.AddReg(s.p, s.full)
 	s.Mov(s.p, s.q)
-	loop, special, inside, done := s.NewLabel("loop"), s.NewLabel("special"), s.NewLabel("inside"), s.NewLabel("done")
+	found, loop, special, inside, done := s.NewLabel("found"), s.NewLabel("loop"), s.NewLabel("special"), s.NewLabel("inside"), s.NewLabel("done")
 	if !s.store {
 		s.Comment("The step that holds a new maximum, or the end of the full ones.")
 		s.Mov(s.full, s.stop)
@@ -291,18 +291,21 @@ func (s *sumExp) block() {
 		s.Free(zero)
 		grew, search := s.NewLabel("grew"), s.NewLabel("search")
 		s.JumpGreater(s.m, before, grew)
-		s.Jump(loop)
+		s.Jump(found)
 		s.Label(grew)
 		s.Mov(s.p, s.stop)
 		s.Label(search)
-		s.JumpIf(s.stop, ">=", s.full, loop)
-		s.JumpAnyEq(s.stop, s.m, loop)
+		s.JumpIf(s.stop, ">=", s.full, found)
+		s.JumpAnyEq(s.stop, s.m, found)
 		s.AddImm(4*step, s.stop)
 		s.Jump(search)
 	}
 	s.FreeUniform(before)
 
-	s.Comment("The steps up to there.")
+	s.Comment("The steps up to there. Adding -m to what is in memory is one instruction")
+	s.Comment("on x86, where subtracting m is two.")
+	s.Label(found)
+	s.Negate(s.m)
 	s.Label(loop)
 	s.JumpIf(s.q, ">=", s.stop, special)
 	sooner := s.NewLabel("sooner")
@@ -327,7 +330,9 @@ func (s *sumExp) block() {
 	s.AndImm(step-1, s.left)
 	s.JumpIfImm(s.left, "==", 0, done)
 	s.Label(inside)
+	s.Negate(s.m)
 	s.vectors()
+	s.Negate(s.m)
 	if !s.store {
 		s.JumpIf(s.q, ">", s.full, done)
 		s.maxAhead()
@@ -336,6 +341,7 @@ func (s *sumExp) block() {
 	}
 
 	s.Label(done)
+	s.Negate(s.m)
 	sum := s.loadLocal(blockSum)
 	s.FoldAdd(sum)
 	s.StoreLane0(sum, s.sums, 0)
@@ -447,7 +453,8 @@ func (s *sumExp) inWeights() Reg {
 }
 
 // segment adds the elements from q to cut to the block's lanes, and finds the
-// maximum of as many at ahead. It asks for those behind them.
+// maximum of as many at ahead. m is negated. It asks for those behind them, each
+// part for a share of the lines: memory takes requests best if they come evenly.
 func (s *sumExp) segment() {
 	s.Mov(s.cut, s.left)
 	s.SubReg(s.q, s.left)
@@ -456,9 +463,9 @@ func (s *sumExp) segment() {
 		s.StoreInt(s.left, trailLeft)
 		s.FreeReg(s.left)
 	}
-	first := true
+	part, parts := 0, lanes/s.isa.width()/s.Asm.pair()
 	s.ByPair(func() {
-		if !first {
+		if part > 0 {
 			if tight {
 				s.left = s.Reg()
 				s.LoadInt(trailLeft, s.left)
@@ -486,7 +493,7 @@ func (s *sumExp) segment() {
 		}
 		steps := s.NewLabel("steps")
 		s.Label(steps)
-		if first && s.trail {
+		if part == 0 && s.trail {
 			s.trailStep()
 		}
 		if tight {
@@ -496,7 +503,7 @@ func (s *sumExp) segment() {
 		if s.store {
 			dst = s.inDst()
 		}
-		for i := 0; i < 4 && first; i++ {
+		for i := 4 * part / parts; i < 4*(part+1)/parts; i++ {
 			s.Prefetch(s.ahead, near+4*lanes*i)
 			s.PrefetchL2(s.ahead, far+4*lanes*i)
 			if s.store && !s.trail {
@@ -530,7 +537,7 @@ func (s *sumExp) segment() {
 		if s.dots {
 			s.addUp(dot[0], blockDot)
 		}
-		first = false
+		part++
 	})
 	if tight {
 		s.left = s.Reg()
@@ -541,8 +548,7 @@ func (s *sumExp) segment() {
 func (s *sumExp) pair(i int, sum [2]*Vec, max *Vec, dot [2]*Vec, dst, w Reg) {
 	d := s.Vecs(2, "d")
 	for k, d := range d {
-		s.Load(d, s.q, 4*lanes*(i+k))
-		s.SubUni(d, d, s.m)
+		s.AddLoad(d, s.m, s.q, 4*lanes*(i+k))
 	}
 	for k := range 2 {
 		s.MaxLoad(max, s.ahead, 4*lanes*(i+k))

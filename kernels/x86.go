@@ -253,15 +253,15 @@ func (x x86) storeTail(a *Asm, v *Vec, base, n Reg) {
 }
 
 var x86Ops = [...]string{opAdd: "VADDPS", opSub: "VSUBPS", opMul: "VMULPS", opMax: "VMAXPS", opMin: "VMINPS", opDiv: "VDIVPS",
-	opAdd64: "VADDPD", opSub64: "VSUBPD", opMul64: "VMULPD", opDiv64: "VDIVPD", opAddInt64: "VPADDQ", opSubInt64: "VPSUBQ", opOr: "VORPD", opAnd: "VANDPS"}
+	opAdd64: "VADDPD", opSub64: "VSUBPD", opMul64: "VMULPD", opDiv64: "VDIVPD", opAddInt64: "VPADDQ", opSubInt64: "VPSUBQ", opOr: "VORPD", opAnd: "VANDPS", opXor: "VXORPS"}
 
 func (x x86) op(a *Asm, op op, p int, y operand, d int) {
 	a.emit("%s %s, %s, %s", x.with(x86Ops[op], y), x.v(y), x.reg(p), x.reg(d))
 }
 
-func (x x86) opLoad(a *Asm, op op, base Reg, off int, d []int) {
+func (x x86) opLoad(a *Asm, op op, p []int, base Reg, off int, d []int) {
 	for i, d := range d {
-		a.emit("%s %s, %s, %s", x86Ops[op], mem(base, off+a.offset(i)), x.reg(d), x.reg(d))
+		a.emit("%s %s, %s, %s", x86Ops[op], mem(base, off+a.offset(i)), x.reg(p[i]), x.reg(d))
 	}
 }
 
