@@ -69,8 +69,7 @@ type kernels[T Float] struct {
 	scaleWeighted func(dst, x, factor, add, w *T, rows, cols, dstStride, stride int)
 	// addScaled adds factor[i] times row i of x to row i of dst.
 	addScaled func(dst, x, factor *T, rows, cols, dstStride, stride int)
-	// dot sets dst[i] to the sum of w[j] (x - base[i]) over row i, or of x - base[i]
-	// if w is nil.
+	// dot sets dst[i] to the sum of w[j] (x - base[i]) over row i.
 	dot func(dst *float64, x, base, w *T, rows, cols, stride int)
 	// shift sets row i of dst to (x - max[i]) - log[i].
 	shift func(dst, x, max, log *T, rows, cols, dstStride, stride int)

@@ -565,10 +565,6 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			guardFill(w.row, 1, 0)
 			return out(dst), out(x, base, w), func() { k.dot(dst.p(), x.p(), base.p(), w.p(), rows, cols, stride) }
 		}},
-		{"dot", func() ([]armed, []armed, func()) {
-			x, base, dst := x(), vec(1, rows), newArea[float64](mem[3], 1, rows, 0, in.end)
-			return out(dst), out(x, base), func() { k.dot(dst.p(), x.p(), base.p(), nil, rows, cols, stride) }
-		}},
 		{"shift", func() ([]armed, []armed, func()) {
 			x, y, max, log := x(), y(), vec(0, rows), vec(1, rows)
 			return out(y), out(x, max, log), func() { k.shift(y.p(), x.p(), max.p(), log.p(), rows, cols, dstStride, stride) }

@@ -531,14 +531,8 @@ func dotGeneric[T Float](dst *float64, x, base, w *T, rows, cols, stride int) {
 	for i := range out {
 		x, b := at(x, i*stride, cols), float64(bases[i])
 		var s float64
-		if w == nil {
-			for _, v := range x {
-				s += float64(v) - b
-			}
-		} else {
-			for j, w := range at(w, 0, cols) {
-				s += float64(float64(w) * (float64(x[j]) - b))
-			}
+		for j, w := range at(w, 0, cols) {
+			s += float64(float64(w) * (float64(x[j]) - b))
 		}
 		out[i] = s
 	}

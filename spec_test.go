@@ -182,18 +182,10 @@ func specSum(row []float32) float64 {
 // NaN or infinite.
 func specDot(row []float32, base float32, weights []float32) float64 {
 	return specTotal(len(row), func(i int) float32 {
-		x, w := base, float32(0)
-		if i >= 0 {
-			x = row[i]
+		if i < 0 {
+			return 0
 		}
-		d := x - base
-		if weights == nil {
-			return d
-		}
-		if i >= 0 {
-			w = weights[i]
-		}
-		return float32(d * w)
+		return float32((row[i] - base) * weights[i])
 	})
 }
 
@@ -692,12 +684,8 @@ var specTable = kernels[float32]{
 		}
 	},
 	dot: func(dst *float64, x, base, w *float32, rows, cols, stride int) {
-		var weights []float32
-		if w != nil {
-			weights = at(w, 0, cols)
-		}
 		for i := range rows {
-			at(dst, 0, rows)[i] = specDot(at(x, i*stride, cols), at(base, 0, rows)[i], weights)
+			at(dst, 0, rows)[i] = specDot(at(x, i*stride, cols), at(base, 0, rows)[i], at(w, 0, cols))
 		}
 	},
 	shift: func(dst, x, max, log *float32, rows, cols, dstStride, stride int) {
@@ -1032,8 +1020,6 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 
 	k.dot(&sums[0], in, &maxs[0], &weights[0], n, x.Cols, x.Stride)
 	out = append(out, newOutput("dot", sums))
-	k.dot(&sums[0], in, &maxs[0], nil, n, x.Cols, x.Stride)
-	out = append(out, newOutput("dot without weights", sums))
 
 	fill(dst.Data, gapValue)
 	k.shift(&dst.Data[0], in, &maxs[0], &results[0], n, x.Cols, dst.Stride, x.Stride)
