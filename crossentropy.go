@@ -494,11 +494,15 @@ func (j *ceJob[T, I]) upstream(row int) float64 {
 }
 
 // factor returns the factor of the probabilities of a row, that of the weights,
-// and what is subtracted at the target, whose weight is w.
+// and what is subtracted at the target, whose weight is w. Without smoothing the
+// weights' is -0, which changes no product that it is added to.
 func (j *ceJob[T, I]) factor(up, w float64) (f float64, less T, take float64) {
 	take = float64(float64(up*j.keep) * w)
 	share := float64(up * j.share)
-	return take + float64(share*j.weights), T(-share), take
+	if less = T(-share); j.share == 0 {
+		less = T(math.Copysign(0, -1))
+	}
+	return take + float64(share*j.weights), less, take
 }
 
 // atMax is the gradient at a target t that is its row's maximum: 1 - p comes from
@@ -636,8 +640,10 @@ func (j *ceJob[T, I]) scale(dst *view[T], r *ceRoom[T]) {
 		spreadScale(j.w, j.k, *dst, r.sum, r.less[0], weight)
 	case j.share > 0 && j.opt.Weight != nil:
 		j.k.scaleWeighted(ptr(dst.data, 0), ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.less, 0), ptr(j.opt.Weight, 0), dst.n, dst.c, dst.stride, dst.stride)
-	default:
+	case j.share > 0:
 		j.k.scale(ptr(dst.data, 0), ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.less, 0), dst.n, dst.c, dst.stride, dst.stride)
+	default:
+		j.k.scale(ptr(dst.data, 0), ptr(dst.data, 0), ptr(r.sum, 0), nil, dst.n, dst.c, dst.stride, dst.stride)
 	}
 }
 

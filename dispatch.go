@@ -63,7 +63,8 @@ type kernels[T Float] struct {
 	mediumSoftmax    func(dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride int)
 	mediumSoftmaxDot func(dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride int)
 	mediumCols       int
-	// scale sets row i of dst to that of x, each block times its factor, plus add[i].
+	// scale sets row i of dst to that of x, each block times its factor, plus add[i]
+	// unless add is nil.
 	scale func(dst, x, factor, add *T, rows, cols, dstStride, stride int)
 	// scaleWeighted adds add[i] w[j] instead.
 	scaleWeighted func(dst, x, factor, add, w *T, rows, cols, dstStride, stride int)

@@ -510,8 +510,8 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			return out(y), out(x, factor, add), func() { k.scale(y.p(), x.p(), factor.p(), add.p(), rows, cols, dstStride, stride) }
 		}},
 		{"scale", func() ([]armed, []armed, func()) {
-			x, factor, add := y(), vec(0, rows*blocks), vec(1, rows)
-			return out(x), out(factor, add), func() { k.scale(x.p(), x.p(), factor.p(), add.p(), rows, cols, dstStride, dstStride) }
+			x, factor := y(), vec(0, rows*blocks)
+			return out(x), out(factor), func() { k.scale(x.p(), x.p(), factor.p(), nil, rows, cols, dstStride, dstStride) }
 		}},
 		{"scaleWeighted", func() ([]armed, []armed, func()) {
 			x, factor, add, w := y(), vec(0, rows*blocks), vec(1, rows), newArea[T](mem[0], 1, cols, 0, in.end)

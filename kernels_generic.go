@@ -438,10 +438,17 @@ func shortSoftmaxDotGeneric[T Float](dst, scale, add, max *T, sum, log *float64,
 func scaleGeneric[T Float](dst, x, factor, add *T, rows, cols, dstStride, stride int) {
 	n := blocks(cols)
 	for i, f := range at(factor, 0, rows*n) {
-		c, first := float64(at(add, i/n, 1)[0]), i%n*blockSize
+		first := i % n * blockSize
 		size := min(blockSize, cols-first)
-		out := at(dst, i/n*dstStride+first, size)
-		for j, v := range at(x, i/n*stride+first, size) {
+		out, x := at(dst, i/n*dstStride+first, size), at(x, i/n*stride+first, size)
+		if add == nil {
+			for j, v := range x {
+				out[j] = T(float64(v) * float64(f))
+			}
+			continue
+		}
+		c := float64(at(add, i/n, 1)[0])
+		for j, v := range x {
 			out[j] = T(float64(float64(v)*float64(f)) + c)
 		}
 	}

@@ -171,13 +171,12 @@ func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 
 // softmaxRows has room for the maxima and sums of one row and more.
 func softmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, max, sum []T) {
-	var zero [tile]T
 	for i := lo; i < hi; {
 		n := min(cachedRows(hi-i, x.c), len(max)/blocks(x.c))
 		to, from := i*dst.stride, i*x.stride
 		expSums(k, ptr(dst.data, to), ptr(max, 0), ptr(sum, 0), ptr(x.data, from), n, x.c, dst.stride, x.stride)
 		factors(n, x.c, max, sum)
-		k.scale(ptr(dst.data, to), ptr(dst.data, to), ptr(max, 0), ptr(zero[:], 0), n, x.c, dst.stride, dst.stride)
+		k.scale(ptr(dst.data, to), ptr(dst.data, to), ptr(max, 0), nil, n, x.c, dst.stride, dst.stride)
 		i += n
 	}
 }
@@ -254,9 +253,8 @@ func spreadSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 		k.expSum(ptr(dst, off), ptr(max, c*tile), ptr(sum, c*tile), ptr(x, off), 1, n, 0, 0)
 	})
 	factors(1, len(x), max, sum)
-	add := []T{0}
 	spreadChunks(w, len(x), func(c, off, n int) {
-		k.scale(ptr(dst, off), ptr(dst, off), ptr(max, c*tile), ptr(add, 0), 1, n, 0, 0)
+		k.scale(ptr(dst, off), ptr(dst, off), ptr(max, c*tile), nil, 1, n, 0, 0)
 	})
 }
 

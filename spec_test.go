@@ -615,7 +615,11 @@ func specExpSumRows(dst, max, sum, x *float32, rows, cols, dstStride, stride int
 func specScaleRows(dst, x, factor, add *float32, rows, cols, dstStride, stride int) {
 	n := blocks(cols)
 	for i := range rows {
-		specScale(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(factor, i*n, n), at(add, i, 1)[0])
+		c := float32(math.Copysign(0, -1)) // which changes no product
+		if add != nil {
+			c = at(add, i, 1)[0]
+		}
+		specScale(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(factor, i*n, n), c)
 	}
 }
 
@@ -968,7 +972,9 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	}
 	fill(dst.Data, gapValue)
 	k.scale(&dst.Data[0], in, &results[0], &results[n*nb], n, x.Cols, dst.Stride, x.Stride)
-	out = append(out, newOutput("scale", dst.Data))
+	out = append(out, newOutput("scale", slices.Clone(dst.Data)))
+	k.scale(&dst.Data[0], in, &results[0], nil, n, x.Cols, dst.Stride, x.Stride)
+	out = append(out, newOutput("scale without add", dst.Data))
 	k.scaleWeighted(&dst.Data[0], &dst.Data[0], &results[0], &results[n*nb], &weights[0], n, x.Cols, dst.Stride, dst.Stride)
 	out = append(out, newOutput("scaleWeighted", dst.Data))
 	k.addScaled(&dst.Data[0], in, &results[0], n, x.Cols, dst.Stride, x.Stride)
