@@ -412,7 +412,7 @@ func shortSoftmaxDotGeneric[T Float](dst, scale, add, max *T, sum, log *float64,
 			at(max, i, 1)[0] = m
 			rest := float64(T(s)) + (one - 1)
 			at(sum, i, 1)[0] = rest
-			at(log, i, 1)[0] = log1p64(rest)
+			at(log, i, 1)[0] = rest
 		}
 		if dst == nil {
 			continue
@@ -432,6 +432,9 @@ func shortSoftmaxDotGeneric[T Float](dst, scale, add, max *T, sum, log *float64,
 		for j, v := range e {
 			out[j] = T(float64(v*f) + float64(weights[j]*add))
 		}
+	}
+	if log != nil { // apart from the rows, whose arithmetic would wait for it
+		log1pGeneric(log, rows)
 	}
 }
 
