@@ -453,11 +453,9 @@ func specShortDot(dst, row, weights []float32, scale, add float32) (m float32, s
 	m, sum = specShort(dst, row, scale)
 	var s lanes
 	for i, x := range row {
-		s[i] = float32((x - m) * float32(weightOf(weights, i)))
+		s[i] = float32((x - m) * weights[i])
 	}
-	for i, p := range dst {
-		dst[i] = fma32(float32(weightOf(weights, i)), add, p)
-	}
+	specAddScaled(dst, weights[:len(dst)], add)
 	return m, sum, s.fold()
 }
 
@@ -495,9 +493,7 @@ func specMediumDot(dst, row, weights []float32, scale, add float32) (m float32, 
 	for i, x := range row {
 		s[i%16] = fma32(x-m, weights[i], s[i%16])
 	}
-	for i, p := range dst {
-		dst[i] = fma32(weights[i], add, p)
-	}
+	specAddScaled(dst, weights[:len(dst)], add)
 	return m, sum, s.fold()
 }
 

@@ -102,6 +102,14 @@ func (e expMinus) of(a *Asm, ds []*Vec) []*Vec {
 	return ps
 }
 
+// replace replaces d by e^(d - m).
+func (e expMinus) replace(a *Asm, d *Vec, m Uni) {
+	a.SubUni(d, d, m)
+	p := e.of(a, []*Vec{d})[0]
+	a.Copy(d, p)
+	a.Free(p)
+}
+
 // polynomial sets p = 1 + r + c[0] r^2 + c[1] r^3 + ... by Horner's rule.
 func (a *Asm) polynomial(ps, rs []*Vec, c []Uni, one Uni) {
 	last := len(c) - 1

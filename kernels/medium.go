@@ -224,10 +224,7 @@ func (s *medium) terms() {
 			}
 			s.LoadTail(d, s.p, s.rest, s.low)
 			s.ByPart(func() {
-				s.SubUni(d, d, m)
-				e := s.exp.of(s.Asm, []*Vec{d})[0]
-				s.Copy(d, e)
-				s.Free(e)
+				s.exp.replace(s.Asm, d, m)
 				add(d)
 			})
 			if s.store {

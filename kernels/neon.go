@@ -206,34 +206,37 @@ func (neon) store(a *Asm, base Reg, off int, s ...int) {
 func (neon) loadDouble(a *Asm, base Reg, d int) { a.emit("FMOVD (%s), F%d", base, d) }
 
 func (x neon) loadFours(a *Asm, r [4]int, base, stride, tail Reg) {
-	for _, d := range r {
+	x.fourRows(a, r, base, stride, func(d int) {
 		if tail == "" {
 			x.load(a, base, 0, d)
-		} else {
-			x.buffer(a, func(buf Reg) {
-				a.emit("VEOR V%d.B16, V%d.B16, V%d.B16", d, d, d)
-				x.store(a, buf, 0, d)
-				x.copyTail(a, base, buf, tail)
-				x.load(a, buf, 0, d)
-			})
+			return
 		}
-		x.add(a, stride, base)
-	}
-	for range r {
-		x.sub(a, stride, base)
-	}
+		x.buffer(a, func(buf Reg) {
+			a.emit("VEOR V%d.B16, V%d.B16, V%d.B16", d, d, d)
+			x.store(a, buf, 0, d)
+			x.copyTail(a, base, buf, tail)
+			x.load(a, buf, 0, d)
+		})
+	})
 }
 
 func (x neon) storeFours(a *Asm, r [4]int, base, stride, tail Reg) {
-	for _, d := range r {
+	x.fourRows(a, r, base, stride, func(d int) {
 		if tail == "" {
 			x.store(a, base, 0, d)
-		} else {
-			x.buffer(a, func(buf Reg) {
-				x.store(a, buf, 0, d)
-				x.copyTail(a, buf, base, tail)
-			})
+			return
 		}
+		x.buffer(a, func(buf Reg) {
+			x.store(a, buf, 0, d)
+			x.copyTail(a, buf, base, tail)
+		})
+	})
+}
+
+// fourRows runs f for the registers of four rows, base being the row of each.
+func (x neon) fourRows(a *Asm, r [4]int, base, stride Reg, f func(d int)) {
+	for _, d := range r {
+		f(d)
 		x.add(a, stride, base)
 	}
 	for range r {

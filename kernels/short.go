@@ -450,12 +450,7 @@ func (s *short) single() {
 		s.FreeReg(p)
 		s.Free(dot)
 	}
-	s.ByPart(func() {
-		s.SubUni(d, d, m)
-		e := s.exp.of(s.Asm, []*Vec{d})[0]
-		s.Copy(d, e)
-		s.Free(e)
-	})
+	s.ByPart(func() { s.exp.replace(s.Asm, d, m) })
 	sum, ones := s.Vec("sum"), v
 	s.EqValue(ones, d, s.exp.one)
 	s.Copy(sum, d)

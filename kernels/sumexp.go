@@ -157,16 +157,6 @@ func (s *sumExp) split(d, one *Vec) {
 	})
 }
 
-// replace replaces d by e^(d - m).
-func (s *sumExp) replace(d *Vec) {
-	s.ByPart(func() {
-		s.SubUni(d, d, s.m)
-		e := s.exp.of(s.Asm, []*Vec{d})[0]
-		s.Copy(d, e)
-		s.Free(e)
-	})
-}
-
 // write writes the kernel. The registers are for the blocks; what belongs to the
 // rows stays in the parameters.
 func (s *sumExp) write() {
@@ -613,7 +603,7 @@ func (s *sumExp) vectors() {
 	d := s.Vec("d")
 	s.LoadTail(d, s.q, s.left, s.low)
 	if s.store {
-		s.replace(d)
+		s.ByPart(func() { s.exp.replace(s.Asm, d, s.m) })
 		dst := s.inDst()
 		s.StoreTail(d, dst, s.left)
 		s.FreeReg(dst)
