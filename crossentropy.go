@@ -505,13 +505,11 @@ func (j *ceJob[T, I]) factor(up, w float64) (f float64, less T, take float64) {
 	return take + float64(share*j.weights), less, take
 }
 
-// atMax is the gradient at a target t that is its row's maximum: 1 - p comes from
-// the sum of the others, s, which a confident row keeps.
+// atMax is atMax for the target t, which may be smoothed.
 func (j *ceJob[T, I]) atMax(t int, take, less, s float64, smooth bool) T {
-	all := 1 + s
-	v := -float64(take * (s / all))
+	v := atMax(take, s)
 	if smooth {
-		v += float64(less * (weightOf(j.opt.Weight, t) - j.weights/all))
+		v += float64(less * (weightOf(j.opt.Weight, t) - j.weights/(1+s)))
 	}
 	return T(v)
 }

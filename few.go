@@ -44,7 +44,7 @@ func fewCrossEntropy[T Float, I Index](x *view[T], targets []I, grad *view[T]) (
 			case int(t) == ignore:
 				clear(row)
 			case logit[i] == max[i]:
-				row[t] = atMax[T](norm, sum[i])
+				row[t] = T(atMax(norm, sum[i]))
 			default:
 				row[t] = T(float64(row[t]) - norm)
 			}
@@ -56,6 +56,6 @@ func fewCrossEntropy[T Float, I Index](x *view[T], targets []I, grad *view[T]) (
 	return total / count, true
 }
 
-// atMax is the gradient at a target that is its row's maximum, less being taken
+// atMax is the gradient at a target that is its row's maximum, take being taken
 // from it: 1 - p comes from the sum of the others, s, which a confident row keeps.
-func atMax[T Float](less, s float64) T { return T(-float64(less * (s / (1 + s)))) }
+func atMax(take, s float64) float64 { return -float64(take * (s / (1 + s))) }
