@@ -235,7 +235,7 @@ func (j *ceJob[T, I]) trail(x, grad *view[T], lo, hi int, parts []float64) float
 	r, before := &rooms[0], &rooms[1]
 	r.init(b[0], x.c)
 	before.init(b[1], x.c)
-	t := trail[T]{k: j.k, dst: grad, x: x, e: scratch[T](b[2], max(chunkSize, x.c))}
+	t := trail[T]{k: j.k, dst: grad, x: x, e: scratch[T](b[2], max(cacheSize, x.c))}
 	if j.share > 0 {
 		t.weight = j.opt.Weight
 	}
@@ -570,9 +570,9 @@ func expSumDots[T Float](k *kernels[T], dst, max, sum, dot, x, w *T, rows, cols,
 			return
 		}
 		dst, x = &at(dst, n, 1)[0], &at(x, n, 1)[0]
-		max, sum = &at(max, tile, 1)[0], &at(sum, tile, 1)[0]
+		max, sum = &at(max, chunkBlocks, 1)[0], &at(sum, chunkBlocks, 1)[0]
 		if dot != nil {
-			dot = &at(dot, tile, 1)[0]
+			dot = &at(dot, chunkBlocks, 1)[0]
 		}
 		if w != nil {
 			w = &at(w, n, 1)[0]
@@ -588,12 +588,12 @@ func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], max, sum, dots []
 	spreadChunks(w, x.c, func(c, off, n int) {
 		var dot, weights *T
 		if dots != nil {
-			dot = &ds[c*tile]
+			dot = &ds[c*chunkBlocks]
 		}
 		if weight != nil {
 			weights = &at(weight, off, n)[0]
 		}
-		expSumDots(k, ptr(dst.data, off), ptr(maxs, c*tile), ptr(sums, c*tile), dot, ptr(x.data, off), weights, 1, n, 0, 0)
+		expSumDots(k, ptr(dst.data, off), ptr(maxs, c*chunkBlocks), ptr(sums, c*chunkBlocks), dot, ptr(x.data, off), weights, 1, n, 0, 0)
 	})
 	copy(max, maxs)
 	copy(sum, sums)
@@ -649,9 +649,9 @@ func spreadScale[T Float](w int, k *kernels[T], dst view[T], factors []T, less T
 	factor, add := slices.Clone(factors), []T{less}
 	spreadChunks(w, dst.c, func(c, off, n int) {
 		if weight == nil {
-			k.scale(ptr(dst.data, off), ptr(dst.data, off), ptr(factor, c*tile), ptr(add, 0), 1, n, 0, 0)
+			k.scale(ptr(dst.data, off), ptr(dst.data, off), ptr(factor, c*chunkBlocks), ptr(add, 0), 1, n, 0, 0)
 		} else {
-			k.scaleWeighted(ptr(dst.data, off), ptr(dst.data, off), ptr(factor, c*tile), ptr(add, 0), &at(weight, off, n)[0], 1, n, 0, 0)
+			k.scaleWeighted(ptr(dst.data, off), ptr(dst.data, off), ptr(factor, c*chunkBlocks), ptr(add, 0), &at(weight, off, n)[0], 1, n, 0, 0)
 		}
 	})
 }

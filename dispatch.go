@@ -127,7 +127,11 @@ const (
 	mediumCols = 224
 	// chunkSize is the longest row that a kernel which sums is given: longer
 	// ones go in chunks, which may be shared among goroutines.
-	chunkSize = 16 * blockSize
+	chunkSize   = chunkBlocks * blockSize
+	chunkBlocks = 64
+	// cacheSize elements stay in the second-level cache between the passes of
+	// what takes several.
+	cacheSize = 16 * blockSize
 )
 
 var (

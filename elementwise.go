@@ -134,32 +134,32 @@ func streams[T Float](grad, x, y []T, n int) bool {
 	return n >= streamSize && addr(grad) != addr(x) && addr(grad) != addr(y)
 }
 
-// sum returns the sum of the losses, added up in float64 chunk by chunk of the
+// sum returns the sum of the losses, added up in float64 part by part of the
 // rows, or of all elements if they are contiguous.
 func (p *pairJob[T]) sum() float64 {
 	if p.x.contiguous() && p.y.contiguous() && p.grad.contiguous() {
 		n := p.x.Rows * p.x.Cols
 		p.x.Rows, p.x.Cols, p.x.Stride = 1, n, n
 	}
-	units := p.x.Rows * chunks(p.x.Cols)
+	parts := p.x.Rows * cacheParts(p.x.Cols)
 	if w := workers(p.x.Rows * p.x.Cols); w > 1 {
-		return spreadPair(w, units, *p)
+		return spreadPair(w, parts, *p)
 	}
 	var total float64
-	for i := range units {
-		total += p.chunk(i)
+	for i := range parts {
+		total += p.part(i)
 	}
 	return total
 }
 
-func spreadPair[T Float](w, units int, job pairJob[T]) float64 {
-	return spreadTotal(w, units, job.chunk)
+func spreadPair[T Float](w, parts int, job pairJob[T]) float64 {
+	return spreadTotal(w, parts, job.part)
 }
 
-// chunk does one chunk of a row and returns its sum.
-func (p *pairJob[T]) chunk(i int) float64 {
-	row, off := i/chunks(p.x.Cols), i%chunks(p.x.Cols)*chunkSize
-	n := min(chunkSize, p.x.Cols-off)
+// part does one part of a row and returns its sum.
+func (p *pairJob[T]) part(i int) float64 {
+	row, off := i/cacheParts(p.x.Cols), i%cacheParts(p.x.Cols)*cacheSize
+	n := min(cacheSize, p.x.Cols-off)
 	x, y := ptr(p.x.Data, row*p.x.Stride+off), ptr(p.y.Data, row*p.y.Stride+off)
 	if p.grad.Data == nil {
 		return p.loss(p.k, x, y, n)

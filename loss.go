@@ -92,7 +92,7 @@ func shortNLL[T Float, I Index](k *kernels[T], loss, x []T, cols, stride int, ta
 }
 
 func longNLL[T Float, I Index](k *kernels[T], loss []T, x *Matrix[T], targets []I) {
-	if x.Rows <= tile {
+	if !isWide(x) {
 		var r room[T]
 		var t sumExps[T]
 		r.give(&t)

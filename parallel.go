@@ -80,6 +80,9 @@ func spreadRows[T Float, U any](w int, k *kernels[T], dst []U, x Matrix[T], f fu
 // chunks returns the number of chunks of a row.
 func chunks(cols int) int { return (cols + chunkSize - 1) / chunkSize }
 
+// cacheParts returns the number of parts of a row that a cache holds.
+func cacheParts(cols int) int { return (cols + cacheSize - 1) / cacheSize }
+
 // spreadChunks calls f for the chunks [off, off+n) of a row of cols elements,
 // chunk c among w goroutines.
 func spreadChunks(w, cols int, f func(c, off, n int)) {

@@ -28,7 +28,7 @@ func (v *view[T]) step(n int, add bool) int {
 	if !add {
 		return n
 	}
-	return max(16, min(n, chunkSize/v.c&^15))
+	return max(16, min(n, cacheSize/v.c&^15))
 }
 
 // A planarRoom is what the planar kernels need: arrays with an element a
@@ -185,7 +185,7 @@ func byRows[T Float](x, y, dst *view[T], add bool, at, n int, do func(i int, x, 
 	}
 	b := buffers.Get().(*[]float64)
 	defer buffers.Put(b)
-	size := min(n, max(1, min(64, chunkSize/x.c))) // enough to read whole cache lines
+	size := min(n, max(1, min(64, cacheSize/x.c))) // enough to read whole cache lines
 	buf := scratch[T](b, 3*size*x.c)
 	for i := 0; i < n; i += size {
 		rows := func(part int, v *view[T]) (r view[T]) {

@@ -16,7 +16,7 @@ func TestPlanarSpans(t *testing.T) {
 func testPlanarSpans[T Float](t *testing.T) {
 	const n, d = 2, spanSize + 44
 	rng := newRand(31)
-	for _, c := range []int{2, 21, chunkSize/spanSize + 9} {
+	for _, c := range []int{2, 21, cacheSize/spanSize + 9} {
 		x, start := Dense(n*d, c, make([]T, n*d*c)), Dense(n*d, c, make([]T, n*d*c))
 		targets, up, weight := make([]int, n*d), make([]T, n*d), make([]T, c)
 		for i := range x.Data {
@@ -97,7 +97,7 @@ func TestPlanarProbs(t *testing.T) {
 func testPlanarProbs[T Float](t *testing.T) {
 	const n, d = 2, spanSize + 44
 	rng := newRand(32)
-	for _, c := range []int{2, 21, chunkSize/spanSize + 9} {
+	for _, c := range []int{2, 21, cacheSize/spanSize + 9} {
 		x, q, start := Dense(n*d, c, make([]T, n*d*c)), Dense(n*d, c, make([]T, n*d*c)), Dense(n*d, c, make([]T, n*d*c))
 		up, weight := make([]T, n*d), make([]T, c)
 		for i := range x.Data {

@@ -163,13 +163,9 @@ func (j *probsJob[T]) rows(x, q, grad view[T], first int) float64 {
 // row returns the loss of a row and sets grad, unless it is nil.
 func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
 	if grad == nil {
-		var buf room[T]
-		var t sumExps[T]
-		buf.give(&t)
-		m := Row(x)
-		t.next(j.k, &m, 0)
-		mass, s := j.against(x, q, t.max[0])
-		return j.rowLoss(mass, s, t.max[0], t.log[0])
+		m, log := sumExpOf(j.k, x)
+		mass, s := j.against(x, q, m)
+		return j.rowLoss(mass, s, m, log)
 	}
 	grad = grad[:len(x)]
 	var m [1]T

@@ -2,8 +2,8 @@ package logits
 
 import "math"
 
-// tile is how many rows, or blocks of a row, are worked on between two calls of a kernel.
-const tile = chunkSize / blockSize
+// tile is how many short rows are worked on between two calls of a kernel.
+const tile = 16
 
 // RowMax sets dst[i] to the maximum of row i of x: NaN if the row has a NaN,
 // -Inf if it has no columns, and +0 rather than -0 if it has both. len(dst) is
@@ -141,10 +141,10 @@ func spreadSum[T Float](w int, k *kernels[T], dst []T, x Matrix[T]) {
 	}
 	for i := range dst {
 		row := x.row(i)
-		dst[i] = T(spreadTotal(w, chunks(len(row)), func(c int) float64 {
+		dst[i] = T(spreadTotal(w, cacheParts(len(row)), func(c int) float64 {
 			var s [1]float64
-			off := c * chunkSize
-			k.sum(ptr(s[:], 0), ptr(row, off), 1, min(chunkSize, len(row)-off), 0)
+			off := c * cacheSize
+			k.sum(ptr(s[:], 0), ptr(row, off), 1, min(cacheSize, len(row)-off), 0)
 			return s[0]
 		}))
 	}
@@ -154,7 +154,7 @@ func rowSum[T Float](k *kernels[T], dst []T, x *Matrix[T]) {
 	var sums [tile]float64
 	for i := 0; i < x.Rows; i += tile {
 		n := min(tile, x.Rows-i)
-		if x.Cols <= chunkSize {
+		if x.Cols <= cacheSize {
 			k.sum(ptr(sums[:], 0), ptr(x.Data, i*x.Stride), n, x.Cols, x.Stride)
 			for j, s := range sums[:n] {
 				dst[i+j] = T(s)
@@ -163,8 +163,8 @@ func rowSum[T Float](k *kernels[T], dst []T, x *Matrix[T]) {
 		}
 		for j := i; j < i+n; j++ {
 			var s float64
-			for off := 0; off < x.Cols; off += chunkSize {
-				k.sum(ptr(sums[:], 0), ptr(x.Data, j*x.Stride+off), 1, min(chunkSize, x.Cols-off), 0)
+			for off := 0; off < x.Cols; off += cacheSize {
+				k.sum(ptr(sums[:], 0), ptr(x.Data, j*x.Stride+off), 1, min(cacheSize, x.Cols-off), 0)
 				s += sums[0]
 			}
 			dst[j] = T(s)
@@ -251,7 +251,7 @@ func spreadLogSumExp[T Float](w int, k *kernels[T], dst []T, x Matrix[T]) {
 }
 
 func rowLogSumExp[T Float](k *kernels[T], dst []T, x *Matrix[T]) {
-	if x.Rows <= tile {
+	if !isWide(x) {
 		var r room[T]
 		var t sumExps[T]
 		r.give(&t)

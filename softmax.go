@@ -137,7 +137,7 @@ func runRows[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
 // cachedRows is the number of rows that a loop of several passes should take
 // at once: those that stay in the second-level cache, since the kernels look
 // ahead into the next row.
-func cachedRows(left, cols int) int { return min(left, tile, max(1, chunkSize/cols)) }
+func cachedRows(left, cols int) int { return min(left, tile, max(1, cacheSize/cols)) }
 
 func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 	if x.c <= shortCols {
@@ -250,19 +250,29 @@ func probabilities[T Float](max []T, m T, f float64) {
 func spreadSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 	max, sum := make([]T, blocks(len(x))), make([]T, blocks(len(x)))
 	spreadChunks(w, len(x), func(c, off, n int) {
-		k.expSum(ptr(dst, off), ptr(max, c*tile), ptr(sum, c*tile), ptr(x, off), 1, n, 0, 0)
+		k.expSum(ptr(dst, off), ptr(max, c*chunkBlocks), ptr(sum, c*chunkBlocks), ptr(x, off), 1, n, 0, 0)
 	})
 	factors(1, len(x), max, sum)
 	spreadChunks(w, len(x), func(c, off, n int) {
-		k.scale(ptr(dst, off), ptr(dst, off), ptr(max, c*tile), nil, 1, n, 0, 0)
+		k.scale(ptr(dst, off), ptr(dst, off), ptr(max, c*chunkBlocks), nil, 1, n, 0, 0)
 	})
 }
 
 func logSoftmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
-	var r room[T]
-	var log [tile]T
 	var t sumExps[T]
+	if x.c <= cacheSize {
+		var r room[T]
+		r.give(&t)
+		logSoftmaxRows(k, dst, x, lo, hi, &t)
+		return
+	}
+	var r wideRoom[T]
 	r.give(&t)
+	logSoftmaxRows(k, dst, x, lo, hi, &t)
+}
+
+func logSoftmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, t *sumExps[T]) {
+	var log [tile]T
 	for i := lo; i < hi; i += t.n {
 		m := Matrix[T]{i + cachedRows(hi-i, x.c), x.c, x.data, x.stride}
 		t.next(k, &m, i)
@@ -349,7 +359,7 @@ func finish[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], sum []float64,
 func (v *view[T]) row(i int) []T { return v.data[i*v.stride:][:v.c] }
 
 // groupRows is the number of a matrix's rows whose losses are added up together.
-func (v *view[T]) groupRows() int { return max(1, min(4*tile, 2*chunkSize/v.c)) }
+func (v *view[T]) groupRows() int { return max(1, min(4*tile, 2*cacheSize/v.c)) }
 
 // groups returns the number of groups of rows: spans of a planar array.
 func (v *view[T]) groups() int {

@@ -22,16 +22,19 @@ type sumExps[T Float] struct {
 }
 
 // A room is memory for sumExps. What is on the stack has to be cleared, which
-// one row would feel: only many rows are given a wide one.
+// one row would feel: only many rows, or long ones, are given a wide one.
 type room[T Float] struct {
 	parts [3 * tile]T
 	log   [tile]float64
 }
 
 type wideRoom[T Float] struct {
-	parts [12 * tile]T
-	log   [4 * tile]float64
+	parts [3 * chunkBlocks]T
+	log   [chunkBlocks]float64
 }
+
+// isWide tells whether x needs a wide room.
+func isWide[T Float](x *Matrix[T]) bool { return x.Rows > tile || x.Cols > cacheSize }
 
 func (r *room[T]) give(t *sumExps[T]) { t.take(r.parts[:], r.log[:]) }
 
@@ -46,10 +49,26 @@ func (t *sumExps[T]) take(parts []T, log []float64) {
 	t.log = at(ptr(log, 0), 0, n)
 }
 
+// sumExpOf returns the maximum and the logarithm of one row.
+func sumExpOf[T Float](k *kernels[T], row []T) (m T, log float64) {
+	x := Row(row)
+	var t sumExps[T]
+	if !isWide(&x) {
+		var r room[T]
+		r.give(&t)
+		t.next(k, &x, 0)
+		return t.max[0], t.log[0]
+	}
+	var r wideRoom[T]
+	r.give(&t)
+	t.next(k, &x, 0)
+	return t.max[0], t.log[0]
+}
+
 // next takes the rows from i, as many as there is room for.
 func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int) {
 	b := blocks(x.Cols)
-	if b > tile {
+	if b > chunkBlocks {
 		t.n = 1
 		s := newSum[T]()
 		for off := 0; off < x.Cols; off += chunkSize {
@@ -184,15 +203,15 @@ func spreadSumExp[T Float](w int, k *kernels[T], row []T, dot *rowDot[T]) (m T, 
 		dots = nil
 	}
 	spreadChunks(w, len(row), func(c, off, n int) {
-		t := sumExps[T]{max: max[c*tile:], sum: part[c*tile:], ones: ones[c*tile:]}
+		t := sumExps[T]{max: max[c*chunkBlocks:], sum: part[c*chunkBlocks:], ones: ones[c*chunkBlocks:]}
 		if dots != nil {
-			t.dots, t.weight = dots[c*tile:], weight
+			t.dots, t.weight = dots[c*chunkBlocks:], weight
 		}
 		t.sumExp(k, ptr(row, off), off, 1, n, 0)
 	})
 	s := newSum[T]()
-	for i := 0; i < n; i += tile {
-		ones := ones[i:min(i+tile, n)]
+	for i := 0; i < n; i += chunkBlocks {
+		ones := ones[i:min(i+chunkBlocks, n)]
 		s.add(max[i:], part[i:], ones)
 		if dot != nil {
 			s.addDots(max[i:], dots[i:], dot.weights[i:][:len(ones)])
