@@ -201,6 +201,7 @@ func (j *ceJob[T, I]) rows(x, grad *view[T], row, n, first int) float64 {
 	defer buffers.Put(b)
 	var r ceRoom[T]
 	r.init(b, x.c)
+	pages := newPager(j.k, x.data, x.c, x.stride)
 	var total float64
 	for end := row + n; row < end; {
 		n := min(end-row, ceRows/min(ceRows, blocks(x.c)))
@@ -208,6 +209,7 @@ func (j *ceJob[T, I]) rows(x, grad *view[T], row, n, first int) float64 {
 			n = min(n, cachedRows(n, x.c)) // there are more passes
 		}
 		targets := j.targets[first:][:n]
+		pages.ahead(row, n)
 		var xs, to view[T]
 		xs.setRows(x, row, n)
 		j.logits(&xs, targets, &r)
@@ -226,16 +228,20 @@ func (j *ceJob[T, I]) rows(x, grad *view[T], row, n, first int) float64 {
 
 // trail does groups of the rows of a matrix with a large gradient.
 func (j *ceJob[T, I]) trail(x, grad *view[T], lo, hi int, parts []float64) float64 {
-	b := [3]*[]float64{}
+	var b [3]*[]float64
 	for i := range b {
 		b[i] = buffers.Get().(*[]float64)
-		defer buffers.Put(b[i])
 	}
+	defer func() { // a defer in the loop would allocate
+		for _, b := range b {
+			buffers.Put(b)
+		}
+	}()
 	var rooms [2]ceRoom[T]
 	r, before := &rooms[0], &rooms[1]
 	r.init(b[0], x.c)
 	before.init(b[1], x.c)
-	t := trail[T]{k: j.k, dst: grad, x: x, e: scratch[T](b[2], max(cacheSize, x.c))}
+	t := newTrail(j.k, grad, x, scratch[T](b[2], max(cacheSize, x.c)))
 	if j.share > 0 {
 		t.weight = j.opt.Weight
 	}
@@ -350,7 +356,7 @@ func (j *ceJob[T, I]) forward(x *view[T], r *ceRoom[T]) {
 	}
 	var m Matrix[T]
 	m.Rows, m.Cols, m.Data, m.Stride = x.n, x.c, x.data, x.stride
-	t.next(j.k, &m, 0)
+	t.next(j.k, &m, 0, nil)
 }
 
 // backward sets grad to the gradient and fills in the room.

@@ -14,6 +14,9 @@ import (
 type kernels[T Float] struct {
 	name string
 
+	// pages asks the CPU for n pages of memory from x on, which need not exist; the
+	// portable one does nothing.
+	pages func(x *T, n int)
 	// max sets dst[i] to the maximum of row i, a zero of either sign, or a NaN.
 	max func(dst, x *T, rows, cols, stride int)
 	// min is max for the minimum.

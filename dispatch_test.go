@@ -309,6 +309,10 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 	}
 	out := func(a ...armed) []armed { return a }
 	return []kernelCall{
+		{"pages", func() ([]armed, []armed, func()) {
+			x := x()
+			return nil, out(x), func() { k.pages(x.p(), 100) }
+		}},
 		{"max", func() ([]armed, []armed, func()) {
 			x, dst := x(), vec(0, rows)
 			return out(dst), out(x), func() { k.max(dst.p(), x.p(), rows, cols, stride) }

@@ -160,6 +160,9 @@ func spreadPair[T Float](w, parts int, job pairJob[T]) float64 {
 func (p *pairJob[T]) part(i int) float64 {
 	row, off := i/cacheParts(p.x.Cols), i%cacheParts(p.x.Cols)*cacheSize
 	n := min(cacheSize, p.x.Cols-off)
+	for _, m := range [...]*Matrix[T]{&p.x, &p.y} {
+		newPager(p.k, m.Data, m.Cols, m.Stride).aheadOf(row*m.Stride+off, n)
+	}
 	x, y := ptr(p.x.Data, row*p.x.Stride+off), ptr(p.y.Data, row*p.y.Stride+off)
 	if p.grad.Data == nil {
 		return p.loss(p.k, x, y, n)

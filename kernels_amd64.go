@@ -5,6 +5,9 @@
 package logits
 
 //go:noescape
+func pagesAVX2(x *float32, n int)
+
+//go:noescape
 func maxAVX2(dst, x *float32, rows, cols, stride int)
 
 //go:noescape
@@ -130,6 +133,7 @@ func planarLogSoftmaxGradAVX2(dst, x, y, s *float32, n, classes, stride, yStride
 var tableAVX2 = kernels[float32]{
 	name:                 "avx2",
 	mediumCols:           mediumCols,
+	pages:                pagesAVX2,
 	max:                  maxAVX2,
 	min:                  minAVX2,
 	argMax:               argMaxAVX2,
@@ -172,6 +176,9 @@ var tableAVX2 = kernels[float32]{
 	planarSoftmaxGrad:    planarSoftmaxGradAVX2,
 	planarLogSoftmaxGrad: planarLogSoftmaxGradAVX2,
 }
+
+//go:noescape
+func pagesAVX512(x *float32, n int)
 
 //go:noescape
 func maxAVX512(dst, x *float32, rows, cols, stride int)
@@ -299,6 +306,7 @@ func planarLogSoftmaxGradAVX512(dst, x, y, s *float32, n, classes, stride, yStri
 var tableAVX512 = kernels[float32]{
 	name:                 "avx512",
 	mediumCols:           mediumCols,
+	pages:                pagesAVX512,
 	max:                  maxAVX512,
 	min:                  minAVX512,
 	argMax:               argMaxAVX512,

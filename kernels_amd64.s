@@ -4,6 +4,24 @@
 
 #include "textflag.h"
 
+// func pagesAVX2(x *float32, n int)
+//
+// It asks for a cache line of each of the n pages from x on, which need not exist.
+TEXT ·pagesAVX2(SB), NOSPLIT, $64-16
+	MOVQ x+0(FP), AX
+	MOVQ n+8(FP), BX
+	CMPQ BX, $0
+	JLE done2
+page1:
+	PREFETCHT1 (AX)
+	ADDQ $4096, AX
+	ADDQ $-1, BX
+	CMPQ BX, $0
+	JGT page1
+done2:
+	VZEROUPPER
+	RET
+
 // func maxAVX2(dst, x *float32, rows, cols, stride int)
 //
 // dst[i] is the maximum of row i, or a NaN if the row has one.
@@ -19105,6 +19123,24 @@ class2:
 	ADDQ $64, AX
 	CMPQ AX, BX
 	JLT group1
+	VZEROUPPER
+	RET
+
+// func pagesAVX512(x *float32, n int)
+//
+// It asks for a cache line of each of the n pages from x on, which need not exist.
+TEXT ·pagesAVX512(SB), NOSPLIT, $64-16
+	MOVQ x+0(FP), AX
+	MOVQ n+8(FP), BX
+	CMPQ BX, $0
+	JLE done2
+page1:
+	PREFETCHT1 (AX)
+	ADDQ $4096, AX
+	ADDQ $-1, BX
+	CMPQ BX, $0
+	JGT page1
+done2:
 	VZEROUPPER
 	RET
 

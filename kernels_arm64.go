@@ -5,6 +5,9 @@
 package logits
 
 //go:noescape
+func pagesNEON(x *float32, n int)
+
+//go:noescape
 func maxNEON(dst, x *float32, rows, cols, stride int)
 
 //go:noescape
@@ -130,6 +133,7 @@ func planarLogSoftmaxGradNEON(dst, x, y, s *float32, n, classes, stride, yStride
 var tableNEON = kernels[float32]{
 	name:                 "neon",
 	mediumCols:           mediumCols,
+	pages:                pagesNEON,
 	max:                  maxNEON,
 	min:                  minNEON,
 	argMax:               argMaxNEON,

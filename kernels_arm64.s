@@ -4,6 +4,23 @@
 
 #include "textflag.h"
 
+// func pagesNEON(x *float32, n int)
+//
+// It asks for a cache line of each of the n pages from x on, which need not exist.
+TEXT ·pagesNEON(SB), NOSPLIT, $0-16
+	MOVD x+0(FP), R0
+	MOVD n+8(FP), R1
+	CMP $0, R1
+	BLE done2
+page1:
+	PRFM (R0), PLDL2KEEP
+	ADD $4096, R0
+	SUB $1, R1
+	CMP $0, R1
+	BGT page1
+done2:
+	RET
+
 // func maxNEON(dst, x *float32, rows, cols, stride int)
 //
 // dst[i] is the maximum of row i, or a NaN if the row has one.

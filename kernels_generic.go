@@ -12,6 +12,7 @@ import (
 func genericKernels[T Float]() kernels[T] {
 	return kernels[T]{
 		name:        "generic",
+		pages:       func(*T, int) {},
 		max:         maxGeneric[T],
 		min:         minGeneric[T],
 		argMax:      argMaxGeneric[T],

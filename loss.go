@@ -106,8 +106,9 @@ func longNLL[T Float, I Index](k *kernels[T], loss []T, x *Matrix[T], targets []
 }
 
 func nlls[T Float, I Index](k *kernels[T], loss []T, x *Matrix[T], targets []I, t *sumExps[T]) {
+	pages := newPager(k, x.Data, x.Cols, x.Stride)
 	for i := 0; i < x.Rows; i += t.n {
-		t.next(k, x, i)
+		t.next(k, x, i, pages)
 		at := i * x.Stride
 		loss, max, log := loss[i:][:t.n], t.max[:t.n], t.log[:t.n]
 		for j, c := range targets[i:][:t.n] {

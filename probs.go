@@ -132,6 +132,9 @@ func (j *probsJob[T]) group(x, q, grad *view[T], g int) float64 {
 	if x.d == 1 {
 		first := g * x.groupRows()
 		n := min(x.groupRows(), x.n-first)
+		for _, v := range [...]*view[T]{x, q} {
+			newPager(j.k, v.data, v.c, v.stride).ahead(first, n)
+		}
 		return j.rows(x.from(first, n), q.from(first, n), grad.from(first, n), first)
 	}
 	n, at, row := x.span(g)

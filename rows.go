@@ -45,7 +45,13 @@ func rowMax[T Float](k *kernels[T], dst []T, x *Matrix[T]) {
 	if x.Rows == 0 {
 		return
 	}
-	k.max(ptr(dst, 0), ptr(x.Data, 0), x.Rows, x.Cols, x.Stride)
+	pages := newPager(k, x.Data, x.Cols, x.Stride)
+	for i := 0; i < x.Rows; {
+		n := pages.step(x.Rows-i, x.Cols)
+		pages.ahead(i, n)
+		k.max(ptr(dst, i), ptr(x.Data, i*x.Stride), n, x.Cols, x.Stride)
+		i += n
+	}
 	for i, m := range dst {
 		if m == 0 {
 			dst[i] = zeroMax(x.row(i))
@@ -107,8 +113,12 @@ func spreadArgMax[T Float](w int, k *kernels[T], dst []int, x Matrix[T]) {
 }
 
 func rowArgMax[T Float](k *kernels[T], dst []int, x *Matrix[T]) {
-	if x.Rows > 0 {
-		k.argMax(ptr(dst, 0), ptr(x.Data, 0), x.Rows, x.Cols, x.Stride)
+	pages := newPager(k, x.Data, x.Cols, x.Stride)
+	for i := 0; i < x.Rows; {
+		n := pages.step(x.Rows-i, x.Cols)
+		pages.ahead(i, n)
+		k.argMax(ptr(dst, i), ptr(x.Data, i*x.Stride), n, x.Cols, x.Stride)
+		i += n
 	}
 }
 
@@ -151,10 +161,12 @@ func spreadSum[T Float](w int, k *kernels[T], dst []T, x Matrix[T]) {
 }
 
 func rowSum[T Float](k *kernels[T], dst []T, x *Matrix[T]) {
+	pages := newPager(k, x.Data, x.Cols, x.Stride)
 	var sums [tile]float64
 	for i := 0; i < x.Rows; i += tile {
 		n := min(tile, x.Rows-i)
 		if x.Cols <= cacheSize {
+			pages.ahead(i, n)
 			k.sum(ptr(sums[:], 0), ptr(x.Data, i*x.Stride), n, x.Cols, x.Stride)
 			for j, s := range sums[:n] {
 				dst[i+j] = T(s)
@@ -164,7 +176,9 @@ func rowSum[T Float](k *kernels[T], dst []T, x *Matrix[T]) {
 		for j := i; j < i+n; j++ {
 			var s float64
 			for off := 0; off < x.Cols; off += cacheSize {
-				k.sum(ptr(sums[:], 0), ptr(x.Data, j*x.Stride+off), 1, min(cacheSize, x.Cols-off), 0)
+				n := min(cacheSize, x.Cols-off)
+				pages.aheadOf(j*x.Stride+off, n)
+				k.sum(ptr(sums[:], 0), ptr(x.Data, j*x.Stride+off), 1, n, 0)
 				s += sums[0]
 			}
 			dst[j] = T(s)
@@ -192,25 +206,38 @@ func Exp[T Float](dst, x Matrix[T]) error {
 		return nil
 	}
 	if x.contiguous() && dst.contiguous() {
-		k.exp(ptr(dst.Data, 0), ptr(x.Data, 0), x.Rows*x.Cols)
-		return nil
-	}
-	for i := range x.Rows {
-		k.exp(ptr(dst.Data, i*dst.Stride), ptr(x.Data, i*x.Stride), x.Cols)
+		expElems(k, &dst, &x, 0, x.Rows*x.Cols)
+	} else {
+		expRows(k, &dst, &x, 0, x.Rows)
 	}
 	return nil
 }
 
 func spreadExp[T Float](w int, k *kernels[T], dst, x Matrix[T]) {
-	if x.contiguous() && dst.contiguous() {
-		spreadChunks(w, x.Rows*x.Cols, func(c, off, n int) { k.exp(ptr(dst.Data, off), ptr(x.Data, off), n) })
+	if !x.contiguous() || !dst.contiguous() {
+		spread(w, x.Rows, func(lo, hi int) { expRows(k, &dst, &x, lo, hi) })
 		return
 	}
-	spread(w, x.Rows, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			k.exp(ptr(dst.Data, i*dst.Stride), ptr(x.Data, i*x.Stride), x.Cols)
-		}
-	})
+	n := x.Rows * x.Cols
+	spread(w, cacheParts(n), func(lo, hi int) { expElems(k, &dst, &x, lo*cacheSize, min(hi*cacheSize, n)) })
+}
+
+// expElems does the elements [lo, hi) of matrices without gaps.
+func expElems[T Float](k *kernels[T], dst, x *Matrix[T], lo, hi int) {
+	pages := newPager(k, x.Data, x.Cols, x.Cols)
+	for off := lo; off < hi; off += cacheSize {
+		n := min(cacheSize, hi-off)
+		pages.aheadOf(off, n)
+		k.exp(ptr(dst.Data, off), ptr(x.Data, off), n)
+	}
+}
+
+func expRows[T Float](k *kernels[T], dst, x *Matrix[T], lo, hi int) {
+	pages := newPager(k, x.Data, x.Cols, x.Stride)
+	for i := lo; i < hi; i++ {
+		pages.ahead(i, 1)
+		k.exp(ptr(dst.Data, i*dst.Stride), ptr(x.Data, i*x.Stride), x.Cols)
+	}
 }
 
 func (x *Matrix[T]) contiguous() bool { return x.Rows == 1 || x.Stride == x.Cols }
@@ -265,8 +292,9 @@ func rowLogSumExp[T Float](k *kernels[T], dst []T, x *Matrix[T]) {
 }
 
 func logSumExps[T Float](k *kernels[T], dst []T, x *Matrix[T], t *sumExps[T]) {
+	pages := newPager(k, x.Data, x.Cols, x.Stride)
 	for i := 0; i < x.Rows; i += t.n {
-		t.next(k, x, i)
+		t.next(k, x, i, pages)
 		for j := range t.n {
 			dst[i+j] = logSumExp(k, x.row(i+j), t.max[j], t.log[j])
 		}

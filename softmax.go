@@ -171,9 +171,11 @@ func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 
 // softmaxRows has room for the maxima and sums of one row and more.
 func softmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, max, sum []T) {
+	pages := newPager(k, x.data, x.c, x.stride)
 	for i := lo; i < hi; {
 		n := min(cachedRows(hi-i, x.c), len(max)/blocks(x.c))
 		to, from := i*dst.stride, i*x.stride
+		pages.ahead(i, n)
 		expSums(k, ptr(dst.data, to), ptr(max, 0), ptr(sum, 0), ptr(x.data, from), n, x.c, dst.stride, x.stride)
 		factors(n, x.c, max, sum)
 		k.scale(ptr(dst.data, to), ptr(dst.data, to), ptr(max, 0), nil, n, x.c, dst.stride, dst.stride)
@@ -184,7 +186,7 @@ func softmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, max, sum [
 // softmaxTrail has room for the exponentials, the maxima and sums of as many rows
 // as it takes at once, and for the next maxima.
 func softmaxTrail[T Float](k *kernels[T], dst, x *view[T], lo, hi int, e, max, next, sum []T) {
-	t := trail[T]{k: k, dst: dst, x: x, e: e}
+	t := newTrail(k, dst, x, e)
 	var zero [tile]T
 	for i := lo; i < hi; {
 		n := cachedRows(hi-i, x.c)
@@ -273,9 +275,10 @@ func logSoftmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 
 func logSoftmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, t *sumExps[T]) {
 	var log [tile]T
+	pages := newPager(k, x.data, x.c, x.stride)
 	for i := lo; i < hi; i += t.n {
 		m := Matrix[T]{i + cachedRows(hi-i, x.c), x.c, x.data, x.stride}
-		t.next(k, &m, i)
+		t.next(k, &m, i, pages)
 		for j, l := range t.log[:t.n] {
 			log[j] = T(l)
 		}
@@ -298,8 +301,11 @@ func gradRows[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], lo, hi int) 
 	if streams(dx.data, y.data, dy.data, dx.n*dx.c) && dx.c >= blockSize/2 { // shorter rows lose at their ends
 		stream = 1
 	}
+	ys, dys := newPager(k, y.data, y.c, y.stride), newPager(k, dy.data, y.c, dy.stride)
 	for i := lo; i < hi; {
 		n := cachedRows(hi-i, y.c)
+		ys.ahead(i, n)
+		dys.ahead(i, n)
 		p, g := ptr(y.data, i*y.stride), ptr(dy.data, i*dy.stride)
 		if op == softmaxGradOp {
 			k.inner(ptr(sum[:], 0), p, g, n, y.c, y.stride, dy.stride)

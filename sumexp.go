@@ -56,23 +56,24 @@ func sumExpOf[T Float](k *kernels[T], row []T) (m T, log float64) {
 	if !isWide(&x) {
 		var r room[T]
 		r.give(&t)
-		t.next(k, &x, 0)
+		t.next(k, &x, 0, nil)
 		return t.max[0], t.log[0]
 	}
 	var r wideRoom[T]
 	r.give(&t)
-	t.next(k, &x, 0)
+	t.next(k, &x, 0, nil)
 	return t.max[0], t.log[0]
 }
 
-// next takes the rows from i, as many as there is room for.
-func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int) {
+// next takes the rows from i, as many as there is room for, and asks pages ahead.
+func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int, pages *pager[T]) {
 	b := blocks(x.Cols)
 	if b > chunkBlocks {
 		t.n = 1
 		s := newSum[T]()
 		for off := 0; off < x.Cols; off += chunkSize {
 			n := min(chunkSize, x.Cols-off)
+			pages.aheadOf(i*x.Stride+off, n)
 			t.sumExp(k, ptr(x.Data, i*x.Stride+off), off, 1, n, 0)
 			s.add(t.max, t.sum, t.ones[:blocks(n)])
 			if t.dot != nil {
@@ -88,6 +89,7 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int) {
 		if b > 1 {
 			t.n = min(len(t.max)/b, x.Rows-i)
 		}
+		pages.ahead(i, t.n)
 		if x.Cols <= k.mediumCols {
 			t.short(k, ptr(x.Data, i*x.Stride), t.n, x.Cols, x.Stride)
 			return

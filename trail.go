@@ -8,11 +8,17 @@ type trail[T Float] struct {
 	dst, x *view[T] // all rows
 	e      []T      // has room for cachedRows
 
+	pages pager[T] // of x
+
 	row, n int // of x and dst, whose exponentials are in e
 
 	// If dot is not nil: where the dots of the next rows' blocks go, and the
 	// weights, nil if they are 1.
 	dot, weight []T
+}
+
+func newTrail[T Float](k *kernels[T], dst, x *view[T], e []T) trail[T] {
+	return trail[T]{k: k, dst: dst, x: x, e: e, pages: pager[T]{k, x.data, x.stride, 0}}
 }
 
 // trails tells whether exponentials of the rows of x should go to dst by a trail.
@@ -25,6 +31,7 @@ func trails[T Float](dst, x *view[T]) bool {
 // sums of their blocks. If there are rows before, factor is what the exponentials
 // of their blocks are multiplied by, and add[i] is added to row i.
 func (t *trail[T]) exps(row, n int, max, sum, factor, add []T) {
+	t.pages.ahead(row, n)
 	m, c, b, x := min(n, t.n), t.x.c, blocks(t.x.c), t.x.data[row*t.x.stride:]
 	t.finish(m, factor, add)
 	for off := 0; off < c && m > 0; off += chunkSize {

@@ -62,7 +62,7 @@ func routinesOn(path string, functions []function) ([]routine, error) {
 	var all []routine
 	for _, f := range functions {
 		kernel, ok := strings.CutSuffix(f.name, strings.ToUpper(path))
-		if !ok {
+		if !ok || kernel == "pages" { // which has no vectors
 			continue
 		}
 		for _, r := range forms(kernel) {
