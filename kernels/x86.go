@@ -574,30 +574,27 @@ func (x x86) jumpGreater(a *Asm, p, q int, label string) {
 	a.emit("JHI %s", label)
 }
 
+// jumpAnyEq compares the maximum, which is at most m.
 func (x x86) jumpAnyEq(a *Asm, base Reg, m Uni, label string) {
+	t := []int{a.vreg(false), a.vreg(false)}
+	size := 4 * x.width()
+	x.load(a, base, 0, t...)
+	for i := 2; i < 4*lanes/x.width(); i++ {
+		x.opLoad(a, opMax, t[i%2:][:1], base, size*i, t[i%2:][:1])
+	}
+	x.op(a, opMax, t[0], inReg(t[1]), t[0])
 	if x.avx512 {
-		for i := range 4 {
-			a.emit("VCMPPS $0, %s, %s, K%d", mem(base, 64*i), x.v(m), 2+i)
-		}
-		a.emit("KORW K2, K3, K2")
-		a.emit("KORW K4, K5, K4")
-		a.emit("KORTESTW K2, K4")
+		a.emit("VCMPPS $0, %s, %s, K2", x.reg(t[0]), x.v(m))
+		a.emit("KORTESTW K2, K2")
 		a.emit("JNE %s", label)
-		return
+	} else {
+		r := a.Reg()
+		a.emit("VCMPPS $0, %s, %s, %s", x.reg(t[0]), x.v(m), x.reg(t[0]))
+		a.emit("VMOVMSKPS %s, %s", x.reg(t[0]), r)
+		a.emit("TESTL %s, %s", r, r)
+		a.emit("JNE %s", label)
+		a.FreeReg(r)
 	}
-	t := [3]int{a.vreg(false), a.vreg(false), a.vreg(false)}
-	for i := range 8 {
-		k := min(i, 1+i%2)
-		a.emit("VCMPPS $0, %s, %s, %s", mem(base, 32*i), x.v(m), x.reg(t[k]))
-		if i > 0 {
-			a.emit("VORPS %s, %s, %s", x.reg(t[k]), x.reg(t[0]), x.reg(t[0]))
-		}
-	}
-	r := a.Reg()
-	a.emit("VMOVMSKPS %s, %s", x.reg(t[0]), r)
-	a.emit("TESTL %s, %s", r, r)
-	a.emit("JNE %s", label)
-	a.FreeReg(r)
 	for _, r := range t {
 		a.vfree[r] = true
 	}
