@@ -250,8 +250,10 @@ func (s *sum[T]) add(max, part, ones []T) {
 		d := float64(max[i]) - float64(s.max)
 		switch {
 		case d > 0:
-			s.sum = float64((s.sum+s.ones)*exp64(-d)) + p
-			s.max, s.ones = max[i], n
+			if before := s.sum + s.ones; before != 0 { // it is 0 in front of the first block
+				p += float64(before * exp64(-d))
+			}
+			s.max, s.sum, s.ones = max[i], p, n
 		case d == 0:
 			s.sum += p
 			s.ones += n
