@@ -227,25 +227,22 @@ func specDistance(grad, x, y []float32, scale float32) float64 {
 // A specBlock is what sumExp and expSum return for a block.
 type specBlock struct{ max, sum, ones float32 }
 
-// A specSums adds up a block: vectors of even and of odd number apart, and the
-// two to the block's lanes every four steps.
-type specSums struct {
-	block lanes
-	part  [2]lanes
-}
+// A specSums adds up a block: what goes to part is added to the block's lanes every
+// four steps.
+type specSums struct{ block, part lanes }
 
 // each adds elements vector by vector.
 func (s *specSums) each(e []float32) {
 	s.cut()
-	s.part[0].addEach(e)
+	s.part.addEach(e)
 	s.cut()
 }
 
 func (s *specSums) cut() {
 	for i := range s.block {
-		s.block[i] += s.part[0][i] + s.part[1][i]
+		s.block[i] += s.part[i]
 	}
-	s.part = [2]lanes{}
+	s.part = lanes{}
 }
 
 func (s *specSums) fold() float32 {
@@ -276,7 +273,7 @@ func specSumExp(row []float32) []specBlock {
 				d := x - m
 				p, scale := specExpParts(d, specExp5)
 				if !each {
-					lane := &sum.part[i/16%2][i%16]
+					lane := &sum.part[i%16]
 					*lane = fma32(p, scale, *lane)
 					continue
 				}
@@ -337,8 +334,7 @@ func init() {
 }
 
 // specBlockDot adds up x - m over a block, times the weights if there are some,
-// vector by vector where specSumExp does. In its order otherwise, but that
-// without weights pairs of vectors go to one sum.
+// vector by vector where specSumExp does, and in its order.
 func specBlockDot(block, weights []float32, m float32, grew bool) float32 {
 	var sum specSums
 	for k, part := range slices.Collect(slices.Chunk(block, step)) {
@@ -361,14 +357,12 @@ func specBlockDot(block, weights []float32, m float32, grew bool) float32 {
 			sum.each(e)
 		case weights != nil:
 			for i, x := range part {
-				lane := &sum.part[i/16%2][i%16]
+				lane := &sum.part[i%16]
 				*lane = fma32(x-m, weights[k*step+i], *lane)
 			}
 		default:
-			for i := range sum.block {
-				for _, v := range [][]float32{part[:32], part[32:]} {
-					sum.part[0][i] += (v[i] - m) + (v[i+16] - m)
-				}
+			for i, x := range part {
+				sum.part[i%16] += x - m
 			}
 		}
 		if k%4 == 3 {
@@ -416,7 +410,7 @@ func specExpSum(dst, row []float32) []specBlock {
 				continue
 			}
 			for i, e := range part {
-				sum.part[i/16%2][i%16] += e
+				sum.part[i%16] += e
 			}
 			if k%4 == 3 {
 				sum.cut()

@@ -684,6 +684,27 @@ func (a *Asm) MaxLoad(d *Vec, base Reg, off int) {
 	a.isa.opLoad(a, opMax, d.r[a.lo:a.hi], base, off+a.offset(a.lo), d.r[a.lo:a.hi])
 }
 
+// LoadOne returns a Vec of one register, with the first elements at base. Its
+// lanes are for all those of other Vecs that they stand in for.
+func (a *Asm) LoadOne(name string, base Reg) *Vec {
+	hi := a.hi
+	a.Narrow()
+	v := a.Vec(name)
+	a.Load(v, base, 0)
+	a.hi = hi
+	return v
+}
+
+// StoreOne stores the register of s, a Vec of one.
+func (a *Asm) StoreOne(s *Vec, base Reg) { a.isa.store(a, base, 0, s.r[0]) }
+
+// MaxLoadOne sets each lane of d, a Vec of one register, to the maximum of it and
+// those of the 16 elements at base+off that it stands in for.
+func (a *Asm) MaxLoadOne(d *Vec, base Reg, off int) {
+	all := slices.Repeat(d.r[:1], lanes/a.isa.width())
+	a.isa.opLoad(a, opMax, all, base, off, all)
+}
+
 // MulLoad multiplies d by the 16 elements at base+off.
 func (a *Asm) MulLoad(d *Vec, base Reg, off int) {
 	a.isa.opLoad(a, opMul, d.r[a.lo:a.hi], base, off+a.offset(a.lo), d.r[a.lo:a.hi])

@@ -7,9 +7,9 @@ var sumExpKernel = kernel{
 	doc: `For each block of 2048 elements x of a row, and row by row: max is the greatest
 x of the row so far; sum the sum of e^(x - max) over the block, but for some
 elements equal to max, the first of the row among them; and ones their number.
-Lane j of 16 adds up elements j and j+32 of every 64, and apart from them j+16
-and j+48, for 256 elements, and the two to the block's lane j; where the maximum
-or the end of the row is, each for itself. The block's lanes are folded at its end.
+Lane j of 16 adds up elements j, j+16, ... of 256, and their sum to the block's
+lane j; where the maximum or the end of the row is, each for itself. The block's
+lanes are folded at its end.
 The maximum of the next block, or of the next row's first, is found in the same
 loop; the step that holds the maximum, by a search.`,
 	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"},
@@ -23,8 +23,8 @@ loop; the step that holds the maximum, by a search.`,
 
 var sumExpDotKernel = kernel{
 	name: "sumExpDot",
-	doc: `It is sumExp and sets dot to the sum of x - max over the block. A lane has one
-sum where sumExp has two, of elements j + j+16 and j+32 + j+48 of every 64.`,
+	doc: `It is sumExp and sets dot to the sum of x - max over the block, added up in the
+same way.`,
 	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
@@ -36,8 +36,7 @@ sum where sumExp has two, of elements j + j+16 and j+32 + j+48 of every 64.`,
 
 var sumExpWeightedKernel = kernel{
 	name: "sumExpWeighted",
-	doc: `It is sumExp and sets dot to the sum of w[j] (x - max) over the block, which is
-added up in the same way.`,
+	doc:  `It is sumExpDot for the sum of w[j] (x - max).`,
 	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
 		{"x", "*float32"}, {"w", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
@@ -167,7 +166,7 @@ func (s *sumExp) write() {
 	} else {
 		s.stop = s.Reg()
 	}
-	s.exp.keep(s.Asm, 9) // what segment needs, and vectors on AVX2
+	s.exp.keep(s.Asm, s.vregs())
 	if s.weighted {
 		s.Comment("w becomes what takes an address in the row to that in the weights.")
 		s.LoadArg("w", s.p)
@@ -347,6 +346,16 @@ func (s *sumExp) block() {
 	}
 }
 
+// vregs is the number of registers that the loops have in use for vectors at a time.
+func (s *sumExp) vregs() int {
+	parts := lanes / s.isa.width()
+	n := 3*max(parts, 2) + parts + 1
+	if s.dots {
+		n += parts
+	}
+	return n
+}
+
 // findMax sets m to the maximum of m and the block, that of its elements up to
 // ahead being in nextMax.
 func (s *sumExp) findMax() {
@@ -443,141 +452,91 @@ func (s *sumExp) inWeights() Reg {
 }
 
 // segment adds the elements from q to cut to the block's lanes, and finds the
-// maximum of as many at ahead. m is negated. It asks for those behind them, each
-// part for a share of the lines: memory takes requests best if they come evenly.
+// maximum of as many at ahead. m is negated. It asks for those behind them, evenly:
+// memory takes requests best like that.
 func (s *sumExp) segment() {
-	s.Mov(s.cut, s.left)
-	s.SubReg(s.q, s.left)
-	tight := s.trail && s.weighted // there are not enough general registers
-	if tight {
-		s.StoreInt(s.left, trailLeft)
-		s.FreeReg(s.left)
+	s.FreeReg(s.left) // not in use here
+	sum := s.Vec("sum")
+	s.Set(sum, s.zero)
+	var dot *Vec
+	if s.dots {
+		dot = s.Vec("dot")
+		s.Set(dot, s.zero)
 	}
-	part, parts := 0, lanes/s.isa.width()/s.Asm.pair()
-	s.ByPair(func() {
-		if part > 0 {
-			if tight {
-				s.left = s.Reg()
-				s.LoadInt(trailLeft, s.left)
-			}
-			s.SubReg(s.left, s.q)
-			s.SubReg(s.left, s.ahead)
-			if tight {
-				s.FreeReg(s.left)
-			}
-		}
-		sum := [2]*Vec{s.Vec("sum"), s.Vec("other")}
-		s.Set(sum[0], s.zero)
-		s.Set(sum[1], s.zero)
-		max := s.loadLocal(nextMax)
-		var dot [2]*Vec
-		for i := range dot {
-			if s.weighted || s.dots && i == 0 {
-				dot[i] = s.Vec("dot")
-				s.Set(dot[i], s.zero)
-			}
-		}
-		var w Reg
-		if s.weighted && !tight {
-			w = s.inWeights()
-		}
-		steps := s.NewLabel("steps")
-		s.Label(steps)
-		if part == 0 && s.trail {
-			s.trailStep()
-		}
-		if tight {
-			w = s.inWeights()
-		}
-		var dst Reg
-		if s.store {
-			dst = s.inDst()
-		}
-		for i := 4 * part / parts; i < 4*(part+1)/parts; i++ {
-			s.Prefetch(s.ahead, near+4*lanes*i)
-			s.PrefetchL2(s.ahead, far+4*lanes*i)
-			if s.store && !s.trail {
-				s.Prefetch(dst, 4*(8*step+lanes*i))
-			}
-		}
-		s.pair(0, sum, max, dot, dst, w)
-		s.pair(2, sum, max, dot, dst, w)
-		if s.store {
-			s.FreeReg(dst)
-		}
-		s.AddImm(4*step, s.q)
-		s.AddImm(4*step, s.ahead)
-		if tight {
-			s.FreeReg(w)
-		} else if s.weighted {
-			s.AddImm(4*step, w)
-		}
-		s.JumpIf(s.q, "<", s.cut, steps)
-		if s.weighted && !tight {
-			s.FreeReg(w)
-		}
-		s.storeLocal(max, nextMax)
-		s.Add(sum[0], sum[1])
-		s.Free(sum[1])
-		s.addUp(sum[0], blockSum)
-		if s.weighted {
-			s.Add(dot[0], dot[1])
-			s.Free(dot[1])
-		}
-		if s.dots {
-			s.addUp(dot[0], blockDot)
-		}
-		part++
-	})
-	if tight {
-		s.left = s.Reg()
+	local := s.Local(nextMax)
+	max := s.LoadOne("max", local)
+	s.FreeReg(local)
+	steps := s.NewLabel("steps")
+	s.Label(steps)
+	if s.trail {
+		s.trailStep()
 	}
+	var dst, w Reg
+	if s.store {
+		dst = s.inDst()
+	}
+	if s.weighted {
+		w = s.inWeights()
+	}
+	n := 1 // vectors that take turns, where one is one register
+	if s.isa.width() == lanes {
+		n = 2
+	}
+	for i := 0; i < 4; i += n {
+		s.together(i, n, sum, max, dot, dst, w)
+	}
+	if s.store {
+		s.FreeReg(dst)
+	}
+	if s.weighted {
+		s.FreeReg(w)
+	}
+	s.AddImm(4*step, s.q)
+	s.AddImm(4*step, s.ahead)
+	s.JumpIf(s.q, "<", s.cut, steps)
+	local = s.Local(nextMax)
+	s.StoreOne(max, local)
+	s.FreeReg(local)
+	s.Free(max)
+	s.addUp(sum, blockSum)
+	if s.dots {
+		s.addUp(dot, blockDot)
+	}
+	s.left = s.Reg()
 }
 
-// pair does vectors i and i+1 of a step.
-func (s *sumExp) pair(i int, sum [2]*Vec, max *Vec, dot [2]*Vec, dst, w Reg) {
-	d := s.Vecs(2, "d")
-	for k, d := range d {
-		s.AddLoad(d, s.m, s.q, 4*lanes*(i+k))
-	}
-	for k := range 2 {
-		s.MaxLoad(max, s.ahead, 4*lanes*(i+k))
-	}
-	switch {
-	case s.weighted:
-		for k, d := range d {
-			s.MulAddLoad(dot[k], d, w, 4*lanes*(i+k))
+// together does n vectors of a step, from number first on.
+func (s *sumExp) together(first, n int, sum, max, dot *Vec, dst, w Reg) {
+	ds := s.Vecs(n, "d")
+	for k, d := range ds {
+		off := 4 * lanes * (first + k)
+		s.Prefetch(s.ahead, near+off)
+		s.PrefetchL2(s.ahead, far+off)
+		if s.store && !s.trail {
+			s.Prefetch(dst, 4*8*step+off)
 		}
-	case s.dots:
-		both := s.Vec("both")
-		s.each(opAdd, d[0], d[1], both)
-		s.Add(dot[0], both)
-		s.Free(both)
-	}
-	if s.dots && s.Asm.pair() == 1 { // one by one, which leaves registers for constants
-		for k, d := range d {
-			s.exps([]*Vec{d}, i+k, sum[k:], dst)
+		s.AddLoad(d, s.m, s.q, off)
+		s.MaxLoadOne(max, s.ahead, off)
+		switch {
+		case s.weighted:
+			s.MulAddLoad(dot, d, w, off)
+		case s.dots:
+			s.Add(dot, d)
 		}
-	} else {
-		s.exps(d, i, sum[:], dst)
 	}
-}
-
-// exps does the vectors d from number i of a step.
-func (s *sumExp) exps(d []*Vec, i int, sum []*Vec, dst Reg) {
-	e, t := s.exp.parts(s.Asm, d)
-	for k, e := range e {
+	es, ts := s.exp.parts(s.Asm, ds)
+	for k, e := range es {
 		if s.store {
-			s.Mul(e, t[k])
-			s.Store(e, dst, 4*lanes*(i+k))
-			s.Add(sum[k], e)
+			s.Mul(e, ts[k])
+			s.Store(e, dst, 4*lanes*(first+k))
+			s.Add(sum, e)
 		} else {
-			s.MulAddVec(sum[k], e, t[k])
+			s.MulAddVec(sum, e, ts[k])
 		}
 	}
-	s.Free(d...)
-	s.Free(e...)
-	s.Free(t...)
+	s.Free(ds...)
+	s.Free(es...)
+	s.Free(ts...)
 }
 
 // vectors adds the left elements at q, one vector after the other, to the

@@ -50,7 +50,6 @@ expSumWeighted does.`,
 const (
 	trailUntil = blockDot + 1 + iota // where the loop's part of the block ends, as an address in x
 	trailSkew                        // bytes by which that part begins behind the block
-	trailLeft                        // what segment has in left
 )
 
 // startTrail makes to what takes an address in x to that in to.
@@ -212,8 +211,6 @@ func (s *sumExp) trailStep() {
 	src, dst := s.Reg(), s.Reg()
 	s.LoadInt(trailUntil, src)
 	s.JumpIf(s.q, ">=", src, skip)
-	lo, hi := s.lo, s.hi
-	s.Widen()
 	f, c := s.line(src)
 	s.LoadInt(trailSkew, src)
 	s.AddReg(s.q, src)
@@ -240,5 +237,4 @@ func (s *sumExp) trailStep() {
 	s.FreeReg(dst)
 	s.FreeReg(src)
 	s.Label(skip)
-	s.lo, s.hi = lo, hi
 }
