@@ -97,8 +97,9 @@ func (s *sumExp) line(t Reg) (f, c Uni) {
 
 // trailRest finishes the elements of the block that the loop will not: those in
 // front of the first address in to that is aligned to 64 bytes, and those behind
-// its last full step but one. It asks for the next pages of to: stores past the
-// caches would wait for their addresses.
+// its last full step but one. It asks for pages of to: stores past the caches would
+// wait for their addresses. What has just been asked for should not be stored to:
+// with 8 KB instead of 32 a Zen 4 takes up to an eighth more.
 func (s *sumExp) trailRest() {
 	many, few, inner, vec, tail, done := s.NewLabel("many"), s.NewLabel("few"), s.NewLabel("inner"), s.NewLabel("vec"), s.NewLabel("tail"), s.NewLabel("done")
 	until, skew, t := s.cut, s.left, s.q
@@ -122,8 +123,8 @@ func (s *sumExp) trailRest() {
 	}
 	s.LoadArg("to", t)
 	s.AddReg(s.p, t)
-	s.Prefetch(t, 4*blockSize)
-	s.Prefetch(t, 4*blockSize+4096)
+	s.Prefetch(t, 16*blockSize)
+	s.Prefetch(t, 16*blockSize+4096)
 	s.Mov(s.size, until)
 	s.AndImm(-step, until)
 	s.MovImm(0, skew)
