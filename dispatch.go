@@ -75,8 +75,9 @@ type kernels[T Float] struct {
 	addScaled func(dst, x, factor *T, rows, cols, dstStride, stride int)
 	// dot sets dst[i] to the sum of w[j] (x - base[i]) over row i.
 	dot func(dst *float64, x, base, w *T, rows, cols, stride int)
-	// shift sets row i of dst to (x - max[i]) - log[i].
-	shift func(dst, x, max, log *T, rows, cols, dstStride, stride int)
+	// shift sets row i of dst to (x - max[i]) - log[i]. If stream is not 0 it may write
+	// dst past the caches.
+	shift func(dst, x, max, log *T, rows, cols, dstStride, stride, stream int)
 
 	// square sets dst[i] to the sum of (x - y)^2 over row i, distance to that of
 	// |x - y|. The others also set grad to the derivative with respect to x times

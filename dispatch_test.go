@@ -571,11 +571,11 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		}},
 		{"shift", func() ([]armed, []armed, func()) {
 			x, y, max, log := x(), y(), vec(0, rows), vec(1, rows)
-			return out(y), out(x, max, log), func() { k.shift(y.p(), x.p(), max.p(), log.p(), rows, cols, dstStride, stride) }
+			return out(y), out(x, max, log), func() { k.shift(y.p(), x.p(), max.p(), log.p(), rows, cols, dstStride, stride, 1) }
 		}},
 		{"shift", func() ([]armed, []armed, func()) {
 			y, max, log := y(), vec(0, rows), vec(1, rows)
-			return out(y), out(max, log), func() { k.shift(y.p(), y.p(), max.p(), log.p(), rows, cols, dstStride, dstStride) }
+			return out(y), out(max, log), func() { k.shift(y.p(), y.p(), max.p(), log.p(), rows, cols, dstStride, dstStride, 0) }
 		}},
 		{"inner", func() ([]armed, []armed, func()) {
 			x, y, dst := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end)

@@ -77,7 +77,7 @@ func addScaledAVX2(dst, x, factor *float32, rows, cols, dstStride, stride int)
 func dotAVX2(dst *float64, x, base, w *float32, rows, cols, stride int)
 
 //go:noescape
-func shiftAVX2(dst, x, max, log *float32, rows, cols, dstStride, stride int)
+func shiftAVX2(dst, x, max, log *float32, rows, cols, dstStride, stride, stream int)
 
 //go:noescape
 func squareAVX2(dst *float64, x, y *float32, rows, cols, stride, yStride int)
@@ -250,7 +250,7 @@ func addScaledAVX512(dst, x, factor *float32, rows, cols, dstStride, stride int)
 func dotAVX512(dst *float64, x, base, w *float32, rows, cols, stride int)
 
 //go:noescape
-func shiftAVX512(dst, x, max, log *float32, rows, cols, dstStride, stride int)
+func shiftAVX512(dst, x, max, log *float32, rows, cols, dstStride, stride, stream int)
 
 //go:noescape
 func squareAVX512(dst *float64, x, y *float32, rows, cols, stride, yStride int)

@@ -12136,10 +12136,14 @@ return2:
 	VZEROUPPER
 	RET
 
-// func shiftAVX2(dst, x, max, log *float32, rows, cols, dstStride, stride int)
+// func shiftAVX2(dst, x, max, log *float32, rows, cols, dstStride, stride, stream int)
 //
-// Row i of dst is (x - max[i]) - log[i].
-TEXT ·shiftAVX2(SB), NOSPLIT, $64-64
+// Row i of dst is (x - max[i]) - log[i]. It goes past the caches if stream is not
+// 0.
+TEXT ·shiftAVX2(SB), NOSPLIT, $64-72
+	MOVQ stream+64(FP), AX
+	CMPQ AX, $0
+	JNE stream1
 	VMOVUPS c0000000000000000<>(SB), Y15
 	MOVQ dst+0(FP), AX
 	MOVQ max+16(FP), BX
@@ -12147,8 +12151,8 @@ TEXT ·shiftAVX2(SB), NOSPLIT, $64-64
 	MOVQ x+8(FP), R8
 	MOVQ rows+32(FP), R9
 	CMPQ R9, $0
-	JLE return2
-row1:
+	JLE return3
+row2:
 	VBROADCASTSS (BX), Y14
 	VBROADCASTSS (CX), Y13
 	ADDQ $4, BX
@@ -12157,8 +12161,8 @@ row1:
 	MOVQ AX, SI
 	MOVQ cols+40(FP), DI
 	CMPQ DI, $64
-	JLT rest4
-step3:
+	JLT rest5
+step4:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VSUBPS Y14, Y0, Y0
@@ -12195,13 +12199,13 @@ step3:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step3
-rest4:
+	JGE step4
+rest5:
 	CMPQ DI, $0
-	JLE done6
-vec5:
+	JLE done7
+vec6:
 	CMPQ DI, $16
-	JGE whole7
+	JGE whole8
 	LEAQ tails<>+64(SB), R10
 	NEGQ DI
 	VMOVUPS 0(R10)(DI*4), Y2
@@ -12213,52 +12217,52 @@ vec5:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ DI
-	JMP done8
-whole7:
+	JMP done9
+whole8:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done8:
+done9:
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	VSUBPS Y13, Y0, Y0
 	VSUBPS Y13, Y1, Y1
 	CMPQ DI, $16
-	JGE whole9
+	JGE whole10
 	MOVQ SI, R10
 	VMOVUPS Y0, Y2
 	TESTQ $8, DI
-	JEQ skip11
+	JEQ skip12
 	VMOVUPS Y2, (R10)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R10
-skip11:
+skip12:
 	TESTQ $4, DI
-	JEQ skip12
+	JEQ skip13
 	VMOVUPS X2, (R10)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R10
-skip12:
+skip13:
 	TESTQ $2, DI
-	JEQ skip13
+	JEQ skip14
 	VMOVLPS X2, (R10)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R10
-skip13:
-	TESTQ $1, DI
-	JEQ skip14
-	VMOVSS X2, (R10)
 skip14:
-	JMP done10
-whole9:
+	TESTQ $1, DI
+	JEQ skip15
+	VMOVSS X2, (R10)
+skip15:
+	JMP done11
+whole10:
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y1, 32(SI)
-done10:
+done11:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec5
-done6:
+	JGT vec6
+done7:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -12267,8 +12271,207 @@ done6:
 	ADDQ R10, R8
 	ADDQ $-1, R9
 	CMPQ R9, $0
-	JGT row1
-return2:
+	JGT row2
+return3:
+	VZEROUPPER
+	RET
+stream1:
+	VMOVUPS c0000000000000000<>(SB), Y15
+	MOVQ dst+0(FP), AX
+	MOVQ max+16(FP), BX
+	MOVQ log+24(FP), CX
+	MOVQ x+8(FP), R8
+	MOVQ rows+32(FP), R9
+	CMPQ R9, $0
+	JLE return17
+row16:
+	VBROADCASTSS (BX), Y14
+	VBROADCASTSS (CX), Y13
+	ADDQ $4, BX
+	ADDQ $4, CX
+	MOVQ R8, DX
+	MOVQ AX, SI
+	MOVQ cols+40(FP), DI
+	// Up to where dst is aligned.
+	XORL R10, R10
+	SUBQ SI, R10
+	SHRQ $2, R10
+	ANDQ $15, R10
+	CMPQ R10, DI
+	JLE all18
+	MOVQ DI, R10
+all18:
+	CMPQ R10, $16
+	JGE whole19
+	LEAQ tails<>+64(SB), R11
+	NEGQ R10
+	VMOVUPS 0(R11)(R10*4), Y2
+	VMASKMOVPS (DX), Y2, Y0
+	VANDNPS Y15, Y2, Y2
+	VORPS Y2, Y0, Y0
+	VMOVUPS 32(R11)(R10*4), Y2
+	VMASKMOVPS 32(DX), Y2, Y1
+	VANDNPS Y15, Y2, Y2
+	VORPS Y2, Y1, Y1
+	NEGQ R10
+	JMP done20
+whole19:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+done20:
+	VSUBPS Y14, Y0, Y0
+	VSUBPS Y14, Y1, Y1
+	VSUBPS Y13, Y0, Y0
+	VSUBPS Y13, Y1, Y1
+	CMPQ R10, $16
+	JGE whole21
+	MOVQ SI, R11
+	VMOVUPS Y0, Y2
+	TESTQ $8, R10
+	JEQ skip23
+	VMOVUPS Y2, (R11)
+	VMOVUPS Y1, Y2
+	ADDQ $32, R11
+skip23:
+	TESTQ $4, R10
+	JEQ skip24
+	VMOVUPS X2, (R11)
+	VEXTRACTF128 $1, Y2, X2
+	ADDQ $16, R11
+skip24:
+	TESTQ $2, R10
+	JEQ skip25
+	VMOVLPS X2, (R11)
+	VPERMILPD $1, X2, X2
+	ADDQ $8, R11
+skip25:
+	TESTQ $1, R10
+	JEQ skip26
+	VMOVSS X2, (R11)
+skip26:
+	JMP done22
+whole21:
+	VMOVUPS Y0, (SI)
+	VMOVUPS Y1, 32(SI)
+done22:
+	SUBQ R10, DI
+	SHLQ $2, R10
+	ADDQ R10, DX
+	ADDQ R10, SI
+	CMPQ DI, $64
+	JLT rest28
+step27:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	VSUBPS Y14, Y0, Y0
+	VSUBPS Y14, Y1, Y1
+	VSUBPS Y13, Y0, Y0
+	VSUBPS Y13, Y1, Y1
+	VMOVNTPS Y0, (SI)
+	VMOVNTPS Y1, 32(SI)
+	VMOVUPS 64(DX), Y0
+	VMOVUPS 96(DX), Y1
+	VSUBPS Y14, Y0, Y0
+	VSUBPS Y14, Y1, Y1
+	VSUBPS Y13, Y0, Y0
+	VSUBPS Y13, Y1, Y1
+	VMOVNTPS Y0, 64(SI)
+	VMOVNTPS Y1, 96(SI)
+	VMOVUPS 128(DX), Y0
+	VMOVUPS 160(DX), Y1
+	VSUBPS Y14, Y0, Y0
+	VSUBPS Y14, Y1, Y1
+	VSUBPS Y13, Y0, Y0
+	VSUBPS Y13, Y1, Y1
+	VMOVNTPS Y0, 128(SI)
+	VMOVNTPS Y1, 160(SI)
+	VMOVUPS 192(DX), Y0
+	VMOVUPS 224(DX), Y1
+	VSUBPS Y14, Y0, Y0
+	VSUBPS Y14, Y1, Y1
+	VSUBPS Y13, Y0, Y0
+	VSUBPS Y13, Y1, Y1
+	VMOVNTPS Y0, 192(SI)
+	VMOVNTPS Y1, 224(SI)
+	ADDQ $256, SI
+	ADDQ $256, DX
+	ADDQ $-64, DI
+	CMPQ DI, $64
+	JGE step27
+rest28:
+	CMPQ DI, $0
+	JLE done30
+vec29:
+	CMPQ DI, $16
+	JGE whole31
+	LEAQ tails<>+64(SB), R10
+	NEGQ DI
+	VMOVUPS 0(R10)(DI*4), Y2
+	VMASKMOVPS (DX), Y2, Y0
+	VANDNPS Y15, Y2, Y2
+	VORPS Y2, Y0, Y0
+	VMOVUPS 32(R10)(DI*4), Y2
+	VMASKMOVPS 32(DX), Y2, Y1
+	VANDNPS Y15, Y2, Y2
+	VORPS Y2, Y1, Y1
+	NEGQ DI
+	JMP done32
+whole31:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+done32:
+	VSUBPS Y14, Y0, Y0
+	VSUBPS Y14, Y1, Y1
+	VSUBPS Y13, Y0, Y0
+	VSUBPS Y13, Y1, Y1
+	CMPQ DI, $16
+	JGE whole33
+	MOVQ SI, R10
+	VMOVUPS Y0, Y2
+	TESTQ $8, DI
+	JEQ skip35
+	VMOVUPS Y2, (R10)
+	VMOVUPS Y1, Y2
+	ADDQ $32, R10
+skip35:
+	TESTQ $4, DI
+	JEQ skip36
+	VMOVUPS X2, (R10)
+	VEXTRACTF128 $1, Y2, X2
+	ADDQ $16, R10
+skip36:
+	TESTQ $2, DI
+	JEQ skip37
+	VMOVLPS X2, (R10)
+	VPERMILPD $1, X2, X2
+	ADDQ $8, R10
+skip37:
+	TESTQ $1, DI
+	JEQ skip38
+	VMOVSS X2, (R10)
+skip38:
+	JMP done34
+whole33:
+	VMOVUPS Y0, (SI)
+	VMOVUPS Y1, 32(SI)
+done34:
+	ADDQ $64, SI
+	ADDQ $64, DX
+	ADDQ $-16, DI
+	CMPQ DI, $0
+	JGT vec29
+done30:
+	MOVQ dstStride+48(FP), R10
+	SHLQ $2, R10
+	ADDQ R10, AX
+	MOVQ stride+56(FP), R10
+	SHLQ $2, R10
+	ADDQ R10, R8
+	ADDQ $-1, R9
+	CMPQ R9, $0
+	JGT row16
+return17:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -27938,10 +28141,14 @@ return2:
 	VZEROUPPER
 	RET
 
-// func shiftAVX512(dst, x, max, log *float32, rows, cols, dstStride, stride int)
+// func shiftAVX512(dst, x, max, log *float32, rows, cols, dstStride, stride, stream int)
 //
-// Row i of dst is (x - max[i]) - log[i].
-TEXT ·shiftAVX512(SB), NOSPLIT, $64-64
+// Row i of dst is (x - max[i]) - log[i]. It goes past the caches if stream is not
+// 0.
+TEXT ·shiftAVX512(SB), NOSPLIT, $64-72
+	MOVQ stream+64(FP), AX
+	CMPQ AX, $0
+	JNE stream1
 	VBROADCASTSD c0000000000000000<>(SB), Z15
 	MOVQ dst+0(FP), AX
 	MOVQ max+16(FP), BX
@@ -27949,8 +28156,8 @@ TEXT ·shiftAVX512(SB), NOSPLIT, $64-64
 	MOVQ x+8(FP), R8
 	MOVQ rows+32(FP), R9
 	CMPQ R9, $0
-	JLE return2
-row1:
+	JLE return3
+row2:
 	VBROADCASTSS (BX), Z14
 	VBROADCASTSS (CX), Z13
 	ADDQ $4, BX
@@ -27959,8 +28166,8 @@ row1:
 	MOVQ AX, SI
 	MOVQ cols+40(FP), DI
 	CMPQ DI, $64
-	JLT rest4
-step3:
+	JLT rest5
+step4:
 	VMOVUPS (DX), Z0
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
@@ -27981,59 +28188,59 @@ step3:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step3
-rest4:
+	JGE step4
+rest5:
 	CMPQ DI, $0
-	JLE done6
-vec5:
+	JLE done7
+vec6:
 	CMPQ DI, $16
-	JGE whole7
+	JGE whole8
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(DI*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done8
-whole7:
+	JMP done9
+whole8:
 	VMOVUPS (DX), Z0
-done8:
+done9:
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
 	CMPQ DI, $16
-	JGE whole9
+	JGE whole10
 	MOVQ SI, R10
 	VMOVUPS Z0, Z1
 	TESTQ $8, DI
-	JEQ skip11
+	JEQ skip12
 	VMOVUPS Y1, (R10)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R10
-skip11:
+skip12:
 	TESTQ $4, DI
-	JEQ skip12
+	JEQ skip13
 	VMOVUPS X1, (R10)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R10
-skip12:
+skip13:
 	TESTQ $2, DI
-	JEQ skip13
+	JEQ skip14
 	VMOVLPS X1, (R10)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R10
-skip13:
-	TESTQ $1, DI
-	JEQ skip14
-	VMOVSS X1, (R10)
 skip14:
-	JMP done10
-whole9:
+	TESTQ $1, DI
+	JEQ skip15
+	VMOVSS X1, (R10)
+skip15:
+	JMP done11
+whole10:
 	VMOVUPS Z0, (SI)
-done10:
+done11:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec5
-done6:
+	JGT vec6
+done7:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -28042,8 +28249,169 @@ done6:
 	ADDQ R10, R8
 	ADDQ $-1, R9
 	CMPQ R9, $0
-	JGT row1
-return2:
+	JGT row2
+return3:
+	VZEROUPPER
+	RET
+stream1:
+	VBROADCASTSD c0000000000000000<>(SB), Z15
+	MOVQ dst+0(FP), AX
+	MOVQ max+16(FP), BX
+	MOVQ log+24(FP), CX
+	MOVQ x+8(FP), R8
+	MOVQ rows+32(FP), R9
+	CMPQ R9, $0
+	JLE return17
+row16:
+	VBROADCASTSS (BX), Z14
+	VBROADCASTSS (CX), Z13
+	ADDQ $4, BX
+	ADDQ $4, CX
+	MOVQ R8, DX
+	MOVQ AX, SI
+	MOVQ cols+40(FP), DI
+	// Up to where dst is aligned.
+	XORL R10, R10
+	SUBQ SI, R10
+	SHRQ $2, R10
+	ANDQ $15, R10
+	CMPQ R10, DI
+	JLE all18
+	MOVQ DI, R10
+all18:
+	CMPQ R10, $16
+	JGE whole19
+	LEAQ bits<>(SB), R11
+	KMOVW (R11)(R10*2), K1
+	VMOVUPS Z15, Z0
+	VMOVUPS (DX), K1, Z0
+	JMP done20
+whole19:
+	VMOVUPS (DX), Z0
+done20:
+	VSUBPS Z14, Z0, Z0
+	VSUBPS Z13, Z0, Z0
+	CMPQ R10, $16
+	JGE whole21
+	MOVQ SI, R11
+	VMOVUPS Z0, Z1
+	TESTQ $8, R10
+	JEQ skip23
+	VMOVUPS Y1, (R11)
+	VEXTRACTF64X4 $1, Z1, Y1
+	ADDQ $32, R11
+skip23:
+	TESTQ $4, R10
+	JEQ skip24
+	VMOVUPS X1, (R11)
+	VEXTRACTF128 $1, Y1, X1
+	ADDQ $16, R11
+skip24:
+	TESTQ $2, R10
+	JEQ skip25
+	VMOVLPS X1, (R11)
+	VPERMILPD $1, X1, X1
+	ADDQ $8, R11
+skip25:
+	TESTQ $1, R10
+	JEQ skip26
+	VMOVSS X1, (R11)
+skip26:
+	JMP done22
+whole21:
+	VMOVUPS Z0, (SI)
+done22:
+	SUBQ R10, DI
+	SHLQ $2, R10
+	ADDQ R10, DX
+	ADDQ R10, SI
+	CMPQ DI, $64
+	JLT rest28
+step27:
+	VMOVUPS (DX), Z0
+	VSUBPS Z14, Z0, Z0
+	VSUBPS Z13, Z0, Z0
+	VMOVNTPS Z0, (SI)
+	VMOVUPS 64(DX), Z0
+	VSUBPS Z14, Z0, Z0
+	VSUBPS Z13, Z0, Z0
+	VMOVNTPS Z0, 64(SI)
+	VMOVUPS 128(DX), Z0
+	VSUBPS Z14, Z0, Z0
+	VSUBPS Z13, Z0, Z0
+	VMOVNTPS Z0, 128(SI)
+	VMOVUPS 192(DX), Z0
+	VSUBPS Z14, Z0, Z0
+	VSUBPS Z13, Z0, Z0
+	VMOVNTPS Z0, 192(SI)
+	ADDQ $256, SI
+	ADDQ $256, DX
+	ADDQ $-64, DI
+	CMPQ DI, $64
+	JGE step27
+rest28:
+	CMPQ DI, $0
+	JLE done30
+vec29:
+	CMPQ DI, $16
+	JGE whole31
+	LEAQ bits<>(SB), R10
+	KMOVW (R10)(DI*2), K1
+	VMOVUPS Z15, Z0
+	VMOVUPS (DX), K1, Z0
+	JMP done32
+whole31:
+	VMOVUPS (DX), Z0
+done32:
+	VSUBPS Z14, Z0, Z0
+	VSUBPS Z13, Z0, Z0
+	CMPQ DI, $16
+	JGE whole33
+	MOVQ SI, R10
+	VMOVUPS Z0, Z1
+	TESTQ $8, DI
+	JEQ skip35
+	VMOVUPS Y1, (R10)
+	VEXTRACTF64X4 $1, Z1, Y1
+	ADDQ $32, R10
+skip35:
+	TESTQ $4, DI
+	JEQ skip36
+	VMOVUPS X1, (R10)
+	VEXTRACTF128 $1, Y1, X1
+	ADDQ $16, R10
+skip36:
+	TESTQ $2, DI
+	JEQ skip37
+	VMOVLPS X1, (R10)
+	VPERMILPD $1, X1, X1
+	ADDQ $8, R10
+skip37:
+	TESTQ $1, DI
+	JEQ skip38
+	VMOVSS X1, (R10)
+skip38:
+	JMP done34
+whole33:
+	VMOVUPS Z0, (SI)
+done34:
+	ADDQ $64, SI
+	ADDQ $64, DX
+	ADDQ $-16, DI
+	CMPQ DI, $0
+	JGT vec29
+done30:
+	MOVQ dstStride+48(FP), R10
+	SHLQ $2, R10
+	ADDQ R10, AX
+	MOVQ stride+56(FP), R10
+	SHLQ $2, R10
+	ADDQ R10, R8
+	ADDQ $-1, R9
+	CMPQ R9, $0
+	JGT row16
+return17:
+	SFENCE
 	VZEROUPPER
 	RET
 

@@ -77,7 +77,7 @@ func addScaledNEON(dst, x, factor *float32, rows, cols, dstStride, stride int)
 func dotNEON(dst *float64, x, base, w *float32, rows, cols, stride int)
 
 //go:noescape
-func shiftNEON(dst, x, max, log *float32, rows, cols, dstStride, stride int)
+func shiftNEON(dst, x, max, log *float32, rows, cols, dstStride, stride, stream int)
 
 //go:noescape
 func squareNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)

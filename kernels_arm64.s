@@ -18935,10 +18935,11 @@ done10:
 return2:
 	RET
 
-// func shiftNEON(dst, x, max, log *float32, rows, cols, dstStride, stride int)
+// func shiftNEON(dst, x, max, log *float32, rows, cols, dstStride, stride, stream int)
 //
-// Row i of dst is (x - max[i]) - log[i].
-TEXT ·shiftNEON(SB), NOSPLIT, $64-64
+// Row i of dst is (x - max[i]) - log[i]. It goes past the caches if stream is not
+// 0.
+TEXT ·shiftNEON(SB), NOSPLIT, $64-72
 	MOVD $0x0000000000000000, R0
 	VDUP R0, V31.D2
 	MOVD dst+0(FP), R0

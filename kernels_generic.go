@@ -549,7 +549,7 @@ func dotGeneric[T Float](dst *float64, x, base, w *T, rows, cols, stride int) {
 	}
 }
 
-func shiftGeneric[T Float](dst, x, max, log *T, rows, cols, dstStride, stride int) {
+func shiftGeneric[T Float](dst, x, max, log *T, rows, cols, dstStride, stride, _ int) {
 	logs := at(log, 0, rows)
 	for i, m := range at(max, 0, rows) {
 		out, l := at(dst, i*dstStride, cols), float64(logs[i])

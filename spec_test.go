@@ -682,7 +682,7 @@ var specTable = kernels[float32]{
 			at(dst, 0, rows)[i] = specDot(at(x, i*stride, cols), at(base, 0, rows)[i], at(w, 0, cols))
 		}
 	},
-	shift: func(dst, x, max, log *float32, rows, cols, dstStride, stride int) {
+	shift: func(dst, x, max, log *float32, rows, cols, dstStride, stride, _ int) {
 		for i := range rows {
 			specShift(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(max, 0, rows)[i], at(log, 0, rows)[i])
 		}
@@ -1018,8 +1018,11 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	out = append(out, newOutput("dot", sums))
 
 	fill(dst.Data, gapValue)
-	k.shift(&dst.Data[0], in, &maxs[0], &results[0], n, x.Cols, dst.Stride, x.Stride)
-	return append(out, newOutput("shift", dst.Data))
+	k.shift(&dst.Data[0], in, &maxs[0], &results[0], n, x.Cols, dst.Stride, x.Stride, 0)
+	out = append(out, newOutput("shift", dst.Data))
+	fill(dst.Data, gapValue)
+	k.shift(&dst.Data[0], in, &maxs[0], &results[0], n, x.Cols, dst.Stride, x.Stride, 1)
+	return append(out, newOutput("shift, streamed", dst.Data))
 }
 
 // publicOutputs runs every public function on x, with the target of row i

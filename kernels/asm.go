@@ -334,6 +334,15 @@ func (a *Asm) Ret() {
 	a.isa.ret(a)
 }
 
+// StoreTo is StoreStream or Store.
+func (a *Asm) StoreTo(stream bool, s *Vec, base Reg, off int) {
+	if stream {
+		a.StoreStream(s, base, off)
+	} else {
+		a.Store(s, base, off)
+	}
+}
+
 // Streams writes the form of a kernel that uses Store and, for a parameter
 // stream that is not 0, the one that uses StoreStream, if there is such a thing.
 func (a *Asm) Streams(form func(stream bool)) {

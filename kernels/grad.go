@@ -209,22 +209,7 @@ func (a *Asm) gradRows(row func(s Reg), of func(xs []*Vec) []*Vec, end func(x, y
 		a.Mov(dst, r)
 		a.LoadArg("cols", n)
 		if stream {
-			a.Comment("Up to where dst is aligned.")
-			head, all := a.Reg(), a.NewLabel("all")
-			a.MovImm(0, head)
-			a.SubReg(r, head)
-			a.ShiftDown(2, head)
-			a.AndImm(lanes-1, head)
-			a.JumpIf(head, "<=", n, all)
-			a.Mov(n, head)
-			a.Label(all)
-			tail(head)
-			a.SubReg(head, n)
-			a.ShiftReg(2, head)
-			a.AddReg(head, p)
-			a.AddReg(head, q)
-			a.AddReg(head, r)
-			a.FreeReg(head)
+			a.Align(n, tail, r, p, q)
 		}
 		a.Steps(p, n, func() {
 			a.Fours(func(first, n int) {
@@ -233,11 +218,7 @@ func (a *Asm) gradRows(row func(s Reg), of func(xs []*Vec) []*Vec, end func(x, y
 					a.Load(x, p, 4*lanes*(first+i))
 				}
 				do(xs, func(i int, v *Vec) { a.Load(v, q, 4*lanes*(first+i)) }, func(i int, v *Vec) {
-					if stream {
-						a.StoreStream(v, r, 4*lanes*(first+i))
-					} else {
-						a.Store(v, r, 4*lanes*(first+i))
-					}
+					a.StoreTo(stream, v, r, 4*lanes*(first+i))
 				})
 			})
 			a.AddImm(4*step, q)

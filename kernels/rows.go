@@ -67,6 +67,27 @@ func (a *Asm) Steps(p, n Reg, full func(), between func(), tail func()) {
 	a.Label(done)
 }
 
+// Align runs tail for the elements up to where dst is aligned to 64 bytes, or all n
+// of them, and goes behind them with dst and the pointers ps.
+func (a *Asm) Align(n Reg, tail func(n Reg), dst Reg, ps ...Reg) {
+	a.Comment("Up to where dst is aligned.")
+	head, all := a.Reg(), a.NewLabel("all")
+	a.MovImm(0, head)
+	a.SubReg(dst, head)
+	a.ShiftDown(2, head)
+	a.AndImm(lanes-1, head)
+	a.JumpIf(head, "<=", n, all)
+	a.Mov(n, head)
+	a.Label(all)
+	tail(head)
+	a.SubReg(head, n)
+	a.ShiftReg(2, head)
+	for _, p := range append(ps, dst) {
+		a.AddReg(head, p)
+	}
+	a.FreeReg(head)
+}
+
 // TakeBlock sets b to the size of the next block of the n elements left.
 func (a *Asm) TakeBlock(n, b Reg) { a.take(blockSize, n, b) }
 

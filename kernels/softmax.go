@@ -132,41 +132,56 @@ var addScaledKernel = kernel{
 
 var shiftKernel = kernel{
 	name: "shift",
-	doc:  `Row i of dst is (x - max[i]) - log[i].`,
+	doc: `Row i of dst is (x - max[i]) - log[i]. It goes past the caches if stream is not
+0.`,
 	args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"max", "*float32"}, {"log", "*float32"},
-		{"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
-	body: func(a *Asm) {
-		zero := a.ConstReg(0)
-		m, s := a.Uniform(), a.Uniform()
-		dst, max, log, p, q, n := a.Arg("dst"), a.Arg("max"), a.Arg("log"), a.Reg(), a.Reg(), a.Reg()
-		a.Rows(func(x Reg) {
-			a.LoadUni(m, max, 0)
-			a.LoadUni(s, log, 0)
-			a.AddImm(4, max)
-			a.AddImm(4, log)
-			a.Mov(x, p)
-			a.Mov(dst, q)
-			a.LoadArg("cols", n)
-			a.Steps(p, n, func() {
-				x := a.Vec("x")
-				for i := range 4 {
-					a.Load(x, p, 4*lanes*i)
-					a.SubUni(x, x, m)
-					a.SubUni(x, x, s)
-					a.Store(x, q, 4*lanes*i)
-				}
-				a.Free(x)
-				a.AddImm(4*step, q)
-			}, nil, func() {
-				x := a.Vec("x")
-				a.LoadTail(x, p, n, zero)
+		{"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}, {"stream", "int"}},
+	body: func(a *Asm) { a.Streams(a.shiftRows) },
+}
+
+func (a *Asm) shiftRows(stream bool) {
+	zero := a.ConstReg(0)
+	m, s := a.Uniform(), a.Uniform()
+	dst, max, log, p, q, n := a.Arg("dst"), a.Arg("max"), a.Arg("log"), a.Reg(), a.Reg(), a.Reg()
+	tail := func(n Reg) {
+		x := a.Vec("x")
+		a.LoadTail(x, p, n, zero)
+		a.SubUni(x, x, m)
+		a.SubUni(x, x, s)
+		a.StoreTail(x, q, n)
+		a.Free(x)
+	}
+	a.Rows(func(x Reg) {
+		a.LoadUni(m, max, 0)
+		a.LoadUni(s, log, 0)
+		a.AddImm(4, max)
+		a.AddImm(4, log)
+		a.Mov(x, p)
+		a.Mov(dst, q)
+		a.LoadArg("cols", n)
+		if stream {
+			a.Align(n, tail, q, p)
+		}
+		a.Steps(p, n, func() {
+			x := a.Vec("x")
+			for i := range 4 {
+				a.Load(x, p, 4*lanes*i)
 				a.SubUni(x, x, m)
 				a.SubUni(x, x, s)
-				a.StoreTail(x, q, n)
-				a.Free(x)
-				a.AddImm(4*lanes, q)
-			})
-			a.Advance(dst, "dstStride")
+				a.StoreTo(stream, x, q, 4*lanes*i)
+			}
+			a.Free(x)
+			a.AddImm(4*step, q)
+		}, nil, func() {
+			tail(n)
+			a.AddImm(4*lanes, q)
 		})
-	},
+		a.Advance(dst, "dstStride")
+	})
+	for _, r := range []Reg{n, q, p, log, max, dst} {
+		a.FreeReg(r)
+	}
+	a.FreeUniform(m)
+	a.FreeUniform(s)
+	a.FreeConst(zero)
 }
