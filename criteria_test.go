@@ -1466,13 +1466,13 @@ func TestCriteriaTypes(t *testing.T) {
 	}
 }
 
-// TestLargeGradients has gradients that are written past the caches, aligned and
-// not. They have the bits of those of single rows, which are not large.
-func TestLargeGradients(t *testing.T) {
+// TestLargeResults has results that are written past the caches, aligned and not.
+// They have the bits of those of single rows, which are not large.
+func TestLargeResults(t *testing.T) {
 	onPaths(t, func(t *testing.T) {
 		rng := newRand(12)
-		rows, cols := 17, 2*chunkSize+5
-		if rows*cols < streamSize || cols >= streamSize {
+		rows, cols := 33, 2*cacheSize+5
+		if rows*cols < 2*streamSize || cols >= streamSize {
 			t.Fatalf("%d x %d is not large, or a row is", rows, cols)
 		}
 		layouts := []struct{ gap, off int }{{0, 0}, {3, 1}, {0, 1}, {11, 0}}
@@ -1486,6 +1486,7 @@ func TestLargeGradients(t *testing.T) {
 			for fn, f := range map[string]func(grad, x, y Matrix[float32]) (float64, error){
 				"MSEGrad":        func(grad, x, y Matrix[float32]) (float64, error) { return MSEGrad(grad, x, y, Sum, 0.7) },
 				"L1Grad":         func(grad, x, y Matrix[float32]) (float64, error) { return L1Grad(grad, x, y, Sum, 0.7) },
+				"LogSoftmax":     func(grad, x, y Matrix[float32]) (float64, error) { return 0, LogSoftmax(grad, x) },
 				"SoftmaxGrad":    func(grad, x, y Matrix[float32]) (float64, error) { return 0, SoftmaxGrad(grad, x, y) },
 				"LogSoftmaxGrad": func(grad, x, y Matrix[float32]) (float64, error) { return 0, LogSoftmaxGrad(grad, x, y) },
 			} {
