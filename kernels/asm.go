@@ -462,10 +462,19 @@ func (a *Asm) parts(n int, f func()) {
 	a.lo, a.hi = lo, hi
 }
 
-// Fours runs f for the four vectors of a step, four registers at once: n vectors
-// from the first on, by ByPair.
-func (a *Asm) Fours(f func(first, n int)) {
-	n := 4 / a.pair()
+// turns is the number of registers at once that take turns in loops with a long chain
+// of arithmetic: four, but two of 512 bits.
+func (a *Asm) turns() int {
+	if a.isa.width() == lanes {
+		return 2
+	}
+	return 4
+}
+
+// Turns runs f for the four vectors of a step, turns registers at once: n vectors from
+// the first on, by ByPair.
+func (a *Asm) Turns(f func(first, n int)) {
+	n := a.turns() / a.pair()
 	for first := 0; first < 4; first += n {
 		a.ByPair(func() { f(first, n) })
 	}

@@ -56,13 +56,24 @@ func (e expMinus) free(a *Asm) {
 }
 
 // keep moves the constants that are used most from memory to registers, and
-// leaves n registers free. Addends on arm64 are better off where they are.
+// leaves n registers free.
 func (e *expMinus) keep(a *Asm, n int) {
-	used := []*Uni{&e.round, &e.one, &e.log2e, &e.ln2, &e.c[len(e.c)-2]}
-	for i := range len(e.c) - 2 {
-		used = append(used, &e.c[i])
+	a.keep(n, &e.round, &e.one, &e.log2e, &e.ln2)
+	a.keepCoefficients(n, e.c)
+}
+
+// keepCoefficients is keep for those of a polynomial, but for the last, a factor.
+func (a *Asm) keepCoefficients(n int, c []Uni) {
+	a.keep(n, &c[len(c)-2])
+	for i := range len(c) - 2 {
+		a.keep(n, &c[i])
 	}
-	for _, u := range used {
+}
+
+// keep moves constants from memory to registers, and leaves n registers free.
+// Addends on arm64 are better off where they are.
+func (a *Asm) keep(n int, us ...*Uni) {
+	for _, u := range us {
 		if u.mem != "" && u.bits == 0 && a.freeVregs() > n {
 			d := a.Uniform()
 			a.SetUniform(d, *u)
@@ -131,11 +142,11 @@ var expKernel = kernel{
 r = x - n ln 2 in two parts, a polynomial of degree 6, and 2^n with one rounding.`,
 	args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"n", "int"}},
 	body: func(a *Asm) {
-		of := a.newExp()
+		of := a.newExp(3 * a.turns())
 		dst, p, n := a.Arg("dst"), a.Arg("x"), a.Arg("n")
 		fill := a.Const(0)
 		a.Steps(p, n, func() {
-			a.Fours(func(first, n int) {
+			a.Turns(func(first, n int) {
 				xs := a.Vecs(n, "x")
 				for i, x := range xs {
 					a.Load(x, p, 4*lanes*(first+i))

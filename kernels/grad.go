@@ -1,12 +1,15 @@
 package main
 
 // newExp returns what replaces xs by other values and returns their
-// exponentials, over all of float32: the arithmetic of the kernel exp.
-func (a *Asm) newExp() func(xs []*Vec) []*Vec {
+// exponentials, over all of float32: the arithmetic of the kernel exp. Its constants
+// leave n registers free.
+func (a *Asm) newExp(n int) func(xs []*Vec) []*Vec {
 	low, high := a.ConstReg(bits(-104.5)), a.ConstReg(bits(89.5))
 	kLog2e, kRound := a.Const(bits(log2e)), a.Const(bits(round+254))
 	kLn2, kLn2lo := a.Const(bits(-ln2)), a.Const(bits(-ln2lo))
 	one, c := a.Addend(bits(1)), a.coefficients(exp6)
+	a.keep(n, &kRound, &one, &kLog2e, &kLn2, &kLn2lo)
+	a.keepCoefficients(n, c)
 	return func(xs []*Vec) []*Vec {
 		ps, ts := make([]*Vec, len(xs)), make([]*Vec, len(xs))
 		for i, x := range xs {
@@ -169,7 +172,7 @@ stream is not 0.`,
 	args: gradArgs,
 	body: func(a *Asm) {
 		f := a.Uniform()
-		exp := a.newExp()
+		exp := a.newExp(3*a.turns() + 3)
 		row := func(s Reg) { a.LoadNarrow(f, s) }
 		end := func(x, y *Vec) { a.MulAdd(y, x, f) }
 		a.Streams(func(stream bool) { a.gradRows(row, exp, end, stream) })
@@ -212,7 +215,7 @@ func (a *Asm) gradRows(row func(s Reg), of func(xs []*Vec) []*Vec, end func(x, y
 			a.Align(n, tail, r, p, q)
 		}
 		a.Steps(p, n, func() {
-			a.Fours(func(first, n int) {
+			a.Turns(func(first, n int) {
 				xs := a.Vecs(n, "x")
 				for i, x := range xs {
 					a.Load(x, p, 4*lanes*(first+i))

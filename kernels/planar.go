@@ -148,7 +148,7 @@ y is nil, in float64. They are copied to xCopy and yCopy, n apart.`,
 		args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"y", "*float32"}, {"s", "*float32"},
 			{"n", "int"}, {"classes", "int"}, {"stride", "int"}, {"yStride", "int"}},
 		body: func(a *Asm) {
-			exp := a.newExp()
+			exp := a.newExp(4*lanes/a.isa.width() + 2)
 			w := newPlanarWalk(a)
 			q, r, yStride := a.Reg(), a.Reg(), a.Arg("yStride")
 			a.ShiftReg(2, yStride)
