@@ -42,9 +42,6 @@ func spreadMax[T Float](w int, k *kernels[T], dst []T, x Matrix[T]) {
 }
 
 func rowMax[T Float](k *kernels[T], dst []T, x *Matrix[T]) {
-	if x.Rows == 0 {
-		return
-	}
 	pages := newPager(k, x.Data, x.Cols, x.Stride)
 	for i := 0; i < x.Rows; {
 		n := pages.step(x.Rows-i, x.Cols)

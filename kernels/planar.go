@@ -295,15 +295,15 @@ type planar struct {
 
 func newPlanar(a *Asm, softmax, dots bool, poly []float32) *planar {
 	p := &planar{planarWalk: newPlanarWalk(a), softmax: softmax, dots: dots, exp: a.newExpMinus(poly), zero: a.Const(0), q: a.Reg(), k: a.Reg()}
-	n := 12 // what targets needs, and part
+	vregs := 12 // in targets, and more than in part
 	if softmax {
-		n += lanes / a.isa.width()
+		vregs += lanes / a.isa.width()
 	}
 	if dots {
 		p.w = a.Reg()
-		n += 3
+		vregs += 3
 	}
-	p.exp.keep(a, n)
+	p.exp.keep(a, vregs)
 	return p
 }
 
