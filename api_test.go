@@ -572,10 +572,10 @@ func testNoAllocs[T Float](t *testing.T) {
 	useWorkers(t, 1)
 	shapes := [][2]int{{7, 100}}
 	if !raceBuild() { // A sync.Pool forgets things under the race detector.
-		shapes = append(shapes, [][2]int{{64, 10}, {2, chunkSize + 1}}...)
+		shapes = append(shapes, [][2]int{{64, 10}, {2, cacheSize + 1}}...)
 	}
 	if !lighter() {
-		shapes = append(shapes, [][2]int{{1, 1}, {40, 3000}, {1, chunkSize}, {1, 3*chunkSize + 5}, {pagedSize/3000 + 1, 3000}}...)
+		shapes = append(shapes, [][2]int{{1, 1}, {40, 3000}, {1, chunkSize}, {2, chunkSize + 1}, {1, 3*chunkSize + 5}, {pagedSize/3000 + 1, 3000}}...)
 	}
 	for _, s := range shapes {
 		rows, cols := s[0], s[1]

@@ -1176,14 +1176,14 @@ func TestSpec(t *testing.T) {
 	}
 	cols := slices.Concat(sizes, []int{chunkSize - 1, chunkSize, chunkSize + 1, 2*chunkSize + 2048 + 65})
 	if testing.Short() {
-		cols = []int{1, 3, 15, 16, 17, 63, 64, 65, 127, 200, 2047, 2049, 2113, 4100, chunkSize + 1}
+		cols = []int{1, 3, 15, 16, 17, 63, 64, 65, 127, 200, 2047, 2049, 2113, 4100, cacheSize + 1}
 	}
 	rng := newRand(1)
 	for i, c := range cols {
 		for j, kind := range rowKinds {
 			rows, gap := 3, 5
 			switch {
-			case c >= chunkSize:
+			case c >= cacheSize:
 				if j%4 != i%4 { // these are slow
 					continue
 				}
