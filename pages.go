@@ -34,13 +34,19 @@ func newPager[T Float](k *kernels[T], data []T, cols, stride int) *pager[T] {
 	return &pager[T]{k, data, stride, 0}
 }
 
-// step returns how many of the rows that are left to take between two calls of
-// ahead: all of them if there is no pager.
-func (p *pager[T]) step(left, cols int) int {
-	if p == nil {
-		return left
+// byPages gives the rows of x to a kernel with a result a row: all at once if x needs
+// no pager.
+func byPages[T Float, U any](k *kernels[T], kernel func(dst *U, x *T, rows, cols, stride int), dst []U, x *Matrix[T]) {
+	pages := newPager(k, x.Data, x.Cols, x.Stride)
+	for i := 0; i < x.Rows; {
+		n := x.Rows - i
+		if pages != nil {
+			n = min(n, max(1, fewPages/x.Cols))
+		}
+		pages.ahead(i, n)
+		kernel(ptr(dst, i), ptr(x.Data, i*x.Stride), n, x.Cols, x.Stride)
+		i += n
 	}
-	return min(left, max(1, fewPages/cols))
 }
 
 // ahead is called before n rows from row i on are read.

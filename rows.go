@@ -42,13 +42,7 @@ func spreadMax[T Float](w int, k *kernels[T], dst []T, x Matrix[T]) {
 }
 
 func rowMax[T Float](k *kernels[T], dst []T, x *Matrix[T]) {
-	pages := newPager(k, x.Data, x.Cols, x.Stride)
-	for i := 0; i < x.Rows; {
-		n := pages.step(x.Rows-i, x.Cols)
-		pages.ahead(i, n)
-		k.max(ptr(dst, i), ptr(x.Data, i*x.Stride), n, x.Cols, x.Stride)
-		i += n
-	}
+	byPages(k, k.max, dst, x)
 	for i, m := range dst {
 		if m == 0 {
 			dst[i] = zeroMax(x.row(i))
@@ -110,13 +104,7 @@ func spreadArgMax[T Float](w int, k *kernels[T], dst []int, x Matrix[T]) {
 }
 
 func rowArgMax[T Float](k *kernels[T], dst []int, x *Matrix[T]) {
-	pages := newPager(k, x.Data, x.Cols, x.Stride)
-	for i := 0; i < x.Rows; {
-		n := pages.step(x.Rows-i, x.Cols)
-		pages.ahead(i, n)
-		k.argMax(ptr(dst, i), ptr(x.Data, i*x.Stride), n, x.Cols, x.Stride)
-		i += n
-	}
+	byPages(k, k.argMax, dst, x)
 }
 
 // RowSum sets dst[i] to the sum of row i of x, 0 if it has no columns. The
