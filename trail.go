@@ -8,7 +8,7 @@ type trail[T Float] struct {
 	dst, x *view[T] // all rows
 	e      []T      // has room for cachedRows
 
-	pages pager[T] // of x
+	pages *pager[T] // of x
 
 	row, n int // of x and dst, whose exponentials are in e
 
@@ -18,7 +18,7 @@ type trail[T Float] struct {
 }
 
 func newTrail[T Float](k *kernels[T], dst, x *view[T], e []T) trail[T] {
-	return trail[T]{k: k, dst: dst, x: x, e: e, pages: pager[T]{k, x.data, x.stride, 0}}
+	return trail[T]{k: k, dst: dst, x: x, e: e, pages: newPager(k, x.data, x.c, x.stride)}
 }
 
 // trails tells whether exponentials of the rows of x should go to dst by a trail.
