@@ -1174,7 +1174,7 @@ func TestSpec(t *testing.T) {
 	if len(Paths()) == 1 {
 		t.Skip("no accelerated path")
 	}
-	cols := slices.Concat(sizes, []int{chunkSize - 1, chunkSize, chunkSize + 1, 2*chunkSize + 2048 + 65})
+	cols := slices.Concat(sizes, []int{cacheSize - 1, cacheSize, cacheSize + 1, chunkSize - 1, chunkSize, chunkSize + 1, 2*chunkSize + 2048 + 65})
 	if testing.Short() {
 		cols = []int{1, 3, 15, 16, 17, 63, 64, 65, 127, 200, 2047, 2049, 2113, 4100, cacheSize + 1}
 	}
