@@ -94,7 +94,8 @@ func limitsCommand(args []string, stdout, stderr io.Writer) error {
 	return writeSections(file, sections, stdout)
 }
 
-// allModels returns the models of all paths, and by path those of this CPU.
+// allModels returns the models of all paths, and by path those of this CPU, of the
+// paths it has.
 func (a *analyzer) allModels() (all []*model, host map[string]*model, err error) {
 	host = map[string]*model{}
 	for _, arch := range architectures {
@@ -108,7 +109,7 @@ func (a *analyzer) allModels() (all []*model, host map[string]*model, err error)
 				return nil, nil, err
 			}
 			all = append(all, models...)
-			if arch.goarch != runtime.GOARCH {
+			if !slices.Contains(logits.Paths(), p.path) {
 				continue
 			}
 			if i := slices.IndexFunc(models, func(m *model) bool { return slices.Contains(m.cpus, a.host) }); i >= 0 {
