@@ -735,9 +735,9 @@ func testCriteriaWorkers[T Float](t *testing.T, manyCores bool) {
 			}
 		}
 	}
-	shapes := [][2]int{{300, 1501}, {2, 2*grain + 100}, {1, 2*grain + 1}, {130, 2200}}
+	shapes := [][2]int{{300, 2*grain/300 + 1}, {130, 4*grain/130 + 1}, {2, 2*grain + 100}, {1, 2*grain + 1}}
 	if lighter() || !is32[T]() || Path() == "generic" {
-		shapes = [][2]int{{2, 2*grain + 100}, {130, 2100}}
+		shapes = [][2]int{{260, 2*grain/260 + 1}, {1, 2*grain + 1}}
 	}
 	for _, s := range shapes {
 		rows, cols := s[0], s[1]
