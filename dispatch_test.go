@@ -627,7 +627,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			x := newArea[T](mem[0], rows, n, n+3, in.end)
 			guardFill(x.row, rows, in.kind)
 			max, sum, low, ones := vec(0, n), vec(1, n), vec(2, n), newArea[T](mem[1], 1, n, 0, in.end)
-			scratch := newArea[T](mem[2], 1, 16*rows, 0, in.end)
+			scratch := newArea[T](mem[2], 1, 2*16*rows, 0, in.end)
 			return out(max, sum, low, ones, scratch), out(x), func() {
 				k.planarSumExp(max.p(), sum.p(), low.p(), ones.p(), x.p(), scratch.p(), n, rows, n+3)
 			}
@@ -639,7 +639,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			max, sum, low, dot := vec(0, n), vec(1, n), vec(2, n), newArea[T](mem[1], 1, n, 0, in.end)
 			w := newArea[T](mem[2], 1, rows, 0, in.end)
 			guardFill(w.row, 1, 0)
-			ones, scratch := make([]T, n), make([]T, 16*rows)
+			ones, scratch := make([]T, n), make([]T, 2*16*rows)
 			return out(max, sum, low, dot), out(x, w), func() {
 				k.planarSumExpDot(max.p(), sum.p(), low.p(), &ones[0], dot.p(), x.p(), w.p(), &scratch[0], n, rows, n+3)
 			}
@@ -650,7 +650,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			guardFill(x.row, rows, in.kind)
 			dst := newArea[T](mem[1], rows, n, n+5, in.end)
 			max, sum, low := vec(0, n), vec(1, n), vec(2, n)
-			scratch := newArea[T](mem[2], 1, 16*rows, 0, in.end)
+			scratch := newArea[T](mem[2], 1, 2*16*rows, 0, in.end)
 			ones, scale := make([]T, n), make([]T, n)
 			fill(scale, 1)
 			return out(dst, max, sum, low, scratch), out(x), func() {
@@ -664,7 +664,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			dst := newArea[T](mem[1], rows, n, n+5, in.end)
 			scale, add, dot, w := vec(0, n), vec(1, n), vec(2, n), newArea[T](mem[2], 1, rows, 0, in.end)
 			guardFill(w.row, 1, 0)
-			room := make([]T, 4*n+16*rows)
+			room := make([]T, 4*n+2*16*rows)
 			part := func(i int) *T { return &room[i*n] }
 			return out(dst, dot), out(x, w, scale, add), func() {
 				k.planarSoftmaxDot(dst.p(), scale.p(), add.p(), part(0), part(1), part(2), part(3), dot.p(), x.p(), w.p(), part(4), n, rows, n+5, n+3)
@@ -677,7 +677,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			guardFill(q.row, rows, in.kind)
 			w, mass, dot, smooth := newArea[T](mem[2], 1, rows, 0, in.end), vec(0, n), vec(1, n), vec(2, 2)
 			guardFill(w.row, 1, 0)
-			room := make([]T, 4*n+16*rows)
+			room := make([]T, 4*n+2*16*rows)
 			part := func(i int) *T { return &room[i*n] }
 			return out(mass, dot), out(x, q, w, smooth), func() {
 				k.planarProbs(part(0), part(1), part(2), part(3), mass.p(), dot.p(), x.p(), q.p(), w.p(), smooth.p(), part(4), n, rows, n+3)
@@ -689,7 +689,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			guardFill(x.row, rows, in.kind)
 			guardFill(q.row, rows, in.kind)
 			scale, smooth, w := vec(0, n), vec(1, 2), vec(2, rows)
-			room := make([]T, 6*n+2*16*rows)
+			room := make([]T, 6*n+3*16*rows)
 			part := func(i int) *T { return &room[i*n] }
 			return out(dst), out(x, q, scale, smooth, w), func() {
 				k.planarProbsGrad(dst.p(), scale.p(), part(0), part(1), part(2), part(3), part(4), part(5), x.p(), q.p(), w.p(), smooth.p(), part(6),
@@ -698,7 +698,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		}},
 		{"planarProbsGrad", func() ([]armed, []armed, func()) {
 			n := min(64, (cols+15)&^15)
-			x, q, scratch := newArea[T](mem[0], rows, n, n+3, in.end), newArea[T](mem[1], rows, n, n+3, in.end), newArea[T](mem[2], 1, 2*16*rows, 0, in.end)
+			x, q, scratch := newArea[T](mem[0], rows, n, n+3, in.end), newArea[T](mem[1], rows, n, n+3, in.end), newArea[T](mem[2], 1, 3*16*rows, 0, in.end)
 			guardFill(x.row, rows, in.kind)
 			guardFill(q.row, rows, in.kind)
 			scale, mass, dot := vec(0, n), vec(1, n), vec(2, n)

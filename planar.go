@@ -32,13 +32,14 @@ func (v *view[T]) step(n int, add bool) int {
 }
 
 // A planarRoom is what the planar kernels need: arrays with an element a
-// position, and scratch with 16 a class.
+// position, and scratch for several groups of 16 positions.
 type planarRoom[T Float] struct {
 	max, sum, low, ones, scale []T
 	scratch                    []T
 	log                        []float64
 }
 
+// newPlanarRoom returns a room whose scratch has 16 elements for each of so many classes.
 func newPlanarRoom[T Float](b *[]float64, classes int) planarRoom[T] {
 	buf := scratch[T](b, 7*spanSize+16*classes)
 	part := func(i int) []T { return buf[i*spanSize:][:spanSize] }
@@ -118,7 +119,7 @@ func planarParts[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi in
 func planarSoftmax[T Float](op rowOp, k *kernels[T], dst, x *view[T], at, n int) {
 	b := buffers.Get().(*[]float64)
 	defer buffers.Put(b)
-	r := newPlanarRoom[T](b, x.c)
+	r := newPlanarRoom[T](b, 2*x.c)
 	if op == softmaxOp {
 		fill(r.scale, 1)
 		r.sumExps(k, dst.planes(at), x.planes(at), n, x.c)

@@ -14,7 +14,7 @@ type planarCE[T Float] struct {
 func newPlanarCE[T Float](b, c *[]float64, classes, copied int) planarCE[T] {
 	t := scratch[T](c, 5*spanSize+classes*(1+copied))
 	part := func(i int) []T { return t[i*spanSize:][:spanSize] }
-	return planarCE[T]{newPlanarRoom[T](b, classes), (*c)[:spanSize], part(2), part(3), part(4),
+	return planarCE[T]{newPlanarRoom[T](b, 2*classes), (*c)[:spanSize], part(2), part(3), part(4),
 		t[5*spanSize:][:classes], planes[T]{t[5*spanSize+classes:], copied}}
 }
 
@@ -143,7 +143,7 @@ func (j *probsJob[T]) positions(x, q, grad *view[T], n, at, row int) float64 {
 	if grad != nil && j.opt.Accumulate {
 		copied = n
 	}
-	r := newPlanarRoom[T](b, 2*x.c)
+	r := newPlanarRoom[T](b, 3*x.c)
 	buf := scratch[T](c, 2*spanSize+x.c*(1+copied))
 	mass, dot, weight := buf[:n], buf[spanSize:][:n], j.opt.Weight
 	if weight == nil {

@@ -7,9 +7,9 @@ import (
 
 // The planar kernels walk over n positions, a multiple of 16, and 16 at once;
 // the classes of a position are stride elements apart.
-// A group of positions is copied to scratch, classes*16 elements, while its
-// maximum is found: its lines would push each other out of the cache when the
-// stride is a power of two.
+// A group of positions is copied to scratch, classes*16 elements and as many for
+// the next group, whose copy hides behind the arithmetic: the lines of a group push
+// each other out of the caches when the stride is a power of two.
 
 // ahead is how many bytes in front of a group the planar kernels ask for, into
 // the second-level cache: the lines of a group may all belong in the same few
@@ -65,7 +65,8 @@ terms of t = 0, both added up 16 classes at once.`,
 	planarProbsGradKernel = kernel{
 		name: "planarProbsGrad",
 		doc: `It is planarProbs and sets dst to scale (mass p - t), p being e^(x - max) divided by
-the whole sum and each position having one scale. Scratch has room for t, too.`,
+the whole sum and each position having one scale. Scratch has room for t, too,
+behind both groups.`,
 		args: []arg{{"dst", "*float32"}, {"scale", "*float32"},
 			{"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"}, {"mass", "*float32"}, {"dot", "*float32"},
 			{"x", "*float32"}, {"q", "*float32"}, {"w", "*float32"}, {"smooth", "*float32"}, {"scratch", "*float32"},
@@ -283,6 +284,8 @@ type planar struct {
 	exp           expMinus
 	zero          Uni
 	q, k          Reg // in scratch; classes left of those added up first
+	here          Reg // where in scratch the group is: in front of the next one or behind it
+	from, to      Reg // of the next group, and in scratch
 
 	// For the dots:
 	w   Reg  // in the weights
@@ -294,7 +297,7 @@ type planar struct {
 }
 
 func newPlanar(a *Asm, softmax, dots bool, poly []float32) *planar {
-	p := &planar{planarWalk: newPlanarWalk(a), softmax: softmax, dots: dots, exp: a.newExpMinus(poly), zero: a.Const(0), q: a.Reg(), k: a.Reg()}
+	p := &planar{planarWalk: newPlanarWalk(a), softmax: softmax, dots: dots, exp: a.newExpMinus(poly), zero: a.Const(0), q: a.Reg(), k: a.Reg(), here: a.Reg(), from: a.Reg(), to: a.Reg()}
 	vregs := 12 // in targets, and more than in part
 	if softmax {
 		vregs += lanes / a.isa.width()
@@ -314,18 +317,24 @@ func (p *planar) writeProbs() {
 }
 
 func (p *planar) write() {
+	p.copyFirst()
 	p.groups(func() {
-		p.copyMax()
+		p.maxima()
 		if p.probs {
 			p.ByPart(p.targets)
 		}
+		p.startNext()
 		if !p.softmax {
 			p.ByPart(func() { p.part(nil) })
+			p.swap()
 			return
 		}
 		f := p.Vec("f")
 		p.ByPart(func() { p.part(f) })
-		p.LoadArg("scratch", p.q)
+		if p.probs {
+			p.startTargets()
+		}
+		p.startScratch()
 		p.LoadArg("dstStride", p.k)
 		p.ShiftReg(2, p.k)
 		var add, less *Vec
@@ -339,7 +348,6 @@ func (p *planar) write() {
 			p.Set(less, p.zero)
 			p.Sub(less, up)
 			p.Free(up)
-			p.startTargets()
 		}
 		p.classes("dst", p.k, func() {
 			e := p.Vec("e")
@@ -367,6 +375,7 @@ func (p *planar) write() {
 		case p.probs:
 			p.Free(less)
 		}
+		p.swap()
 	})
 }
 
@@ -392,7 +401,7 @@ func (p *planar) part(f *Vec) {
 	for _, v := range sums {
 		p.Set(v, p.zero)
 	}
-	p.LoadArg("scratch", p.q)
+	p.startScratch()
 	few := 64
 	if p.dots {
 		few = 16 // the dots keep no rounding errors
@@ -454,11 +463,18 @@ func (p *planar) batches(few int, body func()) {
 	p.JumpIfImm(p.c, ">", 0, some)
 }
 
-// startTargets sets t to the targets in scratch, behind the classes.
+// startTargets sets t to the targets in scratch, and destroys q.
 func (p *planar) startTargets() {
 	p.LoadArg("classes", p.t)
-	p.ShiftReg(6, p.t)
+	p.ShiftReg(7, p.t)
+	p.LoadArg("scratch", p.q)
 	p.AddReg(p.q, p.t)
+}
+
+// startScratch sets q to the group in scratch.
+func (p *planar) startScratch() {
+	p.LoadArg("scratch", p.q)
+	p.AddReg(p.here, p.q)
 }
 
 // targets finds the targets of a part of the group and adds them up. For
@@ -471,8 +487,8 @@ func (p *planar) targets() {
 	m, mass, dot := p.load("max"), p.Vec("mass"), p.Vec("dot")
 	p.Set(mass, p.zero)
 	p.Set(dot, p.zero)
-	p.LoadArg("scratch", p.q)
 	p.startTargets()
+	p.startScratch()
 	p.LoadArg("w", p.w)
 	p.start("q", p.p)
 	p.batches(16, func() {
@@ -514,22 +530,69 @@ func (p *planar) targets() {
 	}
 }
 
-// copyMax copies the group to scratch and stores the maxima of its positions.
-func (p *planar) copyMax() {
-	start := p.Const(bits(-math.MaxFloat32))
+// copyFirst copies the first group to scratch.
+func (p *planar) copyFirst() {
+	p.MovImm(0, p.here)
+	p.LoadArg("x", p.from)
+	p.LoadArg("scratch", p.to)
+	p.LoadArg("classes", p.c)
+	class := p.NewLabel("copy")
+	p.Label(class)
+	p.copy()
+	p.AddImm(-1, p.c)
+	p.JumpIfImm(p.c, ">", 0, class)
+}
+
+// startNext sets from and to to the next group, or this one if it is the last.
+func (p *planar) startNext() {
+	last := p.NewLabel("last")
+	p.start("x", p.from)
+	p.Mov(p.at, p.to)
+	p.AddImm(4*lanes, p.to)
+	p.JumpIf(p.to, ">=", p.end, last)
+	p.AddImm(4*lanes, p.from)
+	p.Label(last)
+	p.LoadArg("classes", p.to)
+	p.ShiftReg(6, p.to)
+	p.SubReg(p.here, p.to)
+	p.LoadArg("scratch", p.q)
+	p.AddReg(p.q, p.to)
+}
+
+// copy copies a class of the next group.
+func (p *planar) copy() {
+	p.PrefetchL2(p.from, ahead)
+	x := p.Vec("x")
+	for off := 0; off < 4*lanes; off += 4 * lanes / len(x.r) * (p.hi - p.lo) {
+		p.Load(x, p.from, off)
+		p.Store(x, p.to, off)
+	}
+	p.Free(x)
+	p.AddReg(p.stride, p.from)
+	p.AddImm(4*lanes, p.to)
+}
+
+// swap makes the next group the one at hand.
+func (p *planar) swap() {
+	p.LoadArg("classes", p.c)
+	p.ShiftReg(6, p.c)
+	p.SubReg(p.here, p.c)
+	p.Mov(p.c, p.here)
+}
+
+// maxima stores the maxima of the group's positions.
+func (p *planar) maxima() {
+	start, class := p.Const(bits(-math.MaxFloat32)), p.NewLabel("class")
 	m := p.Vec("m")
 	p.Set(m, start)
 	p.FreeConst(start)
-	p.LoadArg("scratch", p.q)
-	p.classes("x", p.stride, func() {
-		x := p.Vec("x")
-		p.Load(x, p.p, 0)
-		p.PrefetchL2(p.p, ahead)
-		p.Store(x, p.q, 0)
-		p.Max(m, x)
-		p.Free(x)
-		p.AddImm(4*lanes, p.q)
-	})
+	p.startScratch()
+	p.LoadArg("classes", p.c)
+	p.Label(class)
+	p.MaxLoad(m, p.q, 0)
+	p.AddImm(4*lanes, p.q)
+	p.AddImm(-1, p.c)
+	p.JumpIfImm(p.c, ">", 0, class)
 	p.store(m, "max")
 	p.Free(m)
 }
@@ -537,6 +600,11 @@ func (p *planar) copyMax() {
 // add adds n classes to sum and ones.
 func (p *planar) add(n int, m, sum, ones *Vec) {
 	const size = 4 * lanes
+	if p.lo == 0 {
+		for range n {
+			p.copy()
+		}
+	}
 	d := p.Vecs(n, "d")
 	for i, d := range d {
 		p.Load(d, p.q, size*i)
