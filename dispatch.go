@@ -95,21 +95,20 @@ type kernels[T Float] struct {
 	softmaxGrad, logSoftmaxGrad func(dst, x, y *T, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 	// planarSumExp finds for n positions, a multiple of 16, whose classes are
-	// stride apart: max, as sumExp does; sum + low, the sum of e^(x-max) but for
-	// terms of 1; and ones, their number. planarSoftmax also sets dst to the
-	// probabilities times scale. scratch has classes*16 elements.
+	// stride apart: max, sum and log as shortSoftmax does. planarSoftmax also sets
+	// dst to the probabilities times scale. scratch has classes*32 elements.
 	// planarSumExpDot and planarSoftmaxDot also set dot to the sum of w[c] (x-max)
 	// over the classes c, and planarSoftmaxDot adds w[c] add to dst.
-	planarSumExp     func(max, sum, low, ones, x, scratch *T, n, classes, stride int)
-	planarSumExpDot  func(max, sum, low, ones, dot, x, w, scratch *T, n, classes, stride int)
-	planarSoftmax    func(dst, scale, max, sum, low, ones, x, scratch *T, n, classes, dstStride, stride int)
-	planarSoftmaxDot func(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *T, n, classes, dstStride, stride int)
+	planarSumExp     func(max *T, sum, log *float64, x, scratch *T, n, classes, stride int)
+	planarSumExpDot  func(max *T, sum, log *float64, dot, x, w, scratch *T, n, classes, stride int)
+	planarSoftmax    func(dst, scale, max *T, sum, log *float64, x, scratch *T, n, classes, dstStride, stride int)
+	planarSoftmaxDot func(dst, scale, add, max *T, sum, log *float64, dot, x, w, scratch *T, n, classes, dstStride, stride int)
 	// planarProbs is planarSumExp with a target t = (keep q + share) w[c] for each
 	// class, smooth being keep and share: mass is the sum of t, and dot that of
 	// t (x-max) but for terms of t = 0. planarProbsGrad also sets dst to
-	// scale (mass p - t), p being the probabilities; its scratch is twice as big.
-	planarProbs     func(max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *T, n, classes, stride int)
-	planarProbsGrad func(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *T, n, classes, dstStride, stride int)
+	// scale (mass p - t), p being the probabilities; its scratch has classes*48.
+	planarProbs     func(max *T, sum, log *float64, mass, dot, x, q, w, smooth, scratch *T, n, classes, stride int)
+	planarProbsGrad func(dst, scale, max *T, sum, log *float64, mass, dot, x, q, w, smooth, scratch *T, n, classes, dstStride, stride int)
 	// planarShift sets dst to (x - max) - log, of which each position has one.
 	planarShift func(dst, x, max, log *T, n, classes, stride int)
 

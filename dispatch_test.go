@@ -626,22 +626,22 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			n := min(64, (cols+15)&^15)
 			x := newArea[T](mem[0], rows, n, n+3, in.end)
 			guardFill(x.row, rows, in.kind)
-			max, sum, low, ones := vec(0, n), vec(1, n), vec(2, n), newArea[T](mem[1], 1, n, 0, in.end)
+			max, sum, log := vec(0, n), newArea[float64](mem[1], 1, n, 0, in.end), newArea[float64](mem[4], 1, n, 0, in.end)
 			scratch := newArea[T](mem[2], 1, 2*16*rows, 0, in.end)
-			return out(max, sum, low, ones, scratch), out(x), func() {
-				k.planarSumExp(max.p(), sum.p(), low.p(), ones.p(), x.p(), scratch.p(), n, rows, n+3)
+			return out(max, sum, log, scratch), out(x), func() {
+				k.planarSumExp(max.p(), sum.p(), log.p(), x.p(), scratch.p(), n, rows, n+3)
 			}
 		}},
 		{"planarSumExpDot", func() ([]armed, []armed, func()) {
 			n := min(64, (cols+15)&^15)
 			x := newArea[T](mem[0], rows, n, n+3, in.end)
 			guardFill(x.row, rows, in.kind)
-			max, sum, low, dot := vec(0, n), vec(1, n), vec(2, n), newArea[T](mem[1], 1, n, 0, in.end)
+			max, log, dot := vec(0, n), newArea[float64](mem[4], 1, n, 0, in.end), newArea[T](mem[1], 1, n, 0, in.end)
 			w := newArea[T](mem[2], 1, rows, 0, in.end)
 			guardFill(w.row, 1, 0)
-			ones, scratch := make([]T, n), make([]T, 2*16*rows)
-			return out(max, sum, low, dot), out(x, w), func() {
-				k.planarSumExpDot(max.p(), sum.p(), low.p(), &ones[0], dot.p(), x.p(), w.p(), &scratch[0], n, rows, n+3)
+			scratch := make([]T, 2*16*rows)
+			return out(max, log, dot), out(x, w), func() {
+				k.planarSumExpDot(max.p(), log.p(), log.p(), dot.p(), x.p(), w.p(), &scratch[0], n, rows, n+3)
 			}
 		}},
 		{"planarSoftmax", func() ([]armed, []armed, func()) {
@@ -649,12 +649,12 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			x := newArea[T](mem[0], rows, n, n+3, in.end)
 			guardFill(x.row, rows, in.kind)
 			dst := newArea[T](mem[1], rows, n, n+5, in.end)
-			max, sum, low := vec(0, n), vec(1, n), vec(2, n)
+			max, sum, log := vec(0, n), make([]float64, n), newArea[float64](mem[4], 1, n, 0, in.end)
 			scratch := newArea[T](mem[2], 1, 2*16*rows, 0, in.end)
-			ones, scale := make([]T, n), make([]T, n)
+			scale := make([]T, n)
 			fill(scale, 1)
-			return out(dst, max, sum, low, scratch), out(x), func() {
-				k.planarSoftmax(dst.p(), &scale[0], max.p(), sum.p(), low.p(), &ones[0], x.p(), scratch.p(), n, rows, n+5, n+3)
+			return out(dst, max, log, scratch), out(x), func() {
+				k.planarSoftmax(dst.p(), &scale[0], max.p(), &sum[0], log.p(), x.p(), scratch.p(), n, rows, n+5, n+3)
 			}
 		}},
 		{"planarSoftmaxDot", func() ([]armed, []armed, func()) {
@@ -664,10 +664,9 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			dst := newArea[T](mem[1], rows, n, n+5, in.end)
 			scale, add, dot, w := vec(0, n), vec(1, n), vec(2, n), newArea[T](mem[2], 1, rows, 0, in.end)
 			guardFill(w.row, 1, 0)
-			room := make([]T, 4*n+2*16*rows)
-			part := func(i int) *T { return &room[i*n] }
+			room, sums := make([]T, n+2*16*rows), make([]float64, 2*n)
 			return out(dst, dot), out(x, w, scale, add), func() {
-				k.planarSoftmaxDot(dst.p(), scale.p(), add.p(), part(0), part(1), part(2), part(3), dot.p(), x.p(), w.p(), part(4), n, rows, n+5, n+3)
+				k.planarSoftmaxDot(dst.p(), scale.p(), add.p(), &room[0], &sums[0], &sums[n], dot.p(), x.p(), w.p(), &room[n], n, rows, n+5, n+3)
 			}
 		}},
 		{"planarProbs", func() ([]armed, []armed, func()) {
@@ -677,10 +676,9 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			guardFill(q.row, rows, in.kind)
 			w, mass, dot, smooth := newArea[T](mem[2], 1, rows, 0, in.end), vec(0, n), vec(1, n), vec(2, 2)
 			guardFill(w.row, 1, 0)
-			room := make([]T, 4*n+2*16*rows)
-			part := func(i int) *T { return &room[i*n] }
+			room, sums := make([]T, n+2*16*rows), make([]float64, 2*n)
 			return out(mass, dot), out(x, q, w, smooth), func() {
-				k.planarProbs(part(0), part(1), part(2), part(3), mass.p(), dot.p(), x.p(), q.p(), w.p(), smooth.p(), part(4), n, rows, n+3)
+				k.planarProbs(&room[0], &sums[0], &sums[n], mass.p(), dot.p(), x.p(), q.p(), w.p(), smooth.p(), &room[n], n, rows, n+3)
 			}
 		}},
 		{"planarProbsGrad", func() ([]armed, []armed, func()) {
@@ -689,10 +687,9 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			guardFill(x.row, rows, in.kind)
 			guardFill(q.row, rows, in.kind)
 			scale, smooth, w := vec(0, n), vec(1, 2), vec(2, rows)
-			room := make([]T, 6*n+3*16*rows)
-			part := func(i int) *T { return &room[i*n] }
+			room, sums := make([]T, 3*n+3*16*rows), make([]float64, 2*n)
 			return out(dst), out(x, q, scale, smooth, w), func() {
-				k.planarProbsGrad(dst.p(), scale.p(), part(0), part(1), part(2), part(3), part(4), part(5), x.p(), q.p(), w.p(), smooth.p(), part(6),
+				k.planarProbsGrad(dst.p(), scale.p(), &room[0], &sums[0], &sums[n], &room[n], &room[2*n], x.p(), q.p(), w.p(), smooth.p(), &room[3*n],
 					n, rows, n+5, n+3)
 			}
 		}},
@@ -702,10 +699,9 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			guardFill(x.row, rows, in.kind)
 			guardFill(q.row, rows, in.kind)
 			scale, mass, dot := vec(0, n), vec(1, n), vec(2, n)
-			room := make([]T, 4*n+rows+2)
-			part := func(i int) *T { return &room[i*n] }
+			room, sums := make([]T, n+rows+2), make([]float64, 2*n)
 			return out(x, scratch, mass, dot), out(q, scale), func() {
-				k.planarProbsGrad(x.p(), scale.p(), part(0), part(1), part(2), part(3), mass.p(), dot.p(), x.p(), q.p(), &room[4*n+2], part(4), scratch.p(),
+				k.planarProbsGrad(x.p(), scale.p(), &room[0], &sums[0], &sums[n], mass.p(), dot.p(), x.p(), q.p(), &room[n+2], &room[n], scratch.p(),
 					n, rows, n+3, n+3)
 			}
 		}},

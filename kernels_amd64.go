@@ -101,22 +101,22 @@ func softmaxGradAVX2(dst, x, y *float32, s *float64, rows, cols, dstStride, stri
 func logSoftmaxGradAVX2(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 //go:noescape
-func planarSumExpAVX2(max, sum, low, ones, x, scratch *float32, n, classes, stride int)
+func planarSumExpAVX2(max *float32, sum, log *float64, x, scratch *float32, n, classes, stride int)
 
 //go:noescape
-func planarSumExpDotAVX2(max, sum, low, ones, dot, x, w, scratch *float32, n, classes, stride int)
+func planarSumExpDotAVX2(max *float32, sum, log *float64, dot, x, w, scratch *float32, n, classes, stride int)
 
 //go:noescape
-func planarSoftmaxAVX2(dst, scale, max, sum, low, ones, x, scratch *float32, n, classes, dstStride, stride int)
+func planarSoftmaxAVX2(dst, scale, max *float32, sum, log *float64, x, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
-func planarSoftmaxDotAVX2(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
+func planarSoftmaxDotAVX2(dst, scale, add, max *float32, sum, log *float64, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
-func planarProbsAVX2(max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int)
+func planarProbsAVX2(max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int)
 
 //go:noescape
-func planarProbsGradAVX2(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
+func planarProbsGradAVX2(dst, scale, max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
 func planarShiftAVX2(dst, x, max, log *float32, n, classes, stride int)
@@ -274,22 +274,22 @@ func softmaxGradAVX512(dst, x, y *float32, s *float64, rows, cols, dstStride, st
 func logSoftmaxGradAVX512(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 //go:noescape
-func planarSumExpAVX512(max, sum, low, ones, x, scratch *float32, n, classes, stride int)
+func planarSumExpAVX512(max *float32, sum, log *float64, x, scratch *float32, n, classes, stride int)
 
 //go:noescape
-func planarSumExpDotAVX512(max, sum, low, ones, dot, x, w, scratch *float32, n, classes, stride int)
+func planarSumExpDotAVX512(max *float32, sum, log *float64, dot, x, w, scratch *float32, n, classes, stride int)
 
 //go:noescape
-func planarSoftmaxAVX512(dst, scale, max, sum, low, ones, x, scratch *float32, n, classes, dstStride, stride int)
+func planarSoftmaxAVX512(dst, scale, max *float32, sum, log *float64, x, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
-func planarSoftmaxDotAVX512(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
+func planarSoftmaxDotAVX512(dst, scale, add, max *float32, sum, log *float64, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
-func planarProbsAVX512(max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int)
+func planarProbsAVX512(max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int)
 
 //go:noescape
-func planarProbsGradAVX512(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
+func planarProbsGradAVX512(dst, scale, max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
 func planarShiftAVX512(dst, x, max, log *float32, n, classes, stride int)

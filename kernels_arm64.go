@@ -101,22 +101,22 @@ func softmaxGradNEON(dst, x, y *float32, s *float64, rows, cols, dstStride, stri
 func logSoftmaxGradNEON(dst, x, y *float32, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 //go:noescape
-func planarSumExpNEON(max, sum, low, ones, x, scratch *float32, n, classes, stride int)
+func planarSumExpNEON(max *float32, sum, log *float64, x, scratch *float32, n, classes, stride int)
 
 //go:noescape
-func planarSumExpDotNEON(max, sum, low, ones, dot, x, w, scratch *float32, n, classes, stride int)
+func planarSumExpDotNEON(max *float32, sum, log *float64, dot, x, w, scratch *float32, n, classes, stride int)
 
 //go:noescape
-func planarSoftmaxNEON(dst, scale, max, sum, low, ones, x, scratch *float32, n, classes, dstStride, stride int)
+func planarSoftmaxNEON(dst, scale, max *float32, sum, log *float64, x, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
-func planarSoftmaxDotNEON(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
+func planarSoftmaxDotNEON(dst, scale, add, max *float32, sum, log *float64, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
-func planarProbsNEON(max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int)
+func planarProbsNEON(max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int)
 
 //go:noescape
-func planarProbsGradNEON(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
+func planarProbsGradNEON(dst, scale, max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
 func planarShiftNEON(dst, x, max, log *float32, n, classes, stride int)

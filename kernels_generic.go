@@ -596,28 +596,28 @@ func logSoftmaxGradGeneric[T Float](dst, x, y *T, s *float64, rows, cols, dstStr
 	}
 }
 
-func planarSumExpGeneric[T Float](max, sum, low, ones, x, scratch *T, n, classes, stride int) {
-	planarSoftmaxDotGeneric(nil, nil, nil, max, sum, low, ones, nil, x, nil, scratch, n, classes, 0, stride)
+func planarSumExpGeneric[T Float](max *T, sum, log *float64, x, scratch *T, n, classes, stride int) {
+	planarSoftmaxDotGeneric(nil, nil, nil, max, sum, log, nil, x, nil, scratch, n, classes, 0, stride)
 }
 
-func planarSumExpDotGeneric[T Float](max, sum, low, ones, dot, x, w, scratch *T, n, classes, stride int) {
-	planarSoftmaxDotGeneric(nil, nil, nil, max, sum, low, ones, dot, x, w, scratch, n, classes, 0, stride)
+func planarSumExpDotGeneric[T Float](max *T, sum, log *float64, dot, x, w, scratch *T, n, classes, stride int) {
+	planarSoftmaxDotGeneric(nil, nil, nil, max, sum, log, dot, x, w, scratch, n, classes, 0, stride)
 }
 
-func planarSoftmaxGeneric[T Float](dst, scale, max, sum, low, ones, x, scratch *T, n, classes, dstStride, stride int) {
-	planarSoftmaxDotGeneric(dst, scale, nil, max, sum, low, ones, nil, x, nil, scratch, n, classes, dstStride, stride)
+func planarSoftmaxGeneric[T Float](dst, scale, max *T, sum, log *float64, x, scratch *T, n, classes, dstStride, stride int) {
+	planarSoftmaxDotGeneric(dst, scale, nil, max, sum, log, nil, x, nil, scratch, n, classes, dstStride, stride)
 }
 
 // planarSoftmaxDotGeneric does without what is nil.
-func planarSoftmaxDotGeneric[T Float](dst, scale, add, max, sum, low, ones, dot, x, w, scratch *T, n, classes, dstStride, stride int) {
-	maxs, sums, lows, counts := at(max, 0, n), at(sum, 0, n), at(low, 0, n), at(ones, 0, n)
+func planarSoftmaxDotGeneric[T Float](dst, scale, add, max *T, sum, log *float64, dot, x, w, scratch *T, n, classes, dstStride, stride int) {
+	maxs, sums, logs := at(max, 0, n), at(sum, 0, n), at(log, 0, n)
 	buf := at(scratch, 0, classes)
 	var weights []T
 	if w != nil {
 		weights = at(w, 0, classes)
 	}
 	for i := range maxs {
-		m := lowest[T]()
+		m := T(math.Inf(-1)) // alone, it gives NaN
 		for c := range buf {
 			v := at(x, i+c*stride, 1)[0]
 			buf[c] = v
@@ -633,22 +633,23 @@ func planarSoftmaxDotGeneric[T Float](dst, scale, add, max, sum, low, ones, dot,
 			at(dot, i, 1)[0] = T(s)
 		}
 		var s float64
-		var one T
+		ones := 0
 		for c, v := range buf {
 			e := expOf[T](float64(v) - float64(m))
 			buf[c] = T(e)
 			if e == 1 {
-				one++
+				ones++
 			} else {
 				s += e
 			}
 		}
-		maxs[i], sums[i], counts[i] = m, T(s), one
-		lows[i] = T(s - float64(sums[i]))
+		rest := s + float64(ones-1)
+		maxs[i], sums[i] = m, rest
+		logs[i] = log1p64(rest)
 		if dst == nil {
 			continue
 		}
-		f := float64(at(scale, i, 1)[0]) / (s + float64(one))
+		f := float64(at(scale, i, 1)[0]) / (s + float64(ones))
 		for c, e := range buf {
 			p := float64(float64(e) * f)
 			if add != nil {
@@ -659,20 +660,20 @@ func planarSoftmaxDotGeneric[T Float](dst, scale, add, max, sum, low, ones, dot,
 	}
 }
 
-func planarProbsGeneric[T Float](max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *T, n, classes, stride int) {
-	planarProbsGradGeneric(nil, nil, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch, n, classes, 0, stride)
+func planarProbsGeneric[T Float](max *T, sum, log *float64, mass, dot, x, q, w, smooth, scratch *T, n, classes, stride int) {
+	planarProbsGradGeneric(nil, nil, max, sum, log, mass, dot, x, q, w, smooth, scratch, n, classes, 0, stride)
 }
 
 // planarProbsGradGeneric does without dst and scale if they are nil.
-func planarProbsGradGeneric[T Float](dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *T, n, classes, dstStride, stride int) {
-	maxs, sums, lows, counts := at(max, 0, n), at(sum, 0, n), at(low, 0, n), at(ones, 0, n)
+func planarProbsGradGeneric[T Float](dst, scale, max *T, sum, log *float64, mass, dot, x, q, w, smooth, scratch *T, n, classes, dstStride, stride int) {
+	maxs, sums, logs := at(max, 0, n), at(sum, 0, n), at(log, 0, n)
 	weights, keep, share := at(w, 0, classes), float64(at(smooth, 0, 1)[0]), float64(at(smooth, 1, 1)[0])
 	var targets []T
 	if dst != nil {
 		targets = at(scratch, classes, classes)
 	}
 	for i := range maxs {
-		m := lowest[T]()
+		m := T(math.Inf(-1)) // alone, it gives NaN
 		for c := range weights {
 			if v := at(x, i+c*stride, 1)[0]; v > m {
 				m = v
@@ -692,12 +693,12 @@ func planarProbsGradGeneric[T Float](dst, scale, max, sum, low, ones, mass, dot,
 		at(mass, i, 1)[0], at(dot, i, 1)[0] = T(all), T(s)
 		from := &at(x, i, 1)[0]
 		if dst == nil {
-			planarSumExpGeneric(&maxs[i], &sums[i], &lows[i], &counts[i], from, scratch, 1, classes, stride)
+			planarSumExpGeneric(&maxs[i], &sums[i], &logs[i], from, scratch, 1, classes, stride)
 			continue
 		}
 		up := float64(at(scale, i, 1)[0])
 		f := T(float64(up * all))
-		planarSoftmaxGeneric(&at(dst, i, 1)[0], &f, &maxs[i], &sums[i], &lows[i], &counts[i], from, scratch, 1, classes, dstStride, stride)
+		planarSoftmaxGeneric(&at(dst, i, 1)[0], &f, &maxs[i], &sums[i], &logs[i], from, scratch, 1, classes, dstStride, stride)
 		for c, t := range targets {
 			g := &at(dst, i+c*dstStride, 1)[0]
 			*g = T(float64(*g) - float64(up*float64(t)))

@@ -1,10 +1,5 @@
 package logits
 
-import (
-	"math"
-	"unsafe"
-)
-
 // spanSize is the largest number of positions of a planar array that are
 // worked on at once.
 const spanSize = 256
@@ -34,18 +29,17 @@ func (v *view[T]) step(n int, add bool) int {
 // A planarRoom is what the planar kernels need: arrays with an element a
 // position, and scratch for several groups of 16 positions.
 type planarRoom[T Float] struct {
-	max, sum, low, ones, scale []T
-	scratch                    []T
-	log                        []float64
+	max, scale []T
+	scratch    []T
+	sum, log   []float64
 }
 
 // newPlanarRoom returns a room whose scratch has 16 elements for each of so many classes.
 func newPlanarRoom[T Float](b *[]float64, classes int) planarRoom[T] {
-	buf := scratch[T](b, 7*spanSize+16*classes)
-	part := func(i int) []T { return buf[i*spanSize:][:spanSize] }
-	// The float64 come first, since they are aligned.
-	return planarRoom[T]{part(2), part(3), part(4), part(5), part(6),
-		buf[7*spanSize:][:16*classes], unsafe.Slice(unsafe.SliceData(*b), spanSize)}
+	size := 2 * 8 / elemSize[T]() * spanSize // of the float64, which come first, since they are aligned
+	buf := scratch[T](b, size+2*spanSize+16*classes)[size:]
+	return planarRoom[T]{buf[:spanSize], buf[spanSize:][:spanSize], buf[2*spanSize:][:16*classes],
+		(*b)[:spanSize], (*b)[spanSize:][:spanSize]}
 }
 
 // A planes is some positions of a planar array: the classes of one are stride apart.
@@ -65,38 +59,15 @@ func (p planes[T]) add(k *kernels[T], q planes[T], n, classes int) {
 	}
 }
 
-// sumExps fills in the room for n positions of x, and log with log1p of the sum
-// without one maximum. If dst has any data it becomes the probabilities times
-// scale.
+// sumExps fills in the room for n positions of x. If dst has any data it becomes the
+// probabilities times scale.
 func (r *planarRoom[T]) sumExps(k *kernels[T], dst, x planes[T], n, classes int) {
 	if dst.data == nil {
-		k.planarSumExp(ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(x.data, 0), ptr(r.scratch, 0), n, classes, x.stride)
+		k.planarSumExp(ptr(r.max, 0), ptr(r.sum, 0), ptr(r.log, 0), ptr(x.data, 0), ptr(r.scratch, 0), n, classes, x.stride)
 	} else {
-		k.planarSoftmax(ptr(dst.data, 0), ptr(r.scale, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(x.data, 0), ptr(r.scratch, 0),
+		k.planarSoftmax(ptr(dst.data, 0), ptr(r.scale, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.log, 0), ptr(x.data, 0), ptr(r.scratch, 0),
 			n, classes, dst.stride, x.stride)
 	}
-	r.logs(k, n)
-}
-
-// logs fills in log.
-func (r *planarRoom[T]) logs(k *kernels[T], n int) {
-	sum, low, ones, log := r.sum[:n], r.low[:n], r.ones[:n], r.log[:n]
-	for i := range log {
-		log[i] = withoutOne(sum[i], low[i], ones[i])
-	}
-	k.log1p(ptr(log, 0), n)
-}
-
-// others is the sum of e^(x-max) at a position without one maximum.
-func (r *planarRoom[T]) others(i int) float64 { return withoutOne(r.sum[i], r.low[i], r.ones[i]) }
-
-// withoutOne returns sum + low + ones - 1, or NaN if they are 0: all x are -Inf.
-func withoutOne[T Float](sum, low, ones T) float64 {
-	s := (float64(sum) + float64(low)) + (float64(ones) - 1)
-	if s < 0 {
-		return math.NaN()
-	}
-	return s
 }
 
 // planarParts runs op on the spans [lo, hi).

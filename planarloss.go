@@ -61,13 +61,12 @@ func (j *ceJob[T, I]) planarSumExps(r *planarCE[T], dst, x planes[T], n int) {
 		fill(weight, 1)
 	}
 	if dst.data == nil {
-		j.k.planarSumExpDot(ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(r.dot, 0),
+		j.k.planarSumExpDot(ptr(r.max, 0), ptr(r.sum, 0), ptr(r.log, 0), ptr(r.dot, 0),
 			ptr(x.data, 0), ptr(weight, 0), ptr(r.scratch, 0), n, len(weight), x.stride)
 	} else {
-		j.k.planarSoftmaxDot(ptr(dst.data, 0), ptr(r.scale, 0), ptr(r.less, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(r.dot, 0),
+		j.k.planarSoftmaxDot(ptr(dst.data, 0), ptr(r.scale, 0), ptr(r.less, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.log, 0), ptr(r.dot, 0),
 			ptr(x.data, 0), ptr(weight, 0), ptr(r.scratch, 0), n, len(weight), dst.stride, x.stride)
 	}
-	r.logs(j.k, n)
 }
 
 // planarTargets looks up the logits of the targets.
@@ -97,7 +96,7 @@ func (j *ceJob[T, I]) planarGrad(r *planarCE[T], g planes[T], targets []I) {
 			*p = T(float64(*p) - take[i])
 			continue
 		}
-		*p = j.atMax(int(t), take[i], float64(r.less[i]), r.others(i), j.share > 0)
+		*p = j.atMax(int(t), take[i], float64(r.less[i]), r.sum[i], j.share > 0)
 	}
 }
 
@@ -152,7 +151,7 @@ func (j *probsJob[T]) positions(x, q, grad *view[T], n, at, row int) float64 {
 	}
 	smooth := [2]T{T(j.keep), T(j.share)}
 	if grad == nil {
-		j.k.planarProbs(ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(mass, 0), ptr(dot, 0),
+		j.k.planarProbs(ptr(r.max, 0), ptr(r.sum, 0), ptr(r.log, 0), ptr(mass, 0), ptr(dot, 0),
 			ptr(x.data, at), ptr(q.data, at), ptr(weight, 0), ptr(smooth[:], 0), ptr(r.scratch, 0), n, x.c, x.d)
 	} else {
 		to := grad.planes(at)
@@ -163,13 +162,12 @@ func (j *probsJob[T]) positions(x, q, grad *view[T], n, at, row int) float64 {
 		for i := range r.scale[:n] {
 			r.scale[i] = T(float64(upstream(j.opt.Upstream, row+i) * j.norm))
 		}
-		j.k.planarProbsGrad(ptr(dst.data, 0), ptr(r.scale, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.low, 0), ptr(r.ones, 0), ptr(mass, 0), ptr(dot, 0),
+		j.k.planarProbsGrad(ptr(dst.data, 0), ptr(r.scale, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.log, 0), ptr(mass, 0), ptr(dot, 0),
 			ptr(x.data, at), ptr(q.data, at), ptr(weight, 0), ptr(smooth[:], 0), ptr(r.scratch, 0), n, x.c, dst.stride, x.d)
 		if copied > 0 {
 			to.add(j.k, dst, n, x.c)
 		}
 	}
-	r.logs(j.k, n)
 	var total float64
 	for i, log := range r.log[:n] {
 		l := j.rowLoss(float64(mass[i]), 0-float64(dot[i]), r.max[i], log)

@@ -9,10 +9,15 @@ import (
 // A specPosition is what the planar kernels find at one position.
 type specPosition struct{ max, high, low, ones, dot float32 }
 
+// rest is the sum without one of the terms of 1.
+func (p *specPosition) rest() float64 {
+	return (float64(p.high) + float64(p.low)) + (float64(p.ones) - 1)
+}
+
 // specPlanar does the classes of one position. It sets dst, if it is not nil,
 // to the probabilities times scale, and adds w times add if w is not nil.
 func specPlanar(dst, x, w []float32, scale, add float32, poly []float32) (p specPosition) {
-	p.max = -math.MaxFloat32
+	p.max = float32(math.Inf(-1))
 	for _, v := range x {
 		p.max = max(p.max, v)
 	}
@@ -81,7 +86,7 @@ func specTargets(x, q, w []float32, m, keep, share float32) (targets []float32, 
 }
 
 // specProbs does n positions, without dst if it is nil.
-func specProbs(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth *float32, n, classes, dstStride, stride int) {
+func specProbs(dst, scale, max *float32, sum, log *float64, mass, dot, x, q, w, smooth *float32, n, classes, dstStride, stride int) {
 	elem := func(p *float32, i int) *float32 { return &at(p, i, 1)[0] }
 	for i := range n {
 		xs, qs := make([]float32, classes), make([]float32, classes)
@@ -94,7 +99,7 @@ func specProbs(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth *floa
 		}
 		p := specPlanar(nil, xs, nil, 0, 0, poly)
 		targets, all, s := specTargets(xs, qs, at(w, 0, classes), p.max, *elem(smooth, 0), *elem(smooth, 1))
-		*elem(max, i), *elem(sum, i), *elem(low, i), *elem(ones, i), *elem(mass, i), *elem(dot, i) = p.max, p.high, p.low, p.ones, all, s
+		*elem(max, i), at(sum, i, 1)[0], at(log, i, 1)[0], *elem(mass, i), *elem(dot, i) = p.max, p.rest(), p.rest(), all, s
 		if dst != nil {
 			up := *elem(scale, i)
 			specPlanar(out, xs, nil, up*all, 0, poly)
@@ -103,26 +108,27 @@ func specProbs(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth *floa
 			}
 		}
 	}
+	specTable.log1p(log, n)
 }
 
 func init() {
-	specTable.planarProbs = func(max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int) {
-		specProbs(nil, nil, max, sum, low, ones, mass, dot, x, q, w, smooth, n, classes, 0, stride)
+	specTable.planarProbs = func(max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int) {
+		specProbs(nil, nil, max, sum, log, mass, dot, x, q, w, smooth, n, classes, 0, stride)
 	}
-	specTable.planarProbsGrad = func(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int) {
-		specProbs(dst, scale, max, sum, low, ones, mass, dot, x, q, w, smooth, n, classes, dstStride, stride)
+	specTable.planarProbsGrad = func(dst, scale, max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int) {
+		specProbs(dst, scale, max, sum, log, mass, dot, x, q, w, smooth, n, classes, dstStride, stride)
 	}
-	specTable.planarSumExp = func(max, sum, low, ones, x, scratch *float32, n, classes, stride int) {
-		specPlanarRows(nil, nil, nil, max, sum, low, ones, nil, x, nil, n, classes, 0, stride, specExp5)
+	specTable.planarSumExp = func(max *float32, sum, log *float64, x, scratch *float32, n, classes, stride int) {
+		specPlanarRows(nil, nil, nil, max, sum, log, nil, x, nil, n, classes, 0, stride, specExp5)
 	}
-	specTable.planarSumExpDot = func(max, sum, low, ones, dot, x, w, scratch *float32, n, classes, stride int) {
-		specPlanarRows(nil, nil, nil, max, sum, low, ones, dot, x, w, n, classes, 0, stride, specExp5)
+	specTable.planarSumExpDot = func(max *float32, sum, log *float64, dot, x, w, scratch *float32, n, classes, stride int) {
+		specPlanarRows(nil, nil, nil, max, sum, log, dot, x, w, n, classes, 0, stride, specExp5)
 	}
-	specTable.planarSoftmax = func(dst, scale, max, sum, low, ones, x, scratch *float32, n, classes, dstStride, stride int) {
-		specPlanarRows(dst, scale, nil, max, sum, low, ones, nil, x, nil, n, classes, dstStride, stride, specExp6)
+	specTable.planarSoftmax = func(dst, scale, max *float32, sum, log *float64, x, scratch *float32, n, classes, dstStride, stride int) {
+		specPlanarRows(dst, scale, nil, max, sum, log, nil, x, nil, n, classes, dstStride, stride, specExp6)
 	}
-	specTable.planarSoftmaxDot = func(dst, scale, add, max, sum, low, ones, dot, x, w, scratch *float32, n, classes, dstStride, stride int) {
-		specPlanarRows(dst, scale, add, max, sum, low, ones, dot, x, w, n, classes, dstStride, stride, specExp6)
+	specTable.planarSoftmaxDot = func(dst, scale, add, max *float32, sum, log *float64, dot, x, w, scratch *float32, n, classes, dstStride, stride int) {
+		specPlanarRows(dst, scale, add, max, sum, log, dot, x, w, n, classes, dstStride, stride, specExp6)
 	}
 	specTable.planarShift = func(dst, x, max, log *float32, n, classes, stride int) {
 		for c := range classes {
@@ -164,7 +170,7 @@ func init() {
 	}
 }
 
-func specPlanarRows(dst, scale, add, max, sum, low, ones, dot, x, w *float32, n, classes, dstStride, stride int, poly []float32) {
+func specPlanarRows(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, n, classes, dstStride, stride int, poly []float32) {
 	column, out, weights := make([]float32, classes), []float32(nil), []float32(nil)
 	if dst != nil {
 		out = make([]float32, classes)
@@ -185,7 +191,7 @@ func specPlanarRows(dst, scale, add, max, sum, low, ones, dot, x, w *float32, n,
 			}
 		}
 		p := specPlanar(out, column, weights, f, a, poly)
-		*elem(max, i), *elem(sum, i), *elem(low, i), *elem(ones, i) = p.max, p.high, p.low, p.ones
+		*elem(max, i), at(sum, i, 1)[0], at(log, i, 1)[0] = p.max, p.rest(), p.rest()
 		if dot != nil {
 			*elem(dot, i) = p.dot
 		}
@@ -193,6 +199,7 @@ func specPlanarRows(dst, scale, add, max, sum, low, ones, dot, x, w *float32, n,
 			*elem(dst, c*dstStride+i) = v
 		}
 	}
+	specTable.log1p(log, n)
 }
 
 // TestSpecPlanar compares the accelerated paths with the specification bit for

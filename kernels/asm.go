@@ -627,9 +627,9 @@ func (a *Asm) LoadWide(d *Vec, base Reg, off int) {
 	}
 }
 
-// WidenHalf puts half of the lanes of s, a Vec of one register, into d, widened to
-// 64 bits.
-func (a *Asm) WidenHalf(d, s *Vec, half int) { a.isa.widen(a, s.r[0], half, d.r[0]) }
+// WidenHalf puts half of the lanes of s into d, widened to 64 bits, both being Vecs
+// of one register.
+func (a *Asm) WidenHalf(d, s *Vec, half int) { a.isa.widen(a, s.r[a.lo], half, d.r[a.lo]) }
 
 // Store stores 16 elements at base+off.
 func (a *Asm) Store(s *Vec, base Reg, off int) {

@@ -19,10 +19,11 @@ const ahead = 1024
 var (
 	planarSumExpKernel = kernel{
 		name: "planarSumExp",
-		doc: `For each of n positions: max is the greatest x of its classes; sum + low the sum of
-e^(x - max), but for terms of 1; and ones their number. 64 classes are added up
-pair by pair, their sums with the rounding errors kept in low.`,
-		args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"},
+		doc: `For each of n positions: max is the greatest x of its classes; sum the sum of
+e^(x - max), but for one of the terms of 1; and log the logarithm of 1 + sum, as
+log1p has it. sum may be log. 64 classes are added up pair by pair, the terms of 1
+apart, their sums with the rounding errors kept.`,
+		args: []arg{{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"},
 			{"x", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"stride", "int"}},
 		body: func(a *Asm) { newPlanar(a, false, false, exp5).write() },
 	}
@@ -30,7 +31,7 @@ pair by pair, their sums with the rounding errors kept in low.`,
 		name: "planarSumExpDot",
 		doc: `It is planarSumExp, 16 classes at once instead of 64, and sets dot to the sum of
 w[c] (x - max) over the classes c.`,
-		args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
+		args: []arg{{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"}, {"dot", "*float32"},
 			{"x", "*float32"}, {"w", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"stride", "int"}},
 		body: func(a *Asm) { newPlanar(a, false, true, exp5).write() },
 	}
@@ -38,7 +39,7 @@ w[c] (x - max) over the classes c.`,
 		name: "planarSoftmax",
 		doc: `It is planarSumExp and sets dst to e^(x - max) divided by the whole sum and times
 scale, which each position has one of.`,
-		args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"},
+		args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"},
 			{"x", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 		body: func(a *Asm) { newPlanar(a, true, false, exp6).write() },
 	}
@@ -48,7 +49,7 @@ scale, which each position has one of.`,
 w[c] (x - max) over the classes c, and adds
 w[c] add to dst.`,
 		args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"add", "*float32"},
-			{"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
+			{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"}, {"dot", "*float32"},
 			{"x", "*float32"}, {"w", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 		body: func(a *Asm) { newPlanar(a, true, true, exp6).write() },
 	}
@@ -57,7 +58,7 @@ w[c] add to dst.`,
 		doc: `It is planarSumExp with a target t = (keep q + share) w[c] for each class, smooth
 being keep and share: mass is the sum of t, and dot that of t (x - max) but for
 terms of t = 0, both added up 16 classes at once.`,
-		args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"}, {"mass", "*float32"}, {"dot", "*float32"},
+		args: []arg{{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"}, {"mass", "*float32"}, {"dot", "*float32"},
 			{"x", "*float32"}, {"q", "*float32"}, {"w", "*float32"}, {"smooth", "*float32"}, {"scratch", "*float32"},
 			{"n", "int"}, {"classes", "int"}, {"stride", "int"}},
 		body: func(a *Asm) { newPlanar(a, false, false, exp5).writeProbs() },
@@ -68,7 +69,7 @@ terms of t = 0, both added up 16 classes at once.`,
 the whole sum and each position having one scale. Scratch has room for t, too,
 behind both groups.`,
 		args: []arg{{"dst", "*float32"}, {"scale", "*float32"},
-			{"max", "*float32"}, {"sum", "*float32"}, {"low", "*float32"}, {"ones", "*float32"}, {"mass", "*float32"}, {"dot", "*float32"},
+			{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"}, {"mass", "*float32"}, {"dot", "*float32"},
 			{"x", "*float32"}, {"q", "*float32"}, {"w", "*float32"}, {"smooth", "*float32"}, {"scratch", "*float32"},
 			{"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 		body: func(a *Asm) { newPlanar(a, true, false, exp6).writeProbs() },
@@ -96,6 +97,7 @@ behind both groups.`,
 				})
 				a.Free(m, l)
 			})
+			a.Ret()
 		},
 	}
 	planarInnerKernel = kernel{
@@ -141,6 +143,7 @@ y is nil, in float64. They are copied to xCopy and yCopy, n apart.`,
 				})
 				a.Free(high, low)
 			})
+			a.Ret()
 		},
 	}
 	planarLogSoftmaxGradKernel = kernel{
@@ -172,6 +175,7 @@ y is nil, in float64. They are copied to xCopy and yCopy, n apart.`,
 				})
 				a.Free(s)
 			})
+			a.Ret()
 		},
 	}
 )
@@ -199,7 +203,6 @@ func (w *planarWalk) groups(body func()) {
 	body()
 	w.AddImm(4*lanes, w.at)
 	w.JumpIf(w.at, "<", w.end, group)
-	w.Ret()
 }
 
 // start sets p to the group's place in a parameter.
@@ -271,6 +274,7 @@ func (w *planarWalk) inner(names ...string) {
 		}
 		w.Free(s...)
 	})
+	w.Ret()
 	for _, r := range slices.Concat(to, from[1:]) {
 		w.FreeReg(r)
 	}
@@ -324,59 +328,70 @@ func (p *planar) write() {
 			p.ByPart(p.targets)
 		}
 		p.startNext()
-		if !p.softmax {
+		if p.softmax {
+			f := p.Vec("f")
+			p.ByPart(func() { p.part(f) })
+			p.results(f)
+			p.Free(f)
+		} else {
 			p.ByPart(func() { p.part(nil) })
-			p.swap()
-			return
-		}
-		f := p.Vec("f")
-		p.ByPart(func() { p.part(f) })
-		if p.probs {
-			p.startTargets()
-		}
-		p.startScratch()
-		p.LoadArg("dstStride", p.k)
-		p.ShiftReg(2, p.k)
-		var add, less *Vec
-		switch {
-		case p.dots:
-			add = p.load("add")
-			p.LoadArg("w", p.w)
-		case p.probs:
-			up := p.load("scale")
-			less = p.Vec("less")
-			p.Set(less, p.zero)
-			p.Sub(less, up)
-			p.Free(up)
-		}
-		p.classes("dst", p.k, func() {
-			e := p.Vec("e")
-			p.Load(e, p.q, 0)
-			p.Mul(e, f)
-			switch {
-			case p.dots:
-				p.addWeighted(e, add)
-			case p.probs:
-				t := p.Vec("t")
-				p.Load(t, p.t, 0)
-				p.MulAddVec(e, t, less)
-				p.Free(t)
-				p.AddImm(4*lanes, p.t)
-			}
-			p.Store(e, p.p, 0)
-			p.PrefetchL2(p.p, ahead)
-			p.Free(e)
-			p.AddImm(4*lanes, p.q)
-		})
-		p.Free(f)
-		switch {
-		case p.dots:
-			p.Free(add)
-		case p.probs:
-			p.Free(less)
 		}
 		p.swap()
 	})
+	p.exp.free(p.Asm)
+	p.FreeConst(p.zero)
+	p.LoadArg("log", p.p)
+	p.LoadArg("n", p.c)
+	p.log1p(p.p, p.c)
+	p.Ret()
+}
+
+// results sets dst to the exponentials in scratch times f, and adds what belongs to
+// the weights or targets.
+func (p *planar) results(f *Vec) {
+	if p.probs {
+		p.startTargets()
+	}
+	p.startScratch()
+	p.LoadArg("dstStride", p.k)
+	p.ShiftReg(2, p.k)
+	var add, less *Vec
+	switch {
+	case p.dots:
+		add = p.load("add")
+		p.LoadArg("w", p.w)
+	case p.probs:
+		up := p.load("scale")
+		less = p.Vec("less")
+		p.Set(less, p.zero)
+		p.Sub(less, up)
+		p.Free(up)
+	}
+	p.classes("dst", p.k, func() {
+		e := p.Vec("e")
+		p.Load(e, p.q, 0)
+		p.Mul(e, f)
+		switch {
+		case p.dots:
+			p.addWeighted(e, add)
+		case p.probs:
+			t := p.Vec("t")
+			p.Load(t, p.t, 0)
+			p.MulAddVec(e, t, less)
+			p.Free(t)
+			p.AddImm(4*lanes, p.t)
+		}
+		p.Store(e, p.p, 0)
+		p.PrefetchL2(p.p, ahead)
+		p.Free(e)
+		p.AddImm(4*lanes, p.q)
+	})
+	switch {
+	case p.dots:
+		p.Free(add)
+	case p.probs:
+		p.Free(less)
+	}
 }
 
 // addWeighted adds x times the next weight to d.
@@ -427,8 +442,9 @@ func (p *planar) part(f *Vec) {
 			p.Add(sums[3], p.dot)
 		}
 	})
-	for i, name := range []string{"sum", "low", "ones", "dot"}[:len(sums)] {
-		p.store(sums[i], name)
+	p.rest(high, low, ones)
+	if p.dots {
+		p.store(sums[3], "dot")
 	}
 	if f != nil {
 		p.Add(high, ones)
@@ -447,6 +463,27 @@ func (p *planar) part(f *Vec) {
 	if p.dots {
 		p.Free(p.dot)
 	}
+}
+
+// rest stores the sums of a part without one of the terms of 1.
+func (p *planar) rest(high, low, ones *Vec) {
+	one, width := p.Const64(math.Float64bits(1)), p.isa.width()
+	for half := range 2 {
+		v, other := p.Vec("v"), p.Vec("other")
+		p.WidenHalf(v, high, half)
+		p.WidenHalf(other, low, half)
+		p.each(opAdd64, v, other, v)
+		p.WidenHalf(other, ones, half)
+		p.eachUni(opSub64, other, one, other)
+		p.each(opAdd64, v, other, v)
+		for _, name := range []string{"sum", "log"} {
+			p.start(name, p.p)
+			p.AddReg(p.at, p.p)
+			p.Store(v, p.p, 4*width*(p.lo+half))
+		}
+		p.Free(v, other)
+	}
+	p.FreeConst(one)
 }
 
 // batches runs body for at most few classes after the other, whose number is in k.
@@ -582,7 +619,7 @@ func (p *planar) swap() {
 
 // maxima stores the maxima of the group's positions.
 func (p *planar) maxima() {
-	start, class := p.Const(bits(-math.MaxFloat32)), p.NewLabel("class")
+	start, class := p.Const(negInf), p.NewLabel("class") // -Inf alone gives NaN
 	m := p.Vec("m")
 	p.Set(m, start)
 	p.FreeConst(start)
