@@ -14,7 +14,7 @@ import (
 // ahead is how many bytes in front of a group the planar kernels ask for, into
 // the second-level cache: the lines of a group may all belong in the same few
 // places of the first one.
-const ahead = 1024
+const ahead = 256
 
 var (
 	planarSumExpKernel = kernel{
