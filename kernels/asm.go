@@ -59,6 +59,8 @@ type isa interface {
 	scale(a *Asm, p, t, tmp int, magic Uni)
 	eqOne(a *Asm, x, d int, zero, one Uni)
 	eqValue(a *Asm, x, d int, value Uni)
+	takeOnes(a *Asm, x, ones int, one Uni)
+	countOnes(a *Asm, ones int)
 	zeroWhere(a *Asm, x, d int, zero Uni)
 	addUnless(a *Asm, x, d int, value Uni)
 
@@ -544,7 +546,7 @@ func (a *Asm) ConstReg(bits uint32) Uni { return a.isa.constant(a, twice(bits), 
 func (a *Asm) Const64(bits uint64) Uni { return a.isa.constant(a, bits, false) }
 
 // Addend returns a constant that is the c of MulAddUni and Horner, or the last
-// operand of EqOne, EqValue and AddUnless. On arm64 it takes no register.
+// operand of EqOne, EqValue, TakeOnes and AddUnless. On arm64 it takes no register.
 func (a *Asm) Addend(bits uint32) Uni { return a.isa.addend(a, twice(bits)) }
 
 // Addend64 is Addend for lanes of 64 bits.
@@ -839,6 +841,21 @@ func (a *Asm) EqOne(d, x *Vec, zero, one Uni) {
 func (a *Asm) EqValue(d, x *Vec, u Uni) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.eqValue(a, x.r[i], d.r[i], u)
+	}
+}
+
+// TakeOnes sets x to 0 where it is one, which is 1, and counts those lanes in ones. Its
+// lanes, 0 at first, are numbers after CountOnes.
+func (a *Asm) TakeOnes(x, ones *Vec, one Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.takeOnes(a, x.r[i], ones.r[i], one)
+	}
+}
+
+// CountOnes ends the counting of TakeOnes.
+func (a *Asm) CountOnes(ones *Vec) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.countOnes(a, ones.r[i])
 	}
 }
 

@@ -120,19 +120,20 @@ var (
 	fdiv  = word{"FDIV", 0x6E20FC00, 3}
 	fcmeq = word{"FCMEQ", 0x4E20E400, 3}
 	fcmz  = word{"FCMEQ $0,", 0x4EA0D800, 2}
-	faddd = word{"FADD", 0x4E60D400, 3}   // doubles
-	fsubd = word{"FSUB", 0x4EE0D400, 3}   // doubles
-	fmuld = word{"FMUL", 0x6E60DC00, 3}   // doubles
-	fdivd = word{"FDIV", 0x6E60FC00, 3}   // doubles
-	orn   = word{"ORN", 0x4EE01C00, 3}    // bytes
-	bic   = word{"BIC", 0x4E601C00, 3}    // bytes
-	uminv = word{"UMINV", 0x6EB1A800, 2}  // into a scalar
+	faddd = word{"FADD", 0x4E60D400, 3}  // doubles
+	fsubd = word{"FSUB", 0x4EE0D400, 3}  // doubles
+	fmuld = word{"FMUL", 0x6E60DC00, 3}  // doubles
+	fdivd = word{"FDIV", 0x6E60FC00, 3}  // doubles
+	orn   = word{"ORN", 0x4EE01C00, 3}   // bytes
+	bic   = word{"BIC", 0x4E601C00, 3}   // bytes
+	uminv = word{"UMINV", 0x6EB1A800, 2} // into a scalar
+	scvtf = word{"SCVTF", 0x4E21D800, 2}
 	fmaxv = word{"FMAXV", 0x6E30F800, 2}  // into a scalar
 	fcvtl = word{"FCVTL", 0x0E617800, 2}  // two floats to doubles
 	fcvth = word{"FCVTL2", 0x4E617800, 2} // the two others
 )
 
-var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, fcmeq, fcmz, faddd, fsubd, fmuld, fdivd, orn, bic, uminv, fmaxv, fcvtl, fcvth}
+var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, fcmeq, fcmz, faddd, fsubd, fmuld, fdivd, orn, bic, uminv, scvtf, fmaxv, fcvtl, fcvth}
 
 // text prints the instruction in Go's order of operands: d = n op m.
 func (w word) text(m, n, d int) string {
@@ -419,6 +420,18 @@ func (n neon) eqValue(a *Asm, x, d int, value Uni) {
 	a.emit("VAND V%d.B16, V%d.B16, V%d.B16", t, d, d)
 	a.vfree[t] = true
 }
+
+// takeOnes counts in integers, from which it subtracts the mask.
+func (n neon) takeOnes(a *Asm, x, ones int, one Uni) {
+	t := a.vreg(false)
+	n.set(a, one, t)
+	fcmeq.emit(a, t, x, t)
+	bic.emit(a, t, x, x)
+	a.emit("VSUB V%d.S4, V%d.S4, V%d.S4", t, ones, ones)
+	a.vfree[t] = true
+}
+
+func (neon) countOnes(a *Asm, ones int) { scvtf.emit(a, 0, ones, ones) }
 
 func (neon) zeroWhere(a *Asm, x, d int, zero Uni) {
 	t := a.vreg(false)

@@ -442,6 +442,7 @@ func (p *planar) part(f *Vec) {
 			p.Add(sums[3], p.dot)
 		}
 	})
+	p.CountOnes(ones)
 	p.rest(high, low, ones)
 	if p.dots {
 		p.store(sums[3], "dot")
@@ -655,10 +656,7 @@ func (p *planar) add(n int, m, sum, ones *Vec) {
 		if p.softmax {
 			p.Store(e, p.q, size*i)
 		}
-		one := d[i]
-		p.EqValue(one, e, p.exp.one)
-		p.Sub(e, one)
-		p.Add(ones, one)
+		p.TakeOnes(e, ones, p.exp.one)
 	}
 	if n == 2 {
 		p.Add(e[0], e[1])

@@ -243,14 +243,12 @@ func (s *short) work(room Reg) {
 	ones := s.Vec("ones")
 	s.Set(ones, s.zero)
 	sum := s.tree(func(col int) *Vec {
-		e, one := s.Vec("e"), s.Vec("one")
+		e := s.Vec("e")
 		s.Load(e, room, s.slot(col))
-		s.EqValue(one, e, s.exp.one)
-		s.Sub(e, one)
-		s.Add(ones, one)
-		s.Free(one)
+		s.TakeOnes(e, ones, s.exp.one)
 		return e
 	})
+	s.CountOnes(ones)
 	s.results(func(p Reg) { s.Store(m, p, 0) }, sum, ones, 2, func(v *Vec, half int, p Reg) { s.Store(v, p, 4*width*half) })
 	s.Free(m)
 

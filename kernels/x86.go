@@ -334,6 +334,27 @@ func (x x86) equal(a *Asm, p, d int, u, then Uni) {
 	a.emit("VANDPS %s, %s, %s", x.v(then), x.reg(d), x.reg(d))
 }
 
+// takeOnes: AVX2 counts in integers, from which it subtracts the mask.
+func (x x86) takeOnes(a *Asm, p, ones int, one Uni) {
+	if x.avx512 {
+		a.emit("%s $0, %s, %s, K2", x.with("VCMPPS", one), x.v(one), x.reg(p))
+		a.emit("%s %s, %s, K2, %s", x.with("VSUBPS", one), x.v(one), x.reg(p), x.reg(p))
+		a.emit("%s %s, %s, K2, %s", x.with("VADDPS", one), x.v(one), x.reg(ones), x.reg(ones))
+		return
+	}
+	t := a.vreg(false)
+	a.emit("VCMPPS $0, %s, %s, %s", x.v(one), x.reg(p), x.reg(t))
+	a.emit("VANDNPS %s, %s, %s", x.reg(p), x.reg(t), x.reg(p))
+	a.emit("VPSUBD %s, %s, %s", x.reg(t), x.reg(ones), x.reg(ones))
+	a.vfree[t] = true
+}
+
+func (x x86) countOnes(a *Asm, ones int) {
+	if !x.avx512 {
+		a.emit("VCVTDQ2PS %s, %s", x.reg(ones), x.reg(ones))
+	}
+}
+
 // zeroWhere: AVX-512 keeps where x is not 0, or a NaN.
 func (x x86) zeroWhere(a *Asm, p, d int, zero Uni) {
 	if x.avx512 {
