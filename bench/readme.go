@@ -14,7 +14,8 @@ const readmeUsage = `usage: go run ./bench readme [flags]
 
 Measures speeds and accuracy, and prints the tables of README.md, or puts them
 there: in the place of what is between <!-- bench:speed --> or
-<!-- bench:accuracy --> and the next <!-- /bench -->.
+<!-- bench:accuracy --> and the next <!-- /bench -->. A file may have one of
+them, and sections of other commands.
 
   go run ./bench readme -peers -w README.md
 
@@ -47,7 +48,7 @@ func readmeCommand(args []string, stdout, stderr io.Writer) error {
 }
 
 // sectionsFlags reads the flags of a command that makes sections, and the name of
-// the file to put them in, "" for none. A file without them is an error, before
+// the file to put them in, "" for none. A file without any is an error, before
 // minutes of measuring.
 func sectionsFlags(name, usage string, defaults map[string]string, sections []section, args []string, stderr io.Writer) (*config, string, error) {
 	fs := flag.NewFlagSet("bench "+name, flag.ContinueOnError)
@@ -116,12 +117,16 @@ func replaceIn(file string, sections []section) (string, error) {
 	return text, nil
 }
 
-// replaceSections returns text with other sections.
+// replaceSections returns text with others of the sections that it has.
 func replaceSections(text string, sections []section) (string, error) {
+	has := func(s section) bool { return strings.Contains(text, s.opening()) }
+	if !slices.ContainsFunc(sections, has) {
+		return "", fmt.Errorf("no %s", sections[0].opening())
+	}
 	for _, s := range sections {
 		before, rest, ok := strings.Cut(text, s.opening())
 		if !ok {
-			return "", fmt.Errorf("no %s", s.opening())
+			continue
 		}
 		old, after, ok := strings.Cut(rest, closing)
 		if !ok || strings.Contains(old, "<!-- bench:") {

@@ -21,6 +21,9 @@ func TestReplaceSections(t *testing.T) {
 	if again, err := replaceSections(got, []section{{"accuracy", "| 1 |\n"}}); err != nil || again != want {
 		t.Errorf("again: %q, %v", again, err)
 	}
+	if got, err := replaceSections(got, []section{{"other", "| 3 |\n"}, {"speed", "| 2 |\n"}}); err != nil || got != want {
+		t.Errorf("with a section that is not there: %q, %v", got, err)
+	}
 	for bad, want := range map[string]string{
 		"":                        "no <!-- bench:speed -->",
 		"<!-- bench:speed -->\nx": "no <!-- /bench -->",
@@ -83,7 +86,7 @@ The quartiles of 1 of these 8 figures are over 10% of the median apart.
 
 func TestReadmeErrors(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "README.md")
-	if err := os.WriteFile(file, []byte("<!-- bench:speed -->\n<!-- /bench -->\n"), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte("<!-- bench:bounds -->\n<!-- /bench -->\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"-w", file}, {"-w", file + "x"}, {"-kernels", "none"}, {"-nonsense"}} {
