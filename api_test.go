@@ -575,7 +575,10 @@ func testNoAllocs[T Float](t *testing.T) {
 		shapes = append(shapes, [][2]int{{64, 10}, {2, cacheSize + 1}}...)
 	}
 	if !lighter() {
-		shapes = append(shapes, [][2]int{{1, 1}, {40, 3000}, {1, chunkSize}, {2, chunkSize + 1}, {1, 3*chunkSize + 5}, {pagedSize/3000 + 1, 3000}}...)
+		shapes = append(shapes, [][2]int{{1, 1}, {40, 3000}, {1, chunkSize}, {2, chunkSize + 1}, {1, 3*chunkSize + 5}}...)
+		if is32[T]() && Path() == Paths()[0] { // what allocates does not depend on the kernels
+			shapes = append(shapes, [2]int{pagedSize/3000 + 1, 3000})
+		}
 	}
 	for _, s := range shapes {
 		rows, cols := s[0], s[1]
