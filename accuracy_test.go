@@ -412,7 +412,7 @@ func expErrors(ws []expWorst, xs []float32, want []float64) {
 	}
 	got := make([]float32, len(xs))
 	for k, path := range paths {
-		path.exp(&got[0], &xs[0], len(xs))
+		path.exp(&got[0], &xs[0], len(xs), 0)
 		w := &ws[k]
 		for i, y := range got {
 			err := math.Abs(float64(y)-want[i]) * scale[i]

@@ -1489,6 +1489,7 @@ func TestLargeResults(t *testing.T) {
 			for fn, f := range map[string]func(grad, x, y Matrix[float32]) (float64, error){
 				"MSEGrad":        func(grad, x, y Matrix[float32]) (float64, error) { return MSEGrad(grad, x, y, Sum, 0.7) },
 				"L1Grad":         func(grad, x, y Matrix[float32]) (float64, error) { return L1Grad(grad, x, y, Sum, 0.7) },
+				"Exp":            func(grad, x, y Matrix[float32]) (float64, error) { return 0, Exp(grad, x) },
 				"LogSoftmax":     func(grad, x, y Matrix[float32]) (float64, error) { return 0, LogSoftmax(grad, x) },
 				"SoftmaxGrad":    func(grad, x, y Matrix[float32]) (float64, error) { return 0, SoftmaxGrad(grad, x, y) },
 				"LogSoftmaxGrad": func(grad, x, y Matrix[float32]) (float64, error) { return 0, LogSoftmaxGrad(grad, x, y) },

@@ -25,8 +25,9 @@ type kernels[T Float] struct {
 	argMax func(dst *int, x *T, rows, cols, stride int)
 	// sum sets dst[i] to the sum of row i.
 	sum func(dst *float64, x *T, rows, cols, stride int)
-	// exp sets dst[i] to e^x[i] for i < n.
-	exp func(dst, x *T, n int)
+	// exp sets dst[i] to e^x[i] for i < n. If stream is not 0 it may write dst past the
+	// caches.
+	exp func(dst, x *T, n, stream int)
 	// sumExp finds, for each block of blockSize elements and row by row: max, the
 	// greatest element of the row so far, or -MaxFloat if none is greater; sum,
 	// the sum of e^(x-max) over the block but for some elements that equal max;

@@ -332,12 +332,17 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		{"exp", func() ([]armed, []armed, func()) {
 			src, dst := newArea[T](mem[0], 1, cols, 0, in.end), newArea[T](mem[1], 1, cols, 0, in.end)
 			guardFill(src.row, 1, in.kind)
-			return out(dst), out(src), func() { k.exp(dst.p(), src.p(), cols) }
+			return out(dst), out(src), func() { k.exp(dst.p(), src.p(), cols, 0) }
+		}},
+		{"exp", func() ([]armed, []armed, func()) {
+			src, dst := newArea[T](mem[0], 1, cols, 0, in.end), newArea[T](mem[1], 1, cols, 0, in.end)
+			guardFill(src.row, 1, in.kind)
+			return out(dst), out(src), func() { k.exp(dst.p(), src.p(), cols, 1) }
 		}},
 		{"exp", func() ([]armed, []armed, func()) {
 			x := newArea[T](mem[0], 1, cols, 0, in.end)
 			guardFill(x.row, 1, in.kind)
-			return out(x), nil, func() { k.exp(x.p(), x.p(), cols) }
+			return out(x), nil, func() { k.exp(x.p(), x.p(), cols, 0) }
 		}},
 		{"sumExp", func() ([]armed, []armed, func()) {
 			x, max, sum, ones := x(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks)

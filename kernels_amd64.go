@@ -20,7 +20,7 @@ func argMaxAVX2(dst *int, x *float32, rows, cols, stride int)
 func sumAVX2(dst *float64, x *float32, rows, cols, stride int)
 
 //go:noescape
-func expAVX2(dst, x *float32, n int)
+func expAVX2(dst, x *float32, n, stream int)
 
 //go:noescape
 func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride int)
@@ -193,7 +193,7 @@ func argMaxAVX512(dst *int, x *float32, rows, cols, stride int)
 func sumAVX512(dst *float64, x *float32, rows, cols, stride int)
 
 //go:noescape
-func expAVX512(dst, x *float32, n int)
+func expAVX512(dst, x *float32, n, stream int)
 
 //go:noescape
 func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride int)

@@ -20,7 +20,7 @@ func argMaxNEON(dst *int, x *float32, rows, cols, stride int)
 func sumNEON(dst *float64, x *float32, rows, cols, stride int)
 
 //go:noescape
-func expNEON(dst, x *float32, n int)
+func expNEON(dst, x *float32, n, stream int)
 
 //go:noescape
 func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride int)

@@ -954,11 +954,12 @@ done10:
 return2:
 	RET
 
-// func expNEON(dst, x *float32, n int)
+// func expNEON(dst, x *float32, n, stream int)
 //
 // dst[i] is e^x[i] for all i < n, over all of float32: n = round(x log2 e),
 // r = x - n ln 2 in two parts, a polynomial of degree 6, and 2^n with one rounding.
-TEXT ·expNEON(SB), NOSPLIT, $64-24
+// It goes past the caches if stream is not 0.
+TEXT ·expNEON(SB), NOSPLIT, $64-32
 	MOVD $consts<>(SB), R26
 	MOVD $0xc2d10000c2d10000, R0
 	VDUP R0, V31.D2

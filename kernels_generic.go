@@ -160,7 +160,7 @@ func sumGeneric[T Float](dst *float64, x *T, rows, cols, stride int) {
 	}
 }
 
-func expGeneric[T Float](dst, x *T, n int) {
+func expGeneric[T Float](dst, x *T, n, _ int) {
 	out, in := at(dst, 0, n), at(x, 0, n)
 	if is32[T]() {
 		for i, v := range in {

@@ -637,7 +637,7 @@ var specTable = kernels[float32]{
 			at(dst, 0, rows)[i] = specSum(at(x, i*stride, cols))
 		}
 	},
-	exp: func(dst, x *float32, n int) {
+	exp: func(dst, x *float32, n, _ int) {
 		for i, v := range at(x, 0, n) {
 			at(dst, 0, n)[i] = specExp(v)
 		}
@@ -796,7 +796,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 
 	dst := newMatrix[float32](n, x.Cols, 3, 2)
 	for i := range n {
-		k.exp(&dst.row(i)[0], &x.row(i)[0], x.Cols)
+		k.exp(&dst.row(i)[0], &x.row(i)[0], x.Cols, 0)
 	}
 	out = append(out, newOutput("exp", dst.Data))
 
@@ -1223,7 +1223,7 @@ func TestSpecExp(t *testing.T) {
 		positive.Data[i] = 90 * rng.Float32()
 	}
 	wantExp := slices.Clone(positive.Data)
-	specTable.exp(&wantExp[0], &positive.Data[0], n)
+	specTable.exp(&wantExp[0], &positive.Data[0], n, 0)
 	for _, k := range paths {
 		if k.name == "generic" {
 			continue
@@ -1232,7 +1232,7 @@ func TestSpecExp(t *testing.T) {
 			t.Errorf("%s: kernel %s", k.name, d)
 		}
 		got := slices.Clone(positive.Data)
-		k.exp(&got[0], &got[0], n)
+		k.exp(&got[0], &got[0], n, 0)
 		for i, v := range got {
 			if !sameBits(v, wantExp[i]) {
 				t.Fatalf("%s: e^%v is %v, want %v", k.name, positive.Data[i], v, wantExp[i])

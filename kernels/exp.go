@@ -139,34 +139,43 @@ func (a *Asm) polynomial(ps, rs []*Vec, c []Uni, one Uni) {
 var expKernel = kernel{
 	name: "exp",
 	doc: `dst[i] is e^x[i] for all i < n, over all of float32: n = round(x log2 e),
-r = x - n ln 2 in two parts, a polynomial of degree 6, and 2^n with one rounding.`,
-	args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"n", "int"}},
-	body: func(a *Asm) {
-		of := a.newExp(3 * a.turns())
-		dst, p, n := a.Arg("dst"), a.Arg("x"), a.Arg("n")
-		fill := a.Const(0)
-		a.Steps(p, n, func() {
-			a.Turns(func(first, n int) {
-				xs := a.Vecs(n, "x")
-				for i, x := range xs {
-					a.Load(x, p, 4*lanes*(first+i))
-				}
-				ps := of(xs)
-				for i, y := range ps {
-					a.Store(y, dst, 4*lanes*(first+i))
-				}
-				a.Free(xs...)
-				a.Free(ps...)
-			})
-			a.AddImm(4*step, dst)
-		}, nil, func() {
-			x := a.Vec("x")
-			a.LoadTail(x, p, n, fill)
-			ps := of([]*Vec{x})
-			a.StoreTail(ps[0], dst, n)
-			a.Free(x, ps[0])
-			a.AddImm(4*lanes, dst)
+r = x - n ln 2 in two parts, a polynomial of degree 6, and 2^n with one rounding.
+It goes past the caches if stream is not 0.`,
+	args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"n", "int"}, {"stream", "int"}},
+	body: func(a *Asm) { a.Streams(a.exps) },
+}
+
+func (a *Asm) exps(stream bool) {
+	of := a.newExp(3 * a.turns())
+	dst, p, n := a.Arg("dst"), a.Arg("x"), a.Arg("n")
+	fill := a.Const(0)
+	tail := func(n Reg) {
+		x := a.Vec("x")
+		a.LoadTail(x, p, n, fill)
+		ps := of([]*Vec{x})
+		a.StoreTail(ps[0], dst, n)
+		a.Free(x, ps[0])
+	}
+	if stream {
+		a.Align(n, tail, dst, p)
+	}
+	a.Steps(p, n, func() {
+		a.Turns(func(first, n int) {
+			xs := a.Vecs(n, "x")
+			for i, x := range xs {
+				a.Load(x, p, 4*lanes*(first+i))
+			}
+			ps := of(xs)
+			for i, y := range ps {
+				a.StoreTo(stream, y, dst, 4*lanes*(first+i))
+			}
+			a.Free(xs...)
+			a.Free(ps...)
 		})
-		a.Ret()
-	},
+		a.AddImm(4*step, dst)
+	}, nil, func() {
+		tail(n)
+		a.AddImm(4*lanes, dst)
+	})
+	a.Ret()
 }
