@@ -78,7 +78,7 @@ func TestBoundsSection(t *testing.T) {
 
 func TestLimitsErrors(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "LIMITS.md")
-	if err := os.WriteFile(file, []byte("<!-- bench:code -->\n<!-- /bench -->\n"), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte("<!-- bench:speed -->\n<!-- /bench -->\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"-w", file}, {"-w", file + "x"}, {"-kernels", "none"}, {"-nonsense"}} {

@@ -41,7 +41,7 @@ type form int
 const (
 	heaviest form = iota // those with the most vector instructions
 	lightest             // those with the fewest
-	phases               // all: they go over the same elements one after the other
+	phases               // all in the loop over groups: they go over the same elements one after the other
 )
 
 // forms returns the routines that a kernel is.
@@ -95,9 +95,10 @@ type instruction struct {
 // A codeLoop is a loop of a kernel.
 type codeLoop struct {
 	body    []instruction
-	vectors int // instructions on vector registers
-	advance int // bytes, of the pointers that go farthest
-	loaded  int // bytes, by the one of them that least is loaded by
+	vectors int  // instructions on vector registers
+	advance int  // bytes, of the pointers that go farthest
+	loaded  int  // bytes, by the one of them that least is loaded by
+	nested  bool // in another loop
 }
 
 // llvmTool returns the path of one of LLVM's programs. The plain name comes
@@ -276,7 +277,8 @@ func innermost(code []instruction) []codeLoop {
 	}
 	var loops []codeLoop
 	for _, s := range spans {
-		if slices.ContainsFunc(spans, func(o span) bool { return o != s && o.first >= s.first && o.last <= s.last }) {
+		holds := func(o, s span) bool { return o != s && o.first <= s.first && o.last >= s.last }
+		if slices.ContainsFunc(spans, func(o span) bool { return holds(s, o) }) {
 			continue
 		}
 		var body []instruction
@@ -286,7 +288,9 @@ func innermost(code []instruction) []codeLoop {
 				i = to - 1
 			}
 		}
-		loops = append(loops, newCodeLoop(body))
+		l := newCodeLoop(body)
+		l.nested = slices.ContainsFunc(spans, func(o span) bool { return holds(o, s) })
+		loops = append(loops, l)
 	}
 	return loops
 }
@@ -334,7 +338,7 @@ func newCodeLoop(body []instruction) codeLoop {
 // each element once: a loop may load one register of each vector, and leave the
 // rest to the next loops.
 func (r routine) find(code []instruction) ([]codeLoop, error) {
-	all := slices.DeleteFunc(innermost(code), func(l codeLoop) bool { return l.loaded == 0 })
+	all := slices.DeleteFunc(innermost(code), func(l codeLoop) bool { return l.loaded == 0 || r.form == phases && !l.nested })
 	if r.form != phases {
 		farthest := 0
 		for _, l := range all {

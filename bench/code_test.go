@@ -152,7 +152,7 @@ func TestHot(t *testing.T) {
 		t.Fatal(err)
 	}
 	code := functions[0].code
-	for f, want := range map[form][]uint64{heaviest: {0x20, 0x30}, lightest: {0x40}, phases: {0x10, 0x20, 0x30, 0x40}} {
+	for f, want := range map[form][]uint64{heaviest: {0x20, 0x30}, lightest: {0x40}, phases: {0x20, 0x30, 0x40}} {
 		r := routine{name: "halves", form: f, size: 4}
 		hot, err := r.find(code)
 		var got []uint64
