@@ -568,6 +568,15 @@ func TestNoAllocs(t *testing.T) {
 	onPaths(t, testNoAllocs[float32])
 }
 
+// pagedShapes returns a shape with pages to ask for, on one path: what allocates does
+// not depend on the kernels.
+func pagedShapes[T Float]() [][2]int {
+	if !is32[T]() || Path() != Paths()[0] {
+		return nil
+	}
+	return [][2]int{{pagedSize/3000 + 1, 3000}}
+}
+
 func testNoAllocs[T Float](t *testing.T) {
 	useWorkers(t, 1)
 	shapes := [][2]int{{7, 100}}
@@ -576,9 +585,7 @@ func testNoAllocs[T Float](t *testing.T) {
 	}
 	if !lighter() {
 		shapes = append(shapes, [][2]int{{1, 1}, {40, 3000}, {1, chunkSize}, {2, chunkSize + 1}, {1, 3*chunkSize + 5}}...)
-		if is32[T]() && Path() == Paths()[0] { // what allocates does not depend on the kernels
-			shapes = append(shapes, [2]int{pagedSize/3000 + 1, 3000})
-		}
+		shapes = append(shapes, pagedShapes[T]()...)
 	}
 	for _, s := range shapes {
 		rows, cols := s[0], s[1]

@@ -857,9 +857,7 @@ func testCriteriaNoAllocs[T Float](t *testing.T) {
 	shapes := [][2]int{{64, 10}, {7, 100}, {2, 17*blockSize + 1}}
 	if !lighter() {
 		shapes = append(shapes, [][2]int{{1, 1}, {40, 3000}, {2, 2*chunkSize + 5}}...)
-		if is32[T]() && Path() == Paths()[0] { // what allocates does not depend on the kernels
-			shapes = append(shapes, [2]int{pagedSize/3000 + 1, 3000})
-		}
+		shapes = append(shapes, pagedShapes[T]()...)
 	}
 	for _, s := range shapes {
 		rows, cols := s[0], s[1]

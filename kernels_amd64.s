@@ -17125,7 +17125,7 @@ TEXT ·planarSumExpAVX2(SB), NOSPLIT, $64-64
 	MOVQ x+24(FP), R10
 	MOVQ scratch+32(FP), R11
 	MOVQ classes+48(FP), SI
-copy1:
+class1:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y0
 	VMOVUPS 32(R10), Y1
@@ -17135,7 +17135,7 @@ copy1:
 	ADDQ $64, R11
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT copy1
+	JGT class1
 	XORL AX, AX
 group2:
 	VMOVUPS cff800000ff800000<>(SB), Y0
@@ -17560,7 +17560,7 @@ TEXT ·planarSumExpDotAVX2(SB), NOSPLIT, $64-80
 	MOVQ x+32(FP), R10
 	MOVQ scratch+48(FP), R11
 	MOVQ classes+64(FP), SI
-copy1:
+class1:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y0
 	VMOVUPS 32(R10), Y1
@@ -17570,7 +17570,7 @@ copy1:
 	ADDQ $64, R11
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT copy1
+	JGT class1
 	XORL AX, AX
 group2:
 	VMOVUPS cff800000ff800000<>(SB), Y0
@@ -18028,7 +18028,7 @@ TEXT ·planarSoftmaxAVX2(SB), NOSPLIT, $64-88
 	MOVQ x+40(FP), R10
 	MOVQ scratch+48(FP), R11
 	MOVQ classes+64(FP), SI
-copy1:
+class1:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y0
 	VMOVUPS 32(R10), Y1
@@ -18038,7 +18038,7 @@ copy1:
 	ADDQ $64, R11
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT copy1
+	JGT class1
 	XORL AX, AX
 group2:
 	VMOVUPS cff800000ff800000<>(SB), Y0
@@ -18508,7 +18508,7 @@ TEXT ·planarSoftmaxDotAVX2(SB), NOSPLIT, $64-112
 	MOVQ x+56(FP), R10
 	MOVQ scratch+72(FP), R11
 	MOVQ classes+88(FP), SI
-copy1:
+class1:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y0
 	VMOVUPS 32(R10), Y1
@@ -18518,7 +18518,7 @@ copy1:
 	ADDQ $64, R11
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT copy1
+	JGT class1
 	XORL AX, AX
 group2:
 	VMOVUPS cff800000ff800000<>(SB), Y0
@@ -19032,7 +19032,7 @@ TEXT ·planarProbsAVX2(SB), NOSPLIT, $64-104
 	MOVQ x+40(FP), R10
 	MOVQ scratch+72(FP), R11
 	MOVQ classes+88(FP), SI
-copy1:
+class1:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y0
 	VMOVUPS 32(R10), Y1
@@ -19042,7 +19042,7 @@ copy1:
 	ADDQ $64, R11
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT copy1
+	JGT class1
 	XORL AX, AX
 group2:
 	VMOVUPS cff800000ff800000<>(SB), Y0
@@ -19581,7 +19581,7 @@ TEXT ·planarProbsGradAVX2(SB), NOSPLIT, $64-128
 	MOVQ x+56(FP), R10
 	MOVQ scratch+88(FP), R11
 	MOVQ classes+104(FP), SI
-copy1:
+class1:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y0
 	VMOVUPS 32(R10), Y1
@@ -19591,7 +19591,7 @@ copy1:
 	ADDQ $64, R11
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT copy1
+	JGT class1
 	XORL AX, AX
 group2:
 	VMOVUPS cff800000ff800000<>(SB), Y0
@@ -32814,7 +32814,7 @@ TEXT ·planarSumExpAVX512(SB), NOSPLIT, $64-64
 	MOVQ x+24(FP), R10
 	MOVQ scratch+32(FP), R11
 	MOVQ classes+48(FP), SI
-copy1:
+class1:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z0
 	VMOVUPS Z0, (R11)
@@ -32822,7 +32822,7 @@ copy1:
 	ADDQ $64, R11
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT copy1
+	JGT class1
 	XORL AX, AX
 group2:
 	VBROADCASTSD cff800000ff800000<>(SB), Z0
@@ -33083,7 +33083,7 @@ TEXT ·planarSumExpDotAVX512(SB), NOSPLIT, $64-80
 	MOVQ x+32(FP), R10
 	MOVQ scratch+48(FP), R11
 	MOVQ classes+64(FP), SI
-copy1:
+class1:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z0
 	VMOVUPS Z0, (R11)
@@ -33091,7 +33091,7 @@ copy1:
 	ADDQ $64, R11
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT copy1
+	JGT class1
 	XORL AX, AX
 group2:
 	VBROADCASTSD cff800000ff800000<>(SB), Z0
@@ -33370,7 +33370,7 @@ TEXT ·planarSoftmaxAVX512(SB), NOSPLIT, $64-88
 	MOVQ x+40(FP), R10
 	MOVQ scratch+48(FP), R11
 	MOVQ classes+64(FP), SI
-copy1:
+class1:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z0
 	VMOVUPS Z0, (R11)
@@ -33378,7 +33378,7 @@ copy1:
 	ADDQ $64, R11
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT copy1
+	JGT class1
 	XORL AX, AX
 group2:
 	VBROADCASTSD cff800000ff800000<>(SB), Z0
@@ -33669,7 +33669,7 @@ TEXT ·planarSoftmaxDotAVX512(SB), NOSPLIT, $64-112
 	MOVQ x+56(FP), R10
 	MOVQ scratch+72(FP), R11
 	MOVQ classes+88(FP), SI
-copy1:
+class1:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z0
 	VMOVUPS Z0, (R11)
@@ -33677,7 +33677,7 @@ copy1:
 	ADDQ $64, R11
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT copy1
+	JGT class1
 	XORL AX, AX
 group2:
 	VBROADCASTSD cff800000ff800000<>(SB), Z0
@@ -33994,7 +33994,7 @@ TEXT ·planarProbsAVX512(SB), NOSPLIT, $64-104
 	MOVQ x+40(FP), R10
 	MOVQ scratch+72(FP), R11
 	MOVQ classes+88(FP), SI
-copy1:
+class1:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z0
 	VMOVUPS Z0, (R11)
@@ -34002,7 +34002,7 @@ copy1:
 	ADDQ $64, R11
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT copy1
+	JGT class1
 	XORL AX, AX
 group2:
 	VBROADCASTSD cff800000ff800000<>(SB), Z0
@@ -34322,7 +34322,7 @@ TEXT ·planarProbsGradAVX512(SB), NOSPLIT, $64-128
 	MOVQ x+56(FP), R10
 	MOVQ scratch+88(FP), R11
 	MOVQ classes+104(FP), SI
-copy1:
+class1:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z0
 	VMOVUPS Z0, (R11)
@@ -34330,7 +34330,7 @@ copy1:
 	ADDQ $64, R11
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT copy1
+	JGT class1
 	XORL AX, AX
 group2:
 	VBROADCASTSD cff800000ff800000<>(SB), Z0

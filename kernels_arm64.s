@@ -23378,7 +23378,7 @@ TEXT ·planarSumExpNEON(SB), NOSPLIT, $0-64
 	MOVD x+24(FP), R8
 	MOVD scratch+32(FP), R9
 	MOVD classes+48(FP), R4
-copy1:
+class1:
 	PRFM 256(R8), PLDL2KEEP
 	FLDPQ (R8), (F0, F1)
 	FLDPQ 32(R8), (F2, F3)
@@ -23388,7 +23388,7 @@ copy1:
 	ADD $64, R9
 	SUB $1, R4
 	CMP $0, R4
-	BGT copy1
+	BGT class1
 	MOVD $0, R0
 group2:
 	MOVD $0xff800000ff800000, R10
@@ -24216,7 +24216,7 @@ TEXT ·planarSumExpDotNEON(SB), NOSPLIT, $0-80
 	MOVD x+32(FP), R8
 	MOVD scratch+48(FP), R9
 	MOVD classes+64(FP), R4
-copy1:
+class1:
 	PRFM 256(R8), PLDL2KEEP
 	FLDPQ (R8), (F0, F1)
 	FLDPQ 32(R8), (F2, F3)
@@ -24226,7 +24226,7 @@ copy1:
 	ADD $64, R9
 	SUB $1, R4
 	CMP $0, R4
-	BGT copy1
+	BGT class1
 	MOVD $0, R0
 group2:
 	MOVD $0xff800000ff800000, R11
@@ -25130,7 +25130,7 @@ TEXT ·planarSoftmaxNEON(SB), NOSPLIT, $0-88
 	MOVD x+40(FP), R8
 	MOVD scratch+48(FP), R9
 	MOVD classes+64(FP), R4
-copy1:
+class1:
 	PRFM 256(R8), PLDL2KEEP
 	FLDPQ (R8), (F0, F1)
 	FLDPQ 32(R8), (F2, F3)
@@ -25140,7 +25140,7 @@ copy1:
 	ADD $64, R9
 	SUB $1, R4
 	CMP $0, R4
-	BGT copy1
+	BGT class1
 	MOVD $0, R0
 group2:
 	MOVD $0xff800000ff800000, R10
@@ -26047,7 +26047,7 @@ TEXT ·planarSoftmaxDotNEON(SB), NOSPLIT, $0-112
 	MOVD x+56(FP), R8
 	MOVD scratch+72(FP), R9
 	MOVD classes+88(FP), R4
-copy1:
+class1:
 	PRFM 256(R8), PLDL2KEEP
 	FLDPQ (R8), (F0, F1)
 	FLDPQ 32(R8), (F2, F3)
@@ -26057,7 +26057,7 @@ copy1:
 	ADD $64, R9
 	SUB $1, R4
 	CMP $0, R4
-	BGT copy1
+	BGT class1
 	MOVD $0, R0
 group2:
 	MOVD $0xff800000ff800000, R11
@@ -27052,7 +27052,7 @@ TEXT ·planarProbsNEON(SB), NOSPLIT, $0-104
 	MOVD x+40(FP), R8
 	MOVD scratch+72(FP), R9
 	MOVD classes+88(FP), R4
-copy1:
+class1:
 	PRFM 256(R8), PLDL2KEEP
 	FLDPQ (R8), (F0, F1)
 	FLDPQ 32(R8), (F2, F3)
@@ -27062,7 +27062,7 @@ copy1:
 	ADD $64, R9
 	SUB $1, R4
 	CMP $0, R4
-	BGT copy1
+	BGT class1
 	MOVD $0, R0
 group2:
 	MOVD $0xff800000ff800000, R12
@@ -28127,7 +28127,7 @@ TEXT ·planarProbsGradNEON(SB), NOSPLIT, $0-128
 	MOVD x+56(FP), R8
 	MOVD scratch+88(FP), R9
 	MOVD classes+104(FP), R4
-copy1:
+class1:
 	PRFM 256(R8), PLDL2KEEP
 	FLDPQ (R8), (F0, F1)
 	FLDPQ 32(R8), (F2, F3)
@@ -28137,7 +28137,7 @@ copy1:
 	ADD $64, R9
 	SUB $1, R4
 	CMP $0, R4
-	BGT copy1
+	BGT class1
 	MOVD $0, R0
 group2:
 	MOVD $0xff800000ff800000, R12

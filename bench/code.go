@@ -275,9 +275,9 @@ func innermost(code []instruction) []codeLoop {
 			spans = append(spans, span{first, i})
 		}
 	}
+	holds := func(o, s span) bool { return o != s && o.first <= s.first && o.last >= s.last }
 	var loops []codeLoop
 	for _, s := range spans {
-		holds := func(o, s span) bool { return o != s && o.first <= s.first && o.last >= s.last }
 		if slices.ContainsFunc(spans, func(o span) bool { return holds(s, o) }) {
 			continue
 		}

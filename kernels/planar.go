@@ -226,12 +226,19 @@ func (w *planarWalk) store(v *Vec, name string) {
 
 // classes runs body for each class, with p at its elements of a parameter.
 func (w *planarWalk) classes(name string, stride Reg, body func()) {
-	class := w.NewLabel("class")
 	w.start(name, w.p)
+	w.eachClass(func() {
+		body()
+		w.AddReg(stride, w.p)
+	})
+}
+
+// eachClass runs body as many times as there are classes.
+func (w *planarWalk) eachClass(body func()) {
+	class := w.NewLabel("class")
 	w.LoadArg("classes", w.c)
 	w.Label(class)
 	body()
-	w.AddReg(stride, w.p)
 	w.AddImm(-1, w.c)
 	w.JumpIfImm(w.c, ">", 0, class)
 }
@@ -301,7 +308,8 @@ type planar struct {
 }
 
 func newPlanar(a *Asm, softmax, dots bool, poly []float32) *planar {
-	p := &planar{planarWalk: newPlanarWalk(a), softmax: softmax, dots: dots, exp: a.newExpMinus(poly), zero: a.Const(0), q: a.Reg(), k: a.Reg(), here: a.Reg(), from: a.Reg(), to: a.Reg()}
+	p := &planar{planarWalk: newPlanarWalk(a), softmax: softmax, dots: dots, exp: a.newExpMinus(poly), zero: a.Const(0),
+		q: a.Reg(), k: a.Reg(), here: a.Reg(), from: a.Reg(), to: a.Reg()}
 	vregs := 12 // in targets, and more than in part
 	if softmax {
 		vregs += lanes / a.isa.width()
@@ -573,12 +581,7 @@ func (p *planar) copyFirst() {
 	p.MovImm(0, p.here)
 	p.LoadArg("x", p.from)
 	p.LoadArg("scratch", p.to)
-	p.LoadArg("classes", p.c)
-	class := p.NewLabel("copy")
-	p.Label(class)
-	p.copy()
-	p.AddImm(-1, p.c)
-	p.JumpIfImm(p.c, ">", 0, class)
+	p.eachClass(p.copy)
 }
 
 // startNext sets from and to to the next group, or this one if it is the last.
@@ -590,14 +593,20 @@ func (p *planar) startNext() {
 	p.JumpIf(p.to, ">=", p.end, last)
 	p.AddImm(4*lanes, p.from)
 	p.Label(last)
-	p.LoadArg("classes", p.to)
-	p.ShiftReg(6, p.to)
-	p.SubReg(p.here, p.to)
+	p.next(p.to)
 	p.LoadArg("scratch", p.q)
 	p.AddReg(p.q, p.to)
 }
 
-// copy copies a class of the next group.
+// next sets d to where in scratch the next group is.
+func (p *planar) next(d Reg) {
+	p.LoadArg("classes", d)
+	p.ShiftReg(6, d)
+	p.SubReg(p.here, d)
+}
+
+// copy copies a class of the next group: all of its lanes, also where a Vec has the
+// register of one part.
 func (p *planar) copy() {
 	p.PrefetchL2(p.from, ahead)
 	x := p.Vec("x")
@@ -612,30 +621,26 @@ func (p *planar) copy() {
 
 // swap makes the next group the one at hand.
 func (p *planar) swap() {
-	p.LoadArg("classes", p.c)
-	p.ShiftReg(6, p.c)
-	p.SubReg(p.here, p.c)
+	p.next(p.c)
 	p.Mov(p.c, p.here)
 }
 
 // maxima stores the maxima of the group's positions.
 func (p *planar) maxima() {
-	start, class := p.Const(negInf), p.NewLabel("class") // -Inf alone gives NaN
+	start := p.Const(negInf) // alone, it gives NaN
 	m := p.Vec("m")
 	p.Set(m, start)
 	p.FreeConst(start)
 	p.startScratch()
-	p.LoadArg("classes", p.c)
-	p.Label(class)
-	p.MaxLoad(m, p.q, 0)
-	p.AddImm(4*lanes, p.q)
-	p.AddImm(-1, p.c)
-	p.JumpIfImm(p.c, ">", 0, class)
+	p.eachClass(func() {
+		p.MaxLoad(m, p.q, 0)
+		p.AddImm(4*lanes, p.q)
+	})
 	p.store(m, "max")
 	p.Free(m)
 }
 
-// add adds n classes to sum and ones.
+// add adds n classes to sum and ones. The first part copies as many of the next group.
 func (p *planar) add(n int, m, sum, ones *Vec) {
 	const size = 4 * lanes
 	if p.lo == 0 {

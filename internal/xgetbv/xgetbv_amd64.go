@@ -12,6 +12,7 @@ import (
 // The bits of InUse.
 const (
 	UpperYMM = 1 << 2 // upper halves of Y0 to Y15
+	Masks    = 1 << 5 // K0 to K7
 	UpperZMM = 1 << 6 // upper halves of Z0 to Z15
 	HighZMM  = 1 << 7 // Z16 to Z31
 )
@@ -41,7 +42,7 @@ func Reset() {
 	var buf [576 + 63]byte
 	area := buf[-uintptr(unsafe.Pointer(&buf))&63:]
 	binary.LittleEndian.PutUint32(area[24:], 0x1f80) // MXCSR comes with the Y registers
-	restore(&area[0], UpperYMM|UpperZMM|HighZMM|1<<5)
+	restore(&area[0], UpperYMM|UpperZMM|HighZMM|Masks)
 }
 
 // restore is XRSTOR.
