@@ -96,7 +96,8 @@ type kernels[T Float] struct {
 	softmaxGrad, logSoftmaxGrad func(dst, x, y *T, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 	// planarSumExp finds for n positions, a multiple of 16, whose classes are
-	// stride apart: max, sum and log as shortSoftmax does. planarSoftmax also sets
+	// stride apart: max, sum and log as shortSoftmax does, or only max if those are
+	// nil. planarSoftmax also sets
 	// dst to the probabilities times scale. scratch has classes*32 elements.
 	// planarSumExpDot and planarSoftmaxDot also set dot to the sum of w[c] (x-max)
 	// over the classes c, and planarSoftmaxDot adds w[c] add to dst.
@@ -110,8 +111,9 @@ type kernels[T Float] struct {
 	// scale (mass p - t), p being the probabilities; its scratch has classes*48.
 	planarProbs     func(max *T, sum, log *float64, mass, dot, x, q, w, smooth, scratch *T, n, classes, stride int)
 	planarProbsGrad func(dst, scale, max *T, sum, log *float64, mass, dot, x, q, w, smooth, scratch *T, n, classes, dstStride, stride int)
-	// planarShift sets dst to (x - max) - log, of which each position has one.
-	planarShift func(dst, x, max, log *T, n, classes, stride int)
+	// planarShift sets dst to (x - max) - log, of which each position has one. If stream
+	// is not 0 it may write dst past the caches; dst and stride are multiples of 64 bytes.
+	planarShift func(dst, x, max, log *T, n, classes, stride, stream int)
 
 	// planarInner sets dst to the sum of x y over the classes of each position, or
 	// of x if y is nil, and copies them to xCopy and yCopy, n apart.

@@ -715,7 +715,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			x := newArea[T](mem[0], rows, n, n+3, in.end)
 			guardFill(x.row, rows, in.kind)
 			dst, max, log := newArea[T](mem[1], rows, n, n+3, in.end), vec(0, n), vec(1, n)
-			return out(dst), out(x, max, log), func() { k.planarShift(dst.p(), x.p(), max.p(), log.p(), n, rows, n+3) }
+			return out(dst), out(x, max, log), func() { k.planarShift(dst.p(), x.p(), max.p(), log.p(), n, rows, n+3, 0) }
 		}},
 		{"planarInner", func() ([]armed, []armed, func()) {
 			n := min(64, (cols+15)&^15)

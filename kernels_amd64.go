@@ -119,7 +119,7 @@ func planarProbsAVX2(max *float32, sum, log *float64, mass, dot, x, q, w, smooth
 func planarProbsGradAVX2(dst, scale, max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
-func planarShiftAVX2(dst, x, max, log *float32, n, classes, stride int)
+func planarShiftAVX2(dst, x, max, log *float32, n, classes, stride, stream int)
 
 //go:noescape
 func planarInnerAVX2(dst *float64, x, y, xCopy, yCopy *float32, n, classes, stride int)
@@ -292,7 +292,7 @@ func planarProbsAVX512(max *float32, sum, log *float64, mass, dot, x, q, w, smoo
 func planarProbsGradAVX512(dst, scale, max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
-func planarShiftAVX512(dst, x, max, log *float32, n, classes, stride int)
+func planarShiftAVX512(dst, x, max, log *float32, n, classes, stride, stream int)
 
 //go:noescape
 func planarInnerAVX512(dst *float64, x, y, xCopy, yCopy *float32, n, classes, stride int)

@@ -17110,7 +17110,7 @@ return19:
 //
 // For each of n positions: max is the greatest x of its classes; sum the sum of
 // e^(x - max), but for one of the terms of 1; and log the logarithm of 1 + sum, as
-// log1p has it. sum may be log. 64 classes are added up pair by pair, the terms of 1
+// log1p has it. sum may be log, and both nil. 64 classes are added up pair by pair, the terms of 1
 // apart, their sums with the rounding errors kept.
 TEXT ·planarSumExpAVX2(SB), NOSPLIT, $64-64
 	MOVQ n+40(FP), BX
@@ -17286,6 +17286,9 @@ done9:
 	CMPQ SI, $0
 	JGT some5
 	VCVTDQ2PS Y3, Y3
+	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none10
 	VCVTPS2PD X1, Y4
 	VCVTPS2PD X2, Y5
 	VADDPD Y5, Y4, Y4
@@ -17317,6 +17320,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y4, 32(DX)
+none10:
 	MOVQ max+0(FP), DX
 	ADDQ AX, DX
 	VMOVUPS 32(DX), Y0
@@ -17326,17 +17330,17 @@ done9:
 	MOVQ scratch+32(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+48(FP), SI
-some10:
+some11:
 	MOVQ SI, R8
 	CMPQ R8, $64
-	JLE short11
+	JLE short12
 	MOVQ $64, R8
-short11:
+short12:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y4
 	CMPQ R8, $2
-	JLT last13
-pairs12:
+	JLT last14
+pairs13:
 	VMOVUPS 32(DI), Y5
 	VSUBPS Y0, Y5, Y5
 	VMOVUPS 96(DI), Y6
@@ -17378,10 +17382,10 @@ pairs12:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs12
-last13:
+	JGE pairs13
+last14:
 	CMPQ R8, $0
-	JEQ done14
+	JEQ done15
 	VMOVUPS 32(DI), Y5
 	VSUBPS Y0, Y5, Y5
 	VMAXPS Y5, Y15, Y5
@@ -17403,7 +17407,7 @@ last13:
 	VADDPS Y7, Y4, Y4
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done14:
+done15:
 	VADDPS Y4, Y1, Y5
 	VSUBPS Y1, Y5, Y6
 	VSUBPS Y6, Y4, Y4
@@ -17413,8 +17417,11 @@ done14:
 	VADDPS Y4, Y2, Y2
 	VMOVUPS Y5, Y1
 	CMPQ SI, $0
-	JGT some10
+	JGT some11
 	VCVTDQ2PS Y3, Y3
+	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none16
 	VCVTPS2PD X1, Y4
 	VCVTPS2PD X2, Y5
 	VADDPD Y5, Y4, Y4
@@ -17446,6 +17453,7 @@ done14:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y4, 96(DX)
+none16:
 	MOVQ classes+48(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -17454,10 +17462,12 @@ done14:
 	CMPQ AX, BX
 	JLT group2
 	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none17
 	MOVQ n+40(FP), SI
-logs15:
+logs18:
 	CMPQ SI, $8
-	JLT log16
+	JLT log19
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VADDPD c3ff0000000000000<>(SB), Y0, Y2
@@ -17510,10 +17520,10 @@ logs15:
 	VMOVUPS Y9, 32(DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs15
-log16:
+	JMP logs18
+log19:
 	CMPQ SI, $0
-	JLE logged17
+	JLE logged20
 	VBROADCASTSD (DX), Y0
 	VADDPD c3ff0000000000000<>(SB), Y0, Y1
 	VPSUBQ c3fe6a09e667f3bcd<>(SB), Y1, Y1
@@ -17541,8 +17551,9 @@ log16:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log16
-logged17:
+	JMP log19
+logged20:
+none17:
 	VZEROUPPER
 	RET
 
@@ -17734,6 +17745,9 @@ done9:
 	CMPQ SI, $0
 	JGT some5
 	VCVTDQ2PS Y3, Y3
+	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none10
 	VCVTPS2PD X1, Y6
 	VCVTPS2PD X2, Y7
 	VADDPD Y7, Y6, Y6
@@ -17765,6 +17779,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y6, 32(DX)
+none10:
 	MOVQ dot+24(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y5, (DX)
@@ -17779,18 +17794,18 @@ done9:
 	MOVQ scratch+48(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+64(FP), SI
-some10:
+some11:
 	MOVQ SI, R8
 	CMPQ R8, $16
-	JLE short11
+	JLE short12
 	MOVQ $16, R8
-short11:
+short12:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y6
 	VMOVUPS c0000000000000000<>(SB), Y4
 	CMPQ R8, $2
-	JLT last13
-pairs12:
+	JLT last14
+pairs13:
 	VMOVUPS 32(DI), Y7
 	VSUBPS Y0, Y7, Y7
 	VBROADCASTSS (R12), Y14
@@ -17838,10 +17853,10 @@ pairs12:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs12
-last13:
+	JGE pairs13
+last14:
 	CMPQ R8, $0
-	JEQ done14
+	JEQ done15
 	VMOVUPS 32(DI), Y7
 	VSUBPS Y0, Y7, Y7
 	VBROADCASTSS (R12), Y14
@@ -17866,7 +17881,7 @@ last13:
 	VADDPS Y9, Y6, Y6
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done14:
+done15:
 	VADDPS Y6, Y1, Y7
 	VSUBPS Y1, Y7, Y8
 	VSUBPS Y8, Y6, Y6
@@ -17877,8 +17892,11 @@ done14:
 	VMOVUPS Y7, Y1
 	VADDPS Y4, Y5, Y5
 	CMPQ SI, $0
-	JGT some10
+	JGT some11
 	VCVTDQ2PS Y3, Y3
+	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none16
 	VCVTPS2PD X1, Y6
 	VCVTPS2PD X2, Y7
 	VADDPD Y7, Y6, Y6
@@ -17910,6 +17928,7 @@ done14:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y6, 96(DX)
+none16:
 	MOVQ dot+24(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y5, 32(DX)
@@ -17921,10 +17940,12 @@ done14:
 	CMPQ AX, BX
 	JLT group2
 	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none17
 	MOVQ n+56(FP), SI
-logs15:
+logs18:
 	CMPQ SI, $8
-	JLT log16
+	JLT log19
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VADDPD c3ff0000000000000<>(SB), Y0, Y2
@@ -17977,10 +17998,10 @@ logs15:
 	VMOVUPS Y9, 32(DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs15
-log16:
+	JMP logs18
+log19:
 	CMPQ SI, $0
-	JLE logged17
+	JLE logged20
 	VBROADCASTSD (DX), Y0
 	VADDPD c3ff0000000000000<>(SB), Y0, Y1
 	VPSUBQ c3fe6a09e667f3bcd<>(SB), Y1, Y1
@@ -18008,8 +18029,9 @@ log16:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log16
-logged17:
+	JMP log19
+logged20:
+none17:
 	VZEROUPPER
 	RET
 
@@ -18195,6 +18217,9 @@ done9:
 	CMPQ SI, $0
 	JGT some5
 	VCVTDQ2PS Y5, Y5
+	MOVQ log+32(FP), DX
+	CMPQ DX, $0
+	JEQ none10
 	VCVTPS2PD X3, Y6
 	VCVTPS2PD X4, Y7
 	VADDPD Y7, Y6, Y6
@@ -18226,6 +18251,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y6, 32(DX)
+none10:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y4, Y3, Y3
 	MOVQ scale+8(FP), DX
@@ -18241,17 +18267,17 @@ done9:
 	MOVQ scratch+48(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+64(FP), SI
-some10:
+some11:
 	MOVQ SI, R8
 	CMPQ R8, $64
-	JLE short11
+	JLE short12
 	MOVQ $64, R8
-short11:
+short12:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y6
 	CMPQ R8, $2
-	JLT last13
-pairs12:
+	JLT last14
+pairs13:
 	VMOVUPS 32(DI), Y7
 	VSUBPS Y2, Y7, Y7
 	VMOVUPS 96(DI), Y8
@@ -18297,10 +18323,10 @@ pairs12:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs12
-last13:
+	JGE pairs13
+last14:
 	CMPQ R8, $0
-	JEQ done14
+	JEQ done15
 	VMOVUPS 32(DI), Y7
 	VSUBPS Y2, Y7, Y7
 	VMAXPS Y7, Y15, Y7
@@ -18324,7 +18350,7 @@ last13:
 	VADDPS Y9, Y6, Y6
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done14:
+done15:
 	VADDPS Y6, Y3, Y7
 	VSUBPS Y3, Y7, Y8
 	VSUBPS Y8, Y6, Y6
@@ -18334,8 +18360,11 @@ done14:
 	VADDPS Y6, Y4, Y4
 	VMOVUPS Y7, Y3
 	CMPQ SI, $0
-	JGT some10
+	JGT some11
 	VCVTDQ2PS Y5, Y5
+	MOVQ log+32(FP), DX
+	CMPQ DX, $0
+	JEQ none16
 	VCVTPS2PD X3, Y6
 	VCVTPS2PD X4, Y7
 	VADDPD Y7, Y6, Y6
@@ -18367,6 +18396,7 @@ done14:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y6, 96(DX)
+none16:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y4, Y3, Y3
 	MOVQ scale+8(FP), DX
@@ -18380,7 +18410,7 @@ done14:
 	MOVQ dst+0(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+64(FP), SI
-class15:
+class17:
 	VMOVUPS (DI), Y2
 	VMOVUPS 32(DI), Y3
 	VMULPS Y0, Y2, Y2
@@ -18392,7 +18422,7 @@ class15:
 	ADDQ R8, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT class15
+	JGT class17
 	MOVQ classes+64(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -18401,10 +18431,12 @@ class15:
 	CMPQ AX, BX
 	JLT group2
 	MOVQ log+32(FP), DX
+	CMPQ DX, $0
+	JEQ none18
 	MOVQ n+56(FP), SI
-logs16:
+logs19:
 	CMPQ SI, $8
-	JLT log17
+	JLT log20
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VADDPD c3ff0000000000000<>(SB), Y0, Y2
@@ -18457,10 +18489,10 @@ logs16:
 	VMOVUPS Y9, 32(DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs16
-log17:
+	JMP logs19
+log20:
 	CMPQ SI, $0
-	JLE logged18
+	JLE logged21
 	VBROADCASTSD (DX), Y0
 	VADDPD c3ff0000000000000<>(SB), Y0, Y1
 	VPSUBQ c3fe6a09e667f3bcd<>(SB), Y1, Y1
@@ -18488,8 +18520,9 @@ log17:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log17
-logged18:
+	JMP log20
+logged21:
+none18:
 	VZEROUPPER
 	RET
 
@@ -18688,6 +18721,9 @@ done9:
 	CMPQ SI, $0
 	JGT some5
 	VCVTDQ2PS Y5, Y5
+	MOVQ log+40(FP), DX
+	CMPQ DX, $0
+	JEQ none10
 	VCVTPS2PD X3, Y8
 	VCVTPS2PD X4, Y9
 	VADDPD Y9, Y8, Y8
@@ -18719,6 +18755,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y8, 32(DX)
+none10:
 	MOVQ dot+48(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y7, (DX)
@@ -18739,18 +18776,18 @@ done9:
 	MOVQ scratch+72(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+88(FP), SI
-some10:
+some11:
 	MOVQ SI, R8
 	CMPQ R8, $16
-	JLE short11
+	JLE short12
 	MOVQ $16, R8
-short11:
+short12:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y8
 	VMOVUPS c0000000000000000<>(SB), Y6
 	CMPQ R8, $2
-	JLT last13
-pairs12:
+	JLT last14
+pairs13:
 	VMOVUPS 32(DI), Y9
 	VSUBPS Y2, Y9, Y9
 	VBROADCASTSS (R12), Y14
@@ -18802,10 +18839,10 @@ pairs12:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs12
-last13:
+	JGE pairs13
+last14:
 	CMPQ R8, $0
-	JEQ done14
+	JEQ done15
 	VMOVUPS 32(DI), Y9
 	VSUBPS Y2, Y9, Y9
 	VBROADCASTSS (R12), Y14
@@ -18832,7 +18869,7 @@ last13:
 	VADDPS Y11, Y8, Y8
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done14:
+done15:
 	VADDPS Y8, Y3, Y9
 	VSUBPS Y3, Y9, Y10
 	VSUBPS Y10, Y8, Y8
@@ -18843,8 +18880,11 @@ done14:
 	VMOVUPS Y9, Y3
 	VADDPS Y6, Y7, Y7
 	CMPQ SI, $0
-	JGT some10
+	JGT some11
 	VCVTDQ2PS Y5, Y5
+	MOVQ log+40(FP), DX
+	CMPQ DX, $0
+	JEQ none16
 	VCVTPS2PD X3, Y8
 	VCVTPS2PD X4, Y9
 	VADDPD Y9, Y8, Y8
@@ -18876,6 +18916,7 @@ done14:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y8, 96(DX)
+none16:
 	MOVQ dot+48(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y7, 32(DX)
@@ -18897,7 +18938,7 @@ done14:
 	MOVQ dst+0(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+88(FP), SI
-class15:
+class17:
 	VMOVUPS (DI), Y4
 	VMOVUPS 32(DI), Y5
 	VMULPS Y0, Y4, Y4
@@ -18913,7 +18954,7 @@ class15:
 	ADDQ R8, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT class15
+	JGT class17
 	MOVQ classes+88(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -18922,10 +18963,12 @@ class15:
 	CMPQ AX, BX
 	JLT group2
 	MOVQ log+40(FP), DX
+	CMPQ DX, $0
+	JEQ none18
 	MOVQ n+80(FP), SI
-logs16:
+logs19:
 	CMPQ SI, $8
-	JLT log17
+	JLT log20
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VADDPD c3ff0000000000000<>(SB), Y0, Y2
@@ -18978,10 +19021,10 @@ logs16:
 	VMOVUPS Y9, 32(DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs16
-log17:
+	JMP logs19
+log20:
 	CMPQ SI, $0
-	JLE logged18
+	JLE logged21
 	VBROADCASTSD (DX), Y0
 	VADDPD c3ff0000000000000<>(SB), Y0, Y1
 	VPSUBQ c3fe6a09e667f3bcd<>(SB), Y1, Y1
@@ -19009,8 +19052,9 @@ log17:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log17
-logged18:
+	JMP log20
+logged21:
+none18:
 	VZEROUPPER
 	RET
 
@@ -19305,6 +19349,9 @@ done15:
 	CMPQ SI, $0
 	JGT some11
 	VCVTDQ2PS Y3, Y3
+	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none16
 	VCVTPS2PD X1, Y4
 	VCVTPS2PD X2, Y5
 	VADDPD Y5, Y4, Y4
@@ -19336,6 +19383,7 @@ done15:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y4, 32(DX)
+none16:
 	MOVQ max+0(FP), DX
 	ADDQ AX, DX
 	VMOVUPS 32(DX), Y0
@@ -19345,17 +19393,17 @@ done15:
 	MOVQ scratch+72(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+88(FP), SI
-some16:
+some17:
 	MOVQ SI, R8
 	CMPQ R8, $64
-	JLE short17
+	JLE short18
 	MOVQ $64, R8
-short17:
+short18:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y4
 	CMPQ R8, $2
-	JLT last19
-pairs18:
+	JLT last20
+pairs19:
 	VMOVUPS 32(DI), Y5
 	VSUBPS Y0, Y5, Y5
 	VMOVUPS 96(DI), Y6
@@ -19397,10 +19445,10 @@ pairs18:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs18
-last19:
+	JGE pairs19
+last20:
 	CMPQ R8, $0
-	JEQ done20
+	JEQ done21
 	VMOVUPS 32(DI), Y5
 	VSUBPS Y0, Y5, Y5
 	VMAXPS Y5, Y15, Y5
@@ -19422,7 +19470,7 @@ last19:
 	VADDPS Y7, Y4, Y4
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done20:
+done21:
 	VADDPS Y4, Y1, Y5
 	VSUBPS Y1, Y5, Y6
 	VSUBPS Y6, Y4, Y4
@@ -19432,8 +19480,11 @@ done20:
 	VADDPS Y4, Y2, Y2
 	VMOVUPS Y5, Y1
 	CMPQ SI, $0
-	JGT some16
+	JGT some17
 	VCVTDQ2PS Y3, Y3
+	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none22
 	VCVTPS2PD X1, Y4
 	VCVTPS2PD X2, Y5
 	VADDPD Y5, Y4, Y4
@@ -19465,6 +19516,7 @@ done20:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y4, 96(DX)
+none22:
 	MOVQ classes+88(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -19473,10 +19525,12 @@ done20:
 	CMPQ AX, BX
 	JLT group2
 	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none23
 	MOVQ n+80(FP), SI
-logs21:
+logs24:
 	CMPQ SI, $8
-	JLT log22
+	JLT log25
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VADDPD c3ff0000000000000<>(SB), Y0, Y2
@@ -19529,10 +19583,10 @@ logs21:
 	VMOVUPS Y9, 32(DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs21
-log22:
+	JMP logs24
+log25:
 	CMPQ SI, $0
-	JLE logged23
+	JLE logged26
 	VBROADCASTSD (DX), Y0
 	VADDPD c3ff0000000000000<>(SB), Y0, Y1
 	VPSUBQ c3fe6a09e667f3bcd<>(SB), Y1, Y1
@@ -19560,8 +19614,9 @@ log22:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log22
-logged23:
+	JMP log25
+logged26:
+none23:
 	VZEROUPPER
 	RET
 
@@ -19864,6 +19919,9 @@ done15:
 	CMPQ SI, $0
 	JGT some11
 	VCVTDQ2PS Y5, Y5
+	MOVQ log+32(FP), DX
+	CMPQ DX, $0
+	JEQ none16
 	VCVTPS2PD X3, Y6
 	VCVTPS2PD X4, Y7
 	VADDPD Y7, Y6, Y6
@@ -19895,6 +19953,7 @@ done15:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y6, 32(DX)
+none16:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y4, Y3, Y3
 	MOVQ scale+8(FP), DX
@@ -19914,17 +19973,17 @@ done15:
 	MOVQ scratch+88(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+104(FP), SI
-some16:
+some17:
 	MOVQ SI, R8
 	CMPQ R8, $64
-	JLE short17
+	JLE short18
 	MOVQ $64, R8
-short17:
+short18:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y6
 	CMPQ R8, $2
-	JLT last19
-pairs18:
+	JLT last20
+pairs19:
 	VMOVUPS 32(DI), Y7
 	VSUBPS Y2, Y7, Y7
 	VMOVUPS 96(DI), Y8
@@ -19970,10 +20029,10 @@ pairs18:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs18
-last19:
+	JGE pairs19
+last20:
 	CMPQ R8, $0
-	JEQ done20
+	JEQ done21
 	VMOVUPS 32(DI), Y7
 	VSUBPS Y2, Y7, Y7
 	VMAXPS Y7, Y15, Y7
@@ -19997,7 +20056,7 @@ last19:
 	VADDPS Y9, Y6, Y6
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done20:
+done21:
 	VADDPS Y6, Y3, Y7
 	VSUBPS Y3, Y7, Y8
 	VSUBPS Y8, Y6, Y6
@@ -20007,8 +20066,11 @@ done20:
 	VADDPS Y6, Y4, Y4
 	VMOVUPS Y7, Y3
 	CMPQ SI, $0
-	JGT some16
+	JGT some17
 	VCVTDQ2PS Y5, Y5
+	MOVQ log+32(FP), DX
+	CMPQ DX, $0
+	JEQ none22
 	VCVTPS2PD X3, Y6
 	VCVTPS2PD X4, Y7
 	VADDPD Y7, Y6, Y6
@@ -20040,6 +20102,7 @@ done20:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y6, 96(DX)
+none22:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y4, Y3, Y3
 	MOVQ scale+8(FP), DX
@@ -20069,7 +20132,7 @@ done20:
 	MOVQ dst+0(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+104(FP), SI
-class21:
+class23:
 	VMOVUPS (DI), Y2
 	VMOVUPS 32(DI), Y3
 	VMULPS Y0, Y2, Y2
@@ -20086,7 +20149,7 @@ class21:
 	ADDQ R8, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT class21
+	JGT class23
 	MOVQ classes+104(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -20095,10 +20158,12 @@ class21:
 	CMPQ AX, BX
 	JLT group2
 	MOVQ log+32(FP), DX
+	CMPQ DX, $0
+	JEQ none24
 	MOVQ n+96(FP), SI
-logs22:
+logs25:
 	CMPQ SI, $8
-	JLT log23
+	JLT log26
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VADDPD c3ff0000000000000<>(SB), Y0, Y2
@@ -20151,10 +20216,10 @@ logs22:
 	VMOVUPS Y9, 32(DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs22
-log23:
+	JMP logs25
+log26:
 	CMPQ SI, $0
-	JLE logged24
+	JLE logged27
 	VBROADCASTSD (DX), Y0
 	VADDPD c3ff0000000000000<>(SB), Y0, Y1
 	VPSUBQ c3fe6a09e667f3bcd<>(SB), Y1, Y1
@@ -20182,52 +20247,97 @@ log23:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log23
-logged24:
+	JMP log26
+logged27:
+none24:
 	VZEROUPPER
 	RET
 
-// func planarShiftAVX2(dst, x, max, log *float32, n, classes, stride int)
+// func planarShiftAVX2(dst, x, max, log *float32, n, classes, stride, stream int)
 //
-// dst is (x - max) - log, max and log being those of the position.
-TEXT ·planarShiftAVX2(SB), NOSPLIT, $64-56
-	MOVQ n+32(FP), BX
-	MOVQ stride+48(FP), CX
-	SHLQ $2, BX
-	SHLQ $2, CX
-	XORL AX, AX
-group1:
-	MOVQ max+16(FP), DX
-	ADDQ AX, DX
-	VMOVUPS (DX), Y0
-	VMOVUPS 32(DX), Y1
+// dst is (x - max) - log, max and log being those of the position. It goes past the
+// caches, class by class, if stream is not 0; dst and stride are multiples of 64 bytes
+// then.
+TEXT ·planarShiftAVX2(SB), NOSPLIT, $64-64
+	MOVQ stream+56(FP), AX
+	CMPQ AX, $0
+	JNE stream1
+	MOVQ x+8(FP), AX
+	MOVQ dst+0(FP), BX
+	MOVQ max+16(FP), CX
 	MOVQ log+24(FP), DX
-	ADDQ AX, DX
-	VMOVUPS (DX), Y2
-	VMOVUPS 32(DX), Y3
-	MOVQ dst+0(FP), DI
-	ADDQ AX, DI
-	MOVQ x+8(FP), DX
-	ADDQ AX, DX
 	MOVQ classes+40(FP), SI
+	MOVQ stride+48(FP), DI
+	SHLQ $2, DI
 class2:
-	VMOVUPS (DX), Y4
-	VMOVUPS 32(DX), Y5
-	VSUBPS Y0, Y4, Y4
-	VSUBPS Y1, Y5, Y5
-	VSUBPS Y2, Y4, Y4
-	VSUBPS Y3, Y5, Y5
-	VMOVUPS Y4, (DI)
-	VMOVUPS Y5, 32(DI)
-	PREFETCHT1 256(DI)
-	ADDQ CX, DI
-	ADDQ CX, DX
+	MOVQ n+32(FP), R8
+	SHLQ $2, R8
+	XORL R9, R9
+group3:
+	MOVQ AX, R10
+	ADDQ R9, R10
+	VMOVUPS (R10), Y0
+	VMOVUPS 32(R10), Y1
+	MOVQ CX, R10
+	ADDQ R9, R10
+	VSUBPS (R10), Y0, Y0
+	VSUBPS 32(R10), Y1, Y1
+	MOVQ DX, R10
+	ADDQ R9, R10
+	VSUBPS (R10), Y0, Y0
+	VSUBPS 32(R10), Y1, Y1
+	MOVQ BX, R10
+	ADDQ R9, R10
+	VMOVUPS Y0, (R10)
+	VMOVUPS Y1, 32(R10)
+	ADDQ $64, R9
+	CMPQ R9, R8
+	JLT group3
+	ADDQ DI, AX
+	ADDQ DI, BX
 	ADDQ $-1, SI
 	CMPQ SI, $0
 	JGT class2
-	ADDQ $64, AX
-	CMPQ AX, BX
-	JLT group1
+	VZEROUPPER
+	RET
+stream1:
+	MOVQ x+8(FP), AX
+	MOVQ dst+0(FP), BX
+	MOVQ max+16(FP), CX
+	MOVQ log+24(FP), DX
+	MOVQ classes+40(FP), SI
+	MOVQ stride+48(FP), DI
+	SHLQ $2, DI
+class4:
+	MOVQ n+32(FP), R8
+	SHLQ $2, R8
+	XORL R9, R9
+group5:
+	MOVQ AX, R10
+	ADDQ R9, R10
+	VMOVUPS (R10), Y0
+	VMOVUPS 32(R10), Y1
+	MOVQ CX, R10
+	ADDQ R9, R10
+	VSUBPS (R10), Y0, Y0
+	VSUBPS 32(R10), Y1, Y1
+	MOVQ DX, R10
+	ADDQ R9, R10
+	VSUBPS (R10), Y0, Y0
+	VSUBPS 32(R10), Y1, Y1
+	MOVQ BX, R10
+	ADDQ R9, R10
+	VMOVNTPS Y0, (R10)
+	VMOVNTPS Y1, 32(R10)
+	ADDQ $64, R9
+	CMPQ R9, R8
+	JLT group5
+	ADDQ DI, AX
+	ADDQ DI, BX
+	ADDQ $-1, SI
+	CMPQ SI, $0
+	JGT class4
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -32799,7 +32909,7 @@ return19:
 //
 // For each of n positions: max is the greatest x of its classes; sum the sum of
 // e^(x - max), but for one of the terms of 1; and log the logarithm of 1 + sum, as
-// log1p has it. sum may be log. 64 classes are added up pair by pair, the terms of 1
+// log1p has it. sum may be log, and both nil. 64 classes are added up pair by pair, the terms of 1
 // apart, their sums with the rounding errors kept.
 TEXT ·planarSumExpAVX512(SB), NOSPLIT, $64-64
 	MOVQ n+40(FP), BX
@@ -32963,6 +33073,9 @@ done9:
 	VMOVUPS Z5, Z1
 	CMPQ SI, $0
 	JGT some5
+	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none10
 	VCVTPS2PD Y1, Z4
 	VCVTPS2PD Y2, Z5
 	VADDPD Z5, Z4, Z4
@@ -32994,6 +33107,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Z4, 64(DX)
+none10:
 	MOVQ classes+48(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -33002,10 +33116,12 @@ done9:
 	CMPQ AX, BX
 	JLT group2
 	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none11
 	MOVQ n+40(FP), SI
-logs10:
+logs12:
 	CMPQ SI, $8
-	JLT log11
+	JLT log13
 	VMOVUPS (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -33033,10 +33149,10 @@ logs10:
 	VMOVUPS Z4, (DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs10
-log11:
+	JMP logs12
+log13:
 	CMPQ SI, $0
-	JLE logged12
+	JLE logged14
 	VBROADCASTSD (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -33064,8 +33180,9 @@ log11:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log11
-logged12:
+	JMP log13
+logged14:
+none11:
 	VZEROUPPER
 	RET
 
@@ -33245,6 +33362,9 @@ done9:
 	VADDPS Z4, Z5, Z5
 	CMPQ SI, $0
 	JGT some5
+	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none10
 	VCVTPS2PD Y1, Z6
 	VCVTPS2PD Y2, Z7
 	VADDPD Z7, Z6, Z6
@@ -33276,6 +33396,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Z6, 64(DX)
+none10:
 	MOVQ dot+24(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Z5, (DX)
@@ -33287,10 +33408,12 @@ done9:
 	CMPQ AX, BX
 	JLT group2
 	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none11
 	MOVQ n+56(FP), SI
-logs10:
+logs12:
 	CMPQ SI, $8
-	JLT log11
+	JLT log13
 	VMOVUPS (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -33318,10 +33441,10 @@ logs10:
 	VMOVUPS Z4, (DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs10
-log11:
+	JMP logs12
+log13:
 	CMPQ SI, $0
-	JLE logged12
+	JLE logged14
 	VBROADCASTSD (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -33349,8 +33472,9 @@ log11:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log11
-logged12:
+	JMP log13
+logged14:
+none11:
 	VZEROUPPER
 	RET
 
@@ -33525,6 +33649,9 @@ done9:
 	VMOVUPS Z6, Z2
 	CMPQ SI, $0
 	JGT some5
+	MOVQ log+32(FP), DX
+	CMPQ DX, $0
+	JEQ none10
 	VCVTPS2PD Y2, Z5
 	VCVTPS2PD Y3, Z6
 	VADDPD Z6, Z5, Z5
@@ -33556,6 +33683,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Z5, 64(DX)
+none10:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z3, Z2, Z2
 	MOVQ scale+8(FP), DX
@@ -33569,7 +33697,7 @@ done9:
 	MOVQ dst+0(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+64(FP), SI
-class10:
+class11:
 	VMOVUPS (DI), Z1
 	VMULPS Z0, Z1, Z1
 	VMOVUPS Z1, (DX)
@@ -33578,7 +33706,7 @@ class10:
 	ADDQ R8, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT class10
+	JGT class11
 	MOVQ classes+64(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -33587,10 +33715,12 @@ class10:
 	CMPQ AX, BX
 	JLT group2
 	MOVQ log+32(FP), DX
+	CMPQ DX, $0
+	JEQ none12
 	MOVQ n+56(FP), SI
-logs11:
+logs13:
 	CMPQ SI, $8
-	JLT log12
+	JLT log14
 	VMOVUPS (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -33618,10 +33748,10 @@ logs11:
 	VMOVUPS Z4, (DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs11
-log12:
+	JMP logs13
+log14:
 	CMPQ SI, $0
-	JLE logged13
+	JLE logged15
 	VBROADCASTSD (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -33649,8 +33779,9 @@ log12:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log12
-logged13:
+	JMP log14
+logged15:
+none12:
 	VZEROUPPER
 	RET
 
@@ -33837,6 +33968,9 @@ done9:
 	VADDPS Z5, Z6, Z6
 	CMPQ SI, $0
 	JGT some5
+	MOVQ log+40(FP), DX
+	CMPQ DX, $0
+	JEQ none10
 	VCVTPS2PD Y2, Z7
 	VCVTPS2PD Y3, Z8
 	VADDPD Z8, Z7, Z7
@@ -33868,6 +34002,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Z7, 64(DX)
+none10:
 	MOVQ dot+48(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Z6, (DX)
@@ -33888,7 +34023,7 @@ done9:
 	MOVQ dst+0(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+88(FP), SI
-class10:
+class11:
 	VMOVUPS (DI), Z2
 	VMULPS Z0, Z2, Z2
 	VBROADCASTSS (R12), Z14
@@ -33900,7 +34035,7 @@ class10:
 	ADDQ R8, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT class10
+	JGT class11
 	MOVQ classes+88(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -33909,10 +34044,12 @@ class10:
 	CMPQ AX, BX
 	JLT group2
 	MOVQ log+40(FP), DX
+	CMPQ DX, $0
+	JEQ none12
 	MOVQ n+80(FP), SI
-logs11:
+logs13:
 	CMPQ SI, $8
-	JLT log12
+	JLT log14
 	VMOVUPS (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -33940,10 +34077,10 @@ logs11:
 	VMOVUPS Z4, (DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs11
-log12:
+	JMP logs13
+log14:
 	CMPQ SI, $0
-	JLE logged13
+	JLE logged15
 	VBROADCASTSD (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -33971,8 +34108,9 @@ log12:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log12
-logged13:
+	JMP log14
+logged15:
+none12:
 	VZEROUPPER
 	RET
 
@@ -34199,6 +34337,9 @@ done12:
 	VMOVUPS Z5, Z1
 	CMPQ SI, $0
 	JGT some8
+	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none13
 	VCVTPS2PD Y1, Z4
 	VCVTPS2PD Y2, Z5
 	VADDPD Z5, Z4, Z4
@@ -34230,6 +34371,7 @@ done12:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Z4, 64(DX)
+none13:
 	MOVQ classes+88(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -34238,10 +34380,12 @@ done12:
 	CMPQ AX, BX
 	JLT group2
 	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none14
 	MOVQ n+80(FP), SI
-logs13:
+logs15:
 	CMPQ SI, $8
-	JLT log14
+	JLT log16
 	VMOVUPS (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -34269,10 +34413,10 @@ logs13:
 	VMOVUPS Z4, (DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs13
-log14:
+	JMP logs15
+log16:
 	CMPQ SI, $0
-	JLE logged15
+	JLE logged17
 	VBROADCASTSD (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -34300,8 +34444,9 @@ log14:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log14
-logged15:
+	JMP log16
+logged17:
+none14:
 	VZEROUPPER
 	RET
 
@@ -34535,6 +34680,9 @@ done12:
 	VMOVUPS Z6, Z2
 	CMPQ SI, $0
 	JGT some8
+	MOVQ log+32(FP), DX
+	CMPQ DX, $0
+	JEQ none13
 	VCVTPS2PD Y2, Z5
 	VCVTPS2PD Y3, Z6
 	VADDPD Z6, Z5, Z5
@@ -34566,6 +34714,7 @@ done12:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Z5, 64(DX)
+none13:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z3, Z2, Z2
 	MOVQ scale+8(FP), DX
@@ -34592,7 +34741,7 @@ done12:
 	MOVQ dst+0(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+104(FP), SI
-class13:
+class14:
 	VMOVUPS (DI), Z1
 	VMULPS Z0, Z1, Z1
 	VMOVUPS (R13), Z3
@@ -34604,7 +34753,7 @@ class13:
 	ADDQ R8, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT class13
+	JGT class14
 	MOVQ classes+104(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -34613,10 +34762,12 @@ class13:
 	CMPQ AX, BX
 	JLT group2
 	MOVQ log+32(FP), DX
+	CMPQ DX, $0
+	JEQ none15
 	MOVQ n+96(FP), SI
-logs14:
+logs16:
 	CMPQ SI, $8
-	JLT log15
+	JLT log17
 	VMOVUPS (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -34644,10 +34795,10 @@ logs14:
 	VMOVUPS Z4, (DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs14
-log15:
+	JMP logs16
+log17:
 	CMPQ SI, $0
-	JLE logged16
+	JLE logged18
 	VBROADCASTSD (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -34675,46 +34826,89 @@ log15:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log15
-logged16:
+	JMP log17
+logged18:
+none15:
 	VZEROUPPER
 	RET
 
-// func planarShiftAVX512(dst, x, max, log *float32, n, classes, stride int)
+// func planarShiftAVX512(dst, x, max, log *float32, n, classes, stride, stream int)
 //
-// dst is (x - max) - log, max and log being those of the position.
-TEXT ·planarShiftAVX512(SB), NOSPLIT, $64-56
-	MOVQ n+32(FP), BX
-	MOVQ stride+48(FP), CX
-	SHLQ $2, BX
-	SHLQ $2, CX
-	XORL AX, AX
-group1:
-	MOVQ max+16(FP), DX
-	ADDQ AX, DX
-	VMOVUPS (DX), Z0
+// dst is (x - max) - log, max and log being those of the position. It goes past the
+// caches, class by class, if stream is not 0; dst and stride are multiples of 64 bytes
+// then.
+TEXT ·planarShiftAVX512(SB), NOSPLIT, $64-64
+	MOVQ stream+56(FP), AX
+	CMPQ AX, $0
+	JNE stream1
+	MOVQ x+8(FP), AX
+	MOVQ dst+0(FP), BX
+	MOVQ max+16(FP), CX
 	MOVQ log+24(FP), DX
-	ADDQ AX, DX
-	VMOVUPS (DX), Z1
-	MOVQ dst+0(FP), DI
-	ADDQ AX, DI
-	MOVQ x+8(FP), DX
-	ADDQ AX, DX
 	MOVQ classes+40(FP), SI
+	MOVQ stride+48(FP), DI
+	SHLQ $2, DI
 class2:
-	VMOVUPS (DX), Z2
-	VSUBPS Z0, Z2, Z2
-	VSUBPS Z1, Z2, Z2
-	VMOVUPS Z2, (DI)
-	PREFETCHT1 256(DI)
-	ADDQ CX, DI
-	ADDQ CX, DX
+	MOVQ n+32(FP), R8
+	SHLQ $2, R8
+	XORL R9, R9
+group3:
+	MOVQ AX, R10
+	ADDQ R9, R10
+	VMOVUPS (R10), Z0
+	MOVQ CX, R10
+	ADDQ R9, R10
+	VSUBPS (R10), Z0, Z0
+	MOVQ DX, R10
+	ADDQ R9, R10
+	VSUBPS (R10), Z0, Z0
+	MOVQ BX, R10
+	ADDQ R9, R10
+	VMOVUPS Z0, (R10)
+	ADDQ $64, R9
+	CMPQ R9, R8
+	JLT group3
+	ADDQ DI, AX
+	ADDQ DI, BX
 	ADDQ $-1, SI
 	CMPQ SI, $0
 	JGT class2
-	ADDQ $64, AX
-	CMPQ AX, BX
-	JLT group1
+	VZEROUPPER
+	RET
+stream1:
+	MOVQ x+8(FP), AX
+	MOVQ dst+0(FP), BX
+	MOVQ max+16(FP), CX
+	MOVQ log+24(FP), DX
+	MOVQ classes+40(FP), SI
+	MOVQ stride+48(FP), DI
+	SHLQ $2, DI
+class4:
+	MOVQ n+32(FP), R8
+	SHLQ $2, R8
+	XORL R9, R9
+group5:
+	MOVQ AX, R10
+	ADDQ R9, R10
+	VMOVUPS (R10), Z0
+	MOVQ CX, R10
+	ADDQ R9, R10
+	VSUBPS (R10), Z0, Z0
+	MOVQ DX, R10
+	ADDQ R9, R10
+	VSUBPS (R10), Z0, Z0
+	MOVQ BX, R10
+	ADDQ R9, R10
+	VMOVNTPS Z0, (R10)
+	ADDQ $64, R9
+	CMPQ R9, R8
+	JLT group5
+	ADDQ DI, AX
+	ADDQ DI, BX
+	ADDQ $-1, SI
+	CMPQ SI, $0
+	JGT class4
+	SFENCE
 	VZEROUPPER
 	RET
 

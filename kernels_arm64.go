@@ -119,7 +119,7 @@ func planarProbsNEON(max *float32, sum, log *float64, mass, dot, x, q, w, smooth
 func planarProbsGradNEON(dst, scale, max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
 
 //go:noescape
-func planarShiftNEON(dst, x, max, log *float32, n, classes, stride int)
+func planarShiftNEON(dst, x, max, log *float32, n, classes, stride, stream int)
 
 //go:noescape
 func planarInnerNEON(dst *float64, x, y, xCopy, yCopy *float32, n, classes, stride int)

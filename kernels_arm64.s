@@ -23354,7 +23354,7 @@ return2:
 //
 // For each of n positions: max is the greatest x of its classes; sum the sum of
 // e^(x - max), but for one of the terms of 1; and log the logarithm of 1 + sum, as
-// log1p has it. sum may be log. 64 classes are added up pair by pair, the terms of 1
+// log1p has it. sum may be log, and both nil. 64 classes are added up pair by pair, the terms of 1
 // apart, their sums with the rounding errors kept.
 TEXT ·planarSumExpNEON(SB), NOSPLIT, $0-64
 	MOVD $consts<>(SB), R26
@@ -23570,6 +23570,9 @@ done9:
 	CMP $0, R4
 	BGT some5
 	WORD $0x4E21D863 // SCVTF V3.S4, V3.S4
+	MOVD log+16(FP), R3
+	CMP $0, R3
+	BEQ none10
 	MOVD $0x3ff0000000000000, R10
 	VDUP R10, V25.D2
 	WORD $0x0E617824 // FCVTL V1.S2, V4.D2
@@ -23600,6 +23603,7 @@ done9:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F4, 16(R3)
+none10:
 	MOVD max+0(FP), R3
 	ADD R0, R3
 	FMOVQ 16(R3), F0
@@ -23609,17 +23613,17 @@ done9:
 	MOVD scratch+32(FP), R5
 	ADD R7, R5
 	MOVD classes+48(FP), R4
-some10:
+some11:
 	MOVD R4, R6
 	CMP $64, R6
-	BLE short11
+	BLE short12
 	MOVD $64, R6
-short11:
+short12:
 	SUB R6, R4
 	VMOV V26.B16, V4.B16
 	CMP $2, R6
-	BLT last13
-pairs12:
+	BLT last14
+pairs13:
 	FMOVQ 16(R5), F5
 	WORD $0x4EA0D4A5 // FSUB V0.S4, V5.S4, V5.S4
 	FMOVQ 80(R5), F6
@@ -23667,10 +23671,10 @@ pairs12:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs12
-last13:
+	BGE pairs13
+last14:
 	CMP $0, R6
-	BEQ done14
+	BEQ done15
 	FMOVQ 16(R5), F5
 	WORD $0x4EA0D4A5 // FSUB V0.S4, V5.S4, V5.S4
 	WORD $0x4E3FF4A5 // FMAX V31.S4, V5.S4, V5.S4
@@ -23697,7 +23701,7 @@ last13:
 	WORD $0x4E27D484 // FADD V7.S4, V4.S4, V4.S4
 	ADD $64, R5
 	SUB $1, R6
-done14:
+done15:
 	WORD $0x4E24D425 // FADD V4.S4, V1.S4, V5.S4
 	WORD $0x4EA1D4A6 // FSUB V1.S4, V5.S4, V6.S4
 	WORD $0x4EA6D484 // FSUB V6.S4, V4.S4, V4.S4
@@ -23707,8 +23711,11 @@ done14:
 	WORD $0x4E24D442 // FADD V4.S4, V2.S4, V2.S4
 	VMOV V5.B16, V1.B16
 	CMP $0, R4
-	BGT some10
+	BGT some11
 	WORD $0x4E21D863 // SCVTF V3.S4, V3.S4
+	MOVD log+16(FP), R3
+	CMP $0, R3
+	BEQ none16
 	MOVD $0x3ff0000000000000, R10
 	VDUP R10, V25.D2
 	WORD $0x0E617824 // FCVTL V1.S2, V4.D2
@@ -23739,6 +23746,7 @@ done14:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F4, 48(R3)
+none16:
 	MOVD max+0(FP), R3
 	ADD R0, R3
 	FMOVQ 32(R3), F0
@@ -23748,17 +23756,17 @@ done14:
 	MOVD scratch+32(FP), R5
 	ADD R7, R5
 	MOVD classes+48(FP), R4
-some15:
+some17:
 	MOVD R4, R6
 	CMP $64, R6
-	BLE short16
+	BLE short18
 	MOVD $64, R6
-short16:
+short18:
 	SUB R6, R4
 	VMOV V26.B16, V4.B16
 	CMP $2, R6
-	BLT last18
-pairs17:
+	BLT last20
+pairs19:
 	FMOVQ 32(R5), F5
 	WORD $0x4EA0D4A5 // FSUB V0.S4, V5.S4, V5.S4
 	FMOVQ 96(R5), F6
@@ -23806,10 +23814,10 @@ pairs17:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs17
-last18:
+	BGE pairs19
+last20:
 	CMP $0, R6
-	BEQ done19
+	BEQ done21
 	FMOVQ 32(R5), F5
 	WORD $0x4EA0D4A5 // FSUB V0.S4, V5.S4, V5.S4
 	WORD $0x4E3FF4A5 // FMAX V31.S4, V5.S4, V5.S4
@@ -23836,7 +23844,7 @@ last18:
 	WORD $0x4E27D484 // FADD V7.S4, V4.S4, V4.S4
 	ADD $64, R5
 	SUB $1, R6
-done19:
+done21:
 	WORD $0x4E24D425 // FADD V4.S4, V1.S4, V5.S4
 	WORD $0x4EA1D4A6 // FSUB V1.S4, V5.S4, V6.S4
 	WORD $0x4EA6D484 // FSUB V6.S4, V4.S4, V4.S4
@@ -23846,8 +23854,11 @@ done19:
 	WORD $0x4E24D442 // FADD V4.S4, V2.S4, V2.S4
 	VMOV V5.B16, V1.B16
 	CMP $0, R4
-	BGT some15
+	BGT some17
 	WORD $0x4E21D863 // SCVTF V3.S4, V3.S4
+	MOVD log+16(FP), R3
+	CMP $0, R3
+	BEQ none22
 	MOVD $0x3ff0000000000000, R10
 	VDUP R10, V25.D2
 	WORD $0x0E617824 // FCVTL V1.S2, V4.D2
@@ -23878,6 +23889,7 @@ done19:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F4, 80(R3)
+none22:
 	MOVD max+0(FP), R3
 	ADD R0, R3
 	FMOVQ 48(R3), F0
@@ -23887,17 +23899,17 @@ done19:
 	MOVD scratch+32(FP), R5
 	ADD R7, R5
 	MOVD classes+48(FP), R4
-some20:
+some23:
 	MOVD R4, R6
 	CMP $64, R6
-	BLE short21
+	BLE short24
 	MOVD $64, R6
-short21:
+short24:
 	SUB R6, R4
 	VMOV V26.B16, V4.B16
 	CMP $2, R6
-	BLT last23
-pairs22:
+	BLT last26
+pairs25:
 	FMOVQ 48(R5), F5
 	WORD $0x4EA0D4A5 // FSUB V0.S4, V5.S4, V5.S4
 	FMOVQ 112(R5), F6
@@ -23945,10 +23957,10 @@ pairs22:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs22
-last23:
+	BGE pairs25
+last26:
 	CMP $0, R6
-	BEQ done24
+	BEQ done27
 	FMOVQ 48(R5), F5
 	WORD $0x4EA0D4A5 // FSUB V0.S4, V5.S4, V5.S4
 	WORD $0x4E3FF4A5 // FMAX V31.S4, V5.S4, V5.S4
@@ -23975,7 +23987,7 @@ last23:
 	WORD $0x4E27D484 // FADD V7.S4, V4.S4, V4.S4
 	ADD $64, R5
 	SUB $1, R6
-done24:
+done27:
 	WORD $0x4E24D425 // FADD V4.S4, V1.S4, V5.S4
 	WORD $0x4EA1D4A6 // FSUB V1.S4, V5.S4, V6.S4
 	WORD $0x4EA6D484 // FSUB V6.S4, V4.S4, V4.S4
@@ -23985,8 +23997,11 @@ done24:
 	WORD $0x4E24D442 // FADD V4.S4, V2.S4, V2.S4
 	VMOV V5.B16, V1.B16
 	CMP $0, R4
-	BGT some20
+	BGT some23
 	WORD $0x4E21D863 // SCVTF V3.S4, V3.S4
+	MOVD log+16(FP), R3
+	CMP $0, R3
+	BEQ none28
 	MOVD $0x3ff0000000000000, R10
 	VDUP R10, V25.D2
 	WORD $0x0E617824 // FCVTL V1.S2, V4.D2
@@ -24017,6 +24032,7 @@ done24:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F4, 112(R3)
+none28:
 	MOVD classes+48(FP), R4
 	LSL $6, R4
 	SUB R7, R4
@@ -24025,6 +24041,8 @@ done24:
 	CMP R1, R0
 	BLT group2
 	MOVD log+16(FP), R3
+	CMP $0, R3
+	BEQ none29
 	MOVD n+40(FP), R4
 	MOVD $0x3ff0000000000000, R10
 	VDUP R10, V31.D2
@@ -24036,9 +24054,9 @@ done24:
 	VDUP R10, V28.D2
 	MOVD $0x4000000000000000, R10
 	VDUP R10, V27.D2
-logs25:
+logs30:
 	CMP $8, R4
-	BLT log26
+	BLT log31
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	WORD $0x4E7FD404 // FADD V31.D2, V0.D2, V4.D2
@@ -24149,10 +24167,10 @@ logs25:
 	FSTPQ (F18, F19), 32(R3)
 	ADD $64, R3
 	SUB $8, R4
-	JMP logs25
-log26:
+	JMP logs30
+log31:
 	CMP $0, R4
-	BLE logged27
+	BLE logged32
 	FMOVD (R3), F0
 	WORD $0x4E7FD401 // FADD V31.D2, V0.D2, V1.D2
 	VSUB V30.D2, V1.D2, V1.D2
@@ -24186,8 +24204,9 @@ log26:
 	FMOVD F4, (R3)
 	ADD $8, R3
 	SUB $1, R4
-	JMP log26
-logged27:
+	JMP log31
+logged32:
+none29:
 	RET
 
 // func planarSumExpDotNEON(max *float32, sum, log *float64, dot, x, w, scratch *float32, n, classes, stride int)
@@ -24424,6 +24443,9 @@ done9:
 	CMP $0, R4
 	BGT some5
 	WORD $0x4E21D863 // SCVTF V3.S4, V3.S4
+	MOVD log+16(FP), R3
+	CMP $0, R3
+	BEQ none10
 	MOVD $0x3ff0000000000000, R11
 	VDUP R11, V25.D2
 	WORD $0x0E617826 // FCVTL V1.S2, V6.D2
@@ -24454,6 +24476,7 @@ done9:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F6, 16(R3)
+none10:
 	MOVD dot+24(FP), R3
 	ADD R0, R3
 	FMOVQ F5, (R3)
@@ -24468,18 +24491,18 @@ done9:
 	MOVD scratch+48(FP), R5
 	ADD R7, R5
 	MOVD classes+64(FP), R4
-some10:
+some11:
 	MOVD R4, R6
 	CMP $16, R6
-	BLE short11
+	BLE short12
 	MOVD $16, R6
-short11:
+short12:
 	SUB R6, R4
 	VMOV V26.B16, V6.B16
 	VMOV V26.B16, V4.B16
 	CMP $2, R6
-	BLT last13
-pairs12:
+	BLT last14
+pairs13:
 	FMOVQ 16(R5), F7
 	WORD $0x4EA0D4E7 // FSUB V0.S4, V7.S4, V7.S4
 	FMOVS (R10), F25
@@ -24535,10 +24558,10 @@ pairs12:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs12
-last13:
+	BGE pairs13
+last14:
 	CMP $0, R6
-	BEQ done14
+	BEQ done15
 	FMOVQ 16(R5), F7
 	WORD $0x4EA0D4E7 // FSUB V0.S4, V7.S4, V7.S4
 	FMOVS (R10), F25
@@ -24569,7 +24592,7 @@ last13:
 	WORD $0x4E29D4C6 // FADD V9.S4, V6.S4, V6.S4
 	ADD $64, R5
 	SUB $1, R6
-done14:
+done15:
 	WORD $0x4E26D427 // FADD V6.S4, V1.S4, V7.S4
 	WORD $0x4EA1D4E8 // FSUB V1.S4, V7.S4, V8.S4
 	WORD $0x4EA8D4C6 // FSUB V8.S4, V6.S4, V6.S4
@@ -24580,8 +24603,11 @@ done14:
 	VMOV V7.B16, V1.B16
 	WORD $0x4E24D4A5 // FADD V4.S4, V5.S4, V5.S4
 	CMP $0, R4
-	BGT some10
+	BGT some11
 	WORD $0x4E21D863 // SCVTF V3.S4, V3.S4
+	MOVD log+16(FP), R3
+	CMP $0, R3
+	BEQ none16
 	MOVD $0x3ff0000000000000, R11
 	VDUP R11, V25.D2
 	WORD $0x0E617826 // FCVTL V1.S2, V6.D2
@@ -24612,6 +24638,7 @@ done14:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F6, 48(R3)
+none16:
 	MOVD dot+24(FP), R3
 	ADD R0, R3
 	FMOVQ F5, 16(R3)
@@ -24626,18 +24653,18 @@ done14:
 	MOVD scratch+48(FP), R5
 	ADD R7, R5
 	MOVD classes+64(FP), R4
-some15:
+some17:
 	MOVD R4, R6
 	CMP $16, R6
-	BLE short16
+	BLE short18
 	MOVD $16, R6
-short16:
+short18:
 	SUB R6, R4
 	VMOV V26.B16, V6.B16
 	VMOV V26.B16, V4.B16
 	CMP $2, R6
-	BLT last18
-pairs17:
+	BLT last20
+pairs19:
 	FMOVQ 32(R5), F7
 	WORD $0x4EA0D4E7 // FSUB V0.S4, V7.S4, V7.S4
 	FMOVS (R10), F25
@@ -24693,10 +24720,10 @@ pairs17:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs17
-last18:
+	BGE pairs19
+last20:
 	CMP $0, R6
-	BEQ done19
+	BEQ done21
 	FMOVQ 32(R5), F7
 	WORD $0x4EA0D4E7 // FSUB V0.S4, V7.S4, V7.S4
 	FMOVS (R10), F25
@@ -24727,7 +24754,7 @@ last18:
 	WORD $0x4E29D4C6 // FADD V9.S4, V6.S4, V6.S4
 	ADD $64, R5
 	SUB $1, R6
-done19:
+done21:
 	WORD $0x4E26D427 // FADD V6.S4, V1.S4, V7.S4
 	WORD $0x4EA1D4E8 // FSUB V1.S4, V7.S4, V8.S4
 	WORD $0x4EA8D4C6 // FSUB V8.S4, V6.S4, V6.S4
@@ -24738,8 +24765,11 @@ done19:
 	VMOV V7.B16, V1.B16
 	WORD $0x4E24D4A5 // FADD V4.S4, V5.S4, V5.S4
 	CMP $0, R4
-	BGT some15
+	BGT some17
 	WORD $0x4E21D863 // SCVTF V3.S4, V3.S4
+	MOVD log+16(FP), R3
+	CMP $0, R3
+	BEQ none22
 	MOVD $0x3ff0000000000000, R11
 	VDUP R11, V25.D2
 	WORD $0x0E617826 // FCVTL V1.S2, V6.D2
@@ -24770,6 +24800,7 @@ done19:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F6, 80(R3)
+none22:
 	MOVD dot+24(FP), R3
 	ADD R0, R3
 	FMOVQ F5, 32(R3)
@@ -24784,18 +24815,18 @@ done19:
 	MOVD scratch+48(FP), R5
 	ADD R7, R5
 	MOVD classes+64(FP), R4
-some20:
+some23:
 	MOVD R4, R6
 	CMP $16, R6
-	BLE short21
+	BLE short24
 	MOVD $16, R6
-short21:
+short24:
 	SUB R6, R4
 	VMOV V26.B16, V6.B16
 	VMOV V26.B16, V4.B16
 	CMP $2, R6
-	BLT last23
-pairs22:
+	BLT last26
+pairs25:
 	FMOVQ 48(R5), F7
 	WORD $0x4EA0D4E7 // FSUB V0.S4, V7.S4, V7.S4
 	FMOVS (R10), F25
@@ -24851,10 +24882,10 @@ pairs22:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs22
-last23:
+	BGE pairs25
+last26:
 	CMP $0, R6
-	BEQ done24
+	BEQ done27
 	FMOVQ 48(R5), F7
 	WORD $0x4EA0D4E7 // FSUB V0.S4, V7.S4, V7.S4
 	FMOVS (R10), F25
@@ -24885,7 +24916,7 @@ last23:
 	WORD $0x4E29D4C6 // FADD V9.S4, V6.S4, V6.S4
 	ADD $64, R5
 	SUB $1, R6
-done24:
+done27:
 	WORD $0x4E26D427 // FADD V6.S4, V1.S4, V7.S4
 	WORD $0x4EA1D4E8 // FSUB V1.S4, V7.S4, V8.S4
 	WORD $0x4EA8D4C6 // FSUB V8.S4, V6.S4, V6.S4
@@ -24896,8 +24927,11 @@ done24:
 	VMOV V7.B16, V1.B16
 	WORD $0x4E24D4A5 // FADD V4.S4, V5.S4, V5.S4
 	CMP $0, R4
-	BGT some20
+	BGT some23
 	WORD $0x4E21D863 // SCVTF V3.S4, V3.S4
+	MOVD log+16(FP), R3
+	CMP $0, R3
+	BEQ none28
 	MOVD $0x3ff0000000000000, R11
 	VDUP R11, V25.D2
 	WORD $0x0E617826 // FCVTL V1.S2, V6.D2
@@ -24928,6 +24962,7 @@ done24:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F6, 112(R3)
+none28:
 	MOVD dot+24(FP), R3
 	ADD R0, R3
 	FMOVQ F5, 48(R3)
@@ -24939,6 +24974,8 @@ done24:
 	CMP R1, R0
 	BLT group2
 	MOVD log+16(FP), R3
+	CMP $0, R3
+	BEQ none29
 	MOVD n+56(FP), R4
 	MOVD $0x3ff0000000000000, R11
 	VDUP R11, V31.D2
@@ -24950,9 +24987,9 @@ done24:
 	VDUP R11, V28.D2
 	MOVD $0x4000000000000000, R11
 	VDUP R11, V27.D2
-logs25:
+logs30:
 	CMP $8, R4
-	BLT log26
+	BLT log31
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	WORD $0x4E7FD404 // FADD V31.D2, V0.D2, V4.D2
@@ -25063,10 +25100,10 @@ logs25:
 	FSTPQ (F18, F19), 32(R3)
 	ADD $64, R3
 	SUB $8, R4
-	JMP logs25
-log26:
+	JMP logs30
+log31:
 	CMP $0, R4
-	BLE logged27
+	BLE logged32
 	FMOVD (R3), F0
 	WORD $0x4E7FD401 // FADD V31.D2, V0.D2, V1.D2
 	VSUB V30.D2, V1.D2, V1.D2
@@ -25100,8 +25137,9 @@ log26:
 	FMOVD F4, (R3)
 	ADD $8, R3
 	SUB $1, R4
-	JMP log26
-logged27:
+	JMP log31
+logged32:
+none29:
 	RET
 
 // func planarSoftmaxNEON(dst, scale, max *float32, sum, log *float64, x, scratch *float32, n, classes, dstStride, stride int)
@@ -25330,6 +25368,9 @@ done9:
 	CMP $0, R4
 	BGT some5
 	WORD $0x4E21D8E7 // SCVTF V7.S4, V7.S4
+	MOVD log+32(FP), R3
+	CMP $0, R3
+	BEQ none10
 	MOVD $0x3ff0000000000000, R10
 	VDUP R10, V25.D2
 	WORD $0x0E6178A8 // FCVTL V5.S2, V8.D2
@@ -25360,6 +25401,7 @@ done9:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F8, 16(R3)
+none10:
 	WORD $0x4E27D4A5 // FADD V7.S4, V5.S4, V5.S4
 	WORD $0x4E26D4A5 // FADD V6.S4, V5.S4, V5.S4
 	MOVD scale+8(FP), R3
@@ -25375,17 +25417,17 @@ done9:
 	MOVD scratch+48(FP), R5
 	ADD R7, R5
 	MOVD classes+64(FP), R4
-some10:
+some11:
 	MOVD R4, R6
 	CMP $64, R6
-	BLE short11
+	BLE short12
 	MOVD $64, R6
-short11:
+short12:
 	SUB R6, R4
 	VMOV V26.B16, V8.B16
 	CMP $2, R6
-	BLT last13
-pairs12:
+	BLT last14
+pairs13:
 	FMOVQ 16(R5), F9
 	WORD $0x4EA4D529 // FSUB V4.S4, V9.S4, V9.S4
 	FMOVQ 80(R5), F10
@@ -25438,10 +25480,10 @@ pairs12:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs12
-last13:
+	BGE pairs13
+last14:
 	CMP $0, R6
-	BEQ done14
+	BEQ done15
 	FMOVQ 16(R5), F9
 	WORD $0x4EA4D529 // FSUB V4.S4, V9.S4, V9.S4
 	WORD $0x4E3FF529 // FMAX V31.S4, V9.S4, V9.S4
@@ -25471,7 +25513,7 @@ last13:
 	WORD $0x4E2CD508 // FADD V12.S4, V8.S4, V8.S4
 	ADD $64, R5
 	SUB $1, R6
-done14:
+done15:
 	WORD $0x4E28D4A9 // FADD V8.S4, V5.S4, V9.S4
 	WORD $0x4EA5D52A // FSUB V5.S4, V9.S4, V10.S4
 	WORD $0x4EAAD508 // FSUB V10.S4, V8.S4, V8.S4
@@ -25481,8 +25523,11 @@ done14:
 	WORD $0x4E28D4C6 // FADD V8.S4, V6.S4, V6.S4
 	VMOV V9.B16, V5.B16
 	CMP $0, R4
-	BGT some10
+	BGT some11
 	WORD $0x4E21D8E7 // SCVTF V7.S4, V7.S4
+	MOVD log+32(FP), R3
+	CMP $0, R3
+	BEQ none16
 	MOVD $0x3ff0000000000000, R10
 	VDUP R10, V25.D2
 	WORD $0x0E6178A8 // FCVTL V5.S2, V8.D2
@@ -25513,6 +25558,7 @@ done14:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F8, 48(R3)
+none16:
 	WORD $0x4E27D4A5 // FADD V7.S4, V5.S4, V5.S4
 	WORD $0x4E26D4A5 // FADD V6.S4, V5.S4, V5.S4
 	MOVD scale+8(FP), R3
@@ -25528,17 +25574,17 @@ done14:
 	MOVD scratch+48(FP), R5
 	ADD R7, R5
 	MOVD classes+64(FP), R4
-some15:
+some17:
 	MOVD R4, R6
 	CMP $64, R6
-	BLE short16
+	BLE short18
 	MOVD $64, R6
-short16:
+short18:
 	SUB R6, R4
 	VMOV V26.B16, V8.B16
 	CMP $2, R6
-	BLT last18
-pairs17:
+	BLT last20
+pairs19:
 	FMOVQ 32(R5), F9
 	WORD $0x4EA4D529 // FSUB V4.S4, V9.S4, V9.S4
 	FMOVQ 96(R5), F10
@@ -25591,10 +25637,10 @@ pairs17:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs17
-last18:
+	BGE pairs19
+last20:
 	CMP $0, R6
-	BEQ done19
+	BEQ done21
 	FMOVQ 32(R5), F9
 	WORD $0x4EA4D529 // FSUB V4.S4, V9.S4, V9.S4
 	WORD $0x4E3FF529 // FMAX V31.S4, V9.S4, V9.S4
@@ -25624,7 +25670,7 @@ last18:
 	WORD $0x4E2CD508 // FADD V12.S4, V8.S4, V8.S4
 	ADD $64, R5
 	SUB $1, R6
-done19:
+done21:
 	WORD $0x4E28D4A9 // FADD V8.S4, V5.S4, V9.S4
 	WORD $0x4EA5D52A // FSUB V5.S4, V9.S4, V10.S4
 	WORD $0x4EAAD508 // FSUB V10.S4, V8.S4, V8.S4
@@ -25634,8 +25680,11 @@ done19:
 	WORD $0x4E28D4C6 // FADD V8.S4, V6.S4, V6.S4
 	VMOV V9.B16, V5.B16
 	CMP $0, R4
-	BGT some15
+	BGT some17
 	WORD $0x4E21D8E7 // SCVTF V7.S4, V7.S4
+	MOVD log+32(FP), R3
+	CMP $0, R3
+	BEQ none22
 	MOVD $0x3ff0000000000000, R10
 	VDUP R10, V25.D2
 	WORD $0x0E6178A8 // FCVTL V5.S2, V8.D2
@@ -25666,6 +25715,7 @@ done19:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F8, 80(R3)
+none22:
 	WORD $0x4E27D4A5 // FADD V7.S4, V5.S4, V5.S4
 	WORD $0x4E26D4A5 // FADD V6.S4, V5.S4, V5.S4
 	MOVD scale+8(FP), R3
@@ -25681,17 +25731,17 @@ done19:
 	MOVD scratch+48(FP), R5
 	ADD R7, R5
 	MOVD classes+64(FP), R4
-some20:
+some23:
 	MOVD R4, R6
 	CMP $64, R6
-	BLE short21
+	BLE short24
 	MOVD $64, R6
-short21:
+short24:
 	SUB R6, R4
 	VMOV V26.B16, V8.B16
 	CMP $2, R6
-	BLT last23
-pairs22:
+	BLT last26
+pairs25:
 	FMOVQ 48(R5), F9
 	WORD $0x4EA4D529 // FSUB V4.S4, V9.S4, V9.S4
 	FMOVQ 112(R5), F10
@@ -25744,10 +25794,10 @@ pairs22:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs22
-last23:
+	BGE pairs25
+last26:
 	CMP $0, R6
-	BEQ done24
+	BEQ done27
 	FMOVQ 48(R5), F9
 	WORD $0x4EA4D529 // FSUB V4.S4, V9.S4, V9.S4
 	WORD $0x4E3FF529 // FMAX V31.S4, V9.S4, V9.S4
@@ -25777,7 +25827,7 @@ last23:
 	WORD $0x4E2CD508 // FADD V12.S4, V8.S4, V8.S4
 	ADD $64, R5
 	SUB $1, R6
-done24:
+done27:
 	WORD $0x4E28D4A9 // FADD V8.S4, V5.S4, V9.S4
 	WORD $0x4EA5D52A // FSUB V5.S4, V9.S4, V10.S4
 	WORD $0x4EAAD508 // FSUB V10.S4, V8.S4, V8.S4
@@ -25787,8 +25837,11 @@ done24:
 	WORD $0x4E28D4C6 // FADD V8.S4, V6.S4, V6.S4
 	VMOV V9.B16, V5.B16
 	CMP $0, R4
-	BGT some20
+	BGT some23
 	WORD $0x4E21D8E7 // SCVTF V7.S4, V7.S4
+	MOVD log+32(FP), R3
+	CMP $0, R3
+	BEQ none28
 	MOVD $0x3ff0000000000000, R10
 	VDUP R10, V25.D2
 	WORD $0x0E6178A8 // FCVTL V5.S2, V8.D2
@@ -25819,6 +25872,7 @@ done24:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F8, 112(R3)
+none28:
 	WORD $0x4E27D4A5 // FADD V7.S4, V5.S4, V5.S4
 	WORD $0x4E26D4A5 // FADD V6.S4, V5.S4, V5.S4
 	MOVD scale+8(FP), R3
@@ -25832,7 +25886,7 @@ done24:
 	MOVD dst+0(FP), R3
 	ADD R0, R3
 	MOVD classes+64(FP), R4
-class25:
+class29:
 	FLDPQ (R5), (F4, F5)
 	FLDPQ 32(R5), (F6, F7)
 	WORD $0x6E20DC84 // FMUL V0.S4, V4.S4, V4.S4
@@ -25846,7 +25900,7 @@ class25:
 	ADD R6, R3
 	SUB $1, R4
 	CMP $0, R4
-	BGT class25
+	BGT class29
 	MOVD classes+64(FP), R4
 	LSL $6, R4
 	SUB R7, R4
@@ -25855,6 +25909,8 @@ class25:
 	CMP R1, R0
 	BLT group2
 	MOVD log+32(FP), R3
+	CMP $0, R3
+	BEQ none30
 	MOVD n+56(FP), R4
 	MOVD $0x3ff0000000000000, R10
 	VDUP R10, V31.D2
@@ -25866,9 +25922,9 @@ class25:
 	VDUP R10, V28.D2
 	MOVD $0x4000000000000000, R10
 	VDUP R10, V27.D2
-logs26:
+logs31:
 	CMP $8, R4
-	BLT log27
+	BLT log32
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	WORD $0x4E7FD404 // FADD V31.D2, V0.D2, V4.D2
@@ -25979,10 +26035,10 @@ logs26:
 	FSTPQ (F18, F19), 32(R3)
 	ADD $64, R3
 	SUB $8, R4
-	JMP logs26
-log27:
+	JMP logs31
+log32:
 	CMP $0, R4
-	BLE logged28
+	BLE logged33
 	FMOVD (R3), F0
 	WORD $0x4E7FD401 // FADD V31.D2, V0.D2, V1.D2
 	VSUB V30.D2, V1.D2, V1.D2
@@ -26016,8 +26072,9 @@ log27:
 	FMOVD F4, (R3)
 	ADD $8, R3
 	SUB $1, R4
-	JMP log27
-logged28:
+	JMP log32
+logged33:
+none30:
 	RET
 
 // func planarSoftmaxDotNEON(dst, scale, add, max *float32, sum, log *float64, dot, x, w, scratch *float32, n, classes, dstStride, stride int)
@@ -26263,6 +26320,9 @@ done9:
 	CMP $0, R4
 	BGT some5
 	WORD $0x4E21D8E7 // SCVTF V7.S4, V7.S4
+	MOVD log+40(FP), R3
+	CMP $0, R3
+	BEQ none10
 	MOVD $0x3ff0000000000000, R11
 	VDUP R11, V25.D2
 	WORD $0x0E6178AA // FCVTL V5.S2, V10.D2
@@ -26293,6 +26353,7 @@ done9:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F10, 16(R3)
+none10:
 	MOVD dot+48(FP), R3
 	ADD R0, R3
 	FMOVQ F9, (R3)
@@ -26313,18 +26374,18 @@ done9:
 	MOVD scratch+72(FP), R5
 	ADD R7, R5
 	MOVD classes+88(FP), R4
-some10:
+some11:
 	MOVD R4, R6
 	CMP $16, R6
-	BLE short11
+	BLE short12
 	MOVD $16, R6
-short11:
+short12:
 	SUB R6, R4
 	VMOV V26.B16, V10.B16
 	VMOV V26.B16, V8.B16
 	CMP $2, R6
-	BLT last13
-pairs12:
+	BLT last14
+pairs13:
 	FMOVQ 16(R5), F11
 	WORD $0x4EA4D56B // FSUB V4.S4, V11.S4, V11.S4
 	FMOVS (R10), F25
@@ -26385,10 +26446,10 @@ pairs12:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs12
-last13:
+	BGE pairs13
+last14:
 	CMP $0, R6
-	BEQ done14
+	BEQ done15
 	FMOVQ 16(R5), F11
 	WORD $0x4EA4D56B // FSUB V4.S4, V11.S4, V11.S4
 	FMOVS (R10), F25
@@ -26422,7 +26483,7 @@ last13:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	ADD $64, R5
 	SUB $1, R6
-done14:
+done15:
 	WORD $0x4E2AD4AB // FADD V10.S4, V5.S4, V11.S4
 	WORD $0x4EA5D56C // FSUB V5.S4, V11.S4, V12.S4
 	WORD $0x4EACD54A // FSUB V12.S4, V10.S4, V10.S4
@@ -26433,8 +26494,11 @@ done14:
 	VMOV V11.B16, V5.B16
 	WORD $0x4E28D529 // FADD V8.S4, V9.S4, V9.S4
 	CMP $0, R4
-	BGT some10
+	BGT some11
 	WORD $0x4E21D8E7 // SCVTF V7.S4, V7.S4
+	MOVD log+40(FP), R3
+	CMP $0, R3
+	BEQ none16
 	MOVD $0x3ff0000000000000, R11
 	VDUP R11, V25.D2
 	WORD $0x0E6178AA // FCVTL V5.S2, V10.D2
@@ -26465,6 +26529,7 @@ done14:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F10, 48(R3)
+none16:
 	MOVD dot+48(FP), R3
 	ADD R0, R3
 	FMOVQ F9, 16(R3)
@@ -26485,18 +26550,18 @@ done14:
 	MOVD scratch+72(FP), R5
 	ADD R7, R5
 	MOVD classes+88(FP), R4
-some15:
+some17:
 	MOVD R4, R6
 	CMP $16, R6
-	BLE short16
+	BLE short18
 	MOVD $16, R6
-short16:
+short18:
 	SUB R6, R4
 	VMOV V26.B16, V10.B16
 	VMOV V26.B16, V8.B16
 	CMP $2, R6
-	BLT last18
-pairs17:
+	BLT last20
+pairs19:
 	FMOVQ 32(R5), F11
 	WORD $0x4EA4D56B // FSUB V4.S4, V11.S4, V11.S4
 	FMOVS (R10), F25
@@ -26557,10 +26622,10 @@ pairs17:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs17
-last18:
+	BGE pairs19
+last20:
 	CMP $0, R6
-	BEQ done19
+	BEQ done21
 	FMOVQ 32(R5), F11
 	WORD $0x4EA4D56B // FSUB V4.S4, V11.S4, V11.S4
 	FMOVS (R10), F25
@@ -26594,7 +26659,7 @@ last18:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	ADD $64, R5
 	SUB $1, R6
-done19:
+done21:
 	WORD $0x4E2AD4AB // FADD V10.S4, V5.S4, V11.S4
 	WORD $0x4EA5D56C // FSUB V5.S4, V11.S4, V12.S4
 	WORD $0x4EACD54A // FSUB V12.S4, V10.S4, V10.S4
@@ -26605,8 +26670,11 @@ done19:
 	VMOV V11.B16, V5.B16
 	WORD $0x4E28D529 // FADD V8.S4, V9.S4, V9.S4
 	CMP $0, R4
-	BGT some15
+	BGT some17
 	WORD $0x4E21D8E7 // SCVTF V7.S4, V7.S4
+	MOVD log+40(FP), R3
+	CMP $0, R3
+	BEQ none22
 	MOVD $0x3ff0000000000000, R11
 	VDUP R11, V25.D2
 	WORD $0x0E6178AA // FCVTL V5.S2, V10.D2
@@ -26637,6 +26705,7 @@ done19:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F10, 80(R3)
+none22:
 	MOVD dot+48(FP), R3
 	ADD R0, R3
 	FMOVQ F9, 32(R3)
@@ -26657,18 +26726,18 @@ done19:
 	MOVD scratch+72(FP), R5
 	ADD R7, R5
 	MOVD classes+88(FP), R4
-some20:
+some23:
 	MOVD R4, R6
 	CMP $16, R6
-	BLE short21
+	BLE short24
 	MOVD $16, R6
-short21:
+short24:
 	SUB R6, R4
 	VMOV V26.B16, V10.B16
 	VMOV V26.B16, V8.B16
 	CMP $2, R6
-	BLT last23
-pairs22:
+	BLT last26
+pairs25:
 	FMOVQ 48(R5), F11
 	WORD $0x4EA4D56B // FSUB V4.S4, V11.S4, V11.S4
 	FMOVS (R10), F25
@@ -26729,10 +26798,10 @@ pairs22:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs22
-last23:
+	BGE pairs25
+last26:
 	CMP $0, R6
-	BEQ done24
+	BEQ done27
 	FMOVQ 48(R5), F11
 	WORD $0x4EA4D56B // FSUB V4.S4, V11.S4, V11.S4
 	FMOVS (R10), F25
@@ -26766,7 +26835,7 @@ last23:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	ADD $64, R5
 	SUB $1, R6
-done24:
+done27:
 	WORD $0x4E2AD4AB // FADD V10.S4, V5.S4, V11.S4
 	WORD $0x4EA5D56C // FSUB V5.S4, V11.S4, V12.S4
 	WORD $0x4EACD54A // FSUB V12.S4, V10.S4, V10.S4
@@ -26777,8 +26846,11 @@ done24:
 	VMOV V11.B16, V5.B16
 	WORD $0x4E28D529 // FADD V8.S4, V9.S4, V9.S4
 	CMP $0, R4
-	BGT some20
+	BGT some23
 	WORD $0x4E21D8E7 // SCVTF V7.S4, V7.S4
+	MOVD log+40(FP), R3
+	CMP $0, R3
+	BEQ none28
 	MOVD $0x3ff0000000000000, R11
 	VDUP R11, V25.D2
 	WORD $0x0E6178AA // FCVTL V5.S2, V10.D2
@@ -26809,6 +26881,7 @@ done24:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F10, 112(R3)
+none28:
 	MOVD dot+48(FP), R3
 	ADD R0, R3
 	FMOVQ F9, 48(R3)
@@ -26830,7 +26903,7 @@ done24:
 	MOVD dst+0(FP), R3
 	ADD R0, R3
 	MOVD classes+88(FP), R4
-class25:
+class29:
 	FLDPQ (R5), (F8, F9)
 	FLDPQ 32(R5), (F10, F11)
 	WORD $0x6E20DD08 // FMUL V0.S4, V8.S4, V8.S4
@@ -26851,7 +26924,7 @@ class25:
 	ADD R6, R3
 	SUB $1, R4
 	CMP $0, R4
-	BGT class25
+	BGT class29
 	MOVD classes+88(FP), R4
 	LSL $6, R4
 	SUB R7, R4
@@ -26860,6 +26933,8 @@ class25:
 	CMP R1, R0
 	BLT group2
 	MOVD log+40(FP), R3
+	CMP $0, R3
+	BEQ none30
 	MOVD n+80(FP), R4
 	MOVD $0x3ff0000000000000, R11
 	VDUP R11, V31.D2
@@ -26871,9 +26946,9 @@ class25:
 	VDUP R11, V28.D2
 	MOVD $0x4000000000000000, R11
 	VDUP R11, V27.D2
-logs26:
+logs31:
 	CMP $8, R4
-	BLT log27
+	BLT log32
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	WORD $0x4E7FD404 // FADD V31.D2, V0.D2, V4.D2
@@ -26984,10 +27059,10 @@ logs26:
 	FSTPQ (F18, F19), 32(R3)
 	ADD $64, R3
 	SUB $8, R4
-	JMP logs26
-log27:
+	JMP logs31
+log32:
 	CMP $0, R4
-	BLE logged28
+	BLE logged33
 	FMOVD (R3), F0
 	WORD $0x4E7FD401 // FADD V31.D2, V0.D2, V1.D2
 	VSUB V30.D2, V1.D2, V1.D2
@@ -27021,8 +27096,9 @@ log27:
 	FMOVD F4, (R3)
 	ADD $8, R3
 	SUB $1, R4
-	JMP log27
-logged28:
+	JMP log32
+logged33:
+none30:
 	RET
 
 // func planarProbsNEON(max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int)
@@ -27480,6 +27556,9 @@ done21:
 	CMP $0, R4
 	BGT some17
 	WORD $0x4E21D863 // SCVTF V3.S4, V3.S4
+	MOVD log+16(FP), R3
+	CMP $0, R3
+	BEQ none22
 	MOVD $0x3ff0000000000000, R12
 	VDUP R12, V25.D2
 	WORD $0x0E617824 // FCVTL V1.S2, V4.D2
@@ -27510,6 +27589,7 @@ done21:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F4, 16(R3)
+none22:
 	MOVD max+0(FP), R3
 	ADD R0, R3
 	FMOVQ 16(R3), F0
@@ -27519,17 +27599,17 @@ done21:
 	MOVD scratch+72(FP), R5
 	ADD R7, R5
 	MOVD classes+88(FP), R4
-some22:
+some23:
 	MOVD R4, R6
 	CMP $64, R6
-	BLE short23
+	BLE short24
 	MOVD $64, R6
-short23:
+short24:
 	SUB R6, R4
 	VMOV V26.B16, V4.B16
 	CMP $2, R6
-	BLT last25
-pairs24:
+	BLT last26
+pairs25:
 	FMOVQ 16(R5), F5
 	WORD $0x4EA0D4A5 // FSUB V0.S4, V5.S4, V5.S4
 	FMOVQ 80(R5), F6
@@ -27577,10 +27657,10 @@ pairs24:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs24
-last25:
+	BGE pairs25
+last26:
 	CMP $0, R6
-	BEQ done26
+	BEQ done27
 	FMOVQ 16(R5), F5
 	WORD $0x4EA0D4A5 // FSUB V0.S4, V5.S4, V5.S4
 	WORD $0x4E3FF4A5 // FMAX V31.S4, V5.S4, V5.S4
@@ -27607,7 +27687,7 @@ last25:
 	WORD $0x4E27D484 // FADD V7.S4, V4.S4, V4.S4
 	ADD $64, R5
 	SUB $1, R6
-done26:
+done27:
 	WORD $0x4E24D425 // FADD V4.S4, V1.S4, V5.S4
 	WORD $0x4EA1D4A6 // FSUB V1.S4, V5.S4, V6.S4
 	WORD $0x4EA6D484 // FSUB V6.S4, V4.S4, V4.S4
@@ -27617,8 +27697,11 @@ done26:
 	WORD $0x4E24D442 // FADD V4.S4, V2.S4, V2.S4
 	VMOV V5.B16, V1.B16
 	CMP $0, R4
-	BGT some22
+	BGT some23
 	WORD $0x4E21D863 // SCVTF V3.S4, V3.S4
+	MOVD log+16(FP), R3
+	CMP $0, R3
+	BEQ none28
 	MOVD $0x3ff0000000000000, R12
 	VDUP R12, V25.D2
 	WORD $0x0E617824 // FCVTL V1.S2, V4.D2
@@ -27649,6 +27732,7 @@ done26:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F4, 48(R3)
+none28:
 	MOVD max+0(FP), R3
 	ADD R0, R3
 	FMOVQ 32(R3), F0
@@ -27658,17 +27742,17 @@ done26:
 	MOVD scratch+72(FP), R5
 	ADD R7, R5
 	MOVD classes+88(FP), R4
-some27:
+some29:
 	MOVD R4, R6
 	CMP $64, R6
-	BLE short28
+	BLE short30
 	MOVD $64, R6
-short28:
+short30:
 	SUB R6, R4
 	VMOV V26.B16, V4.B16
 	CMP $2, R6
-	BLT last30
-pairs29:
+	BLT last32
+pairs31:
 	FMOVQ 32(R5), F5
 	WORD $0x4EA0D4A5 // FSUB V0.S4, V5.S4, V5.S4
 	FMOVQ 96(R5), F6
@@ -27716,10 +27800,10 @@ pairs29:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs29
-last30:
+	BGE pairs31
+last32:
 	CMP $0, R6
-	BEQ done31
+	BEQ done33
 	FMOVQ 32(R5), F5
 	WORD $0x4EA0D4A5 // FSUB V0.S4, V5.S4, V5.S4
 	WORD $0x4E3FF4A5 // FMAX V31.S4, V5.S4, V5.S4
@@ -27746,7 +27830,7 @@ last30:
 	WORD $0x4E27D484 // FADD V7.S4, V4.S4, V4.S4
 	ADD $64, R5
 	SUB $1, R6
-done31:
+done33:
 	WORD $0x4E24D425 // FADD V4.S4, V1.S4, V5.S4
 	WORD $0x4EA1D4A6 // FSUB V1.S4, V5.S4, V6.S4
 	WORD $0x4EA6D484 // FSUB V6.S4, V4.S4, V4.S4
@@ -27756,8 +27840,11 @@ done31:
 	WORD $0x4E24D442 // FADD V4.S4, V2.S4, V2.S4
 	VMOV V5.B16, V1.B16
 	CMP $0, R4
-	BGT some27
+	BGT some29
 	WORD $0x4E21D863 // SCVTF V3.S4, V3.S4
+	MOVD log+16(FP), R3
+	CMP $0, R3
+	BEQ none34
 	MOVD $0x3ff0000000000000, R12
 	VDUP R12, V25.D2
 	WORD $0x0E617824 // FCVTL V1.S2, V4.D2
@@ -27788,6 +27875,7 @@ done31:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F4, 80(R3)
+none34:
 	MOVD max+0(FP), R3
 	ADD R0, R3
 	FMOVQ 48(R3), F0
@@ -27797,17 +27885,17 @@ done31:
 	MOVD scratch+72(FP), R5
 	ADD R7, R5
 	MOVD classes+88(FP), R4
-some32:
+some35:
 	MOVD R4, R6
 	CMP $64, R6
-	BLE short33
+	BLE short36
 	MOVD $64, R6
-short33:
+short36:
 	SUB R6, R4
 	VMOV V26.B16, V4.B16
 	CMP $2, R6
-	BLT last35
-pairs34:
+	BLT last38
+pairs37:
 	FMOVQ 48(R5), F5
 	WORD $0x4EA0D4A5 // FSUB V0.S4, V5.S4, V5.S4
 	FMOVQ 112(R5), F6
@@ -27855,10 +27943,10 @@ pairs34:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs34
-last35:
+	BGE pairs37
+last38:
 	CMP $0, R6
-	BEQ done36
+	BEQ done39
 	FMOVQ 48(R5), F5
 	WORD $0x4EA0D4A5 // FSUB V0.S4, V5.S4, V5.S4
 	WORD $0x4E3FF4A5 // FMAX V31.S4, V5.S4, V5.S4
@@ -27885,7 +27973,7 @@ last35:
 	WORD $0x4E27D484 // FADD V7.S4, V4.S4, V4.S4
 	ADD $64, R5
 	SUB $1, R6
-done36:
+done39:
 	WORD $0x4E24D425 // FADD V4.S4, V1.S4, V5.S4
 	WORD $0x4EA1D4A6 // FSUB V1.S4, V5.S4, V6.S4
 	WORD $0x4EA6D484 // FSUB V6.S4, V4.S4, V4.S4
@@ -27895,8 +27983,11 @@ done36:
 	WORD $0x4E24D442 // FADD V4.S4, V2.S4, V2.S4
 	VMOV V5.B16, V1.B16
 	CMP $0, R4
-	BGT some32
+	BGT some35
 	WORD $0x4E21D863 // SCVTF V3.S4, V3.S4
+	MOVD log+16(FP), R3
+	CMP $0, R3
+	BEQ none40
 	MOVD $0x3ff0000000000000, R12
 	VDUP R12, V25.D2
 	WORD $0x0E617824 // FCVTL V1.S2, V4.D2
@@ -27927,6 +28018,7 @@ done36:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F4, 112(R3)
+none40:
 	MOVD classes+88(FP), R4
 	LSL $6, R4
 	SUB R7, R4
@@ -27935,6 +28027,8 @@ done36:
 	CMP R1, R0
 	BLT group2
 	MOVD log+16(FP), R3
+	CMP $0, R3
+	BEQ none41
 	MOVD n+80(FP), R4
 	MOVD $0x3ff0000000000000, R12
 	VDUP R12, V31.D2
@@ -27946,9 +28040,9 @@ done36:
 	VDUP R12, V28.D2
 	MOVD $0x4000000000000000, R12
 	VDUP R12, V27.D2
-logs37:
+logs42:
 	CMP $8, R4
-	BLT log38
+	BLT log43
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	WORD $0x4E7FD404 // FADD V31.D2, V0.D2, V4.D2
@@ -28059,10 +28153,10 @@ logs37:
 	FSTPQ (F18, F19), 32(R3)
 	ADD $64, R3
 	SUB $8, R4
-	JMP logs37
-log38:
+	JMP logs42
+log43:
 	CMP $0, R4
-	BLE logged39
+	BLE logged44
 	FMOVD (R3), F0
 	WORD $0x4E7FD401 // FADD V31.D2, V0.D2, V1.D2
 	VSUB V30.D2, V1.D2, V1.D2
@@ -28096,8 +28190,9 @@ log38:
 	FMOVD F4, (R3)
 	ADD $8, R3
 	SUB $1, R4
-	JMP log38
-logged39:
+	JMP log43
+logged44:
+none41:
 	RET
 
 // func planarProbsGradNEON(dst, scale, max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
@@ -28571,6 +28666,9 @@ done21:
 	CMP $0, R4
 	BGT some17
 	WORD $0x4E21D8E7 // SCVTF V7.S4, V7.S4
+	MOVD log+32(FP), R3
+	CMP $0, R3
+	BEQ none22
 	MOVD $0x3ff0000000000000, R12
 	VDUP R12, V25.D2
 	WORD $0x0E6178A8 // FCVTL V5.S2, V8.D2
@@ -28601,6 +28699,7 @@ done21:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F8, 16(R3)
+none22:
 	WORD $0x4E27D4A5 // FADD V7.S4, V5.S4, V5.S4
 	WORD $0x4E26D4A5 // FADD V6.S4, V5.S4, V5.S4
 	MOVD scale+8(FP), R3
@@ -28620,17 +28719,17 @@ done21:
 	MOVD scratch+88(FP), R5
 	ADD R7, R5
 	MOVD classes+104(FP), R4
-some22:
+some23:
 	MOVD R4, R6
 	CMP $64, R6
-	BLE short23
+	BLE short24
 	MOVD $64, R6
-short23:
+short24:
 	SUB R6, R4
 	VMOV V26.B16, V8.B16
 	CMP $2, R6
-	BLT last25
-pairs24:
+	BLT last26
+pairs25:
 	FMOVQ 16(R5), F9
 	WORD $0x4EA4D529 // FSUB V4.S4, V9.S4, V9.S4
 	FMOVQ 80(R5), F10
@@ -28683,10 +28782,10 @@ pairs24:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs24
-last25:
+	BGE pairs25
+last26:
 	CMP $0, R6
-	BEQ done26
+	BEQ done27
 	FMOVQ 16(R5), F9
 	WORD $0x4EA4D529 // FSUB V4.S4, V9.S4, V9.S4
 	WORD $0x4E3FF529 // FMAX V31.S4, V9.S4, V9.S4
@@ -28716,7 +28815,7 @@ last25:
 	WORD $0x4E2CD508 // FADD V12.S4, V8.S4, V8.S4
 	ADD $64, R5
 	SUB $1, R6
-done26:
+done27:
 	WORD $0x4E28D4A9 // FADD V8.S4, V5.S4, V9.S4
 	WORD $0x4EA5D52A // FSUB V5.S4, V9.S4, V10.S4
 	WORD $0x4EAAD508 // FSUB V10.S4, V8.S4, V8.S4
@@ -28726,8 +28825,11 @@ done26:
 	WORD $0x4E28D4C6 // FADD V8.S4, V6.S4, V6.S4
 	VMOV V9.B16, V5.B16
 	CMP $0, R4
-	BGT some22
+	BGT some23
 	WORD $0x4E21D8E7 // SCVTF V7.S4, V7.S4
+	MOVD log+32(FP), R3
+	CMP $0, R3
+	BEQ none28
 	MOVD $0x3ff0000000000000, R12
 	VDUP R12, V25.D2
 	WORD $0x0E6178A8 // FCVTL V5.S2, V8.D2
@@ -28758,6 +28860,7 @@ done26:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F8, 48(R3)
+none28:
 	WORD $0x4E27D4A5 // FADD V7.S4, V5.S4, V5.S4
 	WORD $0x4E26D4A5 // FADD V6.S4, V5.S4, V5.S4
 	MOVD scale+8(FP), R3
@@ -28777,17 +28880,17 @@ done26:
 	MOVD scratch+88(FP), R5
 	ADD R7, R5
 	MOVD classes+104(FP), R4
-some27:
+some29:
 	MOVD R4, R6
 	CMP $64, R6
-	BLE short28
+	BLE short30
 	MOVD $64, R6
-short28:
+short30:
 	SUB R6, R4
 	VMOV V26.B16, V8.B16
 	CMP $2, R6
-	BLT last30
-pairs29:
+	BLT last32
+pairs31:
 	FMOVQ 32(R5), F9
 	WORD $0x4EA4D529 // FSUB V4.S4, V9.S4, V9.S4
 	FMOVQ 96(R5), F10
@@ -28840,10 +28943,10 @@ pairs29:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs29
-last30:
+	BGE pairs31
+last32:
 	CMP $0, R6
-	BEQ done31
+	BEQ done33
 	FMOVQ 32(R5), F9
 	WORD $0x4EA4D529 // FSUB V4.S4, V9.S4, V9.S4
 	WORD $0x4E3FF529 // FMAX V31.S4, V9.S4, V9.S4
@@ -28873,7 +28976,7 @@ last30:
 	WORD $0x4E2CD508 // FADD V12.S4, V8.S4, V8.S4
 	ADD $64, R5
 	SUB $1, R6
-done31:
+done33:
 	WORD $0x4E28D4A9 // FADD V8.S4, V5.S4, V9.S4
 	WORD $0x4EA5D52A // FSUB V5.S4, V9.S4, V10.S4
 	WORD $0x4EAAD508 // FSUB V10.S4, V8.S4, V8.S4
@@ -28883,8 +28986,11 @@ done31:
 	WORD $0x4E28D4C6 // FADD V8.S4, V6.S4, V6.S4
 	VMOV V9.B16, V5.B16
 	CMP $0, R4
-	BGT some27
+	BGT some29
 	WORD $0x4E21D8E7 // SCVTF V7.S4, V7.S4
+	MOVD log+32(FP), R3
+	CMP $0, R3
+	BEQ none34
 	MOVD $0x3ff0000000000000, R12
 	VDUP R12, V25.D2
 	WORD $0x0E6178A8 // FCVTL V5.S2, V8.D2
@@ -28915,6 +29021,7 @@ done31:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F8, 80(R3)
+none34:
 	WORD $0x4E27D4A5 // FADD V7.S4, V5.S4, V5.S4
 	WORD $0x4E26D4A5 // FADD V6.S4, V5.S4, V5.S4
 	MOVD scale+8(FP), R3
@@ -28934,17 +29041,17 @@ done31:
 	MOVD scratch+88(FP), R5
 	ADD R7, R5
 	MOVD classes+104(FP), R4
-some32:
+some35:
 	MOVD R4, R6
 	CMP $64, R6
-	BLE short33
+	BLE short36
 	MOVD $64, R6
-short33:
+short36:
 	SUB R6, R4
 	VMOV V26.B16, V8.B16
 	CMP $2, R6
-	BLT last35
-pairs34:
+	BLT last38
+pairs37:
 	FMOVQ 48(R5), F9
 	WORD $0x4EA4D529 // FSUB V4.S4, V9.S4, V9.S4
 	FMOVQ 112(R5), F10
@@ -28997,10 +29104,10 @@ pairs34:
 	ADD $128, R5
 	SUB $2, R6
 	CMP $2, R6
-	BGE pairs34
-last35:
+	BGE pairs37
+last38:
 	CMP $0, R6
-	BEQ done36
+	BEQ done39
 	FMOVQ 48(R5), F9
 	WORD $0x4EA4D529 // FSUB V4.S4, V9.S4, V9.S4
 	WORD $0x4E3FF529 // FMAX V31.S4, V9.S4, V9.S4
@@ -29030,7 +29137,7 @@ last35:
 	WORD $0x4E2CD508 // FADD V12.S4, V8.S4, V8.S4
 	ADD $64, R5
 	SUB $1, R6
-done36:
+done39:
 	WORD $0x4E28D4A9 // FADD V8.S4, V5.S4, V9.S4
 	WORD $0x4EA5D52A // FSUB V5.S4, V9.S4, V10.S4
 	WORD $0x4EAAD508 // FSUB V10.S4, V8.S4, V8.S4
@@ -29040,8 +29147,11 @@ done36:
 	WORD $0x4E28D4C6 // FADD V8.S4, V6.S4, V6.S4
 	VMOV V9.B16, V5.B16
 	CMP $0, R4
-	BGT some32
+	BGT some35
 	WORD $0x4E21D8E7 // SCVTF V7.S4, V7.S4
+	MOVD log+32(FP), R3
+	CMP $0, R3
+	BEQ none40
 	MOVD $0x3ff0000000000000, R12
 	VDUP R12, V25.D2
 	WORD $0x0E6178A8 // FCVTL V5.S2, V8.D2
@@ -29072,6 +29182,7 @@ done36:
 	ADD R0, R3
 	ADD R0, R3
 	FMOVQ F8, 112(R3)
+none40:
 	WORD $0x4E27D4A5 // FADD V7.S4, V5.S4, V5.S4
 	WORD $0x4E26D4A5 // FADD V6.S4, V5.S4, V5.S4
 	MOVD scale+8(FP), R3
@@ -29105,7 +29216,7 @@ done36:
 	MOVD dst+0(FP), R3
 	ADD R0, R3
 	MOVD classes+104(FP), R4
-class37:
+class41:
 	FLDPQ (R5), (F4, F5)
 	FLDPQ 32(R5), (F6, F7)
 	WORD $0x6E20DC84 // FMUL V0.S4, V4.S4, V4.S4
@@ -29126,7 +29237,7 @@ class37:
 	ADD R6, R3
 	SUB $1, R4
 	CMP $0, R4
-	BGT class37
+	BGT class41
 	MOVD classes+104(FP), R4
 	LSL $6, R4
 	SUB R7, R4
@@ -29135,6 +29246,8 @@ class37:
 	CMP R1, R0
 	BLT group2
 	MOVD log+32(FP), R3
+	CMP $0, R3
+	BEQ none42
 	MOVD n+96(FP), R4
 	MOVD $0x3ff0000000000000, R12
 	VDUP R12, V31.D2
@@ -29146,9 +29259,9 @@ class37:
 	VDUP R12, V28.D2
 	MOVD $0x4000000000000000, R12
 	VDUP R12, V27.D2
-logs38:
+logs43:
 	CMP $8, R4
-	BLT log39
+	BLT log44
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	WORD $0x4E7FD404 // FADD V31.D2, V0.D2, V4.D2
@@ -29259,10 +29372,10 @@ logs38:
 	FSTPQ (F18, F19), 32(R3)
 	ADD $64, R3
 	SUB $8, R4
-	JMP logs38
-log39:
+	JMP logs43
+log44:
 	CMP $0, R4
-	BLE logged40
+	BLE logged45
 	FMOVD (R3), F0
 	WORD $0x4E7FD401 // FADD V31.D2, V0.D2, V1.D2
 	VSUB V30.D2, V1.D2, V1.D2
@@ -29296,55 +29409,61 @@ log39:
 	FMOVD F4, (R3)
 	ADD $8, R3
 	SUB $1, R4
-	JMP log39
-logged40:
+	JMP log44
+logged45:
+none42:
 	RET
 
-// func planarShiftNEON(dst, x, max, log *float32, n, classes, stride int)
+// func planarShiftNEON(dst, x, max, log *float32, n, classes, stride, stream int)
 //
-// dst is (x - max) - log, max and log being those of the position.
-TEXT ·planarShiftNEON(SB), NOSPLIT, $0-56
-	MOVD n+32(FP), R1
-	MOVD stride+48(FP), R2
-	LSL $2, R1
-	LSL $2, R2
-	MOVD $0, R0
-group1:
-	MOVD max+16(FP), R3
-	ADD R0, R3
-	FLDPQ (R3), (F0, F1)
-	FLDPQ 32(R3), (F2, F3)
+// dst is (x - max) - log, max and log being those of the position. It goes past the
+// caches, class by class, if stream is not 0; dst and stride are multiples of 64 bytes
+// then.
+TEXT ·planarShiftNEON(SB), NOSPLIT, $0-64
+	MOVD x+8(FP), R0
+	MOVD dst+0(FP), R1
+	MOVD max+16(FP), R2
 	MOVD log+24(FP), R3
-	ADD R0, R3
-	FLDPQ (R3), (F4, F5)
-	FLDPQ 32(R3), (F6, F7)
-	MOVD dst+0(FP), R5
-	ADD R0, R5
-	MOVD x+8(FP), R3
-	ADD R0, R3
 	MOVD classes+40(FP), R4
-class2:
-	FLDPQ (R3), (F8, F9)
-	FLDPQ 32(R3), (F10, F11)
-	WORD $0x4EA0D508 // FSUB V0.S4, V8.S4, V8.S4
-	WORD $0x4EA1D529 // FSUB V1.S4, V9.S4, V9.S4
-	WORD $0x4EA2D54A // FSUB V2.S4, V10.S4, V10.S4
-	WORD $0x4EA3D56B // FSUB V3.S4, V11.S4, V11.S4
-	WORD $0x4EA4D508 // FSUB V4.S4, V8.S4, V8.S4
-	WORD $0x4EA5D529 // FSUB V5.S4, V9.S4, V9.S4
-	WORD $0x4EA6D54A // FSUB V6.S4, V10.S4, V10.S4
-	WORD $0x4EA7D56B // FSUB V7.S4, V11.S4, V11.S4
-	FSTPQ (F8, F9), (R5)
-	FSTPQ (F10, F11), 32(R5)
-	PRFM 256(R5), PLDL2KEEP
-	ADD R2, R5
-	ADD R2, R3
+	MOVD stride+48(FP), R5
+	LSL $2, R5
+class1:
+	MOVD n+32(FP), R6
+	LSL $2, R6
+	MOVD $0, R7
+group2:
+	MOVD R0, R8
+	ADD R7, R8
+	FLDPQ (R8), (F0, F1)
+	FLDPQ 32(R8), (F2, F3)
+	MOVD R2, R8
+	ADD R7, R8
+	FLDPQ (R8), (F4, F5)
+	WORD $0x4EA4D400 // FSUB V4.S4, V0.S4, V0.S4
+	WORD $0x4EA5D421 // FSUB V5.S4, V1.S4, V1.S4
+	FLDPQ 32(R8), (F4, F5)
+	WORD $0x4EA4D442 // FSUB V4.S4, V2.S4, V2.S4
+	WORD $0x4EA5D463 // FSUB V5.S4, V3.S4, V3.S4
+	MOVD R3, R8
+	ADD R7, R8
+	FLDPQ (R8), (F4, F5)
+	WORD $0x4EA4D400 // FSUB V4.S4, V0.S4, V0.S4
+	WORD $0x4EA5D421 // FSUB V5.S4, V1.S4, V1.S4
+	FLDPQ 32(R8), (F4, F5)
+	WORD $0x4EA4D442 // FSUB V4.S4, V2.S4, V2.S4
+	WORD $0x4EA5D463 // FSUB V5.S4, V3.S4, V3.S4
+	MOVD R1, R8
+	ADD R7, R8
+	FSTPQ (F0, F1), (R8)
+	FSTPQ (F2, F3), 32(R8)
+	ADD $64, R7
+	CMP R6, R7
+	BLT group2
+	ADD R5, R0
+	ADD R5, R1
 	SUB $1, R4
 	CMP $0, R4
-	BGT class2
-	ADD $64, R0
-	CMP R1, R0
-	BLT group1
+	BGT class1
 	RET
 
 // func planarInnerNEON(dst *float64, x, y, xCopy, yCopy *float32, n, classes, stride int)

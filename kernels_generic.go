@@ -610,8 +610,7 @@ func planarSoftmaxGeneric[T Float](dst, scale, max *T, sum, log *float64, x, scr
 
 // planarSoftmaxDotGeneric does without what is nil.
 func planarSoftmaxDotGeneric[T Float](dst, scale, add, max *T, sum, log *float64, dot, x, w, scratch *T, n, classes, dstStride, stride int) {
-	maxs, sums, logs := at(max, 0, n), at(sum, 0, n), at(log, 0, n)
-	buf := at(scratch, 0, classes)
+	maxs, buf := at(max, 0, n), at(scratch, 0, classes)
 	var weights []T
 	if w != nil {
 		weights = at(w, 0, classes)
@@ -644,8 +643,11 @@ func planarSoftmaxDotGeneric[T Float](dst, scale, add, max *T, sum, log *float64
 			}
 		}
 		rest := s + float64(ones-1)
-		maxs[i], sums[i] = m, rest
-		logs[i] = log1p64(rest)
+		maxs[i] = m
+		if log != nil {
+			at(sum, i, 1)[0] = rest
+			at(log, i, 1)[0] = log1p64(rest)
+		}
 		if dst == nil {
 			continue
 		}
@@ -706,7 +708,7 @@ func planarProbsGradGeneric[T Float](dst, scale, max *T, sum, log *float64, mass
 	}
 }
 
-func planarShiftGeneric[T Float](dst, x, max, log *T, n, classes, stride int) {
+func planarShiftGeneric[T Float](dst, x, max, log *T, n, classes, stride, stream int) {
 	maxs, logs := at(max, 0, n), at(log, 0, n)
 	for c := range classes {
 		out := at(dst, c*stride, n)

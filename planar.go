@@ -17,10 +17,20 @@ func (v *view[T]) span(t int) (n, first, row int) {
 	return min(spanSize, v.d-d), plane*v.c*v.d + d, plane*v.d + d
 }
 
+// copyClasses is the largest number of classes whose results go past the caches.
+const copyClasses = cacheSize / 64
+
+// viaCopy tells whether what is computed from x goes to a copy first: what is to be
+// added to dst, and what is so much that it should go past the caches, where the
+// kernels would write one cache line of a class, then of the next.
+func (dst *view[T]) viaCopy(x *view[T], add bool) bool {
+	return dst != nil && (add || x.c <= copyClasses && streamsOf(dst.data, x.data, x.rows()*x.c))
+}
+
 // step is how many of n positions, a multiple of 16, are done at once: fewer if
-// there is a copy of the gradient, to be added.
-func (v *view[T]) step(n int, add bool) int {
-	if !add {
+// there is a copy.
+func (v *view[T]) step(n int, copied bool) int {
+	if !copied {
 		return n
 	}
 	return max(16, min(n, cacheSize/v.c&^15))
@@ -51,15 +61,20 @@ type planes[T Float] struct {
 // planes returns the positions from data[at].
 func (v *view[T]) planes(at int) planes[T] { return planes[T]{v.data[at:], v.d} }
 
-// add adds n positions of q.
-func (p planes[T]) add(k *kernels[T], q planes[T], n, classes int) {
+// put sets n positions to those of q, past the caches, or adds those.
+func (p planes[T]) put(k *kernels[T], q planes[T], n, classes int, add bool) {
+	if !add {
+		var zero [copyClasses]T
+		k.shift(ptr(p.data, 0), ptr(q.data, 0), ptr(zero[:], 0), ptr(zero[:], 0), classes, n, p.stride, q.stride, 1)
+		return
+	}
 	one := [1]T{1}
 	for c := range classes {
 		k.addScaled(ptr(p.data, c*p.stride), ptr(q.data, c*q.stride), ptr(one[:], 0), 1, n, 0, 0)
 	}
 }
 
-// sumExps fills in the room for n positions of x. If dst has any data it becomes the
+// sumExps fills in the room for n positions of x, unless sum and log are nil. If dst has any data it becomes the
 // probabilities times scale.
 func (r *planarRoom[T]) sumExps(k *kernels[T], dst, x planes[T], n, classes int) {
 	if dst.data == nil {
@@ -79,28 +94,48 @@ func planarParts[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi in
 		case whole == 0:
 		case op >= softmaxGradOp:
 			planarGrad(op, k, dst, x, y, at, whole)
+		case op == logSoftmaxOp:
+			planarLogSoftmax(k, dst, x, at, whole)
 		default:
-			planarSoftmax(op, k, dst, x, at, whole)
+			planarSoftmax(k, dst, x, at, whole)
 		}
 		planarRows(op, k, dst, x, y, at+whole, n-whole)
 	}
 }
 
-// planarSoftmax does n positions, a multiple of 16, of Softmax or LogSoftmax.
-func planarSoftmax[T Float](op rowOp, k *kernels[T], dst, x *view[T], at, n int) {
+// planarSoftmax does n positions, a multiple of 16, of Softmax.
+func planarSoftmax[T Float](k *kernels[T], dst, x *view[T], at, n int) {
 	b := buffers.Get().(*[]float64)
 	defer buffers.Put(b)
 	r := newPlanarRoom[T](b, 2*x.c)
-	if op == softmaxOp {
-		fill(r.scale, 1)
+	r.sum, r.log = nil, nil
+	fill(r.scale, 1)
+	if !dst.viaCopy(x, false) {
 		r.sumExps(k, dst.planes(at), x.planes(at), n, x.c)
 		return
 	}
+	c := buffers.Get().(*[]float64)
+	defer buffers.Put(c)
+	step := x.step(n, true)
+	p := planes[T]{scratch[T](c, step*x.c), step}
+	for i := 0; i < n; i += step {
+		m := min(step, n-i)
+		r.sumExps(k, p, x.planes(at+i), m, x.c)
+		dst.planes(at+i).put(k, p, m, x.c, false)
+	}
+}
+
+// planarLogSoftmax does n positions, a multiple of 16, of LogSoftmax.
+func planarLogSoftmax[T Float](k *kernels[T], dst, x *view[T], at, n int) {
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	r := newPlanarRoom[T](b, 2*x.c)
 	r.sumExps(k, planes[T]{}, x.planes(at), n, x.c)
 	for i, l := range r.log[:n] {
 		r.scale[i] = T(l)
 	}
-	k.planarShift(ptr(dst.data, at), ptr(x.data, at), ptr(r.max, 0), ptr(r.scale, 0), n, x.c, x.d)
+	stream := x.d%16 == 0 && addr(dst.data[at:])%64 == 0 && streamsOf(dst.data, x.data, x.rows()*x.c)
+	k.planarShift(ptr(dst.data, at), ptr(x.data, at), ptr(r.max, 0), ptr(r.scale, 0), n, x.c, x.d, bit(stream))
 }
 
 // planarGrad does n positions, a multiple of 16, of a gradient: so many at once

@@ -8,7 +8,7 @@ type planarCE[T Float] struct {
 	dot    []T       // sum of w[c] (x[c] - max)
 	less   []T       // the factor of the weights in the gradient
 	weight []T       // of the classes
-	grad   planes[T] // room for a gradient that is to be added
+	grad   planes[T] // room for a copy of the gradient
 }
 
 func newPlanarCE[T Float](b, c *[]float64, classes, copied int) planarCE[T] {
@@ -18,33 +18,41 @@ func newPlanarCE[T Float](b, c *[]float64, classes, copied int) planarCE[T] {
 		t[5*spanSize:][:classes], planes[T]{t[5*spanSize+classes:], copied}}
 }
 
-// positions does n positions of a planar array, a multiple of 16.
-func (j *ceJob[T, I]) positions(x, grad *view[T], n, at, row int) float64 {
+// positions does n positions of a planar array, a multiple of 16, whose gradient
+// goes by way of a copy if copied is set.
+func (j *ceJob[T, I]) positions(x, grad *view[T], copied bool, n, at, row int) float64 {
 	b, c := buffers.Get().(*[]float64), buffers.Get().(*[]float64)
 	defer buffers.Put(b)
 	defer buffers.Put(c)
-	copied := 0
-	if grad != nil && j.opt.Accumulate {
-		copied = n
+	room := 0
+	if copied {
+		room = n
 	}
-	r := newPlanarCE[T](b, c, x.c, copied)
+	r := newPlanarCE[T](b, c, x.c, room)
 	targets, from := j.targets[row:][:n], x.planes(at)
 	if grad == nil {
 		j.planarSumExps(&r, planes[T]{}, from, n)
-		j.planarTargets(&r, from, targets) // now they are in a cache
+		j.planarTargets(&r, from, targets)
 		return j.planarLosses(&r, targets, row)
 	}
-	j.planarTargets(&r, from, targets) // grad may be x
+	inPlace := addr(grad.data) == addr(x.data)
+	if inPlace {
+		j.planarTargets(&r, from, targets)
+	}
 	j.factors(r.scale, r.less, r.take, targets, row)
 	to := grad.planes(at)
-	if !j.opt.Accumulate {
-		j.planarSumExps(&r, to, from, n)
-		j.planarGrad(&r, to, targets)
-		return j.planarLosses(&r, targets, row)
+	dst := to
+	if copied {
+		dst = r.grad
 	}
-	j.planarSumExps(&r, r.grad, from, n)
-	j.planarGrad(&r, r.grad, targets)
-	to.add(j.k, r.grad, n, x.c)
+	j.planarSumExps(&r, dst, from, n)
+	if !inPlace {
+		j.planarTargets(&r, from, targets) // now they are in a cache
+	}
+	j.planarGrad(&r, dst, targets)
+	if copied {
+		to.put(j.k, dst, n, x.c, j.opt.Accumulate)
+	}
 	return j.planarLosses(&r, targets, row)
 }
 
@@ -134,16 +142,16 @@ func (j *ceJob[T, I]) planarLosses(r *planarCE[T], targets []I, row int) float64
 }
 
 // positions does n positions of planar arrays, a multiple of 16.
-func (j *probsJob[T]) positions(x, q, grad *view[T], n, at, row int) float64 {
+func (j *probsJob[T]) positions(x, q, grad *view[T], copied bool, n, at, row int) float64 {
 	b, c := buffers.Get().(*[]float64), buffers.Get().(*[]float64)
 	defer buffers.Put(b)
 	defer buffers.Put(c)
-	copied := 0
-	if grad != nil && j.opt.Accumulate {
-		copied = n
+	room := 0
+	if copied {
+		room = n
 	}
 	r := newPlanarRoom[T](b, 3*x.c)
-	buf := scratch[T](c, 2*spanSize+x.c*(1+copied))
+	buf := scratch[T](c, 2*spanSize+x.c*(1+room))
 	mass, dot, weight := buf[:n], buf[spanSize:][:n], j.opt.Weight
 	if weight == nil {
 		weight = buf[2*spanSize:][:x.c]
@@ -156,7 +164,7 @@ func (j *probsJob[T]) positions(x, q, grad *view[T], n, at, row int) float64 {
 	} else {
 		to := grad.planes(at)
 		dst := to
-		if copied > 0 {
+		if copied {
 			dst = planes[T]{buf[2*spanSize+x.c:], n}
 		}
 		for i := range r.scale[:n] {
@@ -164,8 +172,8 @@ func (j *probsJob[T]) positions(x, q, grad *view[T], n, at, row int) float64 {
 		}
 		j.k.planarProbsGrad(ptr(dst.data, 0), ptr(r.scale, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.log, 0), ptr(mass, 0), ptr(dot, 0),
 			ptr(x.data, at), ptr(q.data, at), ptr(weight, 0), ptr(smooth[:], 0), ptr(r.scratch, 0), n, x.c, dst.stride, x.d)
-		if copied > 0 {
-			to.add(j.k, dst, n, x.c)
+		if copied {
+			to.put(j.k, dst, n, x.c, j.opt.Accumulate)
 		}
 	}
 	var total float64

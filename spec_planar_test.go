@@ -130,7 +130,7 @@ func init() {
 	specTable.planarSoftmaxDot = func(dst, scale, add, max *float32, sum, log *float64, dot, x, w, scratch *float32, n, classes, dstStride, stride int) {
 		specPlanarRows(dst, scale, add, max, sum, log, dot, x, w, n, classes, dstStride, stride, specExp6)
 	}
-	specTable.planarShift = func(dst, x, max, log *float32, n, classes, stride int) {
+	specTable.planarShift = func(dst, x, max, log *float32, n, classes, stride, stream int) {
 		for c := range classes {
 			for i, v := range at(x, c*stride, n) {
 				at(dst, c*stride+i, 1)[0] = float32(v-at(max, i, 1)[0]) - at(log, i, 1)[0]
@@ -191,7 +191,10 @@ func specPlanarRows(dst, scale, add, max *float32, sum, log *float64, dot, x, w 
 			}
 		}
 		p := specPlanar(out, column, weights, f, a, poly)
-		*elem(max, i), at(sum, i, 1)[0], at(log, i, 1)[0] = p.max, p.rest(), p.rest()
+		*elem(max, i) = p.max
+		if log != nil {
+			at(sum, i, 1)[0], at(log, i, 1)[0] = p.rest(), p.rest()
+		}
 		if dot != nil {
 			*elem(dot, i) = p.dot
 		}
@@ -199,7 +202,9 @@ func specPlanarRows(dst, scale, add, max *float32, sum, log *float64, dot, x, w 
 			*elem(dst, c*dstStride+i) = v
 		}
 	}
-	specTable.log1p(log, n)
+	if log != nil {
+		specTable.log1p(log, n)
+	}
 }
 
 // TestSpecPlanar compares the accelerated paths with the specification bit for

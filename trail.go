@@ -22,9 +22,9 @@ func newTrail[T Float](k *kernels[T], dst, x *view[T], e []T) trail[T] {
 }
 
 // trails tells whether exponentials of the rows of x should go to dst by a trail.
-// Shorter rows lose at their ends, longer ones do not stay in a cache.
+// Longer rows do not stay in a cache.
 func trails[T Float](dst, x *view[T]) bool {
-	return x.n > 1 && x.c >= blockSize/2 && x.c <= 8*cacheSize && streams(dst.data, x.data, x.data, x.n*x.c)
+	return x.n > 1 && x.c >= streamCols && x.c <= 8*cacheSize && streams(dst.data, x.data, x.data, x.n*x.c)
 }
 
 // exps makes the exponentials e^(x-max) of n rows and fills in the maxima and

@@ -21,7 +21,7 @@ var (
 		name: "planarSumExp",
 		doc: `For each of n positions: max is the greatest x of its classes; sum the sum of
 e^(x - max), but for one of the terms of 1; and log the logarithm of 1 + sum, as
-log1p has it. sum may be log. 64 classes are added up pair by pair, the terms of 1
+log1p has it. sum may be log, and both nil. 64 classes are added up pair by pair, the terms of 1
 apart, their sums with the rounding errors kept.`,
 		args: []arg{{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"},
 			{"x", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"stride", "int"}},
@@ -76,29 +76,12 @@ behind both groups.`,
 	}
 	planarShiftKernel = kernel{
 		name: "planarShift",
-		doc:  `dst is (x - max) - log, max and log being those of the position.`,
+		doc: `dst is (x - max) - log, max and log being those of the position. It goes past the
+caches, class by class, if stream is not 0; dst and stride are multiples of 64 bytes
+then.`,
 		args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"max", "*float32"}, {"log", "*float32"},
-			{"n", "int"}, {"classes", "int"}, {"stride", "int"}},
-		body: func(a *Asm) {
-			w := newPlanarWalk(a)
-			q := a.Reg()
-			w.groups(func() {
-				m, l := w.load("max"), w.load("log")
-				w.start("dst", q)
-				w.classes("x", w.stride, func() {
-					x := a.Vec("x")
-					a.Load(x, w.p, 0)
-					a.Sub(x, m)
-					a.Sub(x, l)
-					a.Store(x, q, 0)
-					a.PrefetchL2(q, ahead)
-					a.Free(x)
-					a.AddReg(w.stride, q)
-				})
-				a.Free(m, l)
-			})
-			a.Ret()
-		},
+			{"n", "int"}, {"classes", "int"}, {"stride", "int"}, {"stream", "int"}},
+		body: func(a *Asm) { a.Streams(a.planarShift) },
 	}
 	planarInnerKernel = kernel{
 		name: "planarInner",
@@ -179,6 +162,39 @@ y is nil, in float64. They are copied to xCopy and yCopy, n apart.`,
 		},
 	}
 )
+
+func (a *Asm) planarShift(stream bool) {
+	x, dst, max, log := a.Arg("x"), a.Arg("dst"), a.Arg("max"), a.Arg("log")
+	classes, stride, n, at, p := a.Arg("classes"), a.Arg("stride"), a.Reg(), a.Reg(), a.Reg()
+	class, group := a.NewLabel("class"), a.NewLabel("group")
+	a.ShiftReg(2, stride)
+	a.Label(class)
+	a.LoadArg("n", n)
+	a.ShiftReg(2, n)
+	a.MovImm(0, at)
+	a.Label(group)
+	v := a.Vec("x")
+	here := func(base Reg) Reg {
+		a.Mov(base, p)
+		a.AddReg(at, p)
+		return p
+	}
+	a.Load(v, here(x), 0)
+	a.SubLoad(v, here(max), 0)
+	a.SubLoad(v, here(log), 0)
+	a.StoreTo(stream, v, here(dst), 0)
+	a.Free(v)
+	a.AddImm(4*lanes, at)
+	a.JumpIf(at, "<", n, group)
+	a.AddReg(stride, x)
+	a.AddReg(stride, dst)
+	a.AddImm(-1, classes)
+	a.JumpIfImm(classes, ">", 0, class)
+	a.Ret()
+	for _, r := range []Reg{p, at, n, stride, classes, log, max, dst, x} {
+		a.FreeReg(r)
+	}
+}
 
 // A planarWalk is a position in an array, and in those that have one element a
 // position.
@@ -348,9 +364,10 @@ func (p *planar) write() {
 	})
 	p.exp.free(p.Asm)
 	p.FreeConst(p.zero)
-	p.LoadArg("log", p.p)
-	p.LoadArg("n", p.c)
-	p.log1p(p.p, p.c)
+	p.unlessNil("log", func() {
+		p.LoadArg("n", p.c)
+		p.log1p(p.p, p.c)
+	})
 	p.Ret()
 }
 
@@ -451,7 +468,7 @@ func (p *planar) part(f *Vec) {
 		}
 	})
 	p.CountOnes(ones)
-	p.rest(high, low, ones)
+	p.unlessNil("log", func() { p.rest(high, low, ones) })
 	if p.dots {
 		p.store(sums[3], "dot")
 	}
@@ -493,6 +510,15 @@ func (p *planar) rest(high, low, ones *Vec) {
 		p.Free(v, other)
 	}
 	p.FreeConst(one)
+}
+
+// unlessNil runs body, with p at a parameter, unless that is nil.
+func (p *planar) unlessNil(name string, body func()) {
+	none := p.NewLabel("none")
+	p.LoadArg(name, p.p)
+	p.JumpIfImm(p.p, "==", 0, none)
+	body()
+	p.Label(none)
 }
 
 // batches runs body for at most few classes after the other, whose number is in k.
