@@ -181,10 +181,11 @@ func (j *ceJob[T, I]) group(x, grad *view[T], g int) float64 {
 	whole := n &^ 15
 	copied := grad.viaCopy(x, j.opt.Accumulate)
 	step := x.step(whole, copied)
-	var total float64
+	var sums [2]float64
 	for i := 0; i < whole; i += step {
-		total += j.positions(x, grad, copied, min(step, whole-i), at+i, row+i)
+		j.positions(&sums, x, grad, copied, min(step, whole-i), at+i, row+i)
 	}
+	total := sums[0] + sums[1]
 	byRows(x, nil, grad, j.opt.Accumulate, at+whole, n-whole, func(i int, x, _, to view[T]) {
 		dst := &to
 		if grad == nil {

@@ -717,6 +717,22 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			dst, max, log := newArea[T](mem[1], rows, n, n+3, in.end), vec(0, n), vec(1, n)
 			return out(dst), out(x, max, log), func() { k.planarShift(dst.p(), x.p(), max.p(), log.p(), n, rows, n+3, 0) }
 		}},
+		{"planarShift", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x := newArea[T](mem[0], rows, n, n+16, in.end)
+			guardFill(x.row, rows, in.kind)
+			dst, max, log := newArea[T](mem[1], rows, n, n+16, in.end), vec(0, n), vec(1, n)
+			return out(dst), out(x, max, log), func() { k.planarShift(dst.p(), x.p(), max.p(), log.p(), n, rows, n+16, 1) }
+		}},
+		{"planarSoftmax", func() ([]armed, []armed, func()) {
+			n := min(64, (cols+15)&^15)
+			x := newArea[T](mem[0], rows, n, n+3, in.end)
+			guardFill(x.row, rows, in.kind)
+			scale, max, scratch := vec(0, n), vec(1, n), make([]T, 32*rows)
+			return out(x, max), out(scale), func() {
+				k.planarSoftmax(x.p(), scale.p(), max.p(), nil, nil, x.p(), &scratch[0], n, rows, n+3, n+3)
+			}
+		}},
 		{"planarInner", func() ([]armed, []armed, func()) {
 			n := min(64, (cols+15)&^15)
 			x, y, xCopy := newArea[T](mem[0], rows, n, n+3, in.end), newArea[T](mem[1], rows, n, n+3, in.end), newArea[T](mem[2], rows, n, n, in.end)

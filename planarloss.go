@@ -19,8 +19,8 @@ func newPlanarCE[T Float](b, c *[]float64, classes, copied int) planarCE[T] {
 }
 
 // positions does n positions of a planar array, a multiple of 16, whose gradient
-// goes by way of a copy if copied is set.
-func (j *ceJob[T, I]) positions(x, grad *view[T], copied bool, n, at, row int) float64 {
+// goes by way of a copy if copied is set. It adds to the sums of losses.
+func (j *ceJob[T, I]) positions(sums *[2]float64, x, grad *view[T], copied bool, n, at, row int) {
 	b, c := buffers.Get().(*[]float64), buffers.Get().(*[]float64)
 	defer buffers.Put(b)
 	defer buffers.Put(c)
@@ -33,7 +33,8 @@ func (j *ceJob[T, I]) positions(x, grad *view[T], copied bool, n, at, row int) f
 	if grad == nil {
 		j.planarSumExps(&r, planes[T]{}, from, n)
 		j.planarTargets(&r, from, targets)
-		return j.planarLosses(&r, targets, row)
+		j.planarLosses(sums, &r, targets, row)
+		return
 	}
 	inPlace := addr(grad.data) == addr(x.data)
 	if inPlace {
@@ -53,7 +54,7 @@ func (j *ceJob[T, I]) positions(x, grad *view[T], copied bool, n, at, row int) f
 	if copied {
 		to.put(j.k, dst, n, x.c, j.opt.Accumulate)
 	}
-	return j.planarLosses(&r, targets, row)
+	j.planarLosses(sums, &r, targets, row)
 }
 
 // planarSumExps is sumExps, and fills in the dots and adds the weights to dst
@@ -108,17 +109,18 @@ func (j *ceJob[T, I]) planarGrad(r *planarCE[T], g planes[T], targets []I) {
 	}
 }
 
-// planarLosses returns the sum of the losses.
-func (j *ceJob[T, I]) planarLosses(r *planarCE[T], targets []I, row int) float64 {
+// planarLosses adds the losses to the sums, which take turns.
+func (j *ceJob[T, I]) planarLosses(sums *[2]float64, r *planarCE[T], targets []I, row int) {
 	max, x, log, ignore := r.max[:len(targets)], r.x[:len(targets)], r.log[:len(targets)], j.ignore
-	var s, t float64
+	s, t := sums[0], sums[1]
 	if j.keep == 1 && j.opt.Weight == nil && j.loss == nil {
 		for i, class := range targets {
 			if int(class) != ignore {
 				s, t = t, s+((float64(max[i])-float64(x[i]))+log[i])
 			}
 		}
-		return s + t
+		*sums = [2]float64{s, t}
+		return
 	}
 	weight, dot, keep, share, weights := j.opt.Weight, r.dot[:len(targets)], j.keep, j.share, j.weights
 	for i, class := range targets {
@@ -138,11 +140,12 @@ func (j *ceJob[T, I]) planarLosses(r *planarCE[T], targets []I, row int) float64
 			j.loss[row+i] = T(l)
 		}
 	}
-	return s + t
+	*sums = [2]float64{s, t}
 }
 
-// positions does n positions of planar arrays, a multiple of 16.
-func (j *probsJob[T]) positions(x, q, grad *view[T], copied bool, n, at, row int) float64 {
+// positions does n positions of planar arrays, a multiple of 16, and returns total
+// with their losses added.
+func (j *probsJob[T]) positions(total float64, x, q, grad *view[T], copied bool, n, at, row int) float64 {
 	b, c := buffers.Get().(*[]float64), buffers.Get().(*[]float64)
 	defer buffers.Put(b)
 	defer buffers.Put(c)
@@ -176,7 +179,6 @@ func (j *probsJob[T]) positions(x, q, grad *view[T], copied bool, n, at, row int
 			to.put(j.k, dst, n, x.c, j.opt.Accumulate)
 		}
 	}
-	var total float64
 	for i, log := range r.log[:n] {
 		l := j.rowLoss(float64(mass[i]), 0-float64(dot[i]), r.max[i], log)
 		if j.loss != nil {

@@ -170,3 +170,74 @@ func testPlanarProbs[T Float](t *testing.T) {
 		}
 	}
 }
+
+// TestPlanarLarge compares what goes past the caches, where there is much of it, with
+// the same in place.
+func TestPlanarLarge(t *testing.T) {
+	onPaths(t, testPlanarLarge[float32])
+	t.Run("float64", testPlanarLarge[float64])
+}
+
+func testPlanarLarge[T Float](t *testing.T) {
+	shapes := [][2]int{{5, 2*streamSize/10 + 30}, {copyClasses / 3, 6400}, {copyClasses, 2*streamSize/copyClasses/2 + 16}, {copyClasses + 1, 2200}}
+	if lighter() || !is32[T]() || Path() == "generic" {
+		shapes = shapes[:1]
+	}
+	for _, s := range shapes {
+		const n = 2
+		c, d := s[0], s[1]
+		rng := newRand(uint64(c))
+		x, q := Planar[T]{n, c, d, make([]T, n*c*d)}, Planar[T]{n, c, d, make([]T, n*c*d)}
+		for i := range x.Data {
+			x.Data[i], q.Data[i] = T(8*rng.Float32()), T(rng.Float32())/T(c)
+		}
+		targets := make([]int, n*d)
+		for i := range targets {
+			targets[i] = rng.IntN(c)
+			switch i % 37 {
+			case 0: // a confident row
+				x.Data[x.at(i, targets[i])] += 50
+			case 1:
+				targets[i] = -100
+				x.Data[x.at(i, rng.IntN(c))] = T(math.NaN())
+			case 2:
+				x.Data[x.at(i, rng.IntN(c))] = T(math.Inf(-1))
+			}
+		}
+		opt := Options[T]{Reduction: Sum, LabelSmoothing: 0.1}
+		for name, f := range map[string]func(dst, x Planar[T]) (float64, error){
+			"Softmax":                func(dst, x Planar[T]) (float64, error) { return 0, Softmax(dst, x) },
+			"LogSoftmax":             func(dst, x Planar[T]) (float64, error) { return 0, LogSoftmax(dst, x) },
+			"CrossEntropyGrad":       func(dst, x Planar[T]) (float64, error) { return CrossEntropyGrad(dst, x, targets, nil) },
+			"CrossEntropyGrad, both": func(dst, x Planar[T]) (float64, error) { return CrossEntropyGrad(dst, x, targets, &opt) },
+			"CrossEntropyProbsGrad":  func(dst, x Planar[T]) (float64, error) { return CrossEntropyProbsGrad(dst, x, q, &opt) },
+		} {
+			want := Planar[T]{n, c, d, slices.Clone(x.Data)}
+			useWorkers(t, 1)
+			wantLoss, err := f(want, want)
+			must(t, err)
+			for _, off := range []int{0, 3} {
+				for _, w := range []int{1, 3} {
+					useWorkers(t, w)
+					got := Planar[T]{n, c, d, make([]T, off+n*c*d)[off:]}
+					var to, from view[T]
+					viewOf(&to, &got)
+					viewOf(&from, &x)
+					if to.viaCopy(&from, false) != (c <= copyClasses) {
+						t.Fatalf("%d x %d x %d is too small", n, c, d)
+					}
+					loss, err := f(got, x)
+					must(t, err)
+					if !sameBits(loss, wantLoss) {
+						t.Errorf("%s, %s of %d x %d x %d, %d goroutines: loss %v, in place %v", Path(), name, n, c, d, w, loss, wantLoss)
+					}
+					for i, v := range want.Data {
+						if g := got.Data[i]; !sameBits(g, v) {
+							t.Fatalf("%s, %s of %d x %d x %d, %d goroutines, %d elements into a cache line: element %d is %v, in place %v", Path(), name, n, c, d, w, off, i, g, v)
+						}
+					}
+				}
+			}
+		}
+	}
+}

@@ -143,7 +143,7 @@ func (j *probsJob[T]) group(x, q, grad *view[T], g int) float64 {
 	step := x.step(whole, copied)
 	var total float64
 	for i := 0; i < whole; i += step {
-		total += j.positions(x, q, grad, copied, min(step, whole-i), at+i, row+i)
+		total = j.positions(total, x, q, grad, copied, min(step, whole-i), at+i, row+i)
 	}
 	byRows(x, q, grad, j.opt.Accumulate, at+whole, n-whole, func(i int, x, q, grad view[T]) {
 		total += j.rows(x, q, grad, row+whole+i)
