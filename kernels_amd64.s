@@ -30,11 +30,14 @@ TEXT ·maxAVX2(SB), NOSPLIT, $64-40
 	VMOVUPS cff800000ff800000<>(SB), Y15
 	VMOVUPS c7fc000007fc00000<>(SB), Y14
 	MOVQ dst+0(FP), AX
+	MOVQ cols+24(FP), BX
+	CMPQ BX, $16
+	JLE cols1
 	MOVQ x+8(FP), DX
 	MOVQ rows+16(FP), SI
 	CMPQ SI, $0
-	JLE return2
-row1:
+	JLE return3
+row2:
 	MOVQ DX, BX
 	MOVQ cols+24(FP), CX
 	VMOVUPS Y15, Y0
@@ -47,8 +50,8 @@ row1:
 	VMOVUPS Y15, Y7
 	VXORPS Y13, Y13, Y13
 	CMPQ CX, $64
-	JLT rest4
-step3:
+	JLT rest5
+step4:
 	VMOVUPS (BX), Y8
 	VMOVUPS 64(BX), Y9
 	VMAXPS Y8, Y0, Y0
@@ -76,19 +79,19 @@ step3:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step3
+	JGE step4
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 	VMAXPS Y6, Y4, Y4
 	VMAXPS Y7, Y5, Y5
 	VMAXPS Y4, Y0, Y0
 	VMAXPS Y5, Y1, Y1
-rest4:
+rest5:
 	CMPQ CX, $0
-	JLE done6
-vec5:
+	JLE done7
+vec6:
 	CMPQ CX, $16
-	JGE whole7
+	JGE whole8
 	LEAQ tails<>+64(SB), DI
 	NEGQ CX
 	VMOVUPS 0(DI)(CX*4), Y10
@@ -100,11 +103,11 @@ vec5:
 	VANDNPS Y15, Y10, Y10
 	VORPS Y10, Y9, Y9
 	NEGQ CX
-	JMP done8
-whole7:
+	JMP done9
+whole8:
 	VMOVUPS (BX), Y8
 	VMOVUPS 32(BX), Y9
-done8:
+done9:
 	VMAXPS Y8, Y0, Y0
 	VMAXPS Y9, Y1, Y1
 	VCMPPS $3, Y8, Y8, Y10
@@ -114,8 +117,8 @@ done8:
 	ADDQ $64, BX
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT vec5
-done6:
+	JGT vec6
+done7:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VMAXPS X2, X0, X0
@@ -125,20 +128,75 @@ done6:
 	VMAXPS X2, X0, X0
 	VMOVMSKPS Y13, DI
 	TESTL DI, DI
-	JNE nan9
+	JNE nan10
 	VMOVSS X0, (AX)
-	JMP next10
-nan9:
+	JMP next11
+nan10:
 	VMOVSS X14, (AX)
-next10:
+next11:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), DI
 	SHLQ $2, DI
 	ADDQ DI, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT row1
-return2:
+	JGT row2
+return3:
+	VZEROUPPER
+	RET
+cols1:
+	MOVQ cols+24(FP), BX
+	MOVQ x+8(FP), CX
+	MOVQ rows+16(FP), DX
+	CMPQ DX, $0
+	JLE return13
+row12:
+	CMPQ BX, $16
+	JGE whole14
+	LEAQ tails<>+64(SB), SI
+	NEGQ BX
+	VMOVUPS 0(SI)(BX*4), Y2
+	VMASKMOVPS (CX), Y2, Y0
+	VANDNPS Y15, Y2, Y2
+	VORPS Y2, Y0, Y0
+	VMOVUPS 32(SI)(BX*4), Y2
+	VMASKMOVPS 32(CX), Y2, Y1
+	VANDNPS Y15, Y2, Y2
+	VORPS Y2, Y1, Y1
+	NEGQ BX
+	JMP done15
+whole14:
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+done15:
+	VXORPS Y13, Y13, Y13
+	VCMPPS $3, Y0, Y0, Y2
+	VORPS Y2, Y13, Y13
+	VCMPPS $3, Y1, Y1, Y2
+	VORPS Y2, Y13, Y13
+	VMAXPS Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X2
+	VMAXPS X2, X0, X0
+	VPERMILPD $1, X0, X2
+	VMAXPS X2, X0, X0
+	VMOVSHDUP X0, X2
+	VMAXPS X2, X0, X0
+	VMOVMSKPS Y13, SI
+	TESTL SI, SI
+	JNE nan16
+	VMOVSS X0, (AX)
+	JMP next17
+nan16:
+	VMOVSS X14, (AX)
+next17:
+	ADDQ $4, AX
+	MOVQ stride+32(FP), SI
+	SHLQ $2, SI
+	ADDQ SI, CX
+	ADDQ $-1, DX
+	CMPQ DX, $0
+	JGT row12
+return13:
 	VZEROUPPER
 	RET
 
@@ -150,11 +208,14 @@ TEXT ·minAVX2(SB), NOSPLIT, $64-40
 	VMOVUPS c7f8000007f800000<>(SB), Y15
 	VMOVUPS c7fc000007fc00000<>(SB), Y14
 	MOVQ dst+0(FP), AX
+	MOVQ cols+24(FP), BX
+	CMPQ BX, $16
+	JLE cols1
 	MOVQ x+8(FP), DX
 	MOVQ rows+16(FP), SI
 	CMPQ SI, $0
-	JLE return2
-row1:
+	JLE return3
+row2:
 	MOVQ DX, BX
 	MOVQ cols+24(FP), CX
 	VMOVUPS Y15, Y0
@@ -167,8 +228,8 @@ row1:
 	VMOVUPS Y15, Y7
 	VXORPS Y13, Y13, Y13
 	CMPQ CX, $64
-	JLT rest4
-step3:
+	JLT rest5
+step4:
 	VMOVUPS (BX), Y8
 	VMOVUPS 64(BX), Y9
 	VMINPS Y8, Y0, Y0
@@ -196,19 +257,19 @@ step3:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step3
+	JGE step4
 	VMINPS Y2, Y0, Y0
 	VMINPS Y3, Y1, Y1
 	VMINPS Y6, Y4, Y4
 	VMINPS Y7, Y5, Y5
 	VMINPS Y4, Y0, Y0
 	VMINPS Y5, Y1, Y1
-rest4:
+rest5:
 	CMPQ CX, $0
-	JLE done6
-vec5:
+	JLE done7
+vec6:
 	CMPQ CX, $16
-	JGE whole7
+	JGE whole8
 	LEAQ tails<>+64(SB), DI
 	NEGQ CX
 	VMOVUPS 0(DI)(CX*4), Y10
@@ -220,11 +281,11 @@ vec5:
 	VANDNPS Y15, Y10, Y10
 	VORPS Y10, Y9, Y9
 	NEGQ CX
-	JMP done8
-whole7:
+	JMP done9
+whole8:
 	VMOVUPS (BX), Y8
 	VMOVUPS 32(BX), Y9
-done8:
+done9:
 	VMINPS Y8, Y0, Y0
 	VMINPS Y9, Y1, Y1
 	VCMPPS $3, Y8, Y8, Y10
@@ -234,8 +295,8 @@ done8:
 	ADDQ $64, BX
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT vec5
-done6:
+	JGT vec6
+done7:
 	VMINPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VMINPS X2, X0, X0
@@ -245,20 +306,75 @@ done6:
 	VMINPS X2, X0, X0
 	VMOVMSKPS Y13, DI
 	TESTL DI, DI
-	JNE nan9
+	JNE nan10
 	VMOVSS X0, (AX)
-	JMP next10
-nan9:
+	JMP next11
+nan10:
 	VMOVSS X14, (AX)
-next10:
+next11:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), DI
 	SHLQ $2, DI
 	ADDQ DI, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT row1
-return2:
+	JGT row2
+return3:
+	VZEROUPPER
+	RET
+cols1:
+	MOVQ cols+24(FP), BX
+	MOVQ x+8(FP), CX
+	MOVQ rows+16(FP), DX
+	CMPQ DX, $0
+	JLE return13
+row12:
+	CMPQ BX, $16
+	JGE whole14
+	LEAQ tails<>+64(SB), SI
+	NEGQ BX
+	VMOVUPS 0(SI)(BX*4), Y2
+	VMASKMOVPS (CX), Y2, Y0
+	VANDNPS Y15, Y2, Y2
+	VORPS Y2, Y0, Y0
+	VMOVUPS 32(SI)(BX*4), Y2
+	VMASKMOVPS 32(CX), Y2, Y1
+	VANDNPS Y15, Y2, Y2
+	VORPS Y2, Y1, Y1
+	NEGQ BX
+	JMP done15
+whole14:
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+done15:
+	VXORPS Y13, Y13, Y13
+	VCMPPS $3, Y0, Y0, Y2
+	VORPS Y2, Y13, Y13
+	VCMPPS $3, Y1, Y1, Y2
+	VORPS Y2, Y13, Y13
+	VMINPS Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X2
+	VMINPS X2, X0, X0
+	VPERMILPD $1, X0, X2
+	VMINPS X2, X0, X0
+	VMOVSHDUP X0, X2
+	VMINPS X2, X0, X0
+	VMOVMSKPS Y13, SI
+	TESTL SI, SI
+	JNE nan16
+	VMOVSS X0, (AX)
+	JMP next17
+nan16:
+	VMOVSS X14, (AX)
+next17:
+	ADDQ $4, AX
+	MOVQ stride+32(FP), SI
+	SHLQ $2, SI
+	ADDQ SI, CX
+	ADDQ $-1, DX
+	CMPQ DX, $0
+	JGT row12
+return13:
 	VZEROUPPER
 	RET
 
@@ -267,23 +383,26 @@ return2:
 // dst[i] is the index of the first maximum of row i, or of its first NaN.
 // Every 512 elements are compared by their maxima; the best ones are searched at the end.
 TEXT ·argMaxAVX2(SB), NOSPLIT, $64-40
+	MOVQ cols+24(FP), AX
+	CMPQ AX, $16
+	JLE cols1
 	VMOVUPS cff800000ff800000<>(SB), Y15
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), R8
 	MOVQ rows+16(FP), R9
 	CMPQ R9, $0
-	JLE return2
-row1:
+	JLE return3
+row2:
 	MOVQ R8, BX
 	MOVQ BX, DI
 	MOVQ cols+24(FP), CX
 	VMOVUPS Y15, Y14
-block3:
+block4:
 	MOVQ CX, DX
 	CMPQ CX, $512
-	JLE short8
+	JLE short9
 	MOVQ $512, DX
-short8:
+short9:
 	SUBQ DX, CX
 	MOVQ BX, SI
 	VMOVUPS Y15, Y0
@@ -296,8 +415,8 @@ short8:
 	VMOVUPS Y15, Y7
 	VXORPS Y12, Y12, Y12
 	CMPQ DX, $64
-	JLT rest10
-step9:
+	JLT rest11
+step10:
 	VMOVUPS (SI), Y8
 	VMOVUPS 64(SI), Y9
 	VMAXPS Y8, Y0, Y0
@@ -325,19 +444,19 @@ step9:
 	ADDQ $256, SI
 	ADDQ $-64, DX
 	CMPQ DX, $64
-	JGE step9
+	JGE step10
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 	VMAXPS Y6, Y4, Y4
 	VMAXPS Y7, Y5, Y5
 	VMAXPS Y4, Y0, Y0
 	VMAXPS Y5, Y1, Y1
-rest10:
+rest11:
 	CMPQ DX, $0
-	JLE done12
-vec11:
+	JLE done13
+vec12:
 	CMPQ DX, $16
-	JGE whole13
+	JGE whole14
 	LEAQ tails<>+64(SB), R10
 	NEGQ DX
 	VMOVUPS 0(R10)(DX*4), Y10
@@ -349,11 +468,11 @@ vec11:
 	VANDNPS Y15, Y10, Y10
 	VORPS Y10, Y9, Y9
 	NEGQ DX
-	JMP done14
-whole13:
+	JMP done15
+whole14:
 	VMOVUPS (SI), Y8
 	VMOVUPS 32(SI), Y9
-done14:
+done15:
 	VMAXPS Y8, Y0, Y0
 	VMAXPS Y9, Y1, Y1
 	VCMPPS $3, Y8, Y8, Y10
@@ -363,8 +482,8 @@ done14:
 	ADDQ $64, SI
 	ADDQ $-16, DX
 	CMPQ DX, $0
-	JGT vec11
-done12:
+	JGT vec12
+done13:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VMAXPS X2, X0, X0
@@ -374,26 +493,26 @@ done12:
 	VMAXPS X2, X0, X0
 	VMOVMSKPS Y12, R10
 	TESTL R10, R10
-	JNE nan6
+	JNE nan7
 	VBROADCASTSS X0, Y13
 	VUCOMISS X14, X13
-	JHI better4
-	JMP next5
-better4:
+	JHI better5
+	JMP next6
+better5:
 	VMOVUPS Y13, Y14
 	MOVQ BX, DI
-next5:
+next6:
 	ADDQ $2048, BX
 	CMPQ CX, $0
-	JGT block3
+	JGT block4
 	MOVQ DI, SI
 	SUBQ R8, SI
 	SHRQ $2, SI
 	MOVQ cols+24(FP), CX
 	SUBQ SI, CX
-steps15:
+steps16:
 	CMPQ CX, $128
-	JLT search16
+	JLT search17
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
 	VMAXPS 64(DI), Y0, Y0
@@ -406,15 +525,15 @@ steps15:
 	VCMPPS $0, Y0, Y14, Y0
 	VMOVMSKPS Y0, R10
 	TESTL R10, R10
-	JNE search16
+	JNE search17
 	ADDQ $256, DI
 	ADDQ $-64, CX
-	JMP steps15
-search16:
+	JMP steps16
+search17:
 	CMPQ CX, $16
-	JGE whole17
+	JGE whole18
 	CMPQ CX, $16
-	JGE whole19
+	JGE whole20
 	LEAQ tails<>+64(SB), R10
 	NEGQ CX
 	VMOVUPS 0(R10)(CX*4), Y2
@@ -426,16 +545,16 @@ search16:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ CX
-	JMP done20
-whole19:
+	JMP done21
+whole20:
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
-done20:
-	JMP loaded18
-whole17:
+done21:
+	JMP loaded19
+whole18:
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
-loaded18:
+loaded19:
 	VCMPPS $0, Y14, Y0, Y0
 	VCMPPS $0, Y14, Y1, Y1
 	VMOVMSKPS Y0, SI
@@ -443,26 +562,26 @@ loaded18:
 	SHLL $8, R10
 	ORL R10, SI
 	TESTL SI, SI
-	JEQ none21
+	JEQ none22
 	BSFL SI, SI
-	JMP found7
-none21:
+	JMP found8
+none22:
 	ADDQ $64, DI
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT search16
-nan6:
+	JGT search17
+nan7:
 	MOVQ BX, DI
 	MOVQ DI, SI
 	SUBQ R8, SI
 	SHRQ $2, SI
 	MOVQ cols+24(FP), CX
 	SUBQ SI, CX
-search23:
+search24:
 	CMPQ CX, $16
-	JGE whole24
+	JGE whole25
 	CMPQ CX, $16
-	JGE whole26
+	JGE whole27
 	LEAQ tails<>+64(SB), R10
 	NEGQ CX
 	VMOVUPS 0(R10)(CX*4), Y2
@@ -474,16 +593,16 @@ search23:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ CX
-	JMP done27
-whole26:
+	JMP done28
+whole27:
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
-done27:
-	JMP loaded25
-whole24:
+done28:
+	JMP loaded26
+whole25:
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
-loaded25:
+loaded26:
 	VCMPPS $3, Y0, Y0, Y0
 	VCMPPS $3, Y1, Y1, Y1
 	VMOVMSKPS Y0, SI
@@ -491,15 +610,15 @@ loaded25:
 	SHLL $8, R10
 	ORL R10, SI
 	TESTL SI, SI
-	JEQ none28
+	JEQ none29
 	BSFL SI, SI
-	JMP found7
-none28:
+	JMP found8
+none29:
 	ADDQ $64, DI
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT search23
-found7:
+	JGT search24
+found8:
 	SUBQ R8, DI
 	SHRQ $2, DI
 	ADDQ DI, SI
@@ -510,8 +629,88 @@ found7:
 	ADDQ R10, R8
 	ADDQ $-1, R9
 	CMPQ R9, $0
-	JGT row1
-return2:
+	JGT row2
+return3:
+	VZEROUPPER
+	RET
+cols1:
+	VMOVUPS cff800000ff800000<>(SB), Y15
+	MOVQ dst+0(FP), AX
+	MOVQ cols+24(FP), BX
+	MOVQ x+8(FP), DX
+	MOVQ rows+16(FP), SI
+	CMPQ SI, $0
+	JLE return31
+row30:
+	CMPQ BX, $16
+	JGE whole34
+	LEAQ tails<>+64(SB), DI
+	NEGQ BX
+	VMOVUPS 0(DI)(BX*4), Y4
+	VMASKMOVPS (DX), Y4, Y0
+	VANDNPS Y15, Y4, Y4
+	VORPS Y4, Y0, Y0
+	VMOVUPS 32(DI)(BX*4), Y4
+	VMASKMOVPS 32(DX), Y4, Y1
+	VANDNPS Y15, Y4, Y4
+	VORPS Y4, Y1, Y1
+	NEGQ BX
+	JMP done35
+whole34:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+done35:
+	VMOVUPS Y0, Y2
+	VMOVUPS Y1, Y3
+	VXORPS Y12, Y12, Y12
+	VCMPPS $3, Y2, Y2, Y4
+	VORPS Y4, Y12, Y12
+	VCMPPS $3, Y3, Y3, Y4
+	VORPS Y4, Y12, Y12
+	VMAXPS Y3, Y2, Y2
+	VEXTRACTF128 $1, Y2, X4
+	VMAXPS X4, X2, X2
+	VPERMILPD $1, X2, X4
+	VMAXPS X4, X2, X2
+	VMOVSHDUP X2, X4
+	VMAXPS X4, X2, X2
+	VMOVMSKPS Y12, DI
+	TESTL DI, DI
+	JNE nan32
+	VBROADCASTSS X2, Y14
+	VCMPPS $0, Y14, Y0, Y0
+	VCMPPS $0, Y14, Y1, Y1
+	VMOVMSKPS Y0, CX
+	VMOVMSKPS Y1, DI
+	SHLL $8, DI
+	ORL DI, CX
+	TESTL CX, CX
+	JEQ none36
+	BSFL CX, CX
+	JMP found33
+none36:
+nan32:
+	VCMPPS $3, Y0, Y0, Y0
+	VCMPPS $3, Y1, Y1, Y1
+	VMOVMSKPS Y0, CX
+	VMOVMSKPS Y1, DI
+	SHLL $8, DI
+	ORL DI, CX
+	TESTL CX, CX
+	JEQ none37
+	BSFL CX, CX
+	JMP found33
+none37:
+found33:
+	MOVQ CX, (AX)
+	ADDQ $8, AX
+	MOVQ stride+32(FP), DI
+	SHLQ $2, DI
+	ADDQ DI, DX
+	ADDQ $-1, SI
+	CMPQ SI, $0
+	JGT row30
+return31:
 	VZEROUPPER
 	RET
 
@@ -523,23 +722,26 @@ return2:
 // by vector. The sums are added, their lanes folded by halves, and the blocks
 // added up in float64.
 TEXT ·sumAVX2(SB), NOSPLIT, $64-40
+	MOVQ cols+24(FP), AX
+	CMPQ AX, $16
+	JLE cols1
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), DX
 	MOVQ rows+16(FP), SI
 	CMPQ SI, $0
-	JLE return2
-row1:
+	JLE return3
+row2:
 	MOVQ DX, BX
 	MOVQ cols+24(FP), CX
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVSD X0, (AX)
-block3:
+block4:
 	MOVQ CX, DI
 	CMPQ CX, $2048
-	JLE short4
+	JLE short5
 	MOVQ $2048, DI
-short4:
+short5:
 	SUBQ DI, CX
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
@@ -550,8 +752,8 @@ short4:
 	VMOVUPS c0000000000000000<>(SB), Y6
 	VMOVUPS c0000000000000000<>(SB), Y7
 	CMPQ DI, $256
-	JLT few6
-many5:
+	JLT few7
+many6:
 	VMOVUPS (BX), Y8
 	VMOVUPS 64(BX), Y9
 	VADDPS Y9, Y8, Y8
@@ -619,13 +821,13 @@ many5:
 	ADDQ $1024, BX
 	ADDQ $-256, DI
 	CMPQ DI, $256
-	JGE many5
-few6:
+	JGE many6
+few7:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ DI, $64
-	JLT rest8
-step7:
+	JLT rest9
+step8:
 	VMOVUPS (BX), Y6
 	VMOVUPS 64(BX), Y7
 	VADDPS Y7, Y6, Y6
@@ -645,13 +847,13 @@ step7:
 	ADDQ $256, BX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step7
-rest8:
+	JGE step8
+rest9:
 	CMPQ DI, $0
-	JLE done10
-vec9:
+	JLE done11
+vec10:
 	CMPQ DI, $16
-	JGE whole11
+	JGE whole12
 	LEAQ tails<>+64(SB), R8
 	NEGQ DI
 	VMOVUPS 0(R8)(DI*4), Y8
@@ -663,18 +865,18 @@ vec9:
 	VANDNPS c0000000000000000<>(SB), Y8, Y8
 	VORPS Y8, Y7, Y7
 	NEGQ DI
-	JMP done12
-whole11:
+	JMP done13
+whole12:
 	VMOVUPS (BX), Y6
 	VMOVUPS 32(BX), Y7
-done12:
+done13:
 	VADDPS Y6, Y0, Y0
 	VADDPS Y7, Y1, Y1
 	ADDQ $64, BX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec9
-done10:
+	JGT vec10
+done11:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -690,15 +892,66 @@ done10:
 	VADDSD (AX), X0, X0
 	VMOVSD X0, (AX)
 	CMPQ CX, $0
-	JGT block3
+	JGT block4
 	ADDQ $8, AX
 	MOVQ stride+32(FP), DI
 	SHLQ $2, DI
 	ADDQ DI, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT row1
-return2:
+	JGT row2
+return3:
+	VZEROUPPER
+	RET
+cols1:
+	MOVQ dst+0(FP), AX
+	MOVQ cols+24(FP), BX
+	VMOVUPS c0000000000000000<>(SB), Y0
+	VMOVUPS c0000000000000000<>(SB), Y1
+	MOVQ x+8(FP), CX
+	MOVQ rows+16(FP), DX
+	CMPQ DX, $0
+	JLE return15
+row14:
+	CMPQ BX, $16
+	JGE whole16
+	LEAQ tails<>+64(SB), SI
+	NEGQ BX
+	VMOVUPS 0(SI)(BX*4), Y4
+	VMASKMOVPS (CX), Y4, Y2
+	VANDNPS c0000000000000000<>(SB), Y4, Y4
+	VORPS Y4, Y2, Y2
+	VMOVUPS 32(SI)(BX*4), Y4
+	VMASKMOVPS 32(CX), Y4, Y3
+	VANDNPS c0000000000000000<>(SB), Y4, Y4
+	VORPS Y4, Y3, Y3
+	NEGQ BX
+	JMP done17
+whole16:
+	VMOVUPS (CX), Y2
+	VMOVUPS 32(CX), Y3
+done17:
+	VADDPS Y0, Y2, Y2
+	VADDPS Y1, Y3, Y3
+	VADDPS Y3, Y2, Y2
+	VEXTRACTF128 $1, Y2, X4
+	VADDPS X4, X2, X2
+	VPERMILPD $1, X2, X4
+	VADDPS X4, X2, X2
+	VMOVSHDUP X2, X4
+	VADDPS X4, X2, X2
+	VMOVSD X0, (AX)
+	VCVTSS2SD X2, X2, X2
+	VADDSD (AX), X2, X2
+	VMOVSD X2, (AX)
+	ADDQ $8, AX
+	MOVQ stride+32(FP), SI
+	SHLQ $2, SI
+	ADDQ SI, CX
+	ADDQ $-1, DX
+	CMPQ DX, $0
+	JGT row14
+return15:
 	VZEROUPPER
 	RET
 
@@ -20627,11 +20880,14 @@ TEXT ·maxAVX512(SB), NOSPLIT, $64-40
 	VBROADCASTSD cff800000ff800000<>(SB), Z15
 	VBROADCASTSD c7fc000007fc00000<>(SB), Z14
 	MOVQ dst+0(FP), AX
+	MOVQ cols+24(FP), BX
+	CMPQ BX, $16
+	JLE cols1
 	MOVQ x+8(FP), DX
 	MOVQ rows+16(FP), SI
 	CMPQ SI, $0
-	JLE return2
-row1:
+	JLE return3
+row2:
 	MOVQ DX, BX
 	MOVQ cols+24(FP), CX
 	VMOVUPS Z15, Z0
@@ -20640,8 +20896,8 @@ row1:
 	VMOVUPS Z15, Z3
 	KXNORW K7, K7, K7
 	CMPQ CX, $64
-	JLT rest4
-step3:
+	JLT rest5
+step4:
 	VMOVUPS (BX), Z4
 	VMOVUPS 64(BX), Z5
 	VMAXPS Z4, Z0, Z0
@@ -20655,31 +20911,31 @@ step3:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step3
+	JGE step4
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z3, Z2, Z2
 	VMAXPS Z2, Z0, Z0
-rest4:
+rest5:
 	CMPQ CX, $0
-	JLE done6
-vec5:
+	JLE done7
+vec6:
 	CMPQ CX, $16
-	JGE whole7
+	JGE whole8
 	LEAQ bits<>(SB), DI
 	KMOVW (DI)(CX*2), K1
 	VMOVUPS Z15, Z4
 	VMOVUPS (BX), K1, Z4
-	JMP done8
-whole7:
+	JMP done9
+whole8:
 	VMOVUPS (BX), Z4
-done8:
+done9:
 	VMAXPS Z4, Z0, Z0
 	VCMPPS $7, Z4, Z4, K7, K7
 	ADDQ $64, BX
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT vec5
-done6:
+	JGT vec6
+done7:
 	VEXTRACTF64X4 $1, Z0, Y1
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -20689,20 +20945,58 @@ done6:
 	VMOVSHDUP X0, X1
 	VMAXPS X1, X0, X0
 	KORTESTW K7, K7
-	JCC nan9
+	JCC nan10
 	VMOVSS X0, (AX)
-	JMP next10
-nan9:
+	JMP next11
+nan10:
 	VMOVSS X14, (AX)
-next10:
+next11:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), DI
 	SHLQ $2, DI
 	ADDQ DI, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT row1
-return2:
+	JGT row2
+return3:
+	VZEROUPPER
+	RET
+cols1:
+	MOVQ cols+24(FP), BX
+	LEAQ bits<>(SB), CX
+	KMOVW (CX)(BX*2), K1
+	MOVQ x+8(FP), CX
+	MOVQ rows+16(FP), DX
+	CMPQ DX, $0
+	JLE return13
+row12:
+	VMOVUPS Z15, Z0
+	VMOVUPS (CX), K1, Z0
+	KXNORW K7, K7, K7
+	VCMPPS $7, Z0, Z0, K7, K7
+	VEXTRACTF64X4 $1, Z0, Y1
+	VMAXPS Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VMAXPS X1, X0, X0
+	VPERMILPD $1, X0, X1
+	VMAXPS X1, X0, X0
+	VMOVSHDUP X0, X1
+	VMAXPS X1, X0, X0
+	KORTESTW K7, K7
+	JCC nan14
+	VMOVSS X0, (AX)
+	JMP next15
+nan14:
+	VMOVSS X14, (AX)
+next15:
+	ADDQ $4, AX
+	MOVQ stride+32(FP), SI
+	SHLQ $2, SI
+	ADDQ SI, CX
+	ADDQ $-1, DX
+	CMPQ DX, $0
+	JGT row12
+return13:
 	VZEROUPPER
 	RET
 
@@ -20714,11 +21008,14 @@ TEXT ·minAVX512(SB), NOSPLIT, $64-40
 	VBROADCASTSD c7f8000007f800000<>(SB), Z15
 	VBROADCASTSD c7fc000007fc00000<>(SB), Z14
 	MOVQ dst+0(FP), AX
+	MOVQ cols+24(FP), BX
+	CMPQ BX, $16
+	JLE cols1
 	MOVQ x+8(FP), DX
 	MOVQ rows+16(FP), SI
 	CMPQ SI, $0
-	JLE return2
-row1:
+	JLE return3
+row2:
 	MOVQ DX, BX
 	MOVQ cols+24(FP), CX
 	VMOVUPS Z15, Z0
@@ -20727,8 +21024,8 @@ row1:
 	VMOVUPS Z15, Z3
 	KXNORW K7, K7, K7
 	CMPQ CX, $64
-	JLT rest4
-step3:
+	JLT rest5
+step4:
 	VMOVUPS (BX), Z4
 	VMOVUPS 64(BX), Z5
 	VMINPS Z4, Z0, Z0
@@ -20742,31 +21039,31 @@ step3:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step3
+	JGE step4
 	VMINPS Z1, Z0, Z0
 	VMINPS Z3, Z2, Z2
 	VMINPS Z2, Z0, Z0
-rest4:
+rest5:
 	CMPQ CX, $0
-	JLE done6
-vec5:
+	JLE done7
+vec6:
 	CMPQ CX, $16
-	JGE whole7
+	JGE whole8
 	LEAQ bits<>(SB), DI
 	KMOVW (DI)(CX*2), K1
 	VMOVUPS Z15, Z4
 	VMOVUPS (BX), K1, Z4
-	JMP done8
-whole7:
+	JMP done9
+whole8:
 	VMOVUPS (BX), Z4
-done8:
+done9:
 	VMINPS Z4, Z0, Z0
 	VCMPPS $7, Z4, Z4, K7, K7
 	ADDQ $64, BX
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT vec5
-done6:
+	JGT vec6
+done7:
 	VEXTRACTF64X4 $1, Z0, Y1
 	VMINPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -20776,20 +21073,58 @@ done6:
 	VMOVSHDUP X0, X1
 	VMINPS X1, X0, X0
 	KORTESTW K7, K7
-	JCC nan9
+	JCC nan10
 	VMOVSS X0, (AX)
-	JMP next10
-nan9:
+	JMP next11
+nan10:
 	VMOVSS X14, (AX)
-next10:
+next11:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), DI
 	SHLQ $2, DI
 	ADDQ DI, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT row1
-return2:
+	JGT row2
+return3:
+	VZEROUPPER
+	RET
+cols1:
+	MOVQ cols+24(FP), BX
+	LEAQ bits<>(SB), CX
+	KMOVW (CX)(BX*2), K1
+	MOVQ x+8(FP), CX
+	MOVQ rows+16(FP), DX
+	CMPQ DX, $0
+	JLE return13
+row12:
+	VMOVUPS Z15, Z0
+	VMOVUPS (CX), K1, Z0
+	KXNORW K7, K7, K7
+	VCMPPS $7, Z0, Z0, K7, K7
+	VEXTRACTF64X4 $1, Z0, Y1
+	VMINPS Y1, Y0, Y0
+	VEXTRACTF128 $1, Y0, X1
+	VMINPS X1, X0, X0
+	VPERMILPD $1, X0, X1
+	VMINPS X1, X0, X0
+	VMOVSHDUP X0, X1
+	VMINPS X1, X0, X0
+	KORTESTW K7, K7
+	JCC nan14
+	VMOVSS X0, (AX)
+	JMP next15
+nan14:
+	VMOVSS X14, (AX)
+next15:
+	ADDQ $4, AX
+	MOVQ stride+32(FP), SI
+	SHLQ $2, SI
+	ADDQ SI, CX
+	ADDQ $-1, DX
+	CMPQ DX, $0
+	JGT row12
+return13:
 	VZEROUPPER
 	RET
 
@@ -20798,23 +21133,26 @@ return2:
 // dst[i] is the index of the first maximum of row i, or of its first NaN.
 // Every 512 elements are compared by their maxima; the best ones are searched at the end.
 TEXT ·argMaxAVX512(SB), NOSPLIT, $64-40
+	MOVQ cols+24(FP), AX
+	CMPQ AX, $16
+	JLE cols1
 	VBROADCASTSD cff800000ff800000<>(SB), Z15
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), R8
 	MOVQ rows+16(FP), R9
 	CMPQ R9, $0
-	JLE return2
-row1:
+	JLE return3
+row2:
 	MOVQ R8, BX
 	MOVQ BX, DI
 	MOVQ cols+24(FP), CX
 	VMOVUPS Z15, Z14
-block3:
+block4:
 	MOVQ CX, DX
 	CMPQ CX, $512
-	JLE short8
+	JLE short9
 	MOVQ $512, DX
-short8:
+short9:
 	SUBQ DX, CX
 	MOVQ BX, SI
 	VMOVUPS Z15, Z0
@@ -20823,8 +21161,8 @@ short8:
 	VMOVUPS Z15, Z3
 	KXNORW K7, K7, K7
 	CMPQ DX, $64
-	JLT rest10
-step9:
+	JLT rest11
+step10:
 	VMOVUPS (SI), Z4
 	VMOVUPS 64(SI), Z5
 	VMAXPS Z4, Z0, Z0
@@ -20838,31 +21176,31 @@ step9:
 	ADDQ $256, SI
 	ADDQ $-64, DX
 	CMPQ DX, $64
-	JGE step9
+	JGE step10
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z3, Z2, Z2
 	VMAXPS Z2, Z0, Z0
-rest10:
+rest11:
 	CMPQ DX, $0
-	JLE done12
-vec11:
+	JLE done13
+vec12:
 	CMPQ DX, $16
-	JGE whole13
+	JGE whole14
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(DX*2), K1
 	VMOVUPS Z15, Z4
 	VMOVUPS (SI), K1, Z4
-	JMP done14
-whole13:
+	JMP done15
+whole14:
 	VMOVUPS (SI), Z4
-done14:
+done15:
 	VMAXPS Z4, Z0, Z0
 	VCMPPS $7, Z4, Z4, K7, K7
 	ADDQ $64, SI
 	ADDQ $-16, DX
 	CMPQ DX, $0
-	JGT vec11
-done12:
+	JGT vec12
+done13:
 	VEXTRACTF64X4 $1, Z0, Y1
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -20872,26 +21210,26 @@ done12:
 	VMOVSHDUP X0, X1
 	VMAXPS X1, X0, X0
 	KORTESTW K7, K7
-	JCC nan6
+	JCC nan7
 	VBROADCASTSS X0, Z13
 	VUCOMISS X14, X13
-	JHI better4
-	JMP next5
-better4:
+	JHI better5
+	JMP next6
+better5:
 	VMOVUPS Z13, Z14
 	MOVQ BX, DI
-next5:
+next6:
 	ADDQ $2048, BX
 	CMPQ CX, $0
-	JGT block3
+	JGT block4
 	MOVQ DI, SI
 	SUBQ R8, SI
 	SHRQ $2, SI
 	MOVQ cols+24(FP), CX
 	SUBQ SI, CX
-steps15:
+steps16:
 	CMPQ CX, $128
-	JLT search16
+	JLT search17
 	VMOVUPS (DI), Z0
 	VMOVUPS 64(DI), Z1
 	VMAXPS 128(DI), Z0, Z0
@@ -20899,74 +21237,74 @@ steps15:
 	VMAXPS Z1, Z0, Z0
 	VCMPPS $0, Z0, Z14, K2
 	KORTESTW K2, K2
-	JNE search16
+	JNE search17
 	ADDQ $256, DI
 	ADDQ $-64, CX
-	JMP steps15
-search16:
+	JMP steps16
+search17:
 	CMPQ CX, $16
-	JGE whole17
+	JGE whole18
 	CMPQ CX, $16
-	JGE whole19
+	JGE whole20
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(CX*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DI), K1, Z0
-	JMP done20
-whole19:
+	JMP done21
+whole20:
 	VMOVUPS (DI), Z0
-done20:
-	JMP loaded18
-whole17:
+done21:
+	JMP loaded19
+whole18:
 	VMOVUPS (DI), Z0
-loaded18:
+loaded19:
 	VCMPPS $0, Z14, Z0, K2
 	KMOVW K2, SI
 	TESTL SI, SI
-	JEQ none21
+	JEQ none22
 	BSFL SI, SI
-	JMP found7
-none21:
+	JMP found8
+none22:
 	ADDQ $64, DI
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT search16
-nan6:
+	JGT search17
+nan7:
 	MOVQ BX, DI
 	MOVQ DI, SI
 	SUBQ R8, SI
 	SHRQ $2, SI
 	MOVQ cols+24(FP), CX
 	SUBQ SI, CX
-search23:
+search24:
 	CMPQ CX, $16
-	JGE whole24
+	JGE whole25
 	CMPQ CX, $16
-	JGE whole26
+	JGE whole27
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(CX*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DI), K1, Z0
-	JMP done27
-whole26:
+	JMP done28
+whole27:
 	VMOVUPS (DI), Z0
-done27:
-	JMP loaded25
-whole24:
+done28:
+	JMP loaded26
+whole25:
 	VMOVUPS (DI), Z0
-loaded25:
+loaded26:
 	VCMPPS $3, Z0, Z0, K2
 	KMOVW K2, SI
 	TESTL SI, SI
-	JEQ none28
+	JEQ none29
 	BSFL SI, SI
-	JMP found7
-none28:
+	JMP found8
+none29:
 	ADDQ $64, DI
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT search23
-found7:
+	JGT search24
+found8:
 	SUBQ R8, DI
 	SHRQ $2, DI
 	ADDQ DI, SI
@@ -20977,8 +21315,62 @@ found7:
 	ADDQ R10, R8
 	ADDQ $-1, R9
 	CMPQ R9, $0
-	JGT row1
-return2:
+	JGT row2
+return3:
+	VZEROUPPER
+	RET
+cols1:
+	VBROADCASTSD cff800000ff800000<>(SB), Z15
+	MOVQ dst+0(FP), AX
+	MOVQ cols+24(FP), BX
+	LEAQ bits<>(SB), DX
+	KMOVW (DX)(BX*2), K1
+	MOVQ x+8(FP), DX
+	MOVQ rows+16(FP), SI
+	CMPQ SI, $0
+	JLE return31
+row30:
+	VMOVUPS Z15, Z0
+	VMOVUPS (DX), K1, Z0
+	VMOVUPS Z0, Z1
+	KXNORW K7, K7, K7
+	VCMPPS $7, Z1, Z1, K7, K7
+	VEXTRACTF64X4 $1, Z1, Y2
+	VMAXPS Y2, Y1, Y1
+	VEXTRACTF128 $1, Y1, X2
+	VMAXPS X2, X1, X1
+	VPERMILPD $1, X1, X2
+	VMAXPS X2, X1, X1
+	VMOVSHDUP X1, X2
+	VMAXPS X2, X1, X1
+	KORTESTW K7, K7
+	JCC nan32
+	VBROADCASTSS X1, Z14
+	VCMPPS $0, Z14, Z0, K2
+	KMOVW K2, CX
+	TESTL CX, CX
+	JEQ none34
+	BSFL CX, CX
+	JMP found33
+none34:
+nan32:
+	VCMPPS $3, Z0, Z0, K2
+	KMOVW K2, CX
+	TESTL CX, CX
+	JEQ none35
+	BSFL CX, CX
+	JMP found33
+none35:
+found33:
+	MOVQ CX, (AX)
+	ADDQ $8, AX
+	MOVQ stride+32(FP), DI
+	SHLQ $2, DI
+	ADDQ DI, DX
+	ADDQ $-1, SI
+	CMPQ SI, $0
+	JGT row30
+return31:
 	VZEROUPPER
 	RET
 
@@ -20990,30 +21382,33 @@ return2:
 // by vector. The sums are added, their lanes folded by halves, and the blocks
 // added up in float64.
 TEXT ·sumAVX512(SB), NOSPLIT, $64-40
+	MOVQ cols+24(FP), AX
+	CMPQ AX, $16
+	JLE cols1
 	MOVQ dst+0(FP), AX
 	MOVQ x+8(FP), DX
 	MOVQ rows+16(FP), SI
 	CMPQ SI, $0
-	JLE return2
-row1:
+	JLE return3
+row2:
 	MOVQ DX, BX
 	MOVQ cols+24(FP), CX
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVSD X0, (AX)
-block3:
+block4:
 	MOVQ CX, DI
 	CMPQ CX, $2048
-	JLE short4
+	JLE short5
 	MOVQ $2048, DI
-short4:
+short5:
 	SUBQ DI, CX
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VBROADCASTSD c0000000000000000<>(SB), Z2
 	VBROADCASTSD c0000000000000000<>(SB), Z3
 	CMPQ DI, $256
-	JLT few6
-many5:
+	JLT few7
+many6:
 	VMOVUPS (BX), Z4
 	VMOVUPS 64(BX), Z5
 	VADDPS Z5, Z4, Z4
@@ -21049,12 +21444,12 @@ many5:
 	ADDQ $1024, BX
 	ADDQ $-256, DI
 	CMPQ DI, $256
-	JGE many5
-few6:
+	JGE many6
+few7:
 	VADDPS Z3, Z2, Z2
 	CMPQ DI, $64
-	JLT rest8
-step7:
+	JLT rest9
+step8:
 	VMOVUPS (BX), Z3
 	VMOVUPS 64(BX), Z4
 	VADDPS Z4, Z3, Z3
@@ -21066,27 +21461,27 @@ step7:
 	ADDQ $256, BX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step7
-rest8:
+	JGE step8
+rest9:
 	CMPQ DI, $0
-	JLE done10
-vec9:
+	JLE done11
+vec10:
 	CMPQ DI, $16
-	JGE whole11
+	JGE whole12
 	LEAQ bits<>(SB), R8
 	KMOVW (R8)(DI*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z3
 	VMOVUPS (BX), K1, Z3
-	JMP done12
-whole11:
+	JMP done13
+whole12:
 	VMOVUPS (BX), Z3
-done12:
+done13:
 	VADDPS Z3, Z0, Z0
 	ADDQ $64, BX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec9
-done10:
+	JGT vec10
+done11:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -21101,15 +21496,51 @@ done10:
 	VADDSD (AX), X0, X0
 	VMOVSD X0, (AX)
 	CMPQ CX, $0
-	JGT block3
+	JGT block4
 	ADDQ $8, AX
 	MOVQ stride+32(FP), DI
 	SHLQ $2, DI
 	ADDQ DI, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT row1
-return2:
+	JGT row2
+return3:
+	VZEROUPPER
+	RET
+cols1:
+	MOVQ dst+0(FP), AX
+	MOVQ cols+24(FP), BX
+	VBROADCASTSD c0000000000000000<>(SB), Z0
+	LEAQ bits<>(SB), CX
+	KMOVW (CX)(BX*2), K1
+	MOVQ x+8(FP), CX
+	MOVQ rows+16(FP), DX
+	CMPQ DX, $0
+	JLE return15
+row14:
+	VBROADCASTSD c0000000000000000<>(SB), Z1
+	VMOVUPS (CX), K1, Z1
+	VADDPS Z0, Z1, Z1
+	VEXTRACTF64X4 $1, Z1, Y2
+	VADDPS Y2, Y1, Y1
+	VEXTRACTF128 $1, Y1, X2
+	VADDPS X2, X1, X1
+	VPERMILPD $1, X1, X2
+	VADDPS X2, X1, X1
+	VMOVSHDUP X1, X2
+	VADDPS X2, X1, X1
+	VMOVSD X0, (AX)
+	VCVTSS2SD X1, X1, X1
+	VADDSD (AX), X1, X1
+	VMOVSD X1, (AX)
+	ADDQ $8, AX
+	MOVQ stride+32(FP), SI
+	SHLQ $2, SI
+	ADDQ SI, CX
+	ADDQ $-1, DX
+	CMPQ DX, $0
+	JGT row14
+return15:
 	VZEROUPPER
 	RET
 

@@ -31,11 +31,14 @@ TEXT ·maxNEON(SB), NOSPLIT, $64-40
 	MOVD $0x7fc000007fc00000, R0
 	VDUP R0, V30.D2
 	MOVD dst+0(FP), R0
+	MOVD cols+24(FP), R1
+	CMP $16, R1
+	BLE cols1
 	MOVD x+8(FP), R3
 	MOVD rows+16(FP), R4
 	CMP $0, R4
-	BLE return2
-row1:
+	BLE return3
+row2:
 	MOVD R3, R1
 	MOVD cols+24(FP), R2
 	VMOV V31.B16, V0.B16
@@ -55,8 +58,8 @@ row1:
 	VMOV V31.B16, V14.B16
 	VMOV V31.B16, V15.B16
 	CMP $64, R2
-	BLT rest4
-step3:
+	BLT rest5
+step4:
 	FLDPQ (R1), (F16, F17)
 	FLDPQ 64(R1), (F18, F19)
 	WORD $0x4E30F400 // FMAX V16.S4, V0.S4, V0.S4
@@ -84,7 +87,7 @@ step3:
 	ADD $256, R1
 	SUB $64, R2
 	CMP $64, R2
-	BGE step3
+	BGE step4
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -97,43 +100,43 @@ step3:
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
 	WORD $0x4E2AF442 // FMAX V10.S4, V2.S4, V2.S4
 	WORD $0x4E2BF463 // FMAX V11.S4, V3.S4, V3.S4
-rest4:
+rest5:
 	CMP $0, R2
-	BLE done6
-vec5:
+	BLE done7
+vec6:
 	CMP $16, R2
-	BGE whole7
+	BGE whole8
 	MOVD $tail-64(SP), R5
 	FSTPQ (F31, F31), (R5)
 	FSTPQ (F31, F31), 32(R5)
 	MOVD R1, R6
 	MOVD R5, R7
-	TBZ $3, R2, skip9
+	TBZ $3, R2, skip10
 	FMOVQ.P 16(R6), F20
 	FMOVQ.P F20, 16(R7)
-	FMOVQ.P 16(R6), F20
-	FMOVQ.P F20, 16(R7)
-skip9:
-	TBZ $2, R2, skip10
 	FMOVQ.P 16(R6), F20
 	FMOVQ.P F20, 16(R7)
 skip10:
-	TBZ $1, R2, skip11
+	TBZ $2, R2, skip11
+	FMOVQ.P 16(R6), F20
+	FMOVQ.P F20, 16(R7)
+skip11:
+	TBZ $1, R2, skip12
 	FMOVD.P 8(R6), F20
 	FMOVD.P F20, 8(R7)
-skip11:
-	TBZ $0, R2, skip12
+skip12:
+	TBZ $0, R2, skip13
 	FMOVS.P 4(R6), F20
 	FMOVS.P F20, 4(R7)
-skip12:
+skip13:
 	MOVD $tail-64(SP), R5
 	FLDPQ (R5), (F16, F17)
 	FLDPQ 32(R5), (F18, F19)
-	JMP done8
-whole7:
+	JMP done9
+whole8:
 	FLDPQ (R1), (F16, F17)
 	FLDPQ 32(R1), (F18, F19)
-done8:
+done9:
 	WORD $0x4E30F400 // FMAX V16.S4, V0.S4, V0.S4
 	WORD $0x4E31F421 // FMAX V17.S4, V1.S4, V1.S4
 	WORD $0x4E32F442 // FMAX V18.S4, V2.S4, V2.S4
@@ -141,8 +144,8 @@ done8:
 	ADD $64, R1
 	SUB $16, R2
 	CMP $0, R2
-	BGT vec5
-done6:
+	BGT vec6
+done7:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -151,20 +154,83 @@ done6:
 	VDUP V0.S[1], V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
 	FCMPS F0, F0
-	BVS nan13
+	BVS nan14
 	FMOVS F0, (R0)
-	JMP next14
-nan13:
+	JMP next15
+nan14:
 	FMOVS F30, (R0)
-next14:
+next15:
 	ADD $4, R0
 	MOVD stride+32(FP), R5
 	LSL $2, R5
 	ADD R5, R3
 	SUB $1, R4
 	CMP $0, R4
-	BGT row1
-return2:
+	BGT row2
+return3:
+	RET
+cols1:
+	MOVD cols+24(FP), R1
+	MOVD x+8(FP), R2
+	MOVD rows+16(FP), R3
+	CMP $0, R3
+	BLE return17
+row16:
+	CMP $16, R1
+	BGE whole18
+	MOVD $tail-64(SP), R4
+	FSTPQ (F31, F31), (R4)
+	FSTPQ (F31, F31), 32(R4)
+	MOVD R2, R5
+	MOVD R4, R6
+	TBZ $3, R1, skip20
+	FMOVQ.P 16(R5), F4
+	FMOVQ.P F4, 16(R6)
+	FMOVQ.P 16(R5), F4
+	FMOVQ.P F4, 16(R6)
+skip20:
+	TBZ $2, R1, skip21
+	FMOVQ.P 16(R5), F4
+	FMOVQ.P F4, 16(R6)
+skip21:
+	TBZ $1, R1, skip22
+	FMOVD.P 8(R5), F4
+	FMOVD.P F4, 8(R6)
+skip22:
+	TBZ $0, R1, skip23
+	FMOVS.P 4(R5), F4
+	FMOVS.P F4, 4(R6)
+skip23:
+	MOVD $tail-64(SP), R4
+	FLDPQ (R4), (F0, F1)
+	FLDPQ 32(R4), (F2, F3)
+	JMP done19
+whole18:
+	FLDPQ (R2), (F0, F1)
+	FLDPQ 32(R2), (F2, F3)
+done19:
+	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
+	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
+	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
+	VEXT $8, V0.B16, V0.B16, V1.B16
+	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
+	VDUP V0.S[1], V1.S4
+	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
+	FCMPS F0, F0
+	BVS nan24
+	FMOVS F0, (R0)
+	JMP next25
+nan24:
+	FMOVS F30, (R0)
+next25:
+	ADD $4, R0
+	MOVD stride+32(FP), R4
+	LSL $2, R4
+	ADD R4, R2
+	SUB $1, R3
+	CMP $0, R3
+	BGT row16
+return17:
 	RET
 
 // func minNEON(dst, x *float32, rows, cols, stride int)
@@ -177,11 +243,14 @@ TEXT ·minNEON(SB), NOSPLIT, $64-40
 	MOVD $0x7fc000007fc00000, R0
 	VDUP R0, V30.D2
 	MOVD dst+0(FP), R0
+	MOVD cols+24(FP), R1
+	CMP $16, R1
+	BLE cols1
 	MOVD x+8(FP), R3
 	MOVD rows+16(FP), R4
 	CMP $0, R4
-	BLE return2
-row1:
+	BLE return3
+row2:
 	MOVD R3, R1
 	MOVD cols+24(FP), R2
 	VMOV V31.B16, V0.B16
@@ -201,8 +270,8 @@ row1:
 	VMOV V31.B16, V14.B16
 	VMOV V31.B16, V15.B16
 	CMP $64, R2
-	BLT rest4
-step3:
+	BLT rest5
+step4:
 	FLDPQ (R1), (F16, F17)
 	FLDPQ 64(R1), (F18, F19)
 	WORD $0x4EB0F400 // FMIN V16.S4, V0.S4, V0.S4
@@ -230,7 +299,7 @@ step3:
 	ADD $256, R1
 	SUB $64, R2
 	CMP $64, R2
-	BGE step3
+	BGE step4
 	WORD $0x4EA4F400 // FMIN V4.S4, V0.S4, V0.S4
 	WORD $0x4EA5F421 // FMIN V5.S4, V1.S4, V1.S4
 	WORD $0x4EA6F442 // FMIN V6.S4, V2.S4, V2.S4
@@ -243,43 +312,43 @@ step3:
 	WORD $0x4EA9F421 // FMIN V9.S4, V1.S4, V1.S4
 	WORD $0x4EAAF442 // FMIN V10.S4, V2.S4, V2.S4
 	WORD $0x4EABF463 // FMIN V11.S4, V3.S4, V3.S4
-rest4:
+rest5:
 	CMP $0, R2
-	BLE done6
-vec5:
+	BLE done7
+vec6:
 	CMP $16, R2
-	BGE whole7
+	BGE whole8
 	MOVD $tail-64(SP), R5
 	FSTPQ (F31, F31), (R5)
 	FSTPQ (F31, F31), 32(R5)
 	MOVD R1, R6
 	MOVD R5, R7
-	TBZ $3, R2, skip9
+	TBZ $3, R2, skip10
 	FMOVQ.P 16(R6), F20
 	FMOVQ.P F20, 16(R7)
-	FMOVQ.P 16(R6), F20
-	FMOVQ.P F20, 16(R7)
-skip9:
-	TBZ $2, R2, skip10
 	FMOVQ.P 16(R6), F20
 	FMOVQ.P F20, 16(R7)
 skip10:
-	TBZ $1, R2, skip11
+	TBZ $2, R2, skip11
+	FMOVQ.P 16(R6), F20
+	FMOVQ.P F20, 16(R7)
+skip11:
+	TBZ $1, R2, skip12
 	FMOVD.P 8(R6), F20
 	FMOVD.P F20, 8(R7)
-skip11:
-	TBZ $0, R2, skip12
+skip12:
+	TBZ $0, R2, skip13
 	FMOVS.P 4(R6), F20
 	FMOVS.P F20, 4(R7)
-skip12:
+skip13:
 	MOVD $tail-64(SP), R5
 	FLDPQ (R5), (F16, F17)
 	FLDPQ 32(R5), (F18, F19)
-	JMP done8
-whole7:
+	JMP done9
+whole8:
 	FLDPQ (R1), (F16, F17)
 	FLDPQ 32(R1), (F18, F19)
-done8:
+done9:
 	WORD $0x4EB0F400 // FMIN V16.S4, V0.S4, V0.S4
 	WORD $0x4EB1F421 // FMIN V17.S4, V1.S4, V1.S4
 	WORD $0x4EB2F442 // FMIN V18.S4, V2.S4, V2.S4
@@ -287,8 +356,8 @@ done8:
 	ADD $64, R1
 	SUB $16, R2
 	CMP $0, R2
-	BGT vec5
-done6:
+	BGT vec6
+done7:
 	WORD $0x4EA2F400 // FMIN V2.S4, V0.S4, V0.S4
 	WORD $0x4EA3F421 // FMIN V3.S4, V1.S4, V1.S4
 	WORD $0x4EA1F400 // FMIN V1.S4, V0.S4, V0.S4
@@ -297,20 +366,83 @@ done6:
 	VDUP V0.S[1], V1.S4
 	WORD $0x4EA1F400 // FMIN V1.S4, V0.S4, V0.S4
 	FCMPS F0, F0
-	BVS nan13
+	BVS nan14
 	FMOVS F0, (R0)
-	JMP next14
-nan13:
+	JMP next15
+nan14:
 	FMOVS F30, (R0)
-next14:
+next15:
 	ADD $4, R0
 	MOVD stride+32(FP), R5
 	LSL $2, R5
 	ADD R5, R3
 	SUB $1, R4
 	CMP $0, R4
-	BGT row1
-return2:
+	BGT row2
+return3:
+	RET
+cols1:
+	MOVD cols+24(FP), R1
+	MOVD x+8(FP), R2
+	MOVD rows+16(FP), R3
+	CMP $0, R3
+	BLE return17
+row16:
+	CMP $16, R1
+	BGE whole18
+	MOVD $tail-64(SP), R4
+	FSTPQ (F31, F31), (R4)
+	FSTPQ (F31, F31), 32(R4)
+	MOVD R2, R5
+	MOVD R4, R6
+	TBZ $3, R1, skip20
+	FMOVQ.P 16(R5), F4
+	FMOVQ.P F4, 16(R6)
+	FMOVQ.P 16(R5), F4
+	FMOVQ.P F4, 16(R6)
+skip20:
+	TBZ $2, R1, skip21
+	FMOVQ.P 16(R5), F4
+	FMOVQ.P F4, 16(R6)
+skip21:
+	TBZ $1, R1, skip22
+	FMOVD.P 8(R5), F4
+	FMOVD.P F4, 8(R6)
+skip22:
+	TBZ $0, R1, skip23
+	FMOVS.P 4(R5), F4
+	FMOVS.P F4, 4(R6)
+skip23:
+	MOVD $tail-64(SP), R4
+	FLDPQ (R4), (F0, F1)
+	FLDPQ 32(R4), (F2, F3)
+	JMP done19
+whole18:
+	FLDPQ (R2), (F0, F1)
+	FLDPQ 32(R2), (F2, F3)
+done19:
+	WORD $0x4EA2F400 // FMIN V2.S4, V0.S4, V0.S4
+	WORD $0x4EA3F421 // FMIN V3.S4, V1.S4, V1.S4
+	WORD $0x4EA1F400 // FMIN V1.S4, V0.S4, V0.S4
+	VEXT $8, V0.B16, V0.B16, V1.B16
+	WORD $0x4EA1F400 // FMIN V1.S4, V0.S4, V0.S4
+	VDUP V0.S[1], V1.S4
+	WORD $0x4EA1F400 // FMIN V1.S4, V0.S4, V0.S4
+	FCMPS F0, F0
+	BVS nan24
+	FMOVS F0, (R0)
+	JMP next25
+nan24:
+	FMOVS F30, (R0)
+next25:
+	ADD $4, R0
+	MOVD stride+32(FP), R4
+	LSL $2, R4
+	ADD R4, R2
+	SUB $1, R3
+	CMP $0, R3
+	BGT row16
+return17:
 	RET
 
 // func argMaxNEON(dst *int, x *float32, rows, cols, stride int)
@@ -318,24 +450,27 @@ return2:
 // dst[i] is the index of the first maximum of row i, or of its first NaN.
 // Every 512 elements are compared by their maxima; the best ones are searched at the end.
 TEXT ·argMaxNEON(SB), NOSPLIT, $64-40
+	MOVD cols+24(FP), R0
+	CMP $16, R0
+	BLE cols1
 	MOVD $0xff800000ff800000, R0
 	VDUP R0, V31.D2
 	MOVD dst+0(FP), R0
 	MOVD x+8(FP), R6
 	MOVD rows+16(FP), R7
 	CMP $0, R7
-	BLE return2
-row1:
+	BLE return3
+row2:
 	MOVD R6, R1
 	MOVD R1, R5
 	MOVD cols+24(FP), R2
 	VMOV V31.B16, V30.B16
-block3:
+block4:
 	MOVD R2, R3
 	CMP $512, R2
-	BLE short8
+	BLE short9
 	MOVD $512, R3
-short8:
+short9:
 	SUB R3, R2
 	MOVD R1, R4
 	VMOV V31.B16, V0.B16
@@ -355,8 +490,8 @@ short8:
 	VMOV V31.B16, V14.B16
 	VMOV V31.B16, V15.B16
 	CMP $64, R3
-	BLT rest10
-step9:
+	BLT rest11
+step10:
 	FLDPQ (R4), (F16, F17)
 	FLDPQ 64(R4), (F18, F19)
 	WORD $0x4E30F400 // FMAX V16.S4, V0.S4, V0.S4
@@ -384,7 +519,7 @@ step9:
 	ADD $256, R4
 	SUB $64, R3
 	CMP $64, R3
-	BGE step9
+	BGE step10
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -397,43 +532,43 @@ step9:
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
 	WORD $0x4E2AF442 // FMAX V10.S4, V2.S4, V2.S4
 	WORD $0x4E2BF463 // FMAX V11.S4, V3.S4, V3.S4
-rest10:
+rest11:
 	CMP $0, R3
-	BLE done12
-vec11:
+	BLE done13
+vec12:
 	CMP $16, R3
-	BGE whole13
+	BGE whole14
 	MOVD $tail-64(SP), R8
 	FSTPQ (F31, F31), (R8)
 	FSTPQ (F31, F31), 32(R8)
 	MOVD R4, R9
 	MOVD R8, R10
-	TBZ $3, R3, skip15
+	TBZ $3, R3, skip16
 	FMOVQ.P 16(R9), F20
 	FMOVQ.P F20, 16(R10)
-	FMOVQ.P 16(R9), F20
-	FMOVQ.P F20, 16(R10)
-skip15:
-	TBZ $2, R3, skip16
 	FMOVQ.P 16(R9), F20
 	FMOVQ.P F20, 16(R10)
 skip16:
-	TBZ $1, R3, skip17
+	TBZ $2, R3, skip17
+	FMOVQ.P 16(R9), F20
+	FMOVQ.P F20, 16(R10)
+skip17:
+	TBZ $1, R3, skip18
 	FMOVD.P 8(R9), F20
 	FMOVD.P F20, 8(R10)
-skip17:
-	TBZ $0, R3, skip18
+skip18:
+	TBZ $0, R3, skip19
 	FMOVS.P 4(R9), F20
 	FMOVS.P F20, 4(R10)
-skip18:
+skip19:
 	MOVD $tail-64(SP), R8
 	FLDPQ (R8), (F16, F17)
 	FLDPQ 32(R8), (F18, F19)
-	JMP done14
-whole13:
+	JMP done15
+whole14:
 	FLDPQ (R4), (F16, F17)
 	FLDPQ 32(R4), (F18, F19)
-done14:
+done15:
 	WORD $0x4E30F400 // FMAX V16.S4, V0.S4, V0.S4
 	WORD $0x4E31F421 // FMAX V17.S4, V1.S4, V1.S4
 	WORD $0x4E32F442 // FMAX V18.S4, V2.S4, V2.S4
@@ -441,8 +576,8 @@ done14:
 	ADD $64, R4
 	SUB $16, R3
 	CMP $0, R3
-	BGT vec11
-done12:
+	BGT vec12
+done13:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -451,26 +586,26 @@ done12:
 	VDUP V0.S[1], V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
 	FCMPS F0, F0
-	BVS nan6
+	BVS nan7
 	VDUP V0.S[0], V29.S4
 	FCMPS F30, F29
-	BGT better4
-	JMP next5
-better4:
+	BGT better5
+	JMP next6
+better5:
 	VMOV V29.B16, V30.B16
 	MOVD R1, R5
-next5:
+next6:
 	ADD $2048, R1
 	CMP $0, R2
-	BGT block3
+	BGT block4
 	MOVD R5, R4
 	SUB R6, R4
 	LSR $2, R4
 	MOVD cols+24(FP), R2
 	SUB R4, R2
-steps19:
+steps20:
 	CMP $128, R2
-	BLT search20
+	BLT search21
 	FLDPQ (R5), (F0, F1)
 	FLDPQ 32(R5), (F2, F3)
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
@@ -496,51 +631,51 @@ steps19:
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
 	WORD $0x6E30F800 // FMAXV V0.S4, F0
 	FCMPS F30, F0
-	BEQ search20
+	BEQ search21
 	ADD $256, R5
 	SUB $64, R2
-	JMP steps19
-search20:
+	JMP steps20
+search21:
 	CMP $16, R2
-	BGE whole21
+	BGE whole22
 	CMP $16, R2
-	BGE whole23
+	BGE whole24
 	MOVD $tail-64(SP), R8
 	FSTPQ (F31, F31), (R8)
 	FSTPQ (F31, F31), 32(R8)
 	MOVD R5, R9
 	MOVD R8, R10
-	TBZ $3, R2, skip25
+	TBZ $3, R2, skip26
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
-	FMOVQ.P 16(R9), F4
-	FMOVQ.P F4, 16(R10)
-skip25:
-	TBZ $2, R2, skip26
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
 skip26:
-	TBZ $1, R2, skip27
+	TBZ $2, R2, skip27
+	FMOVQ.P 16(R9), F4
+	FMOVQ.P F4, 16(R10)
+skip27:
+	TBZ $1, R2, skip28
 	FMOVD.P 8(R9), F4
 	FMOVD.P F4, 8(R10)
-skip27:
-	TBZ $0, R2, skip28
+skip28:
+	TBZ $0, R2, skip29
 	FMOVS.P 4(R9), F4
 	FMOVS.P F4, 4(R10)
-skip28:
+skip29:
 	MOVD $tail-64(SP), R8
 	FLDPQ (R8), (F0, F1)
 	FLDPQ 32(R8), (F2, F3)
-	JMP done24
-whole23:
+	JMP done25
+whole24:
 	FLDPQ (R5), (F0, F1)
 	FLDPQ 32(R5), (F2, F3)
-done24:
-	JMP loaded22
-whole21:
+done25:
+	JMP loaded23
+whole22:
 	FLDPQ (R5), (F0, F1)
 	FLDPQ 32(R5), (F2, F3)
-loaded22:
+loaded23:
 	MOVD $0x100000000, R4
 	VMOV R4, V4.D[0]
 	MOVD $0x300000002, R4
@@ -550,88 +685,88 @@ loaded22:
 	WORD $0x6EB1A800 // UMINV V0.S4, F0
 	FMOVS F0, R4
 	CMPW $-1, R4
-	BEQ none29
-	JMP found7
-none29:
+	BEQ none30
+	JMP found8
+none30:
 	WORD $0x4E3EE421 // FCMEQ V30.S4, V1.S4, V1.S4
 	WORD $0x4EE11C81 // ORN V1.B16, V4.B16, V1.B16
 	WORD $0x6EB1A821 // UMINV V1.S4, F1
 	FMOVS F1, R4
 	CMPW $-1, R4
-	BEQ none30
+	BEQ none31
 	ADD $4, R4
-	JMP found7
-none30:
+	JMP found8
+none31:
 	WORD $0x4E3EE442 // FCMEQ V30.S4, V2.S4, V2.S4
 	WORD $0x4EE21C82 // ORN V2.B16, V4.B16, V2.B16
 	WORD $0x6EB1A842 // UMINV V2.S4, F2
 	FMOVS F2, R4
 	CMPW $-1, R4
-	BEQ none31
+	BEQ none32
 	ADD $8, R4
-	JMP found7
-none31:
+	JMP found8
+none32:
 	WORD $0x4E3EE463 // FCMEQ V30.S4, V3.S4, V3.S4
 	WORD $0x4EE31C83 // ORN V3.B16, V4.B16, V3.B16
 	WORD $0x6EB1A863 // UMINV V3.S4, F3
 	FMOVS F3, R4
 	CMPW $-1, R4
-	BEQ none32
+	BEQ none33
 	ADD $12, R4
-	JMP found7
-none32:
+	JMP found8
+none33:
 	ADD $64, R5
 	SUB $16, R2
 	CMP $0, R2
-	BGT search20
-nan6:
+	BGT search21
+nan7:
 	MOVD R1, R5
 	MOVD R5, R4
 	SUB R6, R4
 	LSR $2, R4
 	MOVD cols+24(FP), R2
 	SUB R4, R2
-search34:
+search35:
 	CMP $16, R2
-	BGE whole35
+	BGE whole36
 	CMP $16, R2
-	BGE whole37
+	BGE whole38
 	MOVD $tail-64(SP), R8
 	FSTPQ (F31, F31), (R8)
 	FSTPQ (F31, F31), 32(R8)
 	MOVD R5, R9
 	MOVD R8, R10
-	TBZ $3, R2, skip39
+	TBZ $3, R2, skip40
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
-	FMOVQ.P 16(R9), F4
-	FMOVQ.P F4, 16(R10)
-skip39:
-	TBZ $2, R2, skip40
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
 skip40:
-	TBZ $1, R2, skip41
+	TBZ $2, R2, skip41
+	FMOVQ.P 16(R9), F4
+	FMOVQ.P F4, 16(R10)
+skip41:
+	TBZ $1, R2, skip42
 	FMOVD.P 8(R9), F4
 	FMOVD.P F4, 8(R10)
-skip41:
-	TBZ $0, R2, skip42
+skip42:
+	TBZ $0, R2, skip43
 	FMOVS.P 4(R9), F4
 	FMOVS.P F4, 4(R10)
-skip42:
+skip43:
 	MOVD $tail-64(SP), R8
 	FLDPQ (R8), (F0, F1)
 	FLDPQ 32(R8), (F2, F3)
-	JMP done38
-whole37:
+	JMP done39
+whole38:
 	FLDPQ (R5), (F0, F1)
 	FLDPQ 32(R5), (F2, F3)
-done38:
-	JMP loaded36
-whole35:
+done39:
+	JMP loaded37
+whole36:
 	FLDPQ (R5), (F0, F1)
 	FLDPQ 32(R5), (F2, F3)
-loaded36:
+loaded37:
 	MOVD $0x100000000, R4
 	VMOV R4, V4.D[0]
 	MOVD $0x300000002, R4
@@ -641,41 +776,41 @@ loaded36:
 	WORD $0x6EB1A800 // UMINV V0.S4, F0
 	FMOVS F0, R4
 	CMPW $-1, R4
-	BEQ none43
-	JMP found7
-none43:
+	BEQ none44
+	JMP found8
+none44:
 	WORD $0x4E21E421 // FCMEQ V1.S4, V1.S4, V1.S4
 	VORR V1.B16, V4.B16, V1.B16
 	WORD $0x6EB1A821 // UMINV V1.S4, F1
 	FMOVS F1, R4
 	CMPW $-1, R4
-	BEQ none44
+	BEQ none45
 	ADD $4, R4
-	JMP found7
-none44:
+	JMP found8
+none45:
 	WORD $0x4E22E442 // FCMEQ V2.S4, V2.S4, V2.S4
 	VORR V2.B16, V4.B16, V2.B16
 	WORD $0x6EB1A842 // UMINV V2.S4, F2
 	FMOVS F2, R4
 	CMPW $-1, R4
-	BEQ none45
+	BEQ none46
 	ADD $8, R4
-	JMP found7
-none45:
+	JMP found8
+none46:
 	WORD $0x4E23E463 // FCMEQ V3.S4, V3.S4, V3.S4
 	VORR V3.B16, V4.B16, V3.B16
 	WORD $0x6EB1A863 // UMINV V3.S4, F3
 	FMOVS F3, R4
 	CMPW $-1, R4
-	BEQ none46
+	BEQ none47
 	ADD $12, R4
-	JMP found7
-none46:
+	JMP found8
+none47:
 	ADD $64, R5
 	SUB $16, R2
 	CMP $0, R2
-	BGT search34
-found7:
+	BGT search35
+found8:
 	SUB R6, R5
 	LSR $2, R5
 	ADD R5, R4
@@ -686,8 +821,155 @@ found7:
 	ADD R8, R6
 	SUB $1, R7
 	CMP $0, R7
-	BGT row1
-return2:
+	BGT row2
+return3:
+	RET
+cols1:
+	MOVD $0xff800000ff800000, R0
+	VDUP R0, V31.D2
+	MOVD dst+0(FP), R0
+	MOVD cols+24(FP), R1
+	MOVD x+8(FP), R3
+	MOVD rows+16(FP), R4
+	CMP $0, R4
+	BLE return49
+row48:
+	CMP $16, R1
+	BGE whole52
+	MOVD $tail-64(SP), R5
+	FSTPQ (F31, F31), (R5)
+	FSTPQ (F31, F31), 32(R5)
+	MOVD R3, R6
+	MOVD R5, R7
+	TBZ $3, R1, skip54
+	FMOVQ.P 16(R6), F8
+	FMOVQ.P F8, 16(R7)
+	FMOVQ.P 16(R6), F8
+	FMOVQ.P F8, 16(R7)
+skip54:
+	TBZ $2, R1, skip55
+	FMOVQ.P 16(R6), F8
+	FMOVQ.P F8, 16(R7)
+skip55:
+	TBZ $1, R1, skip56
+	FMOVD.P 8(R6), F8
+	FMOVD.P F8, 8(R7)
+skip56:
+	TBZ $0, R1, skip57
+	FMOVS.P 4(R6), F8
+	FMOVS.P F8, 4(R7)
+skip57:
+	MOVD $tail-64(SP), R5
+	FLDPQ (R5), (F0, F1)
+	FLDPQ 32(R5), (F2, F3)
+	JMP done53
+whole52:
+	FLDPQ (R3), (F0, F1)
+	FLDPQ 32(R3), (F2, F3)
+done53:
+	VMOV V0.B16, V4.B16
+	VMOV V1.B16, V5.B16
+	VMOV V2.B16, V6.B16
+	VMOV V3.B16, V7.B16
+	WORD $0x4E26F484 // FMAX V6.S4, V4.S4, V4.S4
+	WORD $0x4E27F4A5 // FMAX V7.S4, V5.S4, V5.S4
+	WORD $0x4E25F484 // FMAX V5.S4, V4.S4, V4.S4
+	VEXT $8, V4.B16, V4.B16, V5.B16
+	WORD $0x4E25F484 // FMAX V5.S4, V4.S4, V4.S4
+	VDUP V4.S[1], V5.S4
+	WORD $0x4E25F484 // FMAX V5.S4, V4.S4, V4.S4
+	FCMPS F4, F4
+	BVS nan50
+	VDUP V4.S[0], V30.S4
+	MOVD $0x100000000, R2
+	VMOV R2, V8.D[0]
+	MOVD $0x300000002, R2
+	VMOV R2, V8.D[1]
+	WORD $0x4E3EE400 // FCMEQ V30.S4, V0.S4, V0.S4
+	WORD $0x4EE01D00 // ORN V0.B16, V8.B16, V0.B16
+	WORD $0x6EB1A800 // UMINV V0.S4, F0
+	FMOVS F0, R2
+	CMPW $-1, R2
+	BEQ none58
+	JMP found51
+none58:
+	WORD $0x4E3EE421 // FCMEQ V30.S4, V1.S4, V1.S4
+	WORD $0x4EE11D01 // ORN V1.B16, V8.B16, V1.B16
+	WORD $0x6EB1A821 // UMINV V1.S4, F1
+	FMOVS F1, R2
+	CMPW $-1, R2
+	BEQ none59
+	ADD $4, R2
+	JMP found51
+none59:
+	WORD $0x4E3EE442 // FCMEQ V30.S4, V2.S4, V2.S4
+	WORD $0x4EE21D02 // ORN V2.B16, V8.B16, V2.B16
+	WORD $0x6EB1A842 // UMINV V2.S4, F2
+	FMOVS F2, R2
+	CMPW $-1, R2
+	BEQ none60
+	ADD $8, R2
+	JMP found51
+none60:
+	WORD $0x4E3EE463 // FCMEQ V30.S4, V3.S4, V3.S4
+	WORD $0x4EE31D03 // ORN V3.B16, V8.B16, V3.B16
+	WORD $0x6EB1A863 // UMINV V3.S4, F3
+	FMOVS F3, R2
+	CMPW $-1, R2
+	BEQ none61
+	ADD $12, R2
+	JMP found51
+none61:
+nan50:
+	MOVD $0x100000000, R2
+	VMOV R2, V8.D[0]
+	MOVD $0x300000002, R2
+	VMOV R2, V8.D[1]
+	WORD $0x4E20E400 // FCMEQ V0.S4, V0.S4, V0.S4
+	VORR V0.B16, V8.B16, V0.B16
+	WORD $0x6EB1A800 // UMINV V0.S4, F0
+	FMOVS F0, R2
+	CMPW $-1, R2
+	BEQ none62
+	JMP found51
+none62:
+	WORD $0x4E21E421 // FCMEQ V1.S4, V1.S4, V1.S4
+	VORR V1.B16, V8.B16, V1.B16
+	WORD $0x6EB1A821 // UMINV V1.S4, F1
+	FMOVS F1, R2
+	CMPW $-1, R2
+	BEQ none63
+	ADD $4, R2
+	JMP found51
+none63:
+	WORD $0x4E22E442 // FCMEQ V2.S4, V2.S4, V2.S4
+	VORR V2.B16, V8.B16, V2.B16
+	WORD $0x6EB1A842 // UMINV V2.S4, F2
+	FMOVS F2, R2
+	CMPW $-1, R2
+	BEQ none64
+	ADD $8, R2
+	JMP found51
+none64:
+	WORD $0x4E23E463 // FCMEQ V3.S4, V3.S4, V3.S4
+	VORR V3.B16, V8.B16, V3.B16
+	WORD $0x6EB1A863 // UMINV V3.S4, F3
+	FMOVS F3, R2
+	CMPW $-1, R2
+	BEQ none65
+	ADD $12, R2
+	JMP found51
+none65:
+found51:
+	MOVD R2, (R0)
+	ADD $8, R0
+	MOVD stride+32(FP), R5
+	LSL $2, R5
+	ADD R5, R3
+	SUB $1, R4
+	CMP $0, R4
+	BGT row48
+return49:
 	RET
 
 // func sumNEON(dst *float64, x *float32, rows, cols, stride int)
@@ -698,14 +980,17 @@ return2:
 // by vector. The sums are added, their lanes folded by halves, and the blocks
 // added up in float64.
 TEXT ·sumNEON(SB), NOSPLIT, $64-40
+	MOVD cols+24(FP), R0
+	CMP $16, R0
+	BLE cols1
 	MOVD $0x0000000000000000, R0
 	VDUP R0, V31.D2
 	MOVD dst+0(FP), R0
 	MOVD x+8(FP), R3
 	MOVD rows+16(FP), R4
 	CMP $0, R4
-	BLE return2
-row1:
+	BLE return3
+row2:
 	MOVD R3, R1
 	MOVD cols+24(FP), R2
 	MOVD $0x0000000000000000, R5
@@ -715,12 +1000,12 @@ row1:
 	VMOV V30.B16, V2.B16
 	VMOV V30.B16, V3.B16
 	FMOVD F0, (R0)
-block3:
+block4:
 	MOVD R2, R5
 	CMP $2048, R2
-	BLE short4
+	BLE short5
 	MOVD $2048, R5
-short4:
+short5:
 	SUB R5, R2
 	VMOV V30.B16, V0.B16
 	VMOV V30.B16, V1.B16
@@ -739,8 +1024,8 @@ short4:
 	VMOV V30.B16, V14.B16
 	VMOV V30.B16, V15.B16
 	CMP $256, R5
-	BLT few6
-many5:
+	BLT few7
+many6:
 	FLDPQ (R1), (F16, F17)
 	FLDPQ 64(R1), (F18, F19)
 	WORD $0x4E32D610 // FADD V18.S4, V16.S4, V16.S4
@@ -840,15 +1125,15 @@ many5:
 	ADD $1024, R1
 	SUB $256, R5
 	CMP $256, R5
-	BGE many5
-few6:
+	BGE many6
+few7:
 	WORD $0x4E2CD508 // FADD V12.S4, V8.S4, V8.S4
 	WORD $0x4E2DD529 // FADD V13.S4, V9.S4, V9.S4
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	WORD $0x4E2FD56B // FADD V15.S4, V11.S4, V11.S4
 	CMP $64, R5
-	BLT rest8
-step7:
+	BLT rest9
+step8:
 	FLDPQ (R1), (F12, F13)
 	FLDPQ 64(R1), (F14, F15)
 	WORD $0x4E2ED58C // FADD V14.S4, V12.S4, V12.S4
@@ -876,44 +1161,44 @@ step7:
 	ADD $256, R1
 	SUB $64, R5
 	CMP $64, R5
-	BGE step7
-rest8:
+	BGE step8
+rest9:
 	CMP $0, R5
-	BLE done10
-vec9:
+	BLE done11
+vec10:
 	CMP $16, R5
-	BGE whole11
+	BGE whole12
 	MOVD $tail-64(SP), R6
 	FSTPQ (F31, F31), (R6)
 	FSTPQ (F31, F31), 32(R6)
 	MOVD R1, R7
 	MOVD R6, R8
-	TBZ $3, R5, skip13
+	TBZ $3, R5, skip14
 	FMOVQ.P 16(R7), F16
 	FMOVQ.P F16, 16(R8)
-	FMOVQ.P 16(R7), F16
-	FMOVQ.P F16, 16(R8)
-skip13:
-	TBZ $2, R5, skip14
 	FMOVQ.P 16(R7), F16
 	FMOVQ.P F16, 16(R8)
 skip14:
-	TBZ $1, R5, skip15
+	TBZ $2, R5, skip15
+	FMOVQ.P 16(R7), F16
+	FMOVQ.P F16, 16(R8)
+skip15:
+	TBZ $1, R5, skip16
 	FMOVD.P 8(R7), F16
 	FMOVD.P F16, 8(R8)
-skip15:
-	TBZ $0, R5, skip16
+skip16:
+	TBZ $0, R5, skip17
 	FMOVS.P 4(R7), F16
 	FMOVS.P F16, 4(R8)
-skip16:
+skip17:
 	MOVD $tail-64(SP), R6
 	FLDPQ (R6), (F12, F13)
 	FLDPQ 32(R6), (F14, F15)
-	JMP done12
-whole11:
+	JMP done13
+whole12:
 	FLDPQ (R1), (F12, F13)
 	FLDPQ 32(R1), (F14, F15)
-done12:
+done13:
 	WORD $0x4E2CD400 // FADD V12.S4, V0.S4, V0.S4
 	WORD $0x4E2DD421 // FADD V13.S4, V1.S4, V1.S4
 	WORD $0x4E2ED442 // FADD V14.S4, V2.S4, V2.S4
@@ -921,8 +1206,8 @@ done12:
 	ADD $64, R1
 	SUB $16, R5
 	CMP $0, R5
-	BGT vec9
-done10:
+	BGT vec10
+done11:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -943,15 +1228,87 @@ done10:
 	FADDD F4, F0
 	FMOVD F0, (R0)
 	CMP $0, R2
-	BGT block3
+	BGT block4
 	ADD $8, R0
 	MOVD stride+32(FP), R5
 	LSL $2, R5
 	ADD R5, R3
 	SUB $1, R4
 	CMP $0, R4
-	BGT row1
-return2:
+	BGT row2
+return3:
+	RET
+cols1:
+	MOVD $0x0000000000000000, R0
+	VDUP R0, V31.D2
+	MOVD dst+0(FP), R0
+	MOVD cols+24(FP), R1
+	VMOV V31.B16, V0.B16
+	VMOV V31.B16, V1.B16
+	VMOV V31.B16, V2.B16
+	VMOV V31.B16, V3.B16
+	MOVD x+8(FP), R2
+	MOVD rows+16(FP), R3
+	CMP $0, R3
+	BLE return19
+row18:
+	CMP $16, R1
+	BGE whole20
+	MOVD $tail-64(SP), R4
+	FSTPQ (F31, F31), (R4)
+	FSTPQ (F31, F31), 32(R4)
+	MOVD R2, R5
+	MOVD R4, R6
+	TBZ $3, R1, skip22
+	FMOVQ.P 16(R5), F8
+	FMOVQ.P F8, 16(R6)
+	FMOVQ.P 16(R5), F8
+	FMOVQ.P F8, 16(R6)
+skip22:
+	TBZ $2, R1, skip23
+	FMOVQ.P 16(R5), F8
+	FMOVQ.P F8, 16(R6)
+skip23:
+	TBZ $1, R1, skip24
+	FMOVD.P 8(R5), F8
+	FMOVD.P F8, 8(R6)
+skip24:
+	TBZ $0, R1, skip25
+	FMOVS.P 4(R5), F8
+	FMOVS.P F8, 4(R6)
+skip25:
+	MOVD $tail-64(SP), R4
+	FLDPQ (R4), (F4, F5)
+	FLDPQ 32(R4), (F6, F7)
+	JMP done21
+whole20:
+	FLDPQ (R2), (F4, F5)
+	FLDPQ 32(R2), (F6, F7)
+done21:
+	WORD $0x4E20D484 // FADD V0.S4, V4.S4, V4.S4
+	WORD $0x4E21D4A5 // FADD V1.S4, V5.S4, V5.S4
+	WORD $0x4E22D4C6 // FADD V2.S4, V6.S4, V6.S4
+	WORD $0x4E23D4E7 // FADD V3.S4, V7.S4, V7.S4
+	WORD $0x4E26D484 // FADD V6.S4, V4.S4, V4.S4
+	WORD $0x4E27D4A5 // FADD V7.S4, V5.S4, V5.S4
+	WORD $0x4E25D484 // FADD V5.S4, V4.S4, V4.S4
+	VEXT $8, V4.B16, V4.B16, V5.B16
+	WORD $0x4E25D484 // FADD V5.S4, V4.S4, V4.S4
+	VDUP V4.S[1], V5.S4
+	WORD $0x4E25D484 // FADD V5.S4, V4.S4, V4.S4
+	FMOVD F0, (R0)
+	FCVTSD F4, F4
+	FMOVD (R0), F8
+	FADDD F8, F4
+	FMOVD F4, (R0)
+	ADD $8, R0
+	MOVD stride+32(FP), R4
+	LSL $2, R4
+	ADD R4, R2
+	SUB $1, R3
+	CMP $0, R3
+	BGT row18
+return19:
 	RET
 
 // func expNEON(dst, x *float32, n, stream int)

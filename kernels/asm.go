@@ -356,16 +356,22 @@ func (a *Asm) Streams(form func(stream bool)) {
 }
 
 // Forms writes the form of a kernel for a parameter that is 0 and that for one
-// that is not. Both begin with the same registers free.
+// that is not.
 func (a *Asm) Forms(arg string, form func(set bool)) {
+	a.Either(arg, "!=", 0, func() { form(false) }, func() { form(true) })
+}
+
+// Either writes two forms of a kernel, of which the second is for a parameter that
+// the condition holds for. Both begin with the same registers free.
+func (a *Asm) Either(arg, cond string, imm int, first, second func()) {
 	v, label := a.Arg(arg), a.NewLabel(arg)
-	a.JumpIfImm(v, "!=", 0, label)
+	a.JumpIfImm(v, cond, imm, label)
 	a.FreeReg(v)
 	greg, vfree := slices.Clone(a.greg), slices.Clone(a.vfree)
-	form(false)
+	first()
 	a.greg, a.vfree, a.tail = greg, vfree, ""
 	a.Label(label)
-	form(true)
+	second()
 }
 
 // NewLabel makes a label, to be placed by Label.

@@ -26,11 +26,8 @@ A minimum of zero may have either sign.`,
 // extremeRows writes max or min, which begins with the value of those bits.
 func (a *Asm) extremeRows(op op, start uint32) {
 	begin, nan := a.ConstReg(start), a.ConstReg(0x7fc00000)
-	dst, p, n := a.Arg("dst"), a.Reg(), a.Reg()
-	a.Rows(func(x Reg) {
-		a.Mov(x, p)
-		a.LoadArg("cols", n)
-		m := a.extremeOf(op, p, n, begin)
+	dst := a.Arg("dst")
+	store := func(m *Vec) {
 		bad, next := a.NewLabel("nan"), a.NewLabel("next")
 		a.NaNJump(m, bad)
 		a.StoreLane0(m, dst, 0)
@@ -40,7 +37,31 @@ func (a *Asm) extremeRows(op op, start uint32) {
 		a.Label(next)
 		a.Free(m)
 		a.AddImm(4, dst)
+	}
+	a.Either("cols", "<=", lanes, func() {
+		p, n := a.Reg(), a.Reg()
+		a.Rows(func(x Reg) {
+			a.Mov(x, p)
+			a.LoadArg("cols", n)
+			store(a.extremeOf(op, p, n, begin))
+		})
+	}, func() {
+		n := a.Arg("cols")
+		a.KeepTail(n)
+		a.Rows(func(x Reg) {
+			m := a.Vec("m")
+			a.LoadTail(m, x, n, begin)
+			a.extremeOfOne(op, m)
+			store(m)
+		})
 	})
+}
+
+// extremeOfOne is extremeOf for one vector.
+func (a *Asm) extremeOfOne(op op, m *Vec) {
+	a.NaNInit()
+	a.ByPart(func() { a.NaNSee(m, m) })
+	a.isa.fold(a, op, m)
 }
 
 // extremeOf writes the loop for the maximum or minimum of the n elements at p, in
@@ -88,45 +109,70 @@ var argMaxKernel = kernel{
 	doc: `dst[i] is the index of the first maximum of row i, or of its first NaN.
 Every 512 elements are compared by their maxima; the best ones are searched at the end.`,
 	args: []arg{{"dst", "*int"}, {"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
-	body: func(a *Asm) {
-		low := a.ConstReg(negInf)
-		dst, p, n, b, q, best := a.Arg("dst"), a.Reg(), a.Reg(), a.Reg(), a.Reg(), a.Reg()
-		top, m := a.Uniform(), a.Uniform()
-		a.Rows(func(x Reg) {
-			block, better, next, nan, found := a.NewLabel("block"), a.NewLabel("better"), a.NewLabel("next"), a.NewLabel("nan"), a.NewLabel("found")
-			a.Mov(x, p)
-			a.Mov(p, best)
-			a.LoadArg("cols", n)
-			a.SetUniform(top, low)
-			a.Label(block)
-			a.take(searchSize, n, b)
-			a.SubReg(b, n)
-			a.Mov(p, q)
-			v := a.extremeOf(opMax, q, b, low)
-			a.NaNJump(v, nan)
-			a.Broadcast(m, v)
-			a.JumpGreater(m, top, better)
-			a.Jump(next)
-			a.Label(better)
-			a.SetUniform(top, m)
-			a.Mov(p, best)
-			a.Label(next)
-			a.Free(v)
-			a.AddImm(4*searchSize, p)
-			a.JumpIfImm(n, ">", 0, block)
+	body: func(a *Asm) { a.Either("cols", "<=", lanes, a.argMaxLong, a.argMaxShort) },
+}
 
-			a.search(x, best, q, n, low, &top, func(x *Vec) { a.FirstEq(x, top, q, found) })
-			a.Label(nan)
-			a.Mov(p, best)
-			a.search(x, best, q, n, low, nil, func(x *Vec) { a.FirstNaN(x, q, found) })
-			a.Label(found)
-			a.SubReg(x, best)
-			a.ShiftDown(2, best)
-			a.AddReg(best, q)
-			a.Store64(q, dst)
-			a.AddImm(8, dst)
-		})
-	},
+func (a *Asm) argMaxLong() {
+	low := a.ConstReg(negInf)
+	dst, p, n, b, q, best := a.Arg("dst"), a.Reg(), a.Reg(), a.Reg(), a.Reg(), a.Reg()
+	top, m := a.Uniform(), a.Uniform()
+	a.Rows(func(x Reg) {
+		block, better, next, nan, found := a.NewLabel("block"), a.NewLabel("better"), a.NewLabel("next"), a.NewLabel("nan"), a.NewLabel("found")
+		a.Mov(x, p)
+		a.Mov(p, best)
+		a.LoadArg("cols", n)
+		a.SetUniform(top, low)
+		a.Label(block)
+		a.take(searchSize, n, b)
+		a.SubReg(b, n)
+		a.Mov(p, q)
+		v := a.extremeOf(opMax, q, b, low)
+		a.NaNJump(v, nan)
+		a.Broadcast(m, v)
+		a.JumpGreater(m, top, better)
+		a.Jump(next)
+		a.Label(better)
+		a.SetUniform(top, m)
+		a.Mov(p, best)
+		a.Label(next)
+		a.Free(v)
+		a.AddImm(4*searchSize, p)
+		a.JumpIfImm(n, ">", 0, block)
+
+		a.search(x, best, q, n, low, &top, func(x *Vec) { a.FirstEq(x, top, q, found) })
+		a.Label(nan)
+		a.Mov(p, best)
+		a.search(x, best, q, n, low, nil, func(x *Vec) { a.FirstNaN(x, q, found) })
+		a.Label(found)
+		a.SubReg(x, best)
+		a.ShiftDown(2, best)
+		a.AddReg(best, q)
+		a.Store64(q, dst)
+		a.AddImm(8, dst)
+	})
+}
+
+// argMaxShort does rows of one vector.
+func (a *Asm) argMaxShort() {
+	low, dst, n, q := a.ConstReg(negInf), a.Arg("dst"), a.Arg("cols"), a.Reg()
+	top := a.Uniform()
+	a.KeepTail(n)
+	a.Rows(func(x Reg) {
+		nan, found := a.NewLabel("nan"), a.NewLabel("found")
+		v, m := a.Vec("x"), a.Vec("m")
+		a.LoadTail(v, x, n, low)
+		a.Copy(m, v)
+		a.extremeOfOne(opMax, m)
+		a.NaNJump(m, nan)
+		a.Broadcast(top, m)
+		a.FirstEq(v, top, q, found)
+		a.Label(nan)
+		a.FirstNaN(v, q, found)
+		a.Label(found)
+		a.Store64(q, dst)
+		a.Free(v, m)
+		a.AddImm(8, dst)
+	})
 }
 
 // search tests the vectors from p to the end of the row at x, until test leaves the

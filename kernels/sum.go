@@ -8,23 +8,43 @@ elements at a time; what is left goes to the first sum, the end of the row vecto
 by vector. The sums are added, their lanes folded by halves, and the blocks
 added up in float64.`,
 	args: []arg{{"dst", "*float64"}, {"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
-	body: func(a *Asm) {
-		zero := a.Const(0)
-		dst, p, n := a.Arg("dst"), a.Reg(), a.Reg()
-		a.Rows(func(x Reg) {
-			a.Mov(x, p)
-			a.LoadArg("cols", n)
-			a.total(dst, p, n, func(i int) *Vec {
-				x := a.Vec("x")
-				a.Load(x, p, 4*lanes*i)
-				return x
-			}, func(n Reg) *Vec {
-				x := a.Vec("x")
-				a.LoadTail(x, p, n, zero)
-				return x
-			}, func(int) {})
-		})
-	},
+	body: func(a *Asm) { a.Either("cols", "<=", lanes, a.sumLong, a.sumShort) },
+}
+
+func (a *Asm) sumLong() {
+	zero := a.Const(0)
+	dst, p, n := a.Arg("dst"), a.Reg(), a.Reg()
+	a.Rows(func(x Reg) {
+		a.Mov(x, p)
+		a.LoadArg("cols", n)
+		a.total(dst, p, n, func(i int) *Vec {
+			x := a.Vec("x")
+			a.Load(x, p, 4*lanes*i)
+			return x
+		}, func(n Reg) *Vec {
+			x := a.Vec("x")
+			a.LoadTail(x, p, n, zero)
+			return x
+		}, func(int) {})
+	})
+}
+
+// sumShort does rows of one vector.
+func (a *Asm) sumShort() {
+	zero, dst, n := a.Const(0), a.Arg("dst"), a.Arg("cols")
+	none := a.Vec("zero")
+	a.Set(none, zero)
+	a.KeepTail(n)
+	a.Rows(func(x Reg) {
+		v := a.Vec("x")
+		a.LoadTail(v, x, n, zero)
+		a.Add(v, none)
+		a.FoldAdd(v)
+		a.StoreDouble(none, dst)
+		a.AddDouble(v, dst)
+		a.Free(v)
+		a.AddImm(8, dst)
+	})
 }
 
 // total adds up a row, or what term makes of each vector, as sum does: it stores
