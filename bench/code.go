@@ -51,7 +51,7 @@ func forms(kernel string) []routine {
 		return []routine{{name: kernel, size: 8}}
 	case kernel == "inner":
 		return []routine{{name: kernel, size: 4}, {name: kernel + ", y nil", form: lightest, size: 4}}
-	case strings.HasPrefix(kernel, "planar"):
+	case strings.HasPrefix(kernel, "planar") && kernel != "planarShift": // which goes class by class
 		return []routine{{name: kernel, form: phases, size: 4}}
 	}
 	return []routine{{name: kernel, size: 4}}

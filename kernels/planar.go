@@ -164,36 +164,33 @@ y is nil, in float64. They are copied to xCopy and yCopy, n apart.`,
 )
 
 func (a *Asm) planarShift(stream bool) {
-	x, dst, max, log := a.Arg("x"), a.Arg("dst"), a.Arg("max"), a.Arg("log")
-	classes, stride, n, at, p := a.Arg("classes"), a.Arg("stride"), a.Reg(), a.Reg(), a.Reg()
+	x, dst, classes, stride := a.Arg("x"), a.Arg("dst"), a.Arg("classes"), a.Arg("stride")
+	n, p, q, max, log := a.Reg(), a.Reg(), a.Reg(), a.Reg(), a.Reg()
 	class, group := a.NewLabel("class"), a.NewLabel("group")
 	a.ShiftReg(2, stride)
 	a.Label(class)
+	a.Mov(x, p)
+	a.Mov(dst, q)
+	a.LoadArg("max", max)
+	a.LoadArg("log", log)
 	a.LoadArg("n", n)
-	a.ShiftReg(2, n)
-	a.MovImm(0, at)
 	a.Label(group)
 	v := a.Vec("x")
-	here := func(base Reg) Reg {
-		a.Mov(base, p)
-		a.AddReg(at, p)
-		return p
-	}
-	a.Load(v, here(x), 0)
-	a.SubLoad(v, here(max), 0)
-	a.SubLoad(v, here(log), 0)
-	a.StoreTo(stream, v, here(dst), 0)
+	a.Load(v, p, 0)
+	a.SubLoad(v, max, 0)
+	a.SubLoad(v, log, 0)
+	a.StoreTo(stream, v, q, 0)
 	a.Free(v)
-	a.AddImm(4*lanes, at)
-	a.JumpIf(at, "<", n, group)
+	for _, r := range []Reg{p, q, max, log} {
+		a.AddImm(4*lanes, r)
+	}
+	a.AddImm(-lanes, n)
+	a.JumpIfImm(n, ">", 0, group)
 	a.AddReg(stride, x)
 	a.AddReg(stride, dst)
 	a.AddImm(-1, classes)
 	a.JumpIfImm(classes, ">", 0, class)
 	a.Ret()
-	for _, r := range []Reg{p, at, n, stride, classes, log, max, dst, x} {
-		a.FreeReg(r)
-	}
 }
 
 // A planarWalk is a position in an array, and in those that have one element a
