@@ -60,6 +60,7 @@ type ceJob[T Float, I Index] struct {
 	blocks      []float64 // those of blocks of classes, if there are several
 	norm        float64   // of the gradient: 1, or 1 over what the mean divides by
 	w           int       // goroutines for each row
+	plain       bool      // nothing is asked for that differs from row to row
 }
 
 func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Options[T], loss []T, grad *view[T]) (float64, error) {
@@ -83,6 +84,7 @@ func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Opt
 		j.norm = 1 / total
 	}
 	j.keep, j.share = 1-j.opt.LabelSmoothing, j.opt.LabelSmoothing/float64(x.c)
+	j.plain = loss == nil && j.opt.Weight == nil && j.keep == 1 && len(j.opt.Upstream) < 2 && !j.opt.Accumulate
 	var s float64
 	if j.share > 0 {
 		s = j.smooth(x, grad)
@@ -153,7 +155,7 @@ func (j *ceJob[T, I]) total(x, grad *view[T], lo, hi int, parts []float64) float
 }
 
 func spreadCrossEntropy[T Float, I Index](w int, job ceJob[T, I], x view[T], to *view[T]) float64 {
-	j := &ceJob[T, I]{job.k, job.opt.clone(), slices.Clone(job.targets), job.ignore, nil, job.keep, job.share, job.weights, slices.Clone(job.blocks), job.norm, 1}
+	j := &ceJob[T, I]{job.k, job.opt.clone(), slices.Clone(job.targets), job.ignore, nil, job.keep, job.share, job.weights, slices.Clone(job.blocks), job.norm, 1, job.plain}
 	if job.loss != nil {
 		j.loss = make([]T, len(job.loss))
 	}
@@ -217,11 +219,16 @@ func (j *ceJob[T, I]) rows(x, grad *view[T], row, n, first int) float64 {
 		j.logits(&xs, targets, &r)
 		if grad == nil {
 			j.forward(&xs, &r)
+			total = j.losses(total, targets, first, &r)
 		} else {
 			to.setRows(grad, row, n)
-			j.backward(&xs, &to, first, &r)
+			if j.plain && x.c <= j.k.mediumCols {
+				total = j.plainShort(total, &xs, &to, targets, &r)
+			} else {
+				j.backward(&xs, &to, first, &r)
+				total = j.losses(total, targets, first, &r)
+			}
 		}
-		total = j.losses(total, targets, first, &r)
 		row += n
 		first += n
 	}
@@ -290,6 +297,9 @@ func (j *ceJob[T, I]) logits(x *view[T], targets []I, r *ceRoom[T]) {
 
 // losses adds the losses of the rows of the room, from row first, to total.
 func (j *ceJob[T, I]) losses(total float64, targets []I, first int, r *ceRoom[T]) float64 {
+	if j.plain {
+		return plainLosses(total, targets, j.ignore, r.x, r.max, r.log)
+	}
 	ignore, keep, share, weight, loss := j.ignore, j.keep, j.share, j.opt.Weight, j.loss
 	x, max, log, dot, weights := r.x[:len(targets)], r.max[:len(targets)], r.log[:len(targets)], r.dot[:len(targets)], j.weights
 	for c, t := range targets {
@@ -308,6 +318,36 @@ func (j *ceJob[T, I]) losses(total float64, targets []I, first int, r *ceRoom[T]
 			loss[first+c] = T(l)
 		}
 		total += l
+	}
+	return total
+}
+
+// plainLosses returns total with the losses of rows added.
+func plainLosses[T Float, I Index](total float64, targets []I, ignore int, logit, max []T, log []float64) float64 {
+	logit, max, log = logit[:len(targets)], max[:len(targets)], log[:len(targets)]
+	for i, t := range targets {
+		if int(t) != ignore {
+			total += (float64(max[i]) - float64(logit[i])) + log[i]
+		}
+	}
+	return total
+}
+
+// plainEnds is plainLosses and completes the rows' gradients: take is subtracted at
+// the targets.
+func plainEnds[T Float, I Index](total float64, targets []I, ignore int, grad *view[T], take float64, logit, max []T, sum, log []float64) float64 {
+	logit, max, sum, log = logit[:len(targets)], max[:len(targets)], sum[:len(targets)], log[:len(targets)]
+	for i, t := range targets {
+		if int(t) == ignore {
+			clear(grad.row(i)) // NaN times 0 would stay
+			continue
+		}
+		total += (float64(max[i]) - float64(logit[i])) + log[i]
+		if g := &grad.data[i*grad.stride+int(t)]; logit[i] == max[i] {
+			*g = T(atMax(take, sum[i]))
+		} else {
+			*g = T(float64(*g) - take)
+		}
 	}
 	return total
 }
@@ -433,6 +473,14 @@ func (j *ceJob[T, I]) targeted(dst *view[T], row, n, first int, r *ceRoom[T]) {
 		}
 		at += dst.stride
 	}
+}
+
+// plainShort is short and losses for plain work.
+func (j *ceJob[T, I]) plainShort(total float64, x, dst *view[T], targets []I, r *ceRoom[T]) float64 {
+	take := j.upstream(0)
+	fill(r.factor[:x.n], T(take))
+	shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.s, 0), ptr(r.log, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
+	return plainEnds(total, targets, j.ignore, dst, take, r.x, r.max, r.s, r.log)
 }
 
 // short is long for rows of at most mediumCols columns, which one kernel does.

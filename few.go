@@ -36,24 +36,10 @@ func fewCrossEntropy[T Float, I Index](x *view[T], targets []I, grad *view[T]) (
 		fill(scale[:], T(norm))
 		table[T]().shortSoftmax(ptr(grad.data, 0), ptr(scale[:], 0), ptr(max[:], 0), ptr(sum[:], 0), ptr(log[:], 0), ptr(x.data, 0), n, x.c, grad.stride, x.stride)
 	}
-	var total float64
-	for i, t := range targets {
-		if grad != nil {
-			row := grad.data[i*grad.stride:][:grad.c]
-			switch {
-			case int(t) == ignore:
-				clear(row)
-			case logit[i] == max[i]:
-				row[t] = T(atMax(norm, sum[i]))
-			default:
-				row[t] = T(float64(row[t]) - norm)
-			}
-		}
-		if int(t) != ignore {
-			total += (float64(max[i]) - float64(logit[i])) + log[i]
-		}
+	if grad == nil {
+		return plainLosses(0, targets, ignore, logit[:], max[:], log[:]) / count, true
 	}
-	return total / count, true
+	return plainEnds(0, targets, ignore, grad, norm, logit[:], max[:], sum[:], log[:]) / count, true
 }
 
 // atMax is the gradient at a target that is its row's maximum, take being taken
