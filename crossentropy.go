@@ -454,7 +454,7 @@ func (j *ceJob[T, I]) sums(x, e *view[T], first int, r *ceRoom[T]) {
 		p, r.less[c], r.scale[c] = j.factor(j.upstream(first+c), weightOf(j.opt.Weight, t))
 		probabilities(max, m, p/all)
 	}
-	j.k.log1p(ptr(r.log, 0), (x.n+7)&^7)
+	j.k.log1p(ptr(r.log, 0), x.n)
 }
 
 // targeted completes the gradients of n rows of dst from row on, whose targets

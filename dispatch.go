@@ -38,7 +38,7 @@ type kernels[T Float] struct {
 	// sumExpWeighted to that of w[j] (x-max).
 	sumExpDot      func(max, sum, ones, dot, x *T, rows, cols, stride int)
 	sumExpWeighted func(max, sum, ones, dot, x, w *T, rows, cols, stride int)
-	// log1p replaces x[i] by log(1 + x[i]) for i < n, n a multiple of 8, x[i] >= 0.
+	// log1p replaces x[i] by log(1 + x[i]) for i < n, x[i] >= 0.
 	log1p func(x *float64, n int)
 	// expSum sets row i of dst to e^(x-max), max being the greatest element of the
 	// row up to the end of the element's block, and fills in max and sum for each

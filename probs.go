@@ -189,9 +189,8 @@ func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
 	max, sum := parts[:n], parts[n:]
 	expSums(j.k, ptr(e, 0), ptr(max, 0), ptr(sum, 0), ptr(x, 0), 1, len(x), 0, 0)
 	top, rest, all := sumOfRow(j.k, e, max, sum)
-	var log [8]float64
-	log[0] = rest
-	j.k.log1p(ptr(log[:], 0), 8)
+	log := [1]float64{rest}
+	j.k.log1p(ptr(log[:], 0), 1)
 
 	up := upstream(j.opt.Upstream, row) * j.norm
 	probabilities(max, top, float64(up*mass)/all)

@@ -113,7 +113,7 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int, pages *pager[T]) {
 			t.max[j], log[j] = s.result()
 		}
 	}
-	k.log1p(ptr(t.log, 0), (t.n+7)&^7)
+	k.log1p(ptr(t.log, 0), t.n)
 }
 
 // sumExp runs the kernel that finds what is wanted of rows from column off.
@@ -222,9 +222,9 @@ func spreadSumExp[T Float](w int, k *kernels[T], row []T, dot *rowDot[T]) (m T, 
 	if dot != nil {
 		dot.sum = s.dot
 	}
-	logs := make([]float64, 8)
+	logs := make([]float64, 1)
 	m, logs[0] = s.result()
-	k.log1p(ptr(logs, 0), 8)
+	k.log1p(ptr(logs, 0), 1)
 	return m, logs[0]
 }
 
