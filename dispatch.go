@@ -96,11 +96,10 @@ type kernels[T Float] struct {
 	softmaxGrad, logSoftmaxGrad func(dst, x, y *T, s *float64, rows, cols, dstStride, stride, yStride, stream int)
 
 	// planarSumExp finds for n positions, a multiple of 16, whose classes are
-	// stride apart: max, sum and log as shortSoftmax does, or only max if those are
-	// nil. planarSoftmax also sets
-	// dst to the probabilities times scale. scratch has classes*32 elements.
-	// planarSumExpDot and planarSoftmaxDot also set dot to the sum of w[c] (x-max)
-	// over the classes c, and planarSoftmaxDot adds w[c] add to dst.
+	// stride apart: max, sum and log as shortSoftmax does; sum and log may be nil.
+	// planarSoftmax also sets dst to the probabilities times scale. scratch has
+	// classes*32 elements. planarSumExpDot and planarSoftmaxDot also set dot to the sum
+	// of w[c] (x-max) over the classes c, and planarSoftmaxDot adds w[c] add to dst.
 	planarSumExp     func(max *T, sum, log *float64, x, scratch *T, n, classes, stride int)
 	planarSumExpDot  func(max *T, sum, log *float64, dot, x, w, scratch *T, n, classes, stride int)
 	planarSoftmax    func(dst, scale, max *T, sum, log *float64, x, scratch *T, n, classes, dstStride, stride int)

@@ -74,8 +74,8 @@ func (p planes[T]) put(k *kernels[T], q planes[T], n, classes int, add bool) {
 	}
 }
 
-// sumExps fills in the room for n positions of x, unless sum and log are nil. If dst has any data it becomes the
-// probabilities times scale.
+// sumExps fills in the room for n positions of x, but no sum and log that are nil. If
+// dst has any data it becomes the probabilities times scale.
 func (r *planarRoom[T]) sumExps(k *kernels[T], dst, x planes[T], n, classes int) {
 	if dst.data == nil {
 		k.planarSumExp(ptr(r.max, 0), ptr(r.sum, 0), ptr(r.log, 0), ptr(x.data, 0), ptr(r.scratch, 0), n, classes, x.stride)
