@@ -4,13 +4,14 @@ package logits
 // in flight: more of it would hold up the next call.
 const fewRows = 4
 
-// fewCrossEntropy is crossEntropy without options for a few short rows, which
-// take less time than what is kept for options. It reports whether they are such
-// rows, and right in every respect.
+// fewCrossEntropy is crossEntropy without options for a few rows of at most
+// mediumCols columns or a longer one, which feel the time that options take. It
+// reports whether they are such rows, and right in every respect.
 func fewCrossEntropy[T Float, I Index](x *view[T], targets []I, grad *view[T]) (float64, bool) {
 	const ignore = -100
-	n := len(targets)
-	if x.d != 1 || x.c == 0 || x.c > shortCols || n == 0 || n > fewRows || x.n != n || !matrixFits(n, x.c, x.stride, len(x.data)) {
+	n, k := len(targets), table[T]()
+	long := x.c > k.mediumCols
+	if x.d != 1 || x.c == 0 || n == 0 || n > fewRows || long && (n > 1 || x.c > cacheSize) || x.n != n || !matrixFits(n, x.c, x.stride, len(x.data)) {
 		return 0, false
 	}
 	if grad != nil && (grad.d != 1 || grad.n != n || grad.c != x.c || !matrixFits(n, x.c, grad.stride, len(grad.data)) || grad.overlaps(x)) {
@@ -29,17 +30,43 @@ func fewCrossEntropy[T Float, I Index](x *view[T], targets []I, grad *view[T]) (
 		}
 		at += x.stride
 	}
+	if long {
+		if count == 0 {
+			return 0, false
+		}
+		if grad != nil {
+			return longCrossEntropyGrad(k, x.data[:x.c], int(targets[0]), grad.data[:x.c]), true
+		}
+		m, l := sumExpOf(k, x.data[:x.c])
+		return (float64(m) - float64(logit[0])) + l, true
+	}
 	norm := 1 / count
 	if grad == nil {
-		table[T]().shortSoftmax(nil, nil, ptr(max[:], 0), ptr(log[:], 0), ptr(log[:], 0), ptr(x.data, 0), n, x.c, 0, x.stride)
-	} else {
-		fill(scale[:], T(norm))
-		table[T]().shortSoftmax(ptr(grad.data, 0), ptr(scale[:], 0), ptr(max[:], 0), ptr(sum[:], 0), ptr(log[:], 0), ptr(x.data, 0), n, x.c, grad.stride, x.stride)
-	}
-	if grad == nil {
+		shortSoftmax(k, nil, nil, ptr(max[:], 0), ptr(log[:], 0), ptr(log[:], 0), ptr(x.data, 0), n, x.c, 0, x.stride)
 		return plainLosses(0, targets, ignore, logit[:], max[:], log[:]) / count, true
 	}
+	fill(scale[:], T(norm))
+	shortSoftmax(k, ptr(grad.data, 0), ptr(scale[:], 0), ptr(max[:], 0), ptr(sum[:], 0), ptr(log[:], 0), ptr(x.data, 0), n, x.c, grad.stride, x.stride)
 	return plainEnds(0, targets, ignore, grad, norm, logit[:], max[:], sum[:], log[:]) / count, true
+}
+
+// longCrossEntropyGrad sets grad to the gradient of the cross-entropy of one row,
+// which it returns.
+func longCrossEntropyGrad[T Float](k *kernels[T], x []T, target int, grad []T) float64 {
+	var maxs, sums [cacheSize / blockSize]T
+	logit, b := x[target], blocks(len(x)) // grad may be x
+	k.expSum(ptr(grad, 0), ptr(maxs[:], 0), ptr(sums[:], 0), ptr(x, 0), 1, len(x), 0, 0)
+	max, sum, all := sumOfRow(k, grad, maxs[:b], sums[:b])
+	probabilities(maxs[:b], max, 1/all)
+	k.scale(ptr(grad, 0), ptr(grad, 0), ptr(maxs[:], 0), nil, 1, len(x), 0, 0)
+	log := [1]float64{sum}
+	k.log1p(ptr(log[:], 0), 1)
+	if logit == max {
+		grad[target] = T(atMax(1, sum))
+	} else {
+		grad[target] = T(float64(grad[target]) - 1)
+	}
+	return (float64(max) - float64(logit)) + log[0]
 }
 
 // atMax is the gradient at a target that is its row's maximum, take being taken

@@ -1,6 +1,7 @@
 package logits
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/big"
@@ -1444,33 +1445,41 @@ func agreeOnWorkers[T Float](t *testing.T, name string, x Matrix[T]) []output {
 // TestGrowingStack calls with ever less stack left, so that it is moved at any
 // call inside: pointers to what is on it, hidden from the compiler, must follow.
 func TestGrowingStack(t *testing.T) {
-	x := make([]float32, 100)
+	x := make([]float32, 3000)
 	randomRow(newRand(8), x, 3)
-	targets := []int{4}
 	for _, k := range paths {
 		useTable(t, k)
-		want := make([]float32, 1)
-		if err := LogSoftmaxNLL(want, Row(x), targets); err != nil {
-			t.Fatal(err)
-		}
-		for depth := range 200 {
-			got := make(chan float32)
-			go func() { got <- lossAtDepth(depth, x, targets) }()
-			if g := <-got; !sameBits(g, want[0]) {
-				t.Fatalf("%s, at depth %d: the loss is %v, want %v", k.name, depth, g, want[0])
+		for _, cols := range []int{10, 100, 3000} {
+			want := lossesAtDepth(0, x[:cols])
+			for depth := range 200 {
+				got := make(chan [3]float64)
+				go func() { got <- lossesAtDepth(depth, x[:cols]) }()
+				if g := <-got; g != want {
+					t.Fatalf("%s, %d columns, at depth %d: the losses are %v, want %v", k.name, cols, depth, g, want)
+				}
 			}
 		}
 	}
 }
 
 //go:noinline
-func lossAtDepth(depth int, x []float32, targets []int) float32 {
+func lossesAtDepth(depth int, x []float32) (losses [3]float64) {
 	if depth > 0 {
-		return lossAtDepth(depth-1, x, targets) + 0
+		return lossesAtDepth(depth-1, x)
 	}
 	var loss [1]float32
-	if LogSoftmaxNLL(loss[:], Row(x), targets) != nil {
-		return -1
+	targets := [1]int{4}
+	grad := make([]float32, len(x))
+	err := LogSoftmaxNLL(loss[:], Row(x), targets[:])
+	var errs [2]error
+	losses[0] = float64(loss[0])
+	losses[1], errs[0] = CrossEntropy(Row(x), targets[:], nil)
+	losses[2], errs[1] = CrossEntropyGrad(Row(grad), Row(x), targets[:], nil)
+	if errors.Join(err, errs[0], errs[1]) != nil {
+		return [3]float64{-1}
 	}
-	return loss[0]
+	for _, v := range grad {
+		losses[2] += float64(v) * float64(v)
+	}
+	return losses
 }
