@@ -1451,6 +1451,9 @@ func TestGrowingStack(t *testing.T) {
 		useTable(t, k)
 		for _, cols := range []int{10, 100, 3000} {
 			want := lossesAtDepth(0, x[:cols])
+			if want[0] < 0 {
+				t.Fatalf("%d columns: an error", cols)
+			}
 			for depth := range 200 {
 				got := make(chan [3]float64)
 				go func() { got <- lossesAtDepth(depth, x[:cols]) }()
