@@ -12766,9 +12766,12 @@ return2:
 // Row i of dst is (x - max[i]) - log[i]. It goes past the caches if stream is not
 // 0.
 TEXT ·shiftAVX2(SB), NOSPLIT, $64-72
+	MOVQ cols+40(FP), AX
+	CMPQ AX, $16
+	JLE cols1
 	MOVQ stream+64(FP), AX
 	CMPQ AX, $0
-	JNE stream1
+	JNE stream2
 	VMOVUPS c0000000000000000<>(SB), Y15
 	MOVQ dst+0(FP), AX
 	MOVQ max+16(FP), BX
@@ -12776,8 +12779,8 @@ TEXT ·shiftAVX2(SB), NOSPLIT, $64-72
 	MOVQ x+8(FP), R8
 	MOVQ rows+32(FP), R9
 	CMPQ R9, $0
-	JLE return3
-row2:
+	JLE return4
+row3:
 	VBROADCASTSS (BX), Y14
 	VBROADCASTSS (CX), Y13
 	ADDQ $4, BX
@@ -12786,8 +12789,8 @@ row2:
 	MOVQ AX, SI
 	MOVQ cols+40(FP), DI
 	CMPQ DI, $64
-	JLT rest5
-step4:
+	JLT rest6
+step5:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VSUBPS Y14, Y0, Y0
@@ -12824,13 +12827,13 @@ step4:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step4
-rest5:
+	JGE step5
+rest6:
 	CMPQ DI, $0
-	JLE done7
-vec6:
+	JLE done8
+vec7:
 	CMPQ DI, $16
-	JGE whole8
+	JGE whole9
 	LEAQ tails<>+64(SB), R10
 	NEGQ DI
 	VMOVUPS 0(R10)(DI*4), Y2
@@ -12842,52 +12845,52 @@ vec6:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ DI
-	JMP done9
-whole8:
+	JMP done10
+whole9:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done9:
+done10:
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	VSUBPS Y13, Y0, Y0
 	VSUBPS Y13, Y1, Y1
 	CMPQ DI, $16
-	JGE whole10
+	JGE whole11
 	MOVQ SI, R10
 	VMOVUPS Y0, Y2
 	TESTQ $8, DI
-	JEQ skip12
+	JEQ skip13
 	VMOVUPS Y2, (R10)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R10
-skip12:
+skip13:
 	TESTQ $4, DI
-	JEQ skip13
+	JEQ skip14
 	VMOVUPS X2, (R10)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R10
-skip13:
+skip14:
 	TESTQ $2, DI
-	JEQ skip14
+	JEQ skip15
 	VMOVLPS X2, (R10)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R10
-skip14:
-	TESTQ $1, DI
-	JEQ skip15
-	VMOVSS X2, (R10)
 skip15:
-	JMP done11
-whole10:
+	TESTQ $1, DI
+	JEQ skip16
+	VMOVSS X2, (R10)
+skip16:
+	JMP done12
+whole11:
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y1, 32(SI)
-done11:
+done12:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec6
-done7:
+	JGT vec7
+done8:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -12896,11 +12899,11 @@ done7:
 	ADDQ R10, R8
 	ADDQ $-1, R9
 	CMPQ R9, $0
-	JGT row2
-return3:
+	JGT row3
+return4:
 	VZEROUPPER
 	RET
-stream1:
+stream2:
 	VMOVUPS c0000000000000000<>(SB), Y15
 	MOVQ dst+0(FP), AX
 	MOVQ max+16(FP), BX
@@ -12908,8 +12911,8 @@ stream1:
 	MOVQ x+8(FP), R8
 	MOVQ rows+32(FP), R9
 	CMPQ R9, $0
-	JLE return17
-row16:
+	JLE return18
+row17:
 	VBROADCASTSS (BX), Y14
 	VBROADCASTSS (CX), Y13
 	ADDQ $4, BX
@@ -12923,11 +12926,11 @@ row16:
 	SHRQ $2, R10
 	ANDQ $15, R10
 	CMPQ R10, DI
-	JLE all18
+	JLE all19
 	MOVQ DI, R10
-all18:
+all19:
 	CMPQ R10, $16
-	JGE whole19
+	JGE whole20
 	LEAQ tails<>+64(SB), R11
 	NEGQ R10
 	VMOVUPS 0(R11)(R10*4), Y2
@@ -12939,53 +12942,53 @@ all18:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R10
-	JMP done20
-whole19:
+	JMP done21
+whole20:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done20:
+done21:
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	VSUBPS Y13, Y0, Y0
 	VSUBPS Y13, Y1, Y1
 	CMPQ R10, $16
-	JGE whole21
+	JGE whole22
 	MOVQ SI, R11
 	VMOVUPS Y0, Y2
 	TESTQ $8, R10
-	JEQ skip23
+	JEQ skip24
 	VMOVUPS Y2, (R11)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R11
-skip23:
+skip24:
 	TESTQ $4, R10
-	JEQ skip24
+	JEQ skip25
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip24:
+skip25:
 	TESTQ $2, R10
-	JEQ skip25
+	JEQ skip26
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip25:
-	TESTQ $1, R10
-	JEQ skip26
-	VMOVSS X2, (R11)
 skip26:
-	JMP done22
-whole21:
+	TESTQ $1, R10
+	JEQ skip27
+	VMOVSS X2, (R11)
+skip27:
+	JMP done23
+whole22:
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y1, 32(SI)
-done22:
+done23:
 	SUBQ R10, DI
 	SHLQ $2, R10
 	ADDQ R10, DX
 	ADDQ R10, SI
 	CMPQ DI, $64
-	JLT rest28
-step27:
+	JLT rest29
+step28:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VSUBPS Y14, Y0, Y0
@@ -13022,13 +13025,13 @@ step27:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step27
-rest28:
+	JGE step28
+rest29:
 	CMPQ DI, $0
-	JLE done30
-vec29:
+	JLE done31
+vec30:
 	CMPQ DI, $16
-	JGE whole31
+	JGE whole32
 	LEAQ tails<>+64(SB), R10
 	NEGQ DI
 	VMOVUPS 0(R10)(DI*4), Y2
@@ -13040,52 +13043,52 @@ vec29:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ DI
-	JMP done32
-whole31:
+	JMP done33
+whole32:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done32:
+done33:
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	VSUBPS Y13, Y0, Y0
 	VSUBPS Y13, Y1, Y1
 	CMPQ DI, $16
-	JGE whole33
+	JGE whole34
 	MOVQ SI, R10
 	VMOVUPS Y0, Y2
 	TESTQ $8, DI
-	JEQ skip35
+	JEQ skip36
 	VMOVUPS Y2, (R10)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R10
-skip35:
+skip36:
 	TESTQ $4, DI
-	JEQ skip36
+	JEQ skip37
 	VMOVUPS X2, (R10)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R10
-skip36:
+skip37:
 	TESTQ $2, DI
-	JEQ skip37
+	JEQ skip38
 	VMOVLPS X2, (R10)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R10
-skip37:
-	TESTQ $1, DI
-	JEQ skip38
-	VMOVSS X2, (R10)
 skip38:
-	JMP done34
-whole33:
+	TESTQ $1, DI
+	JEQ skip39
+	VMOVSS X2, (R10)
+skip39:
+	JMP done35
+whole34:
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y1, 32(SI)
-done34:
+done35:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec29
-done30:
+	JGT vec30
+done31:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -13094,8 +13097,88 @@ done30:
 	ADDQ R10, R8
 	ADDQ $-1, R9
 	CMPQ R9, $0
-	JGT row16
-return17:
+	JGT row17
+return18:
+	SFENCE
+	VZEROUPPER
+	RET
+cols1:
+	MOVQ dst+0(FP), AX
+	MOVQ max+16(FP), BX
+	MOVQ log+24(FP), CX
+	MOVQ cols+40(FP), DX
+	MOVQ x+8(FP), SI
+	MOVQ rows+32(FP), DI
+	CMPQ DI, $0
+	JLE return41
+row40:
+	VBROADCASTSS (BX), Y15
+	VBROADCASTSS (CX), Y14
+	CMPQ DX, $16
+	JGE whole42
+	LEAQ tails<>+64(SB), R8
+	NEGQ DX
+	VMOVUPS 0(R8)(DX*4), Y2
+	VMASKMOVPS (SI), Y2, Y0
+	VANDNPS c0000000000000000<>(SB), Y2, Y2
+	VORPS Y2, Y0, Y0
+	VMOVUPS 32(R8)(DX*4), Y2
+	VMASKMOVPS 32(SI), Y2, Y1
+	VANDNPS c0000000000000000<>(SB), Y2, Y2
+	VORPS Y2, Y1, Y1
+	NEGQ DX
+	JMP done43
+whole42:
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+done43:
+	VSUBPS Y15, Y0, Y0
+	VSUBPS Y15, Y1, Y1
+	VSUBPS Y14, Y0, Y0
+	VSUBPS Y14, Y1, Y1
+	CMPQ DX, $16
+	JGE whole44
+	MOVQ AX, R8
+	VMOVUPS Y0, Y2
+	TESTQ $8, DX
+	JEQ skip46
+	VMOVUPS Y2, (R8)
+	VMOVUPS Y1, Y2
+	ADDQ $32, R8
+skip46:
+	TESTQ $4, DX
+	JEQ skip47
+	VMOVUPS X2, (R8)
+	VEXTRACTF128 $1, Y2, X2
+	ADDQ $16, R8
+skip47:
+	TESTQ $2, DX
+	JEQ skip48
+	VMOVLPS X2, (R8)
+	VPERMILPD $1, X2, X2
+	ADDQ $8, R8
+skip48:
+	TESTQ $1, DX
+	JEQ skip49
+	VMOVSS X2, (R8)
+skip49:
+	JMP done45
+whole44:
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+done45:
+	ADDQ $4, BX
+	ADDQ $4, CX
+	MOVQ dstStride+48(FP), R8
+	SHLQ $2, R8
+	ADDQ R8, AX
+	MOVQ stride+56(FP), R8
+	SHLQ $2, R8
+	ADDQ R8, SI
+	ADDQ $-1, DI
+	CMPQ DI, $0
+	JGT row40
+return41:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -30357,9 +30440,12 @@ return2:
 // Row i of dst is (x - max[i]) - log[i]. It goes past the caches if stream is not
 // 0.
 TEXT ·shiftAVX512(SB), NOSPLIT, $64-72
+	MOVQ cols+40(FP), AX
+	CMPQ AX, $16
+	JLE cols1
 	MOVQ stream+64(FP), AX
 	CMPQ AX, $0
-	JNE stream1
+	JNE stream2
 	VBROADCASTSD c0000000000000000<>(SB), Z15
 	MOVQ dst+0(FP), AX
 	MOVQ max+16(FP), BX
@@ -30367,8 +30453,8 @@ TEXT ·shiftAVX512(SB), NOSPLIT, $64-72
 	MOVQ x+8(FP), R8
 	MOVQ rows+32(FP), R9
 	CMPQ R9, $0
-	JLE return3
-row2:
+	JLE return4
+row3:
 	VBROADCASTSS (BX), Z14
 	VBROADCASTSS (CX), Z13
 	ADDQ $4, BX
@@ -30377,8 +30463,8 @@ row2:
 	MOVQ AX, SI
 	MOVQ cols+40(FP), DI
 	CMPQ DI, $64
-	JLT rest5
-step4:
+	JLT rest6
+step5:
 	VMOVUPS (DX), Z0
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
@@ -30399,59 +30485,59 @@ step4:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step4
-rest5:
+	JGE step5
+rest6:
 	CMPQ DI, $0
-	JLE done7
-vec6:
+	JLE done8
+vec7:
 	CMPQ DI, $16
-	JGE whole8
+	JGE whole9
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(DI*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done9
-whole8:
+	JMP done10
+whole9:
 	VMOVUPS (DX), Z0
-done9:
+done10:
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
 	CMPQ DI, $16
-	JGE whole10
+	JGE whole11
 	MOVQ SI, R10
 	VMOVUPS Z0, Z1
 	TESTQ $8, DI
-	JEQ skip12
+	JEQ skip13
 	VMOVUPS Y1, (R10)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R10
-skip12:
+skip13:
 	TESTQ $4, DI
-	JEQ skip13
+	JEQ skip14
 	VMOVUPS X1, (R10)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R10
-skip13:
+skip14:
 	TESTQ $2, DI
-	JEQ skip14
+	JEQ skip15
 	VMOVLPS X1, (R10)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R10
-skip14:
-	TESTQ $1, DI
-	JEQ skip15
-	VMOVSS X1, (R10)
 skip15:
-	JMP done11
-whole10:
+	TESTQ $1, DI
+	JEQ skip16
+	VMOVSS X1, (R10)
+skip16:
+	JMP done12
+whole11:
 	VMOVUPS Z0, (SI)
-done11:
+done12:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec6
-done7:
+	JGT vec7
+done8:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -30460,11 +30546,11 @@ done7:
 	ADDQ R10, R8
 	ADDQ $-1, R9
 	CMPQ R9, $0
-	JGT row2
-return3:
+	JGT row3
+return4:
 	VZEROUPPER
 	RET
-stream1:
+stream2:
 	VBROADCASTSD c0000000000000000<>(SB), Z15
 	MOVQ dst+0(FP), AX
 	MOVQ max+16(FP), BX
@@ -30472,8 +30558,8 @@ stream1:
 	MOVQ x+8(FP), R8
 	MOVQ rows+32(FP), R9
 	CMPQ R9, $0
-	JLE return17
-row16:
+	JLE return18
+row17:
 	VBROADCASTSS (BX), Z14
 	VBROADCASTSS (CX), Z13
 	ADDQ $4, BX
@@ -30487,58 +30573,58 @@ row16:
 	SHRQ $2, R10
 	ANDQ $15, R10
 	CMPQ R10, DI
-	JLE all18
+	JLE all19
 	MOVQ DI, R10
-all18:
+all19:
 	CMPQ R10, $16
-	JGE whole19
+	JGE whole20
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R10*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done20
-whole19:
+	JMP done21
+whole20:
 	VMOVUPS (DX), Z0
-done20:
+done21:
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
 	CMPQ R10, $16
-	JGE whole21
+	JGE whole22
 	MOVQ SI, R11
 	VMOVUPS Z0, Z1
 	TESTQ $8, R10
-	JEQ skip23
+	JEQ skip24
 	VMOVUPS Y1, (R11)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R11
-skip23:
+skip24:
 	TESTQ $4, R10
-	JEQ skip24
+	JEQ skip25
 	VMOVUPS X1, (R11)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R11
-skip24:
+skip25:
 	TESTQ $2, R10
-	JEQ skip25
+	JEQ skip26
 	VMOVLPS X1, (R11)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R11
-skip25:
-	TESTQ $1, R10
-	JEQ skip26
-	VMOVSS X1, (R11)
 skip26:
-	JMP done22
-whole21:
+	TESTQ $1, R10
+	JEQ skip27
+	VMOVSS X1, (R11)
+skip27:
+	JMP done23
+whole22:
 	VMOVUPS Z0, (SI)
-done22:
+done23:
 	SUBQ R10, DI
 	SHLQ $2, R10
 	ADDQ R10, DX
 	ADDQ R10, SI
 	CMPQ DI, $64
-	JLT rest28
-step27:
+	JLT rest29
+step28:
 	VMOVUPS (DX), Z0
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
@@ -30559,59 +30645,59 @@ step27:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step27
-rest28:
+	JGE step28
+rest29:
 	CMPQ DI, $0
-	JLE done30
-vec29:
+	JLE done31
+vec30:
 	CMPQ DI, $16
-	JGE whole31
+	JGE whole32
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(DI*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done32
-whole31:
+	JMP done33
+whole32:
 	VMOVUPS (DX), Z0
-done32:
+done33:
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
 	CMPQ DI, $16
-	JGE whole33
+	JGE whole34
 	MOVQ SI, R10
 	VMOVUPS Z0, Z1
 	TESTQ $8, DI
-	JEQ skip35
+	JEQ skip36
 	VMOVUPS Y1, (R10)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R10
-skip35:
+skip36:
 	TESTQ $4, DI
-	JEQ skip36
+	JEQ skip37
 	VMOVUPS X1, (R10)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R10
-skip36:
+skip37:
 	TESTQ $2, DI
-	JEQ skip37
+	JEQ skip38
 	VMOVLPS X1, (R10)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R10
-skip37:
-	TESTQ $1, DI
-	JEQ skip38
-	VMOVSS X1, (R10)
 skip38:
-	JMP done34
-whole33:
+	TESTQ $1, DI
+	JEQ skip39
+	VMOVSS X1, (R10)
+skip39:
+	JMP done35
+whole34:
 	VMOVUPS Z0, (SI)
-done34:
+done35:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec29
-done30:
+	JGT vec30
+done31:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -30620,8 +30706,71 @@ done30:
 	ADDQ R10, R8
 	ADDQ $-1, R9
 	CMPQ R9, $0
-	JGT row16
-return17:
+	JGT row17
+return18:
+	SFENCE
+	VZEROUPPER
+	RET
+cols1:
+	MOVQ dst+0(FP), AX
+	MOVQ max+16(FP), BX
+	MOVQ log+24(FP), CX
+	MOVQ cols+40(FP), DX
+	LEAQ bits<>(SB), SI
+	KMOVW (SI)(DX*2), K1
+	MOVQ x+8(FP), SI
+	MOVQ rows+32(FP), DI
+	CMPQ DI, $0
+	JLE return41
+row40:
+	VBROADCASTSS (BX), Z15
+	VBROADCASTSS (CX), Z14
+	VBROADCASTSD c0000000000000000<>(SB), Z0
+	VMOVUPS (SI), K1, Z0
+	VSUBPS Z15, Z0, Z0
+	VSUBPS Z14, Z0, Z0
+	CMPQ DX, $16
+	JGE whole42
+	MOVQ AX, R8
+	VMOVUPS Z0, Z1
+	TESTQ $8, DX
+	JEQ skip44
+	VMOVUPS Y1, (R8)
+	VEXTRACTF64X4 $1, Z1, Y1
+	ADDQ $32, R8
+skip44:
+	TESTQ $4, DX
+	JEQ skip45
+	VMOVUPS X1, (R8)
+	VEXTRACTF128 $1, Y1, X1
+	ADDQ $16, R8
+skip45:
+	TESTQ $2, DX
+	JEQ skip46
+	VMOVLPS X1, (R8)
+	VPERMILPD $1, X1, X1
+	ADDQ $8, R8
+skip46:
+	TESTQ $1, DX
+	JEQ skip47
+	VMOVSS X1, (R8)
+skip47:
+	JMP done43
+whole42:
+	VMOVUPS Z0, (AX)
+done43:
+	ADDQ $4, BX
+	ADDQ $4, CX
+	MOVQ dstStride+48(FP), R8
+	SHLQ $2, R8
+	ADDQ R8, AX
+	MOVQ stride+56(FP), R8
+	SHLQ $2, R8
+	ADDQ R8, SI
+	ADDQ $-1, DI
+	CMPQ DI, $0
+	JGT row40
+return41:
 	SFENCE
 	VZEROUPPER
 	RET

@@ -19268,6 +19268,9 @@ return2:
 // Row i of dst is (x - max[i]) - log[i]. It goes past the caches if stream is not
 // 0.
 TEXT ·shiftNEON(SB), NOSPLIT, $64-72
+	MOVD cols+40(FP), R0
+	CMP $16, R0
+	BLE cols1
 	MOVD $0x0000000000000000, R0
 	VDUP R0, V31.D2
 	MOVD dst+0(FP), R0
@@ -19276,8 +19279,8 @@ TEXT ·shiftNEON(SB), NOSPLIT, $64-72
 	MOVD x+8(FP), R6
 	MOVD rows+32(FP), R7
 	CMP $0, R7
-	BLE return2
-row1:
+	BLE return3
+row2:
 	FMOVS (R1), F30
 	VDUP V30.S[0], V30.S4
 	FMOVS (R2), F29
@@ -19288,8 +19291,8 @@ row1:
 	MOVD R0, R4
 	MOVD cols+40(FP), R5
 	CMP $64, R5
-	BLT rest4
-step3:
+	BLT rest5
+step4:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	WORD $0x4EBED400 // FSUB V30.S4, V0.S4, V0.S4
@@ -19342,44 +19345,44 @@ step3:
 	ADD $256, R3
 	SUB $64, R5
 	CMP $64, R5
-	BGE step3
-rest4:
+	BGE step4
+rest5:
 	CMP $0, R5
-	BLE done6
-vec5:
+	BLE done7
+vec6:
 	CMP $16, R5
-	BGE whole7
+	BGE whole8
 	MOVD $tail-64(SP), R8
 	FSTPQ (F31, F31), (R8)
 	FSTPQ (F31, F31), 32(R8)
 	MOVD R3, R9
 	MOVD R8, R10
-	TBZ $3, R5, skip9
+	TBZ $3, R5, skip10
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
-	FMOVQ.P 16(R9), F4
-	FMOVQ.P F4, 16(R10)
-skip9:
-	TBZ $2, R5, skip10
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
 skip10:
-	TBZ $1, R5, skip11
+	TBZ $2, R5, skip11
+	FMOVQ.P 16(R9), F4
+	FMOVQ.P F4, 16(R10)
+skip11:
+	TBZ $1, R5, skip12
 	FMOVD.P 8(R9), F4
 	FMOVD.P F4, 8(R10)
-skip11:
-	TBZ $0, R5, skip12
+skip12:
+	TBZ $0, R5, skip13
 	FMOVS.P 4(R9), F4
 	FMOVS.P F4, 4(R10)
-skip12:
+skip13:
 	MOVD $tail-64(SP), R8
 	FLDPQ (R8), (F0, F1)
 	FLDPQ 32(R8), (F2, F3)
-	JMP done8
-whole7:
+	JMP done9
+whole8:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
-done8:
+done9:
 	WORD $0x4EBED400 // FSUB V30.S4, V0.S4, V0.S4
 	WORD $0x4EBED421 // FSUB V30.S4, V1.S4, V1.S4
 	WORD $0x4EBED442 // FSUB V30.S4, V2.S4, V2.S4
@@ -19389,41 +19392,41 @@ done8:
 	WORD $0x4EBDD442 // FSUB V29.S4, V2.S4, V2.S4
 	WORD $0x4EBDD463 // FSUB V29.S4, V3.S4, V3.S4
 	CMP $16, R5
-	BGE whole13
+	BGE whole14
 	MOVD $tail-64(SP), R8
 	FSTPQ (F0, F1), (R8)
 	FSTPQ (F2, F3), 32(R8)
 	MOVD R8, R9
 	MOVD R4, R10
-	TBZ $3, R5, skip15
+	TBZ $3, R5, skip16
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
-	FMOVQ.P 16(R9), F4
-	FMOVQ.P F4, 16(R10)
-skip15:
-	TBZ $2, R5, skip16
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
 skip16:
-	TBZ $1, R5, skip17
+	TBZ $2, R5, skip17
+	FMOVQ.P 16(R9), F4
+	FMOVQ.P F4, 16(R10)
+skip17:
+	TBZ $1, R5, skip18
 	FMOVD.P 8(R9), F4
 	FMOVD.P F4, 8(R10)
-skip17:
-	TBZ $0, R5, skip18
+skip18:
+	TBZ $0, R5, skip19
 	FMOVS.P 4(R9), F4
 	FMOVS.P F4, 4(R10)
-skip18:
-	JMP done14
-whole13:
+skip19:
+	JMP done15
+whole14:
 	FSTPQ (F0, F1), (R4)
 	FSTPQ (F2, F3), 32(R4)
-done14:
+done15:
 	ADD $64, R4
 	ADD $64, R3
 	SUB $16, R5
 	CMP $0, R5
-	BGT vec5
-done6:
+	BGT vec6
+done7:
 	MOVD dstStride+48(FP), R8
 	LSL $2, R8
 	ADD R8, R0
@@ -19432,8 +19435,108 @@ done6:
 	ADD R8, R6
 	SUB $1, R7
 	CMP $0, R7
-	BGT row1
-return2:
+	BGT row2
+return3:
+	RET
+cols1:
+	MOVD $0x0000000000000000, R0
+	VDUP R0, V31.D2
+	MOVD dst+0(FP), R0
+	MOVD max+16(FP), R1
+	MOVD log+24(FP), R2
+	MOVD cols+40(FP), R3
+	MOVD x+8(FP), R4
+	MOVD rows+32(FP), R5
+	CMP $0, R5
+	BLE return21
+row20:
+	FMOVS (R1), F30
+	VDUP V30.S[0], V30.S4
+	FMOVS (R2), F29
+	VDUP V29.S[0], V29.S4
+	CMP $16, R3
+	BGE whole22
+	MOVD $tail-64(SP), R6
+	FSTPQ (F31, F31), (R6)
+	FSTPQ (F31, F31), 32(R6)
+	MOVD R4, R7
+	MOVD R6, R8
+	TBZ $3, R3, skip24
+	FMOVQ.P 16(R7), F4
+	FMOVQ.P F4, 16(R8)
+	FMOVQ.P 16(R7), F4
+	FMOVQ.P F4, 16(R8)
+skip24:
+	TBZ $2, R3, skip25
+	FMOVQ.P 16(R7), F4
+	FMOVQ.P F4, 16(R8)
+skip25:
+	TBZ $1, R3, skip26
+	FMOVD.P 8(R7), F4
+	FMOVD.P F4, 8(R8)
+skip26:
+	TBZ $0, R3, skip27
+	FMOVS.P 4(R7), F4
+	FMOVS.P F4, 4(R8)
+skip27:
+	MOVD $tail-64(SP), R6
+	FLDPQ (R6), (F0, F1)
+	FLDPQ 32(R6), (F2, F3)
+	JMP done23
+whole22:
+	FLDPQ (R4), (F0, F1)
+	FLDPQ 32(R4), (F2, F3)
+done23:
+	WORD $0x4EBED400 // FSUB V30.S4, V0.S4, V0.S4
+	WORD $0x4EBED421 // FSUB V30.S4, V1.S4, V1.S4
+	WORD $0x4EBED442 // FSUB V30.S4, V2.S4, V2.S4
+	WORD $0x4EBED463 // FSUB V30.S4, V3.S4, V3.S4
+	WORD $0x4EBDD400 // FSUB V29.S4, V0.S4, V0.S4
+	WORD $0x4EBDD421 // FSUB V29.S4, V1.S4, V1.S4
+	WORD $0x4EBDD442 // FSUB V29.S4, V2.S4, V2.S4
+	WORD $0x4EBDD463 // FSUB V29.S4, V3.S4, V3.S4
+	CMP $16, R3
+	BGE whole28
+	MOVD $tail-64(SP), R6
+	FSTPQ (F0, F1), (R6)
+	FSTPQ (F2, F3), 32(R6)
+	MOVD R6, R7
+	MOVD R0, R8
+	TBZ $3, R3, skip30
+	FMOVQ.P 16(R7), F4
+	FMOVQ.P F4, 16(R8)
+	FMOVQ.P 16(R7), F4
+	FMOVQ.P F4, 16(R8)
+skip30:
+	TBZ $2, R3, skip31
+	FMOVQ.P 16(R7), F4
+	FMOVQ.P F4, 16(R8)
+skip31:
+	TBZ $1, R3, skip32
+	FMOVD.P 8(R7), F4
+	FMOVD.P F4, 8(R8)
+skip32:
+	TBZ $0, R3, skip33
+	FMOVS.P 4(R7), F4
+	FMOVS.P F4, 4(R8)
+skip33:
+	JMP done29
+whole28:
+	FSTPQ (F0, F1), (R0)
+	FSTPQ (F2, F3), 32(R0)
+done29:
+	ADD $4, R1
+	ADD $4, R2
+	MOVD dstStride+48(FP), R6
+	LSL $2, R6
+	ADD R6, R0
+	MOVD stride+56(FP), R6
+	LSL $2, R6
+	ADD R6, R4
+	SUB $1, R5
+	CMP $0, R5
+	BGT row20
+return21:
 	RET
 
 // func squareNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)

@@ -281,8 +281,13 @@ func logSumExps[T Float](k *kernels[T], dst []T, x *Matrix[T], t *sumExps[T]) {
 	pages := newPager(k, x.Data, x.Cols, x.Stride)
 	for i := 0; i < x.Rows; i += t.n {
 		t.next(k, x, i, pages)
-		for j := range t.n {
-			dst[i+j] = logSumExp(k, x.row(i+j), t.max[j], t.log[j])
+		max, dst := t.max[:t.n], dst[i:][:t.n]
+		for j, l := range t.log[:t.n] {
+			if l != l {
+				dst[j] = logSumExp(k, x.row(i+j), max[j], l)
+			} else {
+				dst[j] = T(float64(max[j]) + l)
+			}
 		}
 	}
 }

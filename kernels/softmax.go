@@ -136,7 +136,29 @@ var shiftKernel = kernel{
 0.`,
 	args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"max", "*float32"}, {"log", "*float32"},
 		{"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}, {"stream", "int"}},
-	body: func(a *Asm) { a.Streams(a.shiftRows) },
+	body: func(a *Asm) {
+		a.Either("cols", "<=", lanes, func() { a.Streams(a.shiftRows) }, a.shiftShort)
+	},
+}
+
+// shiftShort does rows of one vector.
+func (a *Asm) shiftShort() {
+	zero, m, s := a.Const(0), a.Uniform(), a.Uniform()
+	dst, max, log, n := a.Arg("dst"), a.Arg("max"), a.Arg("log"), a.Arg("cols")
+	a.KeepTail(n)
+	a.Rows(func(x Reg) {
+		a.LoadUni(m, max, 0)
+		a.LoadUni(s, log, 0)
+		v := a.Vec("x")
+		a.LoadTail(v, x, n, zero)
+		a.SubUni(v, v, m)
+		a.SubUni(v, v, s)
+		a.StoreTail(v, dst, n)
+		a.Free(v)
+		a.AddImm(4, max)
+		a.AddImm(4, log)
+		a.Advance(dst, "dstStride")
+	})
 }
 
 func (a *Asm) shiftRows(stream bool) {
