@@ -56,7 +56,9 @@ type isa interface {
 	fma(a *Asm, size int, all []fma)
 	fmaLoad(a *Asm, x []int, base Reg, off int, d []int)
 	shift(a *Asm, size, left, d int) // to the right if left is negative
-	scale(a *Asm, p, t, tmp int, magic Uni)
+	scales() bool                    // whether one instruction multiplies by 2^n, given n
+	scale(a *Asm, p, t, tmp int)
+	scaleAbove(a *Asm, p, n int, least Uni)
 	eqOne(a *Asm, x, d int, zero, one Uni)
 	eqValue(a *Asm, x, d int, value Uni)
 	takeOnes(a *Asm, x, ones int, one Uni)
@@ -828,11 +830,19 @@ func (a *Asm) ShiftLeft64(d *Vec, n int) {
 // ShiftRight64 shifts the bits of lanes of 64 and fills in zeros.
 func (a *Asm) ShiftRight64(d *Vec, n int) { a.ShiftLeft64(d, -n) }
 
-// Scale sets p = p * 2^n with one rounding, n in [-151, 129] being t - magic,
-// and magic 1.5*2^23 + 254. It destroys t and tmp.
-func (a *Asm) Scale(p, t, tmp *Vec, magic Uni) {
+// Scale sets p = p * 2^n with one rounding, n in [-151, 129]. t is n if the isa
+// scales, and otherwise 1.5*2^23 + 254 + n. It destroys t and tmp.
+func (a *Asm) Scale(p, t, tmp *Vec) {
 	for i := a.lo; i < a.hi; i++ {
-		a.isa.scale(a, p.r[i], t.r[i], tmp.r[i], magic)
+		a.isa.scale(a, p.r[i], t.r[i], tmp.r[i])
+	}
+}
+
+// ScaleAbove sets p = p * 2^n with one rounding, or +0 where n <= least, on an
+// isa that scales.
+func (a *Asm) ScaleAbove(p, n *Vec, least Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.scaleAbove(a, p.r[i], n.r[i], least)
 	}
 }
 

@@ -20,22 +20,29 @@ const (
 	round = 0x1.8p23 // adding it rounds to an integer
 )
 
-// An expMinus computes e^d for d = x - max <= 0, without gradual underflow:
-// d is held at -88, where n is -127, the exponent field of 2^n is 0, and so
-// the result is +0.
+// An expMinus computes e^d for d = x - max <= 0, without gradual underflow: from
+// n = -127 on the result is +0. To that end d is held at -88, where the exponent
+// field of 2^n is 0, or else what is scaled by n is set to 0.
 type expMinus struct {
-	low, log2e, round, ln2, one Uni
-	c                           []Uni
+	hold                   bool // whether parts can be called
+	low, least             Uni  // of d, if it is held, and of n, if it is not
+	log2e, round, ln2, one Uni
+	c                      []Uni
 }
 
-func (a *Asm) newExpMinus(poly []float32) expMinus {
-	e := expMinus{
-		low:   a.ConstReg(bits(-88)),
-		log2e: a.Const(bits(log2e)),
-		round: a.Const(bits(round + 127)),
-		ln2:   a.Const(bits(-ln2)),
-		one:   a.Addend(bits(1)),
+// newExpMinus returns an expMinus for parts, or just for their products.
+func (a *Asm) newExpMinus(poly []float32, parts bool) expMinus {
+	e := expMinus{hold: parts || !a.isa.scales()}
+	if e.hold {
+		e.low = a.ConstReg(bits(-88))
 	}
+	if a.isa.scales() {
+		e.least = a.Const(bits(-127))
+	}
+	e.log2e = a.Const(bits(log2e))
+	e.round = a.Const(bits(round + 127))
+	e.ln2 = a.Const(bits(-ln2))
+	e.one = a.Addend(bits(1))
 	e.c = a.coefficients(poly)
 	return e
 }
@@ -50,7 +57,14 @@ func (a *Asm) coefficients(poly []float32) []Uni {
 }
 
 func (e expMinus) free(a *Asm) {
-	for _, u := range append(e.c, e.low, e.log2e, e.round, e.ln2, e.one) {
+	us := append(e.c, e.log2e, e.round, e.ln2, e.one)
+	if e.hold {
+		us = append(us, e.low)
+	}
+	if a.isa.scales() {
+		us = append(us, e.least)
+	}
+	for _, u := range us {
 		a.FreeConst(u)
 	}
 }
@@ -85,18 +99,7 @@ func (a *Asm) keep(n int, us ...*Uni) {
 // parts replaces each d by r, the reduced argument, and returns e^r and 2^n,
 // whose products are the results. They keep NaNs, and are 1 where d was 0.
 func (e expMinus) parts(a *Asm, ds []*Vec) (ps, ts []*Vec) {
-	ps, ts = make([]*Vec, len(ds)), make([]*Vec, len(ds))
-	for i, d := range ds {
-		a.AtLeast(d, e.low)
-		ts[i] = a.Vec("t")
-		a.MulAddUni(ts[i], d, e.log2e, e.round)
-	}
-	for i, d := range ds {
-		ps[i] = a.Vec("p")
-		a.SubUni(ps[i], ts[i], e.round)
-		a.MulAdd(d, ps[i], e.ln2)
-	}
-	a.polynomial(ps, ds, e.c, e.one)
+	ps, ts = e.reduced(a, ds, true)
 	for _, t := range ts {
 		a.ShiftLeft(t, 23)
 	}
@@ -105,12 +108,43 @@ func (e expMinus) parts(a *Asm, ds []*Vec) (ps, ts []*Vec) {
 
 // of returns the products of parts.
 func (e expMinus) of(a *Asm, ds []*Vec) []*Vec {
+	if a.isa.scales() {
+		ps, ns := e.reduced(a, ds, false)
+		for i, n := range ns {
+			a.ScaleAbove(ps[i], n, e.least)
+		}
+		a.Free(ns...)
+		return ps
+	}
 	ps, ts := e.parts(a, ds)
 	for i, t := range ts {
 		a.Mul(ps[i], t)
 	}
 	a.Free(ts...)
 	return ps
+}
+
+// reduced replaces each d by r and returns e^r, and n, or if d is held n + round.
+func (e expMinus) reduced(a *Asm, ds []*Vec, held bool) (ps, ts []*Vec) {
+	ps, ts = make([]*Vec, len(ds)), make([]*Vec, len(ds))
+	for i, d := range ds {
+		if held {
+			a.AtLeast(d, e.low)
+		}
+		ts[i] = a.Vec("t")
+		a.MulAddUni(ts[i], d, e.log2e, e.round)
+	}
+	for i, d := range ds {
+		ps[i] = a.Vec("p")
+		n := ps[i]
+		if !held {
+			n = ts[i]
+		}
+		a.SubUni(n, ts[i], e.round)
+		a.MulAdd(d, n, e.ln2)
+	}
+	a.polynomial(ps, ds, e.c, e.one)
+	return ps, ts
 }
 
 // replace replaces d by e^(d - m).

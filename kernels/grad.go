@@ -20,13 +20,17 @@ func (a *Asm) newExp(n int) func(xs []*Vec) []*Vec {
 		}
 		for i, x := range xs {
 			ps[i] = a.Vec("p")
-			a.SubUni(ps[i], ts[i], kRound)
-			a.MulAdd(x, ps[i], kLn2)
-			a.MulAdd(x, ps[i], kLn2lo)
+			n := ps[i]
+			if a.isa.scales() {
+				n = ts[i]
+			}
+			a.SubUni(n, ts[i], kRound)
+			a.MulAdd(x, n, kLn2)
+			a.MulAdd(x, n, kLn2lo)
 		}
 		a.polynomial(ps, xs, c, one)
 		for i, x := range xs {
-			a.Scale(ps[i], ts[i], x, kRound)
+			a.Scale(ps[i], ts[i], x)
 		}
 		a.Free(ts...)
 		return ps

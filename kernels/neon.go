@@ -396,7 +396,9 @@ func (neon) shift(a *Asm, size, left, d int) {
 }
 
 // scale multiplies by 2^h and 2^(n-h) as on AVX2.
-func (n neon) scale(a *Asm, p, t, tmp int, magic Uni) {
+func (neon) scales() bool { return false }
+
+func (n neon) scale(a *Asm, p, t, tmp int) {
 	a.emit("VUSHR $1, V%d.S4, V%d.S4", t, tmp)
 	a.emit("VSUB V%d.S4, V%d.S4, V%d.S4", tmp, t, t)
 	n.shift(a, 32, 23, tmp)
@@ -404,6 +406,8 @@ func (n neon) scale(a *Asm, p, t, tmp int, magic Uni) {
 	fmul.emit(a, tmp, p, p)
 	fmul.emit(a, t, p, p)
 }
+
+func (n neon) scaleAbove(a *Asm, p, x int, least Uni) { a.fatalf("NEON does not scale") }
 
 func (n neon) eqOne(a *Asm, x, d int, zero, one Uni) {
 	fcmz.emit(a, 0, x, d)

@@ -15,7 +15,7 @@ loop; the step that holds the maximum, by a search.`,
 	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
-		s := newSumExp(a, exp5)
+		s := newSumExp(a, false)
 		s.counts = a.Arg("ones")
 		s.write()
 	},
@@ -28,7 +28,7 @@ same way.`,
 	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
-		s := newSumExp(a, exp5)
+		s := newSumExp(a, false)
 		s.counts, s.dots = a.Arg("ones"), true
 		s.write()
 	},
@@ -40,7 +40,7 @@ var sumExpWeightedKernel = kernel{
 	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
 		{"x", "*float32"}, {"w", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
-		s := newSumExp(a, exp5)
+		s := newSumExp(a, false)
 		s.counts, s.dots, s.weighted = a.Arg("ones"), true, true
 		s.write()
 	},
@@ -54,8 +54,7 @@ and row by row. It adds up as sumExp does, no element left out.`,
 	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
-		s := newSumExp(a, exp6)
-		s.store = true
+		s := newSumExp(a, true)
 		s.write()
 	},
 }
@@ -67,8 +66,8 @@ it up where no maximum is looked for.`,
 	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"dot", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
-		s := newSumExp(a, exp6)
-		s.store, s.dots = true, true
+		s := newSumExp(a, true)
+		s.dots = true
 		s.write()
 	},
 }
@@ -79,8 +78,8 @@ var expSumWeightedKernel = kernel{
 	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"dot", "*float32"},
 		{"x", "*float32"}, {"w", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
-		s := newSumExp(a, exp6)
-		s.store, s.dots, s.weighted = true, true, true
+		s := newSumExp(a, true)
+		s.dots, s.weighted = true, true
 		s.write()
 	},
 }
@@ -121,9 +120,13 @@ const (
 	far  = 24 * 1024
 )
 
-func newSumExp(a *Asm, poly []float32) *sumExp {
-	s := &sumExp{Asm: a, low: a.Const(negInf), zero: a.Const(0)}
-	s.exp = a.newExpMinus(poly)
+func newSumExp(a *Asm, store bool) *sumExp {
+	s := &sumExp{Asm: a, store: store, low: a.Const(negInf), zero: a.Const(0)}
+	if store {
+		s.exp = a.newExpMinus(exp6, false)
+	} else {
+		s.exp = a.newExpMinus(exp5, true)
+	}
 	s.m = a.Uniform()
 	s.maxs, s.sums, s.n = a.Arg("max"), a.Arg("sum"), a.Reg()
 	return s
@@ -524,19 +527,22 @@ func (s *sumExp) together(first, n int, sum, max, dot *Vec, dst, w Reg) {
 			s.Add(dot, d)
 		}
 	}
-	es, ts := s.exp.parts(s.Asm, ds)
-	for k, e := range es {
-		if s.store {
-			s.Mul(e, ts[k])
+	if s.store {
+		es := s.exp.of(s.Asm, ds)
+		for k, e := range es {
 			s.Store(e, dst, 4*lanes*(first+k))
 			s.Add(sum, e)
-		} else {
+		}
+		s.Free(es...)
+	} else {
+		es, ts := s.exp.parts(s.Asm, ds)
+		for k, e := range es {
 			s.MulAddVec(sum, e, ts[k])
 		}
+		s.Free(es...)
+		s.Free(ts...)
 	}
 	s.Free(ds...)
-	s.Free(es...)
-	s.Free(ts...)
 }
 
 // vectors adds the left elements at q, one vector after the other, to the

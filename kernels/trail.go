@@ -13,8 +13,8 @@ takes care of what is 64 bytes aligned in to.`,
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
 		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
 	body: func(a *Asm) {
-		s := newSumExp(a, exp6)
-		s.store, s.trail = true, true
+		s := newSumExp(a, true)
+		s.trail = true
 		s.write()
 	},
 }
@@ -26,8 +26,8 @@ var scaleExpSumDotKernel = kernel{
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
 		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
 	body: func(a *Asm) {
-		s := newSumExp(a, exp6)
-		s.store, s.trail, s.dots = true, true, true
+		s := newSumExp(a, true)
+		s.trail, s.dots = true, true
 		s.write()
 	},
 }
@@ -40,8 +40,8 @@ expSumWeighted does.`,
 		{"x", "*float32"}, {"w", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
 		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
 	body: func(a *Asm) {
-		s := newSumExp(a, exp6)
-		s.store, s.trail, s.dots, s.weighted = true, true, true, true
+		s := newSumExp(a, true)
+		s.trail, s.dots, s.weighted = true, true, true
 		s.write()
 	},
 }

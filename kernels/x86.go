@@ -299,11 +299,12 @@ func (x x86) shift(a *Asm, size, left, d int) {
 	a.emit("VPSLL%s $%d, %s, %s", op, left, x.reg(d), x.reg(d))
 }
 
+func (x x86) scales() bool { return x.avx512 }
+
 // scale: AVX2 multiplies by 2^h and 2^(n-h), h = floor(n/2), whose exponent
 // fields are halves of the low bits of t: exact, then rounded once.
-func (x x86) scale(a *Asm, p, t, tmp int, magic Uni) {
+func (x x86) scale(a *Asm, p, t, tmp int) {
 	if x.avx512 {
-		x.op(a, opSub, t, magic, t)
 		a.emit("VSCALEFPS %s, %s, %s", x.reg(t), x.reg(p), x.reg(p))
 		return
 	}
@@ -313,6 +314,12 @@ func (x x86) scale(a *Asm, p, t, tmp int, magic Uni) {
 	x.shift(a, 32, 23, t)
 	x.op(a, opMul, p, inReg(tmp), p)
 	x.op(a, opMul, p, inReg(t), p)
+}
+
+// scaleAbove: the comparison is true of NaNs.
+func (x x86) scaleAbove(a *Asm, p, n int, least Uni) {
+	a.emit("%s $6, %s, %s, K2", x.with("VCMPPS", least), x.v(least), x.reg(n))
+	a.emit("VSCALEFPS.Z %s, %s, K2, %s", x.reg(n), x.reg(p), x.reg(p))
 }
 
 func (x x86) eqOne(a *Asm, p, d int, zero, one Uni) { x.equal(a, p, d, zero, one) }
