@@ -210,7 +210,7 @@ func (j *ceJob[T, I]) rows(x, grad *view[T], row, n, first int) float64 {
 	for end := row + n; row < end; {
 		n := min(end-row, ceRows/min(ceRows, blocks(x.c)))
 		if x.c > j.k.mediumCols && grad != nil {
-			n = min(n, cachedRows(n, x.c)) // there are more passes
+			n = nearRows(n, x.c) // there are more passes
 		}
 		targets := j.targets[first:][:n]
 		pages.ahead(row, n)

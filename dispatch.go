@@ -137,6 +137,8 @@ const (
 	// cacheSize elements stay in the second-level cache between the passes of
 	// what takes several.
 	cacheSize = 16 * blockSize
+	// nearSize elements stay in the first-level cache.
+	nearSize = 4 * blockSize
 )
 
 var (

@@ -139,6 +139,10 @@ func runRows[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
 // ahead into the next row.
 func cachedRows(left, cols int) int { return min(left, tile, max(1, cacheSize/cols)) }
 
+// nearRows is cachedRows for the first-level cache, where a pass over exponentials
+// should find them. Finding the first maximum of each group again costs less.
+func nearRows(left, cols int) int { return min(left, tile, max(1, nearSize/cols)) }
+
 func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 	if x.c <= shortCols {
 		k.shortSoftmax(ptr(dst.data, lo*dst.stride), nil, nil, nil, nil, ptr(x.data, lo*x.stride), hi-lo, x.c, dst.stride, x.stride)
@@ -149,8 +153,8 @@ func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 		return
 	}
 	b := blocks(x.c)
-	rows := cachedRows(hi-lo, x.c)
 	if trails(dst, x) {
+		rows := cachedRows(hi-lo, x.c)
 		buf := buffers.Get().(*[]float64)
 		defer buffers.Put(buf)
 		s := scratch[T](buf, rows*(x.c+3*b))
@@ -173,7 +177,7 @@ func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 func softmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, max, sum []T) {
 	pages := newPager(k, x.data, x.c, x.stride)
 	for i := lo; i < hi; {
-		n := min(cachedRows(hi-i, x.c), len(max)/blocks(x.c))
+		n := min(nearRows(hi-i, x.c), len(max)/blocks(x.c))
 		to, from := i*dst.stride, i*x.stride
 		pages.ahead(i, n)
 		expSums(k, ptr(dst.data, to), ptr(max, 0), ptr(sum, 0), ptr(x.data, from), n, x.c, dst.stride, x.stride)

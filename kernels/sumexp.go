@@ -514,7 +514,9 @@ func (s *sumExp) together(first, n int, sum, max, dot *Vec, dst, w Reg) {
 	for k, d := range ds {
 		off := 4 * lanes * (first + k)
 		s.Prefetch(s.ahead, near+off)
-		s.PrefetchL2(s.ahead, far+off)
+		if !s.store || s.trail {
+			s.PrefetchL2(s.ahead, far+off)
+		}
 		if s.store && !s.trail {
 			s.Prefetch(dst, 4*8*step+off)
 		}
