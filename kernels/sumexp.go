@@ -362,8 +362,11 @@ func (s *sumExp) vregs() int {
 // findMax sets m to the maximum of m and the block, that of its elements up to
 // ahead being in nextMax.
 func (s *sumExp) findMax() {
-	v := []*Vec{s.loadLocal(nextMax), s.Vec("other")}
-	s.Copy(v[1], v[0])
+	n := 4 * s.isa.width() / lanes // four chains at least hide the latency
+	v := append([]*Vec{s.loadLocal(nextMax)}, s.Vecs(max(n, 2)-1, "other")...)
+	for _, other := range v[1:] {
+		s.Copy(other, v[0])
+	}
 	s.Mov(s.ahead, s.q)
 	s.Mov(s.q, s.cut)
 	s.SubReg(s.p, s.cut)
@@ -372,10 +375,12 @@ func (s *sumExp) findMax() {
 	s.SubReg(s.cut, s.left)
 	s.Steps(s.q, s.left, func() {
 		for i := range 4 {
-			s.MaxLoad(v[i%2], s.q, 4*lanes*i)
+			s.MaxLoad(v[i%len(v)], s.q, 4*lanes*i)
 		}
 	}, func() {
-		s.Max(v[0], v[1])
+		for _, other := range v[1:] {
+			s.Max(v[0], other)
+		}
 	}, func() {
 		s.LoadTail(v[1], s.q, s.left, s.low)
 		s.Max(v[0], v[1])
