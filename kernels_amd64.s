@@ -17464,16 +17464,45 @@ class1:
 group2:
 	VMOVUPS cff800000ff800000<>(SB), Y0
 	VMOVUPS cff800000ff800000<>(SB), Y1
+	VMOVUPS cff800000ff800000<>(SB), Y2
+	VMOVUPS cff800000ff800000<>(SB), Y3
+	VMOVUPS cff800000ff800000<>(SB), Y4
+	VMOVUPS cff800000ff800000<>(SB), Y5
+	VMOVUPS cff800000ff800000<>(SB), Y6
+	VMOVUPS cff800000ff800000<>(SB), Y7
 	MOVQ scratch+32(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+48(FP), SI
-class3:
+	CMPQ SI, $4
+	JLT one4
+fours3:
+	VMAXPS (DI), Y0, Y0
+	VMAXPS 32(DI), Y1, Y1
+	VMAXPS 64(DI), Y2, Y2
+	VMAXPS 96(DI), Y3, Y3
+	VMAXPS 128(DI), Y4, Y4
+	VMAXPS 160(DI), Y5, Y5
+	VMAXPS 192(DI), Y6, Y6
+	VMAXPS 224(DI), Y7, Y7
+	ADDQ $256, DI
+	ADDQ $-4, SI
+	CMPQ SI, $4
+	JGE fours3
+	VMAXPS Y2, Y0, Y0
+	VMAXPS Y3, Y1, Y1
+	VMAXPS Y6, Y4, Y4
+	VMAXPS Y7, Y5, Y5
+	VMAXPS Y4, Y0, Y0
+	VMAXPS Y5, Y1, Y1
+one4:
+	CMPQ SI, $0
+	JLE done5
 	VMAXPS (DI), Y0, Y0
 	VMAXPS 32(DI), Y1, Y1
 	ADDQ $64, DI
 	ADDQ $-1, SI
-	CMPQ SI, $0
-	JGT class3
+	JMP one4
+done5:
 	MOVQ max+0(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y0, (DX)
@@ -17483,9 +17512,9 @@ class3:
 	MOVQ AX, R11
 	ADDQ $64, R11
 	CMPQ R11, BX
-	JGE last4
+	JGE last6
 	ADDQ $64, R10
-last4:
+last6:
 	MOVQ classes+48(FP), R11
 	SHLQ $6, R11
 	SUBQ R9, R11
@@ -17500,17 +17529,17 @@ last4:
 	MOVQ scratch+32(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+48(FP), SI
-some5:
+some7:
 	MOVQ SI, R8
 	CMPQ R8, $64
-	JLE short6
+	JLE short8
 	MOVQ $64, R8
-short6:
+short8:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y4
 	CMPQ R8, $2
-	JLT last8
-pairs7:
+	JLT last10
+pairs9:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y5
 	VMOVUPS Y5, (R11)
@@ -17566,10 +17595,10 @@ pairs7:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs7
-last8:
+	JGE pairs9
+last10:
 	CMPQ R8, $0
-	JEQ done9
+	JEQ done11
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y5
 	VMOVUPS Y5, (R11)
@@ -17598,7 +17627,7 @@ last8:
 	VADDPS Y7, Y4, Y4
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done9:
+done11:
 	VADDPS Y4, Y1, Y5
 	VSUBPS Y1, Y5, Y6
 	VSUBPS Y6, Y4, Y4
@@ -17608,11 +17637,11 @@ done9:
 	VADDPS Y4, Y2, Y2
 	VMOVUPS Y5, Y1
 	CMPQ SI, $0
-	JGT some5
+	JGT some7
 	VCVTDQ2PS Y3, Y3
 	MOVQ log+16(FP), DX
 	CMPQ DX, $0
-	JEQ none10
+	JEQ none12
 	VCVTPS2PD X1, Y4
 	VCVTPS2PD X2, Y5
 	VADDPD Y5, Y4, Y4
@@ -17644,7 +17673,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y4, 32(DX)
-none10:
+none12:
 	MOVQ max+0(FP), DX
 	ADDQ AX, DX
 	VMOVUPS 32(DX), Y0
@@ -17654,17 +17683,17 @@ none10:
 	MOVQ scratch+32(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+48(FP), SI
-some11:
+some13:
 	MOVQ SI, R8
 	CMPQ R8, $64
-	JLE short12
+	JLE short14
 	MOVQ $64, R8
-short12:
+short14:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y4
 	CMPQ R8, $2
-	JLT last14
-pairs13:
+	JLT last16
+pairs15:
 	VMOVUPS 32(DI), Y5
 	VSUBPS Y0, Y5, Y5
 	VMOVUPS 96(DI), Y6
@@ -17706,10 +17735,10 @@ pairs13:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs13
-last14:
+	JGE pairs15
+last16:
 	CMPQ R8, $0
-	JEQ done15
+	JEQ done17
 	VMOVUPS 32(DI), Y5
 	VSUBPS Y0, Y5, Y5
 	VMAXPS Y5, Y15, Y5
@@ -17731,7 +17760,7 @@ last14:
 	VADDPS Y7, Y4, Y4
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done15:
+done17:
 	VADDPS Y4, Y1, Y5
 	VSUBPS Y1, Y5, Y6
 	VSUBPS Y6, Y4, Y4
@@ -17741,11 +17770,11 @@ done15:
 	VADDPS Y4, Y2, Y2
 	VMOVUPS Y5, Y1
 	CMPQ SI, $0
-	JGT some11
+	JGT some13
 	VCVTDQ2PS Y3, Y3
 	MOVQ log+16(FP), DX
 	CMPQ DX, $0
-	JEQ none16
+	JEQ none18
 	VCVTPS2PD X1, Y4
 	VCVTPS2PD X2, Y5
 	VADDPD Y5, Y4, Y4
@@ -17777,7 +17806,7 @@ done15:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y4, 96(DX)
-none16:
+none18:
 	MOVQ classes+48(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -17787,11 +17816,11 @@ none16:
 	JLT group2
 	MOVQ log+16(FP), DX
 	CMPQ DX, $0
-	JEQ none17
+	JEQ none19
 	MOVQ n+40(FP), SI
-logs18:
+logs20:
 	CMPQ SI, $8
-	JLT log19
+	JLT log21
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VADDPD c3ff0000000000000<>(SB), Y0, Y2
@@ -17844,10 +17873,10 @@ logs18:
 	VMOVUPS Y9, 32(DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs18
-log19:
+	JMP logs20
+log21:
 	CMPQ SI, $0
-	JLE logged20
+	JLE logged22
 	VBROADCASTSD (DX), Y0
 	VADDPD c3ff0000000000000<>(SB), Y0, Y1
 	VPSUBQ c3fe6a09e667f3bcd<>(SB), Y1, Y1
@@ -17875,9 +17904,9 @@ log19:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log19
-logged20:
-none17:
+	JMP log21
+logged22:
+none19:
 	VZEROUPPER
 	RET
 
@@ -17910,16 +17939,45 @@ class1:
 group2:
 	VMOVUPS cff800000ff800000<>(SB), Y0
 	VMOVUPS cff800000ff800000<>(SB), Y1
+	VMOVUPS cff800000ff800000<>(SB), Y2
+	VMOVUPS cff800000ff800000<>(SB), Y3
+	VMOVUPS cff800000ff800000<>(SB), Y4
+	VMOVUPS cff800000ff800000<>(SB), Y5
+	VMOVUPS cff800000ff800000<>(SB), Y6
+	VMOVUPS cff800000ff800000<>(SB), Y7
 	MOVQ scratch+48(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+64(FP), SI
-class3:
+	CMPQ SI, $4
+	JLT one4
+fours3:
+	VMAXPS (DI), Y0, Y0
+	VMAXPS 32(DI), Y1, Y1
+	VMAXPS 64(DI), Y2, Y2
+	VMAXPS 96(DI), Y3, Y3
+	VMAXPS 128(DI), Y4, Y4
+	VMAXPS 160(DI), Y5, Y5
+	VMAXPS 192(DI), Y6, Y6
+	VMAXPS 224(DI), Y7, Y7
+	ADDQ $256, DI
+	ADDQ $-4, SI
+	CMPQ SI, $4
+	JGE fours3
+	VMAXPS Y2, Y0, Y0
+	VMAXPS Y3, Y1, Y1
+	VMAXPS Y6, Y4, Y4
+	VMAXPS Y7, Y5, Y5
+	VMAXPS Y4, Y0, Y0
+	VMAXPS Y5, Y1, Y1
+one4:
+	CMPQ SI, $0
+	JLE done5
 	VMAXPS (DI), Y0, Y0
 	VMAXPS 32(DI), Y1, Y1
 	ADDQ $64, DI
 	ADDQ $-1, SI
-	CMPQ SI, $0
-	JGT class3
+	JMP one4
+done5:
 	MOVQ max+0(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y0, (DX)
@@ -17929,9 +17987,9 @@ class3:
 	MOVQ AX, R11
 	ADDQ $64, R11
 	CMPQ R11, BX
-	JGE last4
+	JGE last6
 	ADDQ $64, R10
-last4:
+last6:
 	MOVQ classes+64(FP), R11
 	SHLQ $6, R11
 	SUBQ R9, R11
@@ -17948,18 +18006,18 @@ last4:
 	MOVQ scratch+48(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+64(FP), SI
-some5:
+some7:
 	MOVQ SI, R8
 	CMPQ R8, $16
-	JLE short6
+	JLE short8
 	MOVQ $16, R8
-short6:
+short8:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y6
 	VMOVUPS c0000000000000000<>(SB), Y4
 	CMPQ R8, $2
-	JLT last8
-pairs7:
+	JLT last10
+pairs9:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y7
 	VMOVUPS Y7, (R11)
@@ -18021,10 +18079,10 @@ pairs7:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs7
-last8:
+	JGE pairs9
+last10:
 	CMPQ R8, $0
-	JEQ done9
+	JEQ done11
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y7
 	VMOVUPS Y7, (R11)
@@ -18056,7 +18114,7 @@ last8:
 	VADDPS Y9, Y6, Y6
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done9:
+done11:
 	VADDPS Y6, Y1, Y7
 	VSUBPS Y1, Y7, Y8
 	VSUBPS Y8, Y6, Y6
@@ -18067,11 +18125,11 @@ done9:
 	VMOVUPS Y7, Y1
 	VADDPS Y4, Y5, Y5
 	CMPQ SI, $0
-	JGT some5
+	JGT some7
 	VCVTDQ2PS Y3, Y3
 	MOVQ log+16(FP), DX
 	CMPQ DX, $0
-	JEQ none10
+	JEQ none12
 	VCVTPS2PD X1, Y6
 	VCVTPS2PD X2, Y7
 	VADDPD Y7, Y6, Y6
@@ -18103,7 +18161,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y6, 32(DX)
-none10:
+none12:
 	MOVQ dot+24(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y5, (DX)
@@ -18118,18 +18176,18 @@ none10:
 	MOVQ scratch+48(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+64(FP), SI
-some11:
+some13:
 	MOVQ SI, R8
 	CMPQ R8, $16
-	JLE short12
+	JLE short14
 	MOVQ $16, R8
-short12:
+short14:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y6
 	VMOVUPS c0000000000000000<>(SB), Y4
 	CMPQ R8, $2
-	JLT last14
-pairs13:
+	JLT last16
+pairs15:
 	VMOVUPS 32(DI), Y7
 	VSUBPS Y0, Y7, Y7
 	VBROADCASTSS (R12), Y14
@@ -18177,10 +18235,10 @@ pairs13:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs13
-last14:
+	JGE pairs15
+last16:
 	CMPQ R8, $0
-	JEQ done15
+	JEQ done17
 	VMOVUPS 32(DI), Y7
 	VSUBPS Y0, Y7, Y7
 	VBROADCASTSS (R12), Y14
@@ -18205,7 +18263,7 @@ last14:
 	VADDPS Y9, Y6, Y6
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done15:
+done17:
 	VADDPS Y6, Y1, Y7
 	VSUBPS Y1, Y7, Y8
 	VSUBPS Y8, Y6, Y6
@@ -18216,11 +18274,11 @@ done15:
 	VMOVUPS Y7, Y1
 	VADDPS Y4, Y5, Y5
 	CMPQ SI, $0
-	JGT some11
+	JGT some13
 	VCVTDQ2PS Y3, Y3
 	MOVQ log+16(FP), DX
 	CMPQ DX, $0
-	JEQ none16
+	JEQ none18
 	VCVTPS2PD X1, Y6
 	VCVTPS2PD X2, Y7
 	VADDPD Y7, Y6, Y6
@@ -18252,7 +18310,7 @@ done15:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y6, 96(DX)
-none16:
+none18:
 	MOVQ dot+24(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y5, 32(DX)
@@ -18265,11 +18323,11 @@ none16:
 	JLT group2
 	MOVQ log+16(FP), DX
 	CMPQ DX, $0
-	JEQ none17
+	JEQ none19
 	MOVQ n+56(FP), SI
-logs18:
+logs20:
 	CMPQ SI, $8
-	JLT log19
+	JLT log21
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VADDPD c3ff0000000000000<>(SB), Y0, Y2
@@ -18322,10 +18380,10 @@ logs18:
 	VMOVUPS Y9, 32(DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs18
-log19:
+	JMP logs20
+log21:
 	CMPQ SI, $0
-	JLE logged20
+	JLE logged22
 	VBROADCASTSD (DX), Y0
 	VADDPD c3ff0000000000000<>(SB), Y0, Y1
 	VPSUBQ c3fe6a09e667f3bcd<>(SB), Y1, Y1
@@ -18353,9 +18411,9 @@ log19:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log19
-logged20:
-none17:
+	JMP log21
+logged22:
+none19:
 	VZEROUPPER
 	RET
 
@@ -18389,16 +18447,45 @@ class1:
 group2:
 	VMOVUPS cff800000ff800000<>(SB), Y0
 	VMOVUPS cff800000ff800000<>(SB), Y1
+	VMOVUPS cff800000ff800000<>(SB), Y2
+	VMOVUPS cff800000ff800000<>(SB), Y3
+	VMOVUPS cff800000ff800000<>(SB), Y4
+	VMOVUPS cff800000ff800000<>(SB), Y5
+	VMOVUPS cff800000ff800000<>(SB), Y6
+	VMOVUPS cff800000ff800000<>(SB), Y7
 	MOVQ scratch+48(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+64(FP), SI
-class3:
+	CMPQ SI, $4
+	JLT one4
+fours3:
+	VMAXPS (DI), Y0, Y0
+	VMAXPS 32(DI), Y1, Y1
+	VMAXPS 64(DI), Y2, Y2
+	VMAXPS 96(DI), Y3, Y3
+	VMAXPS 128(DI), Y4, Y4
+	VMAXPS 160(DI), Y5, Y5
+	VMAXPS 192(DI), Y6, Y6
+	VMAXPS 224(DI), Y7, Y7
+	ADDQ $256, DI
+	ADDQ $-4, SI
+	CMPQ SI, $4
+	JGE fours3
+	VMAXPS Y2, Y0, Y0
+	VMAXPS Y3, Y1, Y1
+	VMAXPS Y6, Y4, Y4
+	VMAXPS Y7, Y5, Y5
+	VMAXPS Y4, Y0, Y0
+	VMAXPS Y5, Y1, Y1
+one4:
+	CMPQ SI, $0
+	JLE done5
 	VMAXPS (DI), Y0, Y0
 	VMAXPS 32(DI), Y1, Y1
 	ADDQ $64, DI
 	ADDQ $-1, SI
-	CMPQ SI, $0
-	JGT class3
+	JMP one4
+done5:
 	MOVQ max+16(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y0, (DX)
@@ -18408,9 +18495,9 @@ class3:
 	MOVQ AX, R11
 	ADDQ $64, R11
 	CMPQ R11, BX
-	JGE last4
+	JGE last6
 	ADDQ $64, R10
-last4:
+last6:
 	MOVQ classes+64(FP), R11
 	SHLQ $6, R11
 	SUBQ R9, R11
@@ -18425,17 +18512,17 @@ last4:
 	MOVQ scratch+48(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+64(FP), SI
-some5:
+some7:
 	MOVQ SI, R8
 	CMPQ R8, $64
-	JLE short6
+	JLE short8
 	MOVQ $64, R8
-short6:
+short8:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y6
 	CMPQ R8, $2
-	JLT last8
-pairs7:
+	JLT last10
+pairs9:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y7
 	VMOVUPS Y7, (R11)
@@ -18495,10 +18582,10 @@ pairs7:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs7
-last8:
+	JGE pairs9
+last10:
 	CMPQ R8, $0
-	JEQ done9
+	JEQ done11
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y7
 	VMOVUPS Y7, (R11)
@@ -18529,7 +18616,7 @@ last8:
 	VADDPS Y9, Y6, Y6
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done9:
+done11:
 	VADDPS Y6, Y3, Y7
 	VSUBPS Y3, Y7, Y8
 	VSUBPS Y8, Y6, Y6
@@ -18539,11 +18626,11 @@ done9:
 	VADDPS Y6, Y4, Y4
 	VMOVUPS Y7, Y3
 	CMPQ SI, $0
-	JGT some5
+	JGT some7
 	VCVTDQ2PS Y5, Y5
 	MOVQ log+32(FP), DX
 	CMPQ DX, $0
-	JEQ none10
+	JEQ none12
 	VCVTPS2PD X3, Y6
 	VCVTPS2PD X4, Y7
 	VADDPD Y7, Y6, Y6
@@ -18575,7 +18662,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y6, 32(DX)
-none10:
+none12:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y4, Y3, Y3
 	MOVQ scale+8(FP), DX
@@ -18591,17 +18678,17 @@ none10:
 	MOVQ scratch+48(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+64(FP), SI
-some11:
+some13:
 	MOVQ SI, R8
 	CMPQ R8, $64
-	JLE short12
+	JLE short14
 	MOVQ $64, R8
-short12:
+short14:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y6
 	CMPQ R8, $2
-	JLT last14
-pairs13:
+	JLT last16
+pairs15:
 	VMOVUPS 32(DI), Y7
 	VSUBPS Y2, Y7, Y7
 	VMOVUPS 96(DI), Y8
@@ -18647,10 +18734,10 @@ pairs13:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs13
-last14:
+	JGE pairs15
+last16:
 	CMPQ R8, $0
-	JEQ done15
+	JEQ done17
 	VMOVUPS 32(DI), Y7
 	VSUBPS Y2, Y7, Y7
 	VMAXPS Y7, Y15, Y7
@@ -18674,7 +18761,7 @@ last14:
 	VADDPS Y9, Y6, Y6
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done15:
+done17:
 	VADDPS Y6, Y3, Y7
 	VSUBPS Y3, Y7, Y8
 	VSUBPS Y8, Y6, Y6
@@ -18684,11 +18771,11 @@ done15:
 	VADDPS Y6, Y4, Y4
 	VMOVUPS Y7, Y3
 	CMPQ SI, $0
-	JGT some11
+	JGT some13
 	VCVTDQ2PS Y5, Y5
 	MOVQ log+32(FP), DX
 	CMPQ DX, $0
-	JEQ none16
+	JEQ none18
 	VCVTPS2PD X3, Y6
 	VCVTPS2PD X4, Y7
 	VADDPD Y7, Y6, Y6
@@ -18720,7 +18807,7 @@ done15:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y6, 96(DX)
-none16:
+none18:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y4, Y3, Y3
 	MOVQ scale+8(FP), DX
@@ -18734,7 +18821,7 @@ none16:
 	MOVQ dst+0(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+64(FP), SI
-class17:
+class19:
 	VMOVUPS (DI), Y2
 	VMOVUPS 32(DI), Y3
 	VMULPS Y0, Y2, Y2
@@ -18746,7 +18833,7 @@ class17:
 	ADDQ R8, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT class17
+	JGT class19
 	MOVQ classes+64(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -18756,11 +18843,11 @@ class17:
 	JLT group2
 	MOVQ log+32(FP), DX
 	CMPQ DX, $0
-	JEQ none18
+	JEQ none20
 	MOVQ n+56(FP), SI
-logs19:
+logs21:
 	CMPQ SI, $8
-	JLT log20
+	JLT log22
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VADDPD c3ff0000000000000<>(SB), Y0, Y2
@@ -18813,10 +18900,10 @@ logs19:
 	VMOVUPS Y9, 32(DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs19
-log20:
+	JMP logs21
+log22:
 	CMPQ SI, $0
-	JLE logged21
+	JLE logged23
 	VBROADCASTSD (DX), Y0
 	VADDPD c3ff0000000000000<>(SB), Y0, Y1
 	VPSUBQ c3fe6a09e667f3bcd<>(SB), Y1, Y1
@@ -18844,9 +18931,9 @@ log20:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log20
-logged21:
-none18:
+	JMP log22
+logged23:
+none20:
 	VZEROUPPER
 	RET
 
@@ -18880,16 +18967,45 @@ class1:
 group2:
 	VMOVUPS cff800000ff800000<>(SB), Y0
 	VMOVUPS cff800000ff800000<>(SB), Y1
+	VMOVUPS cff800000ff800000<>(SB), Y2
+	VMOVUPS cff800000ff800000<>(SB), Y3
+	VMOVUPS cff800000ff800000<>(SB), Y4
+	VMOVUPS cff800000ff800000<>(SB), Y5
+	VMOVUPS cff800000ff800000<>(SB), Y6
+	VMOVUPS cff800000ff800000<>(SB), Y7
 	MOVQ scratch+72(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+88(FP), SI
-class3:
+	CMPQ SI, $4
+	JLT one4
+fours3:
+	VMAXPS (DI), Y0, Y0
+	VMAXPS 32(DI), Y1, Y1
+	VMAXPS 64(DI), Y2, Y2
+	VMAXPS 96(DI), Y3, Y3
+	VMAXPS 128(DI), Y4, Y4
+	VMAXPS 160(DI), Y5, Y5
+	VMAXPS 192(DI), Y6, Y6
+	VMAXPS 224(DI), Y7, Y7
+	ADDQ $256, DI
+	ADDQ $-4, SI
+	CMPQ SI, $4
+	JGE fours3
+	VMAXPS Y2, Y0, Y0
+	VMAXPS Y3, Y1, Y1
+	VMAXPS Y6, Y4, Y4
+	VMAXPS Y7, Y5, Y5
+	VMAXPS Y4, Y0, Y0
+	VMAXPS Y5, Y1, Y1
+one4:
+	CMPQ SI, $0
+	JLE done5
 	VMAXPS (DI), Y0, Y0
 	VMAXPS 32(DI), Y1, Y1
 	ADDQ $64, DI
 	ADDQ $-1, SI
-	CMPQ SI, $0
-	JGT class3
+	JMP one4
+done5:
 	MOVQ max+24(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y0, (DX)
@@ -18899,9 +19015,9 @@ class3:
 	MOVQ AX, R11
 	ADDQ $64, R11
 	CMPQ R11, BX
-	JGE last4
+	JGE last6
 	ADDQ $64, R10
-last4:
+last6:
 	MOVQ classes+88(FP), R11
 	SHLQ $6, R11
 	SUBQ R9, R11
@@ -18918,18 +19034,18 @@ last4:
 	MOVQ scratch+72(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+88(FP), SI
-some5:
+some7:
 	MOVQ SI, R8
 	CMPQ R8, $16
-	JLE short6
+	JLE short8
 	MOVQ $16, R8
-short6:
+short8:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y8
 	VMOVUPS c0000000000000000<>(SB), Y6
 	CMPQ R8, $2
-	JLT last8
-pairs7:
+	JLT last10
+pairs9:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y9
 	VMOVUPS Y9, (R11)
@@ -18995,10 +19111,10 @@ pairs7:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs7
-last8:
+	JGE pairs9
+last10:
 	CMPQ R8, $0
-	JEQ done9
+	JEQ done11
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y9
 	VMOVUPS Y9, (R11)
@@ -19032,7 +19148,7 @@ last8:
 	VADDPS Y11, Y8, Y8
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done9:
+done11:
 	VADDPS Y8, Y3, Y9
 	VSUBPS Y3, Y9, Y10
 	VSUBPS Y10, Y8, Y8
@@ -19043,11 +19159,11 @@ done9:
 	VMOVUPS Y9, Y3
 	VADDPS Y6, Y7, Y7
 	CMPQ SI, $0
-	JGT some5
+	JGT some7
 	VCVTDQ2PS Y5, Y5
 	MOVQ log+40(FP), DX
 	CMPQ DX, $0
-	JEQ none10
+	JEQ none12
 	VCVTPS2PD X3, Y8
 	VCVTPS2PD X4, Y9
 	VADDPD Y9, Y8, Y8
@@ -19079,7 +19195,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y8, 32(DX)
-none10:
+none12:
 	MOVQ dot+48(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y7, (DX)
@@ -19100,18 +19216,18 @@ none10:
 	MOVQ scratch+72(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+88(FP), SI
-some11:
+some13:
 	MOVQ SI, R8
 	CMPQ R8, $16
-	JLE short12
+	JLE short14
 	MOVQ $16, R8
-short12:
+short14:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y8
 	VMOVUPS c0000000000000000<>(SB), Y6
 	CMPQ R8, $2
-	JLT last14
-pairs13:
+	JLT last16
+pairs15:
 	VMOVUPS 32(DI), Y9
 	VSUBPS Y2, Y9, Y9
 	VBROADCASTSS (R12), Y14
@@ -19163,10 +19279,10 @@ pairs13:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs13
-last14:
+	JGE pairs15
+last16:
 	CMPQ R8, $0
-	JEQ done15
+	JEQ done17
 	VMOVUPS 32(DI), Y9
 	VSUBPS Y2, Y9, Y9
 	VBROADCASTSS (R12), Y14
@@ -19193,7 +19309,7 @@ last14:
 	VADDPS Y11, Y8, Y8
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done15:
+done17:
 	VADDPS Y8, Y3, Y9
 	VSUBPS Y3, Y9, Y10
 	VSUBPS Y10, Y8, Y8
@@ -19204,11 +19320,11 @@ done15:
 	VMOVUPS Y9, Y3
 	VADDPS Y6, Y7, Y7
 	CMPQ SI, $0
-	JGT some11
+	JGT some13
 	VCVTDQ2PS Y5, Y5
 	MOVQ log+40(FP), DX
 	CMPQ DX, $0
-	JEQ none16
+	JEQ none18
 	VCVTPS2PD X3, Y8
 	VCVTPS2PD X4, Y9
 	VADDPD Y9, Y8, Y8
@@ -19240,7 +19356,7 @@ done15:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y8, 96(DX)
-none16:
+none18:
 	MOVQ dot+48(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y7, 32(DX)
@@ -19262,7 +19378,7 @@ none16:
 	MOVQ dst+0(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+88(FP), SI
-class17:
+class19:
 	VMOVUPS (DI), Y4
 	VMOVUPS 32(DI), Y5
 	VMULPS Y0, Y4, Y4
@@ -19278,7 +19394,7 @@ class17:
 	ADDQ R8, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT class17
+	JGT class19
 	MOVQ classes+88(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -19288,11 +19404,11 @@ class17:
 	JLT group2
 	MOVQ log+40(FP), DX
 	CMPQ DX, $0
-	JEQ none18
+	JEQ none20
 	MOVQ n+80(FP), SI
-logs19:
+logs21:
 	CMPQ SI, $8
-	JLT log20
+	JLT log22
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VADDPD c3ff0000000000000<>(SB), Y0, Y2
@@ -19345,10 +19461,10 @@ logs19:
 	VMOVUPS Y9, 32(DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs19
-log20:
+	JMP logs21
+log22:
 	CMPQ SI, $0
-	JLE logged21
+	JLE logged23
 	VBROADCASTSD (DX), Y0
 	VADDPD c3ff0000000000000<>(SB), Y0, Y1
 	VPSUBQ c3fe6a09e667f3bcd<>(SB), Y1, Y1
@@ -19376,9 +19492,9 @@ log20:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log20
-logged21:
-none18:
+	JMP log22
+logged23:
+none20:
 	VZEROUPPER
 	RET
 
@@ -19415,16 +19531,45 @@ class1:
 group2:
 	VMOVUPS cff800000ff800000<>(SB), Y0
 	VMOVUPS cff800000ff800000<>(SB), Y1
+	VMOVUPS cff800000ff800000<>(SB), Y2
+	VMOVUPS cff800000ff800000<>(SB), Y3
+	VMOVUPS cff800000ff800000<>(SB), Y4
+	VMOVUPS cff800000ff800000<>(SB), Y5
+	VMOVUPS cff800000ff800000<>(SB), Y6
+	VMOVUPS cff800000ff800000<>(SB), Y7
 	MOVQ scratch+72(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+88(FP), SI
-class3:
+	CMPQ SI, $4
+	JLT one4
+fours3:
+	VMAXPS (DI), Y0, Y0
+	VMAXPS 32(DI), Y1, Y1
+	VMAXPS 64(DI), Y2, Y2
+	VMAXPS 96(DI), Y3, Y3
+	VMAXPS 128(DI), Y4, Y4
+	VMAXPS 160(DI), Y5, Y5
+	VMAXPS 192(DI), Y6, Y6
+	VMAXPS 224(DI), Y7, Y7
+	ADDQ $256, DI
+	ADDQ $-4, SI
+	CMPQ SI, $4
+	JGE fours3
+	VMAXPS Y2, Y0, Y0
+	VMAXPS Y3, Y1, Y1
+	VMAXPS Y6, Y4, Y4
+	VMAXPS Y7, Y5, Y5
+	VMAXPS Y4, Y0, Y0
+	VMAXPS Y5, Y1, Y1
+one4:
+	CMPQ SI, $0
+	JLE done5
 	VMAXPS (DI), Y0, Y0
 	VMAXPS 32(DI), Y1, Y1
 	ADDQ $64, DI
 	ADDQ $-1, SI
-	CMPQ SI, $0
-	JGT class3
+	JMP one4
+done5:
 	MOVQ max+0(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y0, (DX)
@@ -19447,16 +19592,16 @@ class3:
 	MOVQ q+48(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+88(FP), SI
-some4:
+some6:
 	MOVQ SI, R8
 	CMPQ R8, $16
-	JLE short5
+	JLE short7
 	MOVQ $16, R8
-short5:
+short7:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y3
 	VMOVUPS c0000000000000000<>(SB), Y4
-class6:
+class8:
 	VMOVUPS (DX), Y5
 	PREFETCHT1 256(DX)
 	VMOVUPS Y10, Y6
@@ -19474,11 +19619,11 @@ class6:
 	ADDQ CX, DX
 	ADDQ $-1, R8
 	CMPQ R8, $0
-	JGT class6
+	JGT class8
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	CMPQ SI, $0
-	JGT some4
+	JGT some6
 	MOVQ mass+24(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y1, (DX)
@@ -19503,16 +19648,16 @@ class6:
 	MOVQ q+48(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+88(FP), SI
-some7:
+some9:
 	MOVQ SI, R8
 	CMPQ R8, $16
-	JLE short8
+	JLE short10
 	MOVQ $16, R8
-short8:
+short10:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y3
 	VMOVUPS c0000000000000000<>(SB), Y4
-class9:
+class11:
 	VMOVUPS 32(DX), Y5
 	PREFETCHT1 256(DX)
 	VMOVUPS Y10, Y6
@@ -19530,11 +19675,11 @@ class9:
 	ADDQ CX, DX
 	ADDQ $-1, R8
 	CMPQ R8, $0
-	JGT class9
+	JGT class11
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	CMPQ SI, $0
-	JGT some7
+	JGT some9
 	MOVQ mass+24(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y1, 32(DX)
@@ -19546,9 +19691,9 @@ class9:
 	MOVQ AX, R11
 	ADDQ $64, R11
 	CMPQ R11, BX
-	JGE last10
+	JGE last12
 	ADDQ $64, R10
-last10:
+last12:
 	MOVQ classes+88(FP), R11
 	SHLQ $6, R11
 	SUBQ R9, R11
@@ -19563,17 +19708,17 @@ last10:
 	MOVQ scratch+72(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+88(FP), SI
-some11:
+some13:
 	MOVQ SI, R8
 	CMPQ R8, $64
-	JLE short12
+	JLE short14
 	MOVQ $64, R8
-short12:
+short14:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y4
 	CMPQ R8, $2
-	JLT last14
-pairs13:
+	JLT last16
+pairs15:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y5
 	VMOVUPS Y5, (R11)
@@ -19629,10 +19774,10 @@ pairs13:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs13
-last14:
+	JGE pairs15
+last16:
 	CMPQ R8, $0
-	JEQ done15
+	JEQ done17
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y5
 	VMOVUPS Y5, (R11)
@@ -19661,7 +19806,7 @@ last14:
 	VADDPS Y7, Y4, Y4
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done15:
+done17:
 	VADDPS Y4, Y1, Y5
 	VSUBPS Y1, Y5, Y6
 	VSUBPS Y6, Y4, Y4
@@ -19671,11 +19816,11 @@ done15:
 	VADDPS Y4, Y2, Y2
 	VMOVUPS Y5, Y1
 	CMPQ SI, $0
-	JGT some11
+	JGT some13
 	VCVTDQ2PS Y3, Y3
 	MOVQ log+16(FP), DX
 	CMPQ DX, $0
-	JEQ none16
+	JEQ none18
 	VCVTPS2PD X1, Y4
 	VCVTPS2PD X2, Y5
 	VADDPD Y5, Y4, Y4
@@ -19707,7 +19852,7 @@ done15:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y4, 32(DX)
-none16:
+none18:
 	MOVQ max+0(FP), DX
 	ADDQ AX, DX
 	VMOVUPS 32(DX), Y0
@@ -19717,17 +19862,17 @@ none16:
 	MOVQ scratch+72(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+88(FP), SI
-some17:
+some19:
 	MOVQ SI, R8
 	CMPQ R8, $64
-	JLE short18
+	JLE short20
 	MOVQ $64, R8
-short18:
+short20:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y4
 	CMPQ R8, $2
-	JLT last20
-pairs19:
+	JLT last22
+pairs21:
 	VMOVUPS 32(DI), Y5
 	VSUBPS Y0, Y5, Y5
 	VMOVUPS 96(DI), Y6
@@ -19769,10 +19914,10 @@ pairs19:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs19
-last20:
+	JGE pairs21
+last22:
 	CMPQ R8, $0
-	JEQ done21
+	JEQ done23
 	VMOVUPS 32(DI), Y5
 	VSUBPS Y0, Y5, Y5
 	VMAXPS Y5, Y15, Y5
@@ -19794,7 +19939,7 @@ last20:
 	VADDPS Y7, Y4, Y4
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done21:
+done23:
 	VADDPS Y4, Y1, Y5
 	VSUBPS Y1, Y5, Y6
 	VSUBPS Y6, Y4, Y4
@@ -19804,11 +19949,11 @@ done21:
 	VADDPS Y4, Y2, Y2
 	VMOVUPS Y5, Y1
 	CMPQ SI, $0
-	JGT some17
+	JGT some19
 	VCVTDQ2PS Y3, Y3
 	MOVQ log+16(FP), DX
 	CMPQ DX, $0
-	JEQ none22
+	JEQ none24
 	VCVTPS2PD X1, Y4
 	VCVTPS2PD X2, Y5
 	VADDPD Y5, Y4, Y4
@@ -19840,7 +19985,7 @@ done21:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y4, 96(DX)
-none22:
+none24:
 	MOVQ classes+88(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -19850,11 +19995,11 @@ none22:
 	JLT group2
 	MOVQ log+16(FP), DX
 	CMPQ DX, $0
-	JEQ none23
+	JEQ none25
 	MOVQ n+80(FP), SI
-logs24:
+logs26:
 	CMPQ SI, $8
-	JLT log25
+	JLT log27
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VADDPD c3ff0000000000000<>(SB), Y0, Y2
@@ -19907,10 +20052,10 @@ logs24:
 	VMOVUPS Y9, 32(DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs24
-log25:
+	JMP logs26
+log27:
 	CMPQ SI, $0
-	JLE logged26
+	JLE logged28
 	VBROADCASTSD (DX), Y0
 	VADDPD c3ff0000000000000<>(SB), Y0, Y1
 	VPSUBQ c3fe6a09e667f3bcd<>(SB), Y1, Y1
@@ -19938,9 +20083,9 @@ log25:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log25
-logged26:
-none23:
+	JMP log27
+logged28:
+none25:
 	VZEROUPPER
 	RET
 
@@ -19975,16 +20120,45 @@ class1:
 group2:
 	VMOVUPS cff800000ff800000<>(SB), Y0
 	VMOVUPS cff800000ff800000<>(SB), Y1
+	VMOVUPS cff800000ff800000<>(SB), Y2
+	VMOVUPS cff800000ff800000<>(SB), Y3
+	VMOVUPS cff800000ff800000<>(SB), Y4
+	VMOVUPS cff800000ff800000<>(SB), Y5
+	VMOVUPS cff800000ff800000<>(SB), Y6
+	VMOVUPS cff800000ff800000<>(SB), Y7
 	MOVQ scratch+88(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+104(FP), SI
-class3:
+	CMPQ SI, $4
+	JLT one4
+fours3:
+	VMAXPS (DI), Y0, Y0
+	VMAXPS 32(DI), Y1, Y1
+	VMAXPS 64(DI), Y2, Y2
+	VMAXPS 96(DI), Y3, Y3
+	VMAXPS 128(DI), Y4, Y4
+	VMAXPS 160(DI), Y5, Y5
+	VMAXPS 192(DI), Y6, Y6
+	VMAXPS 224(DI), Y7, Y7
+	ADDQ $256, DI
+	ADDQ $-4, SI
+	CMPQ SI, $4
+	JGE fours3
+	VMAXPS Y2, Y0, Y0
+	VMAXPS Y3, Y1, Y1
+	VMAXPS Y6, Y4, Y4
+	VMAXPS Y7, Y5, Y5
+	VMAXPS Y4, Y0, Y0
+	VMAXPS Y5, Y1, Y1
+one4:
+	CMPQ SI, $0
+	JLE done5
 	VMAXPS (DI), Y0, Y0
 	VMAXPS 32(DI), Y1, Y1
 	ADDQ $64, DI
 	ADDQ $-1, SI
-	CMPQ SI, $0
-	JGT class3
+	JMP one4
+done5:
 	MOVQ max+16(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y0, (DX)
@@ -20007,16 +20181,16 @@ class3:
 	MOVQ q+64(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+104(FP), SI
-some4:
+some6:
 	MOVQ SI, R8
 	CMPQ R8, $16
-	JLE short5
+	JLE short7
 	MOVQ $16, R8
-short5:
+short7:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y3
 	VMOVUPS c0000000000000000<>(SB), Y4
-class6:
+class8:
 	VMOVUPS (DX), Y5
 	PREFETCHT1 256(DX)
 	VMOVUPS Y12, Y6
@@ -20036,11 +20210,11 @@ class6:
 	ADDQ CX, DX
 	ADDQ $-1, R8
 	CMPQ R8, $0
-	JGT class6
+	JGT class8
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	CMPQ SI, $0
-	JGT some4
+	JGT some6
 	MOVQ mass+40(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y1, (DX)
@@ -20065,16 +20239,16 @@ class6:
 	MOVQ q+64(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+104(FP), SI
-some7:
+some9:
 	MOVQ SI, R8
 	CMPQ R8, $16
-	JLE short8
+	JLE short10
 	MOVQ $16, R8
-short8:
+short10:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y3
 	VMOVUPS c0000000000000000<>(SB), Y4
-class9:
+class11:
 	VMOVUPS 32(DX), Y5
 	PREFETCHT1 256(DX)
 	VMOVUPS Y12, Y6
@@ -20094,11 +20268,11 @@ class9:
 	ADDQ CX, DX
 	ADDQ $-1, R8
 	CMPQ R8, $0
-	JGT class9
+	JGT class11
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	CMPQ SI, $0
-	JGT some7
+	JGT some9
 	MOVQ mass+40(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Y1, 32(DX)
@@ -20110,9 +20284,9 @@ class9:
 	MOVQ AX, R11
 	ADDQ $64, R11
 	CMPQ R11, BX
-	JGE last10
+	JGE last12
 	ADDQ $64, R10
-last10:
+last12:
 	MOVQ classes+104(FP), R11
 	SHLQ $6, R11
 	SUBQ R9, R11
@@ -20127,17 +20301,17 @@ last10:
 	MOVQ scratch+88(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+104(FP), SI
-some11:
+some13:
 	MOVQ SI, R8
 	CMPQ R8, $64
-	JLE short12
+	JLE short14
 	MOVQ $64, R8
-short12:
+short14:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y6
 	CMPQ R8, $2
-	JLT last14
-pairs13:
+	JLT last16
+pairs15:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y7
 	VMOVUPS Y7, (R11)
@@ -20197,10 +20371,10 @@ pairs13:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs13
-last14:
+	JGE pairs15
+last16:
 	CMPQ R8, $0
-	JEQ done15
+	JEQ done17
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Y7
 	VMOVUPS Y7, (R11)
@@ -20231,7 +20405,7 @@ last14:
 	VADDPS Y9, Y6, Y6
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done15:
+done17:
 	VADDPS Y6, Y3, Y7
 	VSUBPS Y3, Y7, Y8
 	VSUBPS Y8, Y6, Y6
@@ -20241,11 +20415,11 @@ done15:
 	VADDPS Y6, Y4, Y4
 	VMOVUPS Y7, Y3
 	CMPQ SI, $0
-	JGT some11
+	JGT some13
 	VCVTDQ2PS Y5, Y5
 	MOVQ log+32(FP), DX
 	CMPQ DX, $0
-	JEQ none16
+	JEQ none18
 	VCVTPS2PD X3, Y6
 	VCVTPS2PD X4, Y7
 	VADDPD Y7, Y6, Y6
@@ -20277,7 +20451,7 @@ done15:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y6, 32(DX)
-none16:
+none18:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y4, Y3, Y3
 	MOVQ scale+8(FP), DX
@@ -20297,17 +20471,17 @@ none16:
 	MOVQ scratch+88(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+104(FP), SI
-some17:
+some19:
 	MOVQ SI, R8
 	CMPQ R8, $64
-	JLE short18
+	JLE short20
 	MOVQ $64, R8
-short18:
+short20:
 	SUBQ R8, SI
 	VMOVUPS c0000000000000000<>(SB), Y6
 	CMPQ R8, $2
-	JLT last20
-pairs19:
+	JLT last22
+pairs21:
 	VMOVUPS 32(DI), Y7
 	VSUBPS Y2, Y7, Y7
 	VMOVUPS 96(DI), Y8
@@ -20353,10 +20527,10 @@ pairs19:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs19
-last20:
+	JGE pairs21
+last22:
 	CMPQ R8, $0
-	JEQ done21
+	JEQ done23
 	VMOVUPS 32(DI), Y7
 	VSUBPS Y2, Y7, Y7
 	VMAXPS Y7, Y15, Y7
@@ -20380,7 +20554,7 @@ last20:
 	VADDPS Y9, Y6, Y6
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done21:
+done23:
 	VADDPS Y6, Y3, Y7
 	VSUBPS Y3, Y7, Y8
 	VSUBPS Y8, Y6, Y6
@@ -20390,11 +20564,11 @@ done21:
 	VADDPS Y6, Y4, Y4
 	VMOVUPS Y7, Y3
 	CMPQ SI, $0
-	JGT some17
+	JGT some19
 	VCVTDQ2PS Y5, Y5
 	MOVQ log+32(FP), DX
 	CMPQ DX, $0
-	JEQ none22
+	JEQ none24
 	VCVTPS2PD X3, Y6
 	VCVTPS2PD X4, Y7
 	VADDPD Y7, Y6, Y6
@@ -20426,7 +20600,7 @@ done21:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Y6, 96(DX)
-none22:
+none24:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y4, Y3, Y3
 	MOVQ scale+8(FP), DX
@@ -20456,7 +20630,7 @@ none22:
 	MOVQ dst+0(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+104(FP), SI
-class23:
+class25:
 	VMOVUPS (DI), Y2
 	VMOVUPS 32(DI), Y3
 	VMULPS Y0, Y2, Y2
@@ -20473,7 +20647,7 @@ class23:
 	ADDQ R8, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT class23
+	JGT class25
 	MOVQ classes+104(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -20483,11 +20657,11 @@ class23:
 	JLT group2
 	MOVQ log+32(FP), DX
 	CMPQ DX, $0
-	JEQ none24
+	JEQ none26
 	MOVQ n+96(FP), SI
-logs25:
+logs27:
 	CMPQ SI, $8
-	JLT log26
+	JLT log28
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VADDPD c3ff0000000000000<>(SB), Y0, Y2
@@ -20540,10 +20714,10 @@ logs25:
 	VMOVUPS Y9, 32(DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs25
-log26:
+	JMP logs27
+log28:
 	CMPQ SI, $0
-	JLE logged27
+	JLE logged29
 	VBROADCASTSD (DX), Y0
 	VADDPD c3ff0000000000000<>(SB), Y0, Y1
 	VPSUBQ c3fe6a09e667f3bcd<>(SB), Y1, Y1
@@ -20571,9 +20745,9 @@ log26:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log26
-logged27:
-none24:
+	JMP log28
+logged29:
+none26:
 	VZEROUPPER
 	RET
 
@@ -33443,15 +33617,34 @@ class1:
 	XORL AX, AX
 group2:
 	VBROADCASTSD cff800000ff800000<>(SB), Z0
+	VBROADCASTSD cff800000ff800000<>(SB), Z1
+	VBROADCASTSD cff800000ff800000<>(SB), Z2
+	VBROADCASTSD cff800000ff800000<>(SB), Z3
 	MOVQ scratch+32(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+48(FP), SI
-class3:
+	CMPQ SI, $4
+	JLT one4
+fours3:
+	VMAXPS (DI), Z0, Z0
+	VMAXPS 64(DI), Z1, Z1
+	VMAXPS 128(DI), Z2, Z2
+	VMAXPS 192(DI), Z3, Z3
+	ADDQ $256, DI
+	ADDQ $-4, SI
+	CMPQ SI, $4
+	JGE fours3
+	VMAXPS Z1, Z0, Z0
+	VMAXPS Z3, Z2, Z2
+	VMAXPS Z2, Z0, Z0
+one4:
+	CMPQ SI, $0
+	JLE done5
 	VMAXPS (DI), Z0, Z0
 	ADDQ $64, DI
 	ADDQ $-1, SI
-	CMPQ SI, $0
-	JGT class3
+	JMP one4
+done5:
 	MOVQ max+0(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Z0, (DX)
@@ -33460,9 +33653,9 @@ class3:
 	MOVQ AX, R11
 	ADDQ $64, R11
 	CMPQ R11, BX
-	JGE last4
+	JGE last6
 	ADDQ $64, R10
-last4:
+last6:
 	MOVQ classes+48(FP), R11
 	SHLQ $6, R11
 	SUBQ R9, R11
@@ -33477,17 +33670,17 @@ last4:
 	MOVQ scratch+32(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+48(FP), SI
-some5:
+some7:
 	MOVQ SI, R8
 	CMPQ R8, $64
-	JLE short6
+	JLE short8
 	MOVQ $64, R8
-short6:
+short8:
 	SUBQ R8, SI
 	VBROADCASTSD c0000000000000000<>(SB), Z4
 	CMPQ R8, $2
-	JLT last8
-pairs7:
+	JLT last10
+pairs9:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z5
 	VMOVUPS Z5, (R11)
@@ -33537,10 +33730,10 @@ pairs7:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs7
-last8:
+	JGE pairs9
+last10:
 	CMPQ R8, $0
-	JEQ done9
+	JEQ done11
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z5
 	VMOVUPS Z5, (R11)
@@ -33566,7 +33759,7 @@ last8:
 	VADDPS Z7, Z4, Z4
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done9:
+done11:
 	VADDPS Z4, Z1, Z5
 	VSUBPS Z1, Z5, Z6
 	VSUBPS Z6, Z4, Z4
@@ -33576,10 +33769,10 @@ done9:
 	VADDPS Z4, Z2, Z2
 	VMOVUPS Z5, Z1
 	CMPQ SI, $0
-	JGT some5
+	JGT some7
 	MOVQ log+16(FP), DX
 	CMPQ DX, $0
-	JEQ none10
+	JEQ none12
 	VCVTPS2PD Y1, Z4
 	VCVTPS2PD Y2, Z5
 	VADDPD Z5, Z4, Z4
@@ -33611,7 +33804,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Z4, 64(DX)
-none10:
+none12:
 	MOVQ classes+48(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -33621,11 +33814,11 @@ none10:
 	JLT group2
 	MOVQ log+16(FP), DX
 	CMPQ DX, $0
-	JEQ none11
+	JEQ none13
 	MOVQ n+40(FP), SI
-logs12:
+logs14:
 	CMPQ SI, $8
-	JLT log13
+	JLT log15
 	VMOVUPS (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -33653,10 +33846,10 @@ logs12:
 	VMOVUPS Z4, (DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs12
-log13:
+	JMP logs14
+log15:
 	CMPQ SI, $0
-	JLE logged14
+	JLE logged16
 	VBROADCASTSD (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -33684,9 +33877,9 @@ log13:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log13
-logged14:
-none11:
+	JMP log15
+logged16:
+none13:
 	VZEROUPPER
 	RET
 
@@ -33716,15 +33909,34 @@ class1:
 	XORL AX, AX
 group2:
 	VBROADCASTSD cff800000ff800000<>(SB), Z0
+	VBROADCASTSD cff800000ff800000<>(SB), Z1
+	VBROADCASTSD cff800000ff800000<>(SB), Z2
+	VBROADCASTSD cff800000ff800000<>(SB), Z3
 	MOVQ scratch+48(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+64(FP), SI
-class3:
+	CMPQ SI, $4
+	JLT one4
+fours3:
+	VMAXPS (DI), Z0, Z0
+	VMAXPS 64(DI), Z1, Z1
+	VMAXPS 128(DI), Z2, Z2
+	VMAXPS 192(DI), Z3, Z3
+	ADDQ $256, DI
+	ADDQ $-4, SI
+	CMPQ SI, $4
+	JGE fours3
+	VMAXPS Z1, Z0, Z0
+	VMAXPS Z3, Z2, Z2
+	VMAXPS Z2, Z0, Z0
+one4:
+	CMPQ SI, $0
+	JLE done5
 	VMAXPS (DI), Z0, Z0
 	ADDQ $64, DI
 	ADDQ $-1, SI
-	CMPQ SI, $0
-	JGT class3
+	JMP one4
+done5:
 	MOVQ max+0(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Z0, (DX)
@@ -33733,9 +33945,9 @@ class3:
 	MOVQ AX, R11
 	ADDQ $64, R11
 	CMPQ R11, BX
-	JGE last4
+	JGE last6
 	ADDQ $64, R10
-last4:
+last6:
 	MOVQ classes+64(FP), R11
 	SHLQ $6, R11
 	SUBQ R9, R11
@@ -33752,18 +33964,18 @@ last4:
 	MOVQ scratch+48(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+64(FP), SI
-some5:
+some7:
 	MOVQ SI, R8
 	CMPQ R8, $16
-	JLE short6
+	JLE short8
 	MOVQ $16, R8
-short6:
+short8:
 	SUBQ R8, SI
 	VBROADCASTSD c0000000000000000<>(SB), Z6
 	VBROADCASTSD c0000000000000000<>(SB), Z4
 	CMPQ R8, $2
-	JLT last8
-pairs7:
+	JLT last10
+pairs9:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z7
 	VMOVUPS Z7, (R11)
@@ -33819,10 +34031,10 @@ pairs7:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs7
-last8:
+	JGE pairs9
+last10:
 	CMPQ R8, $0
-	JEQ done9
+	JEQ done11
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z7
 	VMOVUPS Z7, (R11)
@@ -33851,7 +34063,7 @@ last8:
 	VADDPS Z9, Z6, Z6
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done9:
+done11:
 	VADDPS Z6, Z1, Z7
 	VSUBPS Z1, Z7, Z8
 	VSUBPS Z8, Z6, Z6
@@ -33862,10 +34074,10 @@ done9:
 	VMOVUPS Z7, Z1
 	VADDPS Z4, Z5, Z5
 	CMPQ SI, $0
-	JGT some5
+	JGT some7
 	MOVQ log+16(FP), DX
 	CMPQ DX, $0
-	JEQ none10
+	JEQ none12
 	VCVTPS2PD Y1, Z6
 	VCVTPS2PD Y2, Z7
 	VADDPD Z7, Z6, Z6
@@ -33897,7 +34109,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Z6, 64(DX)
-none10:
+none12:
 	MOVQ dot+24(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Z5, (DX)
@@ -33910,11 +34122,11 @@ none10:
 	JLT group2
 	MOVQ log+16(FP), DX
 	CMPQ DX, $0
-	JEQ none11
+	JEQ none13
 	MOVQ n+56(FP), SI
-logs12:
+logs14:
 	CMPQ SI, $8
-	JLT log13
+	JLT log15
 	VMOVUPS (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -33942,10 +34154,10 @@ logs12:
 	VMOVUPS Z4, (DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs12
-log13:
+	JMP logs14
+log15:
 	CMPQ SI, $0
-	JLE logged14
+	JLE logged16
 	VBROADCASTSD (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -33973,9 +34185,9 @@ log13:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log13
-logged14:
-none11:
+	JMP log15
+logged16:
+none13:
 	VZEROUPPER
 	RET
 
@@ -34007,15 +34219,34 @@ class1:
 	XORL AX, AX
 group2:
 	VBROADCASTSD cff800000ff800000<>(SB), Z0
+	VBROADCASTSD cff800000ff800000<>(SB), Z1
+	VBROADCASTSD cff800000ff800000<>(SB), Z2
+	VBROADCASTSD cff800000ff800000<>(SB), Z3
 	MOVQ scratch+48(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+64(FP), SI
-class3:
+	CMPQ SI, $4
+	JLT one4
+fours3:
+	VMAXPS (DI), Z0, Z0
+	VMAXPS 64(DI), Z1, Z1
+	VMAXPS 128(DI), Z2, Z2
+	VMAXPS 192(DI), Z3, Z3
+	ADDQ $256, DI
+	ADDQ $-4, SI
+	CMPQ SI, $4
+	JGE fours3
+	VMAXPS Z1, Z0, Z0
+	VMAXPS Z3, Z2, Z2
+	VMAXPS Z2, Z0, Z0
+one4:
+	CMPQ SI, $0
+	JLE done5
 	VMAXPS (DI), Z0, Z0
 	ADDQ $64, DI
 	ADDQ $-1, SI
-	CMPQ SI, $0
-	JGT class3
+	JMP one4
+done5:
 	MOVQ max+16(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Z0, (DX)
@@ -34024,9 +34255,9 @@ class3:
 	MOVQ AX, R11
 	ADDQ $64, R11
 	CMPQ R11, BX
-	JGE last4
+	JGE last6
 	ADDQ $64, R10
-last4:
+last6:
 	MOVQ classes+64(FP), R11
 	SHLQ $6, R11
 	SUBQ R9, R11
@@ -34041,17 +34272,17 @@ last4:
 	MOVQ scratch+48(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+64(FP), SI
-some5:
+some7:
 	MOVQ SI, R8
 	CMPQ R8, $64
-	JLE short6
+	JLE short8
 	MOVQ $64, R8
-short6:
+short8:
 	SUBQ R8, SI
 	VBROADCASTSD c0000000000000000<>(SB), Z5
 	CMPQ R8, $2
-	JLT last8
-pairs7:
+	JLT last10
+pairs9:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z6
 	VMOVUPS Z6, (R11)
@@ -34105,10 +34336,10 @@ pairs7:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs7
-last8:
+	JGE pairs9
+last10:
 	CMPQ R8, $0
-	JEQ done9
+	JEQ done11
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z6
 	VMOVUPS Z6, (R11)
@@ -34136,7 +34367,7 @@ last8:
 	VADDPS Z8, Z5, Z5
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done9:
+done11:
 	VADDPS Z5, Z2, Z6
 	VSUBPS Z2, Z6, Z7
 	VSUBPS Z7, Z5, Z5
@@ -34146,10 +34377,10 @@ done9:
 	VADDPS Z5, Z3, Z3
 	VMOVUPS Z6, Z2
 	CMPQ SI, $0
-	JGT some5
+	JGT some7
 	MOVQ log+32(FP), DX
 	CMPQ DX, $0
-	JEQ none10
+	JEQ none12
 	VCVTPS2PD Y2, Z5
 	VCVTPS2PD Y3, Z6
 	VADDPD Z6, Z5, Z5
@@ -34181,7 +34412,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Z5, 64(DX)
-none10:
+none12:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z3, Z2, Z2
 	MOVQ scale+8(FP), DX
@@ -34195,7 +34426,7 @@ none10:
 	MOVQ dst+0(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+64(FP), SI
-class11:
+class13:
 	VMOVUPS (DI), Z1
 	VMULPS Z0, Z1, Z1
 	VMOVUPS Z1, (DX)
@@ -34204,7 +34435,7 @@ class11:
 	ADDQ R8, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT class11
+	JGT class13
 	MOVQ classes+64(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -34214,11 +34445,11 @@ class11:
 	JLT group2
 	MOVQ log+32(FP), DX
 	CMPQ DX, $0
-	JEQ none12
+	JEQ none14
 	MOVQ n+56(FP), SI
-logs13:
+logs15:
 	CMPQ SI, $8
-	JLT log14
+	JLT log16
 	VMOVUPS (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -34246,10 +34477,10 @@ logs13:
 	VMOVUPS Z4, (DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs13
-log14:
+	JMP logs15
+log16:
 	CMPQ SI, $0
-	JLE logged15
+	JLE logged17
 	VBROADCASTSD (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -34277,9 +34508,9 @@ log14:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log14
-logged15:
-none12:
+	JMP log16
+logged17:
+none14:
 	VZEROUPPER
 	RET
 
@@ -34309,15 +34540,34 @@ class1:
 	XORL AX, AX
 group2:
 	VBROADCASTSD cff800000ff800000<>(SB), Z0
+	VBROADCASTSD cff800000ff800000<>(SB), Z1
+	VBROADCASTSD cff800000ff800000<>(SB), Z2
+	VBROADCASTSD cff800000ff800000<>(SB), Z3
 	MOVQ scratch+72(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+88(FP), SI
-class3:
+	CMPQ SI, $4
+	JLT one4
+fours3:
+	VMAXPS (DI), Z0, Z0
+	VMAXPS 64(DI), Z1, Z1
+	VMAXPS 128(DI), Z2, Z2
+	VMAXPS 192(DI), Z3, Z3
+	ADDQ $256, DI
+	ADDQ $-4, SI
+	CMPQ SI, $4
+	JGE fours3
+	VMAXPS Z1, Z0, Z0
+	VMAXPS Z3, Z2, Z2
+	VMAXPS Z2, Z0, Z0
+one4:
+	CMPQ SI, $0
+	JLE done5
 	VMAXPS (DI), Z0, Z0
 	ADDQ $64, DI
 	ADDQ $-1, SI
-	CMPQ SI, $0
-	JGT class3
+	JMP one4
+done5:
 	MOVQ max+24(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Z0, (DX)
@@ -34326,9 +34576,9 @@ class3:
 	MOVQ AX, R11
 	ADDQ $64, R11
 	CMPQ R11, BX
-	JGE last4
+	JGE last6
 	ADDQ $64, R10
-last4:
+last6:
 	MOVQ classes+88(FP), R11
 	SHLQ $6, R11
 	SUBQ R9, R11
@@ -34345,18 +34595,18 @@ last4:
 	MOVQ scratch+72(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+88(FP), SI
-some5:
+some7:
 	MOVQ SI, R8
 	CMPQ R8, $16
-	JLE short6
+	JLE short8
 	MOVQ $16, R8
-short6:
+short8:
 	SUBQ R8, SI
 	VBROADCASTSD c0000000000000000<>(SB), Z7
 	VBROADCASTSD c0000000000000000<>(SB), Z5
 	CMPQ R8, $2
-	JLT last8
-pairs7:
+	JLT last10
+pairs9:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z8
 	VMOVUPS Z8, (R11)
@@ -34416,10 +34666,10 @@ pairs7:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs7
-last8:
+	JGE pairs9
+last10:
 	CMPQ R8, $0
-	JEQ done9
+	JEQ done11
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z8
 	VMOVUPS Z8, (R11)
@@ -34450,7 +34700,7 @@ last8:
 	VADDPS Z10, Z7, Z7
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done9:
+done11:
 	VADDPS Z7, Z2, Z8
 	VSUBPS Z2, Z8, Z9
 	VSUBPS Z9, Z7, Z7
@@ -34461,10 +34711,10 @@ done9:
 	VMOVUPS Z8, Z2
 	VADDPS Z5, Z6, Z6
 	CMPQ SI, $0
-	JGT some5
+	JGT some7
 	MOVQ log+40(FP), DX
 	CMPQ DX, $0
-	JEQ none10
+	JEQ none12
 	VCVTPS2PD Y2, Z7
 	VCVTPS2PD Y3, Z8
 	VADDPD Z8, Z7, Z7
@@ -34496,7 +34746,7 @@ done9:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Z7, 64(DX)
-none10:
+none12:
 	MOVQ dot+48(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Z6, (DX)
@@ -34517,7 +34767,7 @@ none10:
 	MOVQ dst+0(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+88(FP), SI
-class11:
+class13:
 	VMOVUPS (DI), Z2
 	VMULPS Z0, Z2, Z2
 	VBROADCASTSS (R12), Z15
@@ -34529,7 +34779,7 @@ class11:
 	ADDQ R8, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT class11
+	JGT class13
 	MOVQ classes+88(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -34538,339 +34788,6 @@ class11:
 	CMPQ AX, BX
 	JLT group2
 	MOVQ log+40(FP), DX
-	CMPQ DX, $0
-	JEQ none12
-	MOVQ n+80(FP), SI
-logs13:
-	CMPQ SI, $8
-	JLT log14
-	VMOVUPS (DX), Z0
-	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
-	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
-	VPSRLQ $52, Z1, Z1
-	VBROADCASTSD c3ff0000000000000<>(SB), Z2
-	VMOVUPS Z1, Z4
-	VPSLLQ $52, Z4, Z4
-	VPSUBQ Z4, Z2, Z2
-	VORPD.BCST c4330000000000000<>(SB), Z1, Z1
-	VSUBPD.BCST c4330000000000000<>(SB), Z1, Z1
-	VSUBPD.BCST c3ff0000000000000<>(SB), Z2, Z3
-	VFMADD231PD Z2, Z0, Z3
-	VADDPD.BCST c4000000000000000<>(SB), Z3, Z2
-	VDIVPD Z2, Z3, Z3
-	VMULPD Z3, Z3, Z0
-	VBROADCASTSD c3fc5874e7e82a55a<>(SB), Z4
-	VFMADD213PD.BCST c3fc732c61d936e48<>(SB), Z0, Z4
-	VFMADD213PD.BCST c3fcc722760f1e51d<>(SB), Z0, Z4
-	VFMADD213PD.BCST c3fd2492417ba3893<>(SB), Z0, Z4
-	VFMADD213PD.BCST c3fd999999a28cdce<>(SB), Z0, Z4
-	VFMADD213PD.BCST c3fe5555555553981<>(SB), Z0, Z4
-	VFMADD213PD.BCST c4000000000000000<>(SB), Z0, Z4
-	VMULPD Z3, Z4, Z4
-	VFMADD231PD.BCST c3fe62e42fefa39ef<>(SB), Z1, Z4
-	VMOVUPS Z4, (DX)
-	ADDQ $64, DX
-	ADDQ $-8, SI
-	JMP logs13
-log14:
-	CMPQ SI, $0
-	JLE logged15
-	VBROADCASTSD (DX), Z0
-	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
-	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
-	VPSRLQ $52, Z1, Z1
-	VBROADCASTSD c3ff0000000000000<>(SB), Z2
-	VMOVUPS Z1, Z4
-	VPSLLQ $52, Z4, Z4
-	VPSUBQ Z4, Z2, Z2
-	VORPD.BCST c4330000000000000<>(SB), Z1, Z1
-	VSUBPD.BCST c4330000000000000<>(SB), Z1, Z1
-	VSUBPD.BCST c3ff0000000000000<>(SB), Z2, Z3
-	VFMADD231PD Z2, Z0, Z3
-	VADDPD.BCST c4000000000000000<>(SB), Z3, Z2
-	VDIVPD Z2, Z3, Z3
-	VMULPD Z3, Z3, Z0
-	VBROADCASTSD c3fc5874e7e82a55a<>(SB), Z4
-	VFMADD213PD.BCST c3fc732c61d936e48<>(SB), Z0, Z4
-	VFMADD213PD.BCST c3fcc722760f1e51d<>(SB), Z0, Z4
-	VFMADD213PD.BCST c3fd2492417ba3893<>(SB), Z0, Z4
-	VFMADD213PD.BCST c3fd999999a28cdce<>(SB), Z0, Z4
-	VFMADD213PD.BCST c3fe5555555553981<>(SB), Z0, Z4
-	VFMADD213PD.BCST c4000000000000000<>(SB), Z0, Z4
-	VMULPD Z3, Z4, Z4
-	VFMADD231PD.BCST c3fe62e42fefa39ef<>(SB), Z1, Z4
-	VMOVSD X4, (DX)
-	ADDQ $8, DX
-	ADDQ $-1, SI
-	JMP log14
-logged15:
-none12:
-	VZEROUPPER
-	RET
-
-// func planarProbsAVX512(max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int)
-//
-// It is planarSumExp with a target t = (keep q + share) w[c] for each class, smooth
-// being keep and share: mass is the sum of t, and dot that of t (x - max) but for
-// terms of t = 0, both added up 16 classes at once.
-TEXT ·planarProbsAVX512(SB), NOSPLIT, $64-104
-	MOVQ n+80(FP), BX
-	MOVQ stride+96(FP), CX
-	SHLQ $2, BX
-	SHLQ $2, CX
-	VBROADCASTSD c4b40007f4b40007f<>(SB), Z15
-	VBROADCASTSD c3f8000003f800000<>(SB), Z14
-	VBROADCASTSD c3fb8aa3b3fb8aa3b<>(SB), Z13
-	VBROADCASTSD cbf317218bf317218<>(SB), Z12
-	XORL R9, R9
-	MOVQ x+40(FP), R10
-	MOVQ scratch+72(FP), R11
-	MOVQ classes+88(FP), SI
-class1:
-	PREFETCHT1 256(R10)
-	VMOVUPS (R10), Z0
-	VMOVUPS Z0, (R11)
-	ADDQ CX, R10
-	ADDQ $64, R11
-	ADDQ $-1, SI
-	CMPQ SI, $0
-	JGT class1
-	XORL AX, AX
-group2:
-	VBROADCASTSD cff800000ff800000<>(SB), Z0
-	MOVQ scratch+72(FP), DI
-	ADDQ R9, DI
-	MOVQ classes+88(FP), SI
-class3:
-	VMAXPS (DI), Z0, Z0
-	ADDQ $64, DI
-	ADDQ $-1, SI
-	CMPQ SI, $0
-	JGT class3
-	MOVQ max+0(FP), DX
-	ADDQ AX, DX
-	VMOVUPS Z0, (DX)
-	MOVQ smooth+64(FP), R8
-	VBROADCASTSS (R8), Z11
-	VBROADCASTSS 4(R8), Z10
-	MOVQ max+0(FP), DX
-	ADDQ AX, DX
-	VMOVUPS (DX), Z0
-	VBROADCASTSD c0000000000000000<>(SB), Z1
-	VBROADCASTSD c0000000000000000<>(SB), Z2
-	MOVQ classes+88(FP), R13
-	SHLQ $7, R13
-	MOVQ scratch+72(FP), DI
-	ADDQ DI, R13
-	MOVQ scratch+72(FP), DI
-	ADDQ R9, DI
-	MOVQ w+56(FP), R12
-	MOVQ q+48(FP), DX
-	ADDQ AX, DX
-	MOVQ classes+88(FP), SI
-some4:
-	MOVQ SI, R8
-	CMPQ R8, $16
-	JLE short5
-	MOVQ $16, R8
-short5:
-	SUBQ R8, SI
-	VBROADCASTSD c0000000000000000<>(SB), Z3
-	VBROADCASTSD c0000000000000000<>(SB), Z4
-class6:
-	VMOVUPS (DX), Z5
-	PREFETCHT1 256(DX)
-	VMOVUPS Z10, Z6
-	VFMADD231PS Z11, Z5, Z6
-	VBROADCASTSS (R12), Z9
-	VMULPS Z9, Z6, Z6
-	VADDPS Z6, Z3, Z3
-	VMOVUPS (DI), Z7
-	VSUBPS Z0, Z7, Z7
-	VCMPPS.BCST $4, c0000000000000000<>(SB), Z6, K2
-	VMOVAPS.Z Z7, K2, Z7
-	VFMADD231PS Z6, Z7, Z4
-	ADDQ $4, R12
-	ADDQ $64, DI
-	ADDQ CX, DX
-	ADDQ $-1, R8
-	CMPQ R8, $0
-	JGT class6
-	VADDPS Z3, Z1, Z1
-	VADDPS Z4, Z2, Z2
-	CMPQ SI, $0
-	JGT some4
-	MOVQ mass+24(FP), DX
-	ADDQ AX, DX
-	VMOVUPS Z1, (DX)
-	MOVQ dot+32(FP), DX
-	ADDQ AX, DX
-	VMOVUPS Z2, (DX)
-	MOVQ x+40(FP), R10
-	ADDQ AX, R10
-	MOVQ AX, R11
-	ADDQ $64, R11
-	CMPQ R11, BX
-	JGE last7
-	ADDQ $64, R10
-last7:
-	MOVQ classes+88(FP), R11
-	SHLQ $6, R11
-	SUBQ R9, R11
-	MOVQ scratch+72(FP), DI
-	ADDQ DI, R11
-	MOVQ max+0(FP), DX
-	ADDQ AX, DX
-	VMOVUPS (DX), Z0
-	VBROADCASTSD c0000000000000000<>(SB), Z1
-	VBROADCASTSD c0000000000000000<>(SB), Z2
-	VBROADCASTSD c0000000000000000<>(SB), Z3
-	MOVQ scratch+72(FP), DI
-	ADDQ R9, DI
-	MOVQ classes+88(FP), SI
-some8:
-	MOVQ SI, R8
-	CMPQ R8, $64
-	JLE short9
-	MOVQ $64, R8
-short9:
-	SUBQ R8, SI
-	VBROADCASTSD c0000000000000000<>(SB), Z4
-	CMPQ R8, $2
-	JLT last11
-pairs10:
-	PREFETCHT1 256(R10)
-	VMOVUPS (R10), Z5
-	VMOVUPS Z5, (R11)
-	ADDQ CX, R10
-	ADDQ $64, R11
-	PREFETCHT1 256(R10)
-	VMOVUPS (R10), Z5
-	VMOVUPS Z5, (R11)
-	ADDQ CX, R10
-	ADDQ $64, R11
-	VMOVUPS (DI), Z5
-	VSUBPS Z0, Z5, Z5
-	VMOVUPS 64(DI), Z6
-	VSUBPS Z0, Z6, Z6
-	VMOVUPS Z15, Z7
-	VFMADD231PS Z13, Z5, Z7
-	VMOVUPS Z15, Z8
-	VFMADD231PS Z13, Z6, Z8
-	VSUBPS Z15, Z7, Z7
-	VFMADD231PS Z12, Z7, Z5
-	VSUBPS Z15, Z8, Z8
-	VFMADD231PS Z12, Z8, Z6
-	VBROADCASTSD c3d2b95043d2b9504<>(SB), Z9
-	VFMADD231PS.BCST c3c08313d3c08313d<>(SB), Z5, Z9
-	VBROADCASTSD c3d2b95043d2b9504<>(SB), Z10
-	VFMADD231PS.BCST c3c08313d3c08313d<>(SB), Z6, Z10
-	VFMADD213PS.BCST c3e2aabd73e2aabd7<>(SB), Z5, Z9
-	VFMADD213PS.BCST c3e2aabd73e2aabd7<>(SB), Z6, Z10
-	VFMADD213PS.BCST c3efffefe3efffefe<>(SB), Z5, Z9
-	VFMADD213PS.BCST c3efffefe3efffefe<>(SB), Z6, Z10
-	VFMADD213PS Z14, Z5, Z9
-	VFMADD213PS Z14, Z6, Z10
-	VFMADD213PS Z14, Z5, Z9
-	VFMADD213PS Z14, Z6, Z10
-	VCMPPS.BCST $6, cc2fe0000c2fe0000<>(SB), Z7, K2
-	VSCALEFPS.Z Z7, Z9, K2, Z9
-	VCMPPS.BCST $6, cc2fe0000c2fe0000<>(SB), Z8, K2
-	VSCALEFPS.Z Z8, Z10, K2, Z10
-	VCMPPS $0, Z14, Z9, K2
-	VSUBPS Z14, Z9, K2, Z9
-	VADDPS Z14, Z3, K2, Z3
-	VCMPPS $0, Z14, Z10, K2
-	VSUBPS Z14, Z10, K2, Z10
-	VADDPS Z14, Z3, K2, Z3
-	VADDPS Z10, Z9, Z9
-	VADDPS Z9, Z4, Z4
-	ADDQ $128, DI
-	ADDQ $-2, R8
-	CMPQ R8, $2
-	JGE pairs10
-last11:
-	CMPQ R8, $0
-	JEQ done12
-	PREFETCHT1 256(R10)
-	VMOVUPS (R10), Z5
-	VMOVUPS Z5, (R11)
-	ADDQ CX, R10
-	ADDQ $64, R11
-	VMOVUPS (DI), Z5
-	VSUBPS Z0, Z5, Z5
-	VMOVUPS Z15, Z6
-	VFMADD231PS Z13, Z5, Z6
-	VSUBPS Z15, Z6, Z6
-	VFMADD231PS Z12, Z6, Z5
-	VBROADCASTSD c3d2b95043d2b9504<>(SB), Z7
-	VFMADD231PS.BCST c3c08313d3c08313d<>(SB), Z5, Z7
-	VFMADD213PS.BCST c3e2aabd73e2aabd7<>(SB), Z5, Z7
-	VFMADD213PS.BCST c3efffefe3efffefe<>(SB), Z5, Z7
-	VFMADD213PS Z14, Z5, Z7
-	VFMADD213PS Z14, Z5, Z7
-	VCMPPS.BCST $6, cc2fe0000c2fe0000<>(SB), Z6, K2
-	VSCALEFPS.Z Z6, Z7, K2, Z7
-	VCMPPS $0, Z14, Z7, K2
-	VSUBPS Z14, Z7, K2, Z7
-	VADDPS Z14, Z3, K2, Z3
-	VADDPS Z7, Z4, Z4
-	ADDQ $64, DI
-	ADDQ $-1, R8
-done12:
-	VADDPS Z4, Z1, Z5
-	VSUBPS Z1, Z5, Z6
-	VSUBPS Z6, Z4, Z4
-	VSUBPS Z6, Z5, Z6
-	VSUBPS Z6, Z1, Z1
-	VADDPS Z1, Z4, Z4
-	VADDPS Z4, Z2, Z2
-	VMOVUPS Z5, Z1
-	CMPQ SI, $0
-	JGT some8
-	MOVQ log+16(FP), DX
-	CMPQ DX, $0
-	JEQ none13
-	VCVTPS2PD Y1, Z4
-	VCVTPS2PD Y2, Z5
-	VADDPD Z5, Z4, Z4
-	VCVTPS2PD Y3, Z5
-	VSUBPD.BCST c3ff0000000000000<>(SB), Z5, Z5
-	VADDPD Z5, Z4, Z4
-	MOVQ sum+8(FP), DX
-	ADDQ AX, DX
-	ADDQ AX, DX
-	VMOVUPS Z4, (DX)
-	MOVQ log+16(FP), DX
-	ADDQ AX, DX
-	ADDQ AX, DX
-	VMOVUPS Z4, (DX)
-	VEXTRACTF64X4 $1, Z1, Y4
-	VCVTPS2PD Y4, Z4
-	VEXTRACTF64X4 $1, Z2, Y5
-	VCVTPS2PD Y5, Z5
-	VADDPD Z5, Z4, Z4
-	VEXTRACTF64X4 $1, Z3, Y5
-	VCVTPS2PD Y5, Z5
-	VSUBPD.BCST c3ff0000000000000<>(SB), Z5, Z5
-	VADDPD Z5, Z4, Z4
-	MOVQ sum+8(FP), DX
-	ADDQ AX, DX
-	ADDQ AX, DX
-	VMOVUPS Z4, 64(DX)
-	MOVQ log+16(FP), DX
-	ADDQ AX, DX
-	ADDQ AX, DX
-	VMOVUPS Z4, 64(DX)
-none13:
-	MOVQ classes+88(FP), SI
-	SHLQ $6, SI
-	SUBQ R9, SI
-	MOVQ SI, R9
-	ADDQ $64, AX
-	CMPQ AX, BX
-	JLT group2
-	MOVQ log+16(FP), DX
 	CMPQ DX, $0
 	JEQ none14
 	MOVQ n+80(FP), SI
@@ -34941,6 +34858,358 @@ none14:
 	VZEROUPPER
 	RET
 
+// func planarProbsAVX512(max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, stride int)
+//
+// It is planarSumExp with a target t = (keep q + share) w[c] for each class, smooth
+// being keep and share: mass is the sum of t, and dot that of t (x - max) but for
+// terms of t = 0, both added up 16 classes at once.
+TEXT ·planarProbsAVX512(SB), NOSPLIT, $64-104
+	MOVQ n+80(FP), BX
+	MOVQ stride+96(FP), CX
+	SHLQ $2, BX
+	SHLQ $2, CX
+	VBROADCASTSD c4b40007f4b40007f<>(SB), Z15
+	VBROADCASTSD c3f8000003f800000<>(SB), Z14
+	VBROADCASTSD c3fb8aa3b3fb8aa3b<>(SB), Z13
+	VBROADCASTSD cbf317218bf317218<>(SB), Z12
+	XORL R9, R9
+	MOVQ x+40(FP), R10
+	MOVQ scratch+72(FP), R11
+	MOVQ classes+88(FP), SI
+class1:
+	PREFETCHT1 256(R10)
+	VMOVUPS (R10), Z0
+	VMOVUPS Z0, (R11)
+	ADDQ CX, R10
+	ADDQ $64, R11
+	ADDQ $-1, SI
+	CMPQ SI, $0
+	JGT class1
+	XORL AX, AX
+group2:
+	VBROADCASTSD cff800000ff800000<>(SB), Z0
+	VBROADCASTSD cff800000ff800000<>(SB), Z1
+	VBROADCASTSD cff800000ff800000<>(SB), Z2
+	VBROADCASTSD cff800000ff800000<>(SB), Z3
+	MOVQ scratch+72(FP), DI
+	ADDQ R9, DI
+	MOVQ classes+88(FP), SI
+	CMPQ SI, $4
+	JLT one4
+fours3:
+	VMAXPS (DI), Z0, Z0
+	VMAXPS 64(DI), Z1, Z1
+	VMAXPS 128(DI), Z2, Z2
+	VMAXPS 192(DI), Z3, Z3
+	ADDQ $256, DI
+	ADDQ $-4, SI
+	CMPQ SI, $4
+	JGE fours3
+	VMAXPS Z1, Z0, Z0
+	VMAXPS Z3, Z2, Z2
+	VMAXPS Z2, Z0, Z0
+one4:
+	CMPQ SI, $0
+	JLE done5
+	VMAXPS (DI), Z0, Z0
+	ADDQ $64, DI
+	ADDQ $-1, SI
+	JMP one4
+done5:
+	MOVQ max+0(FP), DX
+	ADDQ AX, DX
+	VMOVUPS Z0, (DX)
+	MOVQ smooth+64(FP), R8
+	VBROADCASTSS (R8), Z11
+	VBROADCASTSS 4(R8), Z10
+	MOVQ max+0(FP), DX
+	ADDQ AX, DX
+	VMOVUPS (DX), Z0
+	VBROADCASTSD c0000000000000000<>(SB), Z1
+	VBROADCASTSD c0000000000000000<>(SB), Z2
+	MOVQ classes+88(FP), R13
+	SHLQ $7, R13
+	MOVQ scratch+72(FP), DI
+	ADDQ DI, R13
+	MOVQ scratch+72(FP), DI
+	ADDQ R9, DI
+	MOVQ w+56(FP), R12
+	MOVQ q+48(FP), DX
+	ADDQ AX, DX
+	MOVQ classes+88(FP), SI
+some6:
+	MOVQ SI, R8
+	CMPQ R8, $16
+	JLE short7
+	MOVQ $16, R8
+short7:
+	SUBQ R8, SI
+	VBROADCASTSD c0000000000000000<>(SB), Z3
+	VBROADCASTSD c0000000000000000<>(SB), Z4
+class8:
+	VMOVUPS (DX), Z5
+	PREFETCHT1 256(DX)
+	VMOVUPS Z10, Z6
+	VFMADD231PS Z11, Z5, Z6
+	VBROADCASTSS (R12), Z9
+	VMULPS Z9, Z6, Z6
+	VADDPS Z6, Z3, Z3
+	VMOVUPS (DI), Z7
+	VSUBPS Z0, Z7, Z7
+	VCMPPS.BCST $4, c0000000000000000<>(SB), Z6, K2
+	VMOVAPS.Z Z7, K2, Z7
+	VFMADD231PS Z6, Z7, Z4
+	ADDQ $4, R12
+	ADDQ $64, DI
+	ADDQ CX, DX
+	ADDQ $-1, R8
+	CMPQ R8, $0
+	JGT class8
+	VADDPS Z3, Z1, Z1
+	VADDPS Z4, Z2, Z2
+	CMPQ SI, $0
+	JGT some6
+	MOVQ mass+24(FP), DX
+	ADDQ AX, DX
+	VMOVUPS Z1, (DX)
+	MOVQ dot+32(FP), DX
+	ADDQ AX, DX
+	VMOVUPS Z2, (DX)
+	MOVQ x+40(FP), R10
+	ADDQ AX, R10
+	MOVQ AX, R11
+	ADDQ $64, R11
+	CMPQ R11, BX
+	JGE last9
+	ADDQ $64, R10
+last9:
+	MOVQ classes+88(FP), R11
+	SHLQ $6, R11
+	SUBQ R9, R11
+	MOVQ scratch+72(FP), DI
+	ADDQ DI, R11
+	MOVQ max+0(FP), DX
+	ADDQ AX, DX
+	VMOVUPS (DX), Z0
+	VBROADCASTSD c0000000000000000<>(SB), Z1
+	VBROADCASTSD c0000000000000000<>(SB), Z2
+	VBROADCASTSD c0000000000000000<>(SB), Z3
+	MOVQ scratch+72(FP), DI
+	ADDQ R9, DI
+	MOVQ classes+88(FP), SI
+some10:
+	MOVQ SI, R8
+	CMPQ R8, $64
+	JLE short11
+	MOVQ $64, R8
+short11:
+	SUBQ R8, SI
+	VBROADCASTSD c0000000000000000<>(SB), Z4
+	CMPQ R8, $2
+	JLT last13
+pairs12:
+	PREFETCHT1 256(R10)
+	VMOVUPS (R10), Z5
+	VMOVUPS Z5, (R11)
+	ADDQ CX, R10
+	ADDQ $64, R11
+	PREFETCHT1 256(R10)
+	VMOVUPS (R10), Z5
+	VMOVUPS Z5, (R11)
+	ADDQ CX, R10
+	ADDQ $64, R11
+	VMOVUPS (DI), Z5
+	VSUBPS Z0, Z5, Z5
+	VMOVUPS 64(DI), Z6
+	VSUBPS Z0, Z6, Z6
+	VMOVUPS Z15, Z7
+	VFMADD231PS Z13, Z5, Z7
+	VMOVUPS Z15, Z8
+	VFMADD231PS Z13, Z6, Z8
+	VSUBPS Z15, Z7, Z7
+	VFMADD231PS Z12, Z7, Z5
+	VSUBPS Z15, Z8, Z8
+	VFMADD231PS Z12, Z8, Z6
+	VBROADCASTSD c3d2b95043d2b9504<>(SB), Z9
+	VFMADD231PS.BCST c3c08313d3c08313d<>(SB), Z5, Z9
+	VBROADCASTSD c3d2b95043d2b9504<>(SB), Z10
+	VFMADD231PS.BCST c3c08313d3c08313d<>(SB), Z6, Z10
+	VFMADD213PS.BCST c3e2aabd73e2aabd7<>(SB), Z5, Z9
+	VFMADD213PS.BCST c3e2aabd73e2aabd7<>(SB), Z6, Z10
+	VFMADD213PS.BCST c3efffefe3efffefe<>(SB), Z5, Z9
+	VFMADD213PS.BCST c3efffefe3efffefe<>(SB), Z6, Z10
+	VFMADD213PS Z14, Z5, Z9
+	VFMADD213PS Z14, Z6, Z10
+	VFMADD213PS Z14, Z5, Z9
+	VFMADD213PS Z14, Z6, Z10
+	VCMPPS.BCST $6, cc2fe0000c2fe0000<>(SB), Z7, K2
+	VSCALEFPS.Z Z7, Z9, K2, Z9
+	VCMPPS.BCST $6, cc2fe0000c2fe0000<>(SB), Z8, K2
+	VSCALEFPS.Z Z8, Z10, K2, Z10
+	VCMPPS $0, Z14, Z9, K2
+	VSUBPS Z14, Z9, K2, Z9
+	VADDPS Z14, Z3, K2, Z3
+	VCMPPS $0, Z14, Z10, K2
+	VSUBPS Z14, Z10, K2, Z10
+	VADDPS Z14, Z3, K2, Z3
+	VADDPS Z10, Z9, Z9
+	VADDPS Z9, Z4, Z4
+	ADDQ $128, DI
+	ADDQ $-2, R8
+	CMPQ R8, $2
+	JGE pairs12
+last13:
+	CMPQ R8, $0
+	JEQ done14
+	PREFETCHT1 256(R10)
+	VMOVUPS (R10), Z5
+	VMOVUPS Z5, (R11)
+	ADDQ CX, R10
+	ADDQ $64, R11
+	VMOVUPS (DI), Z5
+	VSUBPS Z0, Z5, Z5
+	VMOVUPS Z15, Z6
+	VFMADD231PS Z13, Z5, Z6
+	VSUBPS Z15, Z6, Z6
+	VFMADD231PS Z12, Z6, Z5
+	VBROADCASTSD c3d2b95043d2b9504<>(SB), Z7
+	VFMADD231PS.BCST c3c08313d3c08313d<>(SB), Z5, Z7
+	VFMADD213PS.BCST c3e2aabd73e2aabd7<>(SB), Z5, Z7
+	VFMADD213PS.BCST c3efffefe3efffefe<>(SB), Z5, Z7
+	VFMADD213PS Z14, Z5, Z7
+	VFMADD213PS Z14, Z5, Z7
+	VCMPPS.BCST $6, cc2fe0000c2fe0000<>(SB), Z6, K2
+	VSCALEFPS.Z Z6, Z7, K2, Z7
+	VCMPPS $0, Z14, Z7, K2
+	VSUBPS Z14, Z7, K2, Z7
+	VADDPS Z14, Z3, K2, Z3
+	VADDPS Z7, Z4, Z4
+	ADDQ $64, DI
+	ADDQ $-1, R8
+done14:
+	VADDPS Z4, Z1, Z5
+	VSUBPS Z1, Z5, Z6
+	VSUBPS Z6, Z4, Z4
+	VSUBPS Z6, Z5, Z6
+	VSUBPS Z6, Z1, Z1
+	VADDPS Z1, Z4, Z4
+	VADDPS Z4, Z2, Z2
+	VMOVUPS Z5, Z1
+	CMPQ SI, $0
+	JGT some10
+	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none15
+	VCVTPS2PD Y1, Z4
+	VCVTPS2PD Y2, Z5
+	VADDPD Z5, Z4, Z4
+	VCVTPS2PD Y3, Z5
+	VSUBPD.BCST c3ff0000000000000<>(SB), Z5, Z5
+	VADDPD Z5, Z4, Z4
+	MOVQ sum+8(FP), DX
+	ADDQ AX, DX
+	ADDQ AX, DX
+	VMOVUPS Z4, (DX)
+	MOVQ log+16(FP), DX
+	ADDQ AX, DX
+	ADDQ AX, DX
+	VMOVUPS Z4, (DX)
+	VEXTRACTF64X4 $1, Z1, Y4
+	VCVTPS2PD Y4, Z4
+	VEXTRACTF64X4 $1, Z2, Y5
+	VCVTPS2PD Y5, Z5
+	VADDPD Z5, Z4, Z4
+	VEXTRACTF64X4 $1, Z3, Y5
+	VCVTPS2PD Y5, Z5
+	VSUBPD.BCST c3ff0000000000000<>(SB), Z5, Z5
+	VADDPD Z5, Z4, Z4
+	MOVQ sum+8(FP), DX
+	ADDQ AX, DX
+	ADDQ AX, DX
+	VMOVUPS Z4, 64(DX)
+	MOVQ log+16(FP), DX
+	ADDQ AX, DX
+	ADDQ AX, DX
+	VMOVUPS Z4, 64(DX)
+none15:
+	MOVQ classes+88(FP), SI
+	SHLQ $6, SI
+	SUBQ R9, SI
+	MOVQ SI, R9
+	ADDQ $64, AX
+	CMPQ AX, BX
+	JLT group2
+	MOVQ log+16(FP), DX
+	CMPQ DX, $0
+	JEQ none16
+	MOVQ n+80(FP), SI
+logs17:
+	CMPQ SI, $8
+	JLT log18
+	VMOVUPS (DX), Z0
+	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
+	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
+	VPSRLQ $52, Z1, Z1
+	VBROADCASTSD c3ff0000000000000<>(SB), Z2
+	VMOVUPS Z1, Z4
+	VPSLLQ $52, Z4, Z4
+	VPSUBQ Z4, Z2, Z2
+	VORPD.BCST c4330000000000000<>(SB), Z1, Z1
+	VSUBPD.BCST c4330000000000000<>(SB), Z1, Z1
+	VSUBPD.BCST c3ff0000000000000<>(SB), Z2, Z3
+	VFMADD231PD Z2, Z0, Z3
+	VADDPD.BCST c4000000000000000<>(SB), Z3, Z2
+	VDIVPD Z2, Z3, Z3
+	VMULPD Z3, Z3, Z0
+	VBROADCASTSD c3fc5874e7e82a55a<>(SB), Z4
+	VFMADD213PD.BCST c3fc732c61d936e48<>(SB), Z0, Z4
+	VFMADD213PD.BCST c3fcc722760f1e51d<>(SB), Z0, Z4
+	VFMADD213PD.BCST c3fd2492417ba3893<>(SB), Z0, Z4
+	VFMADD213PD.BCST c3fd999999a28cdce<>(SB), Z0, Z4
+	VFMADD213PD.BCST c3fe5555555553981<>(SB), Z0, Z4
+	VFMADD213PD.BCST c4000000000000000<>(SB), Z0, Z4
+	VMULPD Z3, Z4, Z4
+	VFMADD231PD.BCST c3fe62e42fefa39ef<>(SB), Z1, Z4
+	VMOVUPS Z4, (DX)
+	ADDQ $64, DX
+	ADDQ $-8, SI
+	JMP logs17
+log18:
+	CMPQ SI, $0
+	JLE logged19
+	VBROADCASTSD (DX), Z0
+	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
+	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
+	VPSRLQ $52, Z1, Z1
+	VBROADCASTSD c3ff0000000000000<>(SB), Z2
+	VMOVUPS Z1, Z4
+	VPSLLQ $52, Z4, Z4
+	VPSUBQ Z4, Z2, Z2
+	VORPD.BCST c4330000000000000<>(SB), Z1, Z1
+	VSUBPD.BCST c4330000000000000<>(SB), Z1, Z1
+	VSUBPD.BCST c3ff0000000000000<>(SB), Z2, Z3
+	VFMADD231PD Z2, Z0, Z3
+	VADDPD.BCST c4000000000000000<>(SB), Z3, Z2
+	VDIVPD Z2, Z3, Z3
+	VMULPD Z3, Z3, Z0
+	VBROADCASTSD c3fc5874e7e82a55a<>(SB), Z4
+	VFMADD213PD.BCST c3fc732c61d936e48<>(SB), Z0, Z4
+	VFMADD213PD.BCST c3fcc722760f1e51d<>(SB), Z0, Z4
+	VFMADD213PD.BCST c3fd2492417ba3893<>(SB), Z0, Z4
+	VFMADD213PD.BCST c3fd999999a28cdce<>(SB), Z0, Z4
+	VFMADD213PD.BCST c3fe5555555553981<>(SB), Z0, Z4
+	VFMADD213PD.BCST c4000000000000000<>(SB), Z0, Z4
+	VMULPD Z3, Z4, Z4
+	VFMADD231PD.BCST c3fe62e42fefa39ef<>(SB), Z1, Z4
+	VMOVSD X4, (DX)
+	ADDQ $8, DX
+	ADDQ $-1, SI
+	JMP log18
+logged19:
+none16:
+	VZEROUPPER
+	RET
+
 // func planarProbsGradAVX512(dst, scale, max *float32, sum, log *float64, mass, dot, x, q, w, smooth, scratch *float32, n, classes, dstStride, stride int)
 //
 // It is planarProbs and sets dst to scale (mass p - t), p being e^(x - max) divided by
@@ -34970,15 +35239,34 @@ class1:
 	XORL AX, AX
 group2:
 	VBROADCASTSD cff800000ff800000<>(SB), Z0
+	VBROADCASTSD cff800000ff800000<>(SB), Z1
+	VBROADCASTSD cff800000ff800000<>(SB), Z2
+	VBROADCASTSD cff800000ff800000<>(SB), Z3
 	MOVQ scratch+88(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+104(FP), SI
-class3:
+	CMPQ SI, $4
+	JLT one4
+fours3:
+	VMAXPS (DI), Z0, Z0
+	VMAXPS 64(DI), Z1, Z1
+	VMAXPS 128(DI), Z2, Z2
+	VMAXPS 192(DI), Z3, Z3
+	ADDQ $256, DI
+	ADDQ $-4, SI
+	CMPQ SI, $4
+	JGE fours3
+	VMAXPS Z1, Z0, Z0
+	VMAXPS Z3, Z2, Z2
+	VMAXPS Z2, Z0, Z0
+one4:
+	CMPQ SI, $0
+	JLE done5
 	VMAXPS (DI), Z0, Z0
 	ADDQ $64, DI
 	ADDQ $-1, SI
-	CMPQ SI, $0
-	JGT class3
+	JMP one4
+done5:
 	MOVQ max+16(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Z0, (DX)
@@ -35000,16 +35288,16 @@ class3:
 	MOVQ q+64(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+104(FP), SI
-some4:
+some6:
 	MOVQ SI, R8
 	CMPQ R8, $16
-	JLE short5
+	JLE short7
 	MOVQ $16, R8
-short5:
+short7:
 	SUBQ R8, SI
 	VBROADCASTSD c0000000000000000<>(SB), Z3
 	VBROADCASTSD c0000000000000000<>(SB), Z4
-class6:
+class8:
 	VMOVUPS (DX), Z5
 	PREFETCHT1 256(DX)
 	VMOVUPS Z11, Z6
@@ -35029,11 +35317,11 @@ class6:
 	ADDQ CX, DX
 	ADDQ $-1, R8
 	CMPQ R8, $0
-	JGT class6
+	JGT class8
 	VADDPS Z3, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	CMPQ SI, $0
-	JGT some4
+	JGT some6
 	MOVQ mass+40(FP), DX
 	ADDQ AX, DX
 	VMOVUPS Z1, (DX)
@@ -35045,9 +35333,9 @@ class6:
 	MOVQ AX, R11
 	ADDQ $64, R11
 	CMPQ R11, BX
-	JGE last7
+	JGE last9
 	ADDQ $64, R10
-last7:
+last9:
 	MOVQ classes+104(FP), R11
 	SHLQ $6, R11
 	SUBQ R9, R11
@@ -35062,17 +35350,17 @@ last7:
 	MOVQ scratch+88(FP), DI
 	ADDQ R9, DI
 	MOVQ classes+104(FP), SI
-some8:
+some10:
 	MOVQ SI, R8
 	CMPQ R8, $64
-	JLE short9
+	JLE short11
 	MOVQ $64, R8
-short9:
+short11:
 	SUBQ R8, SI
 	VBROADCASTSD c0000000000000000<>(SB), Z5
 	CMPQ R8, $2
-	JLT last11
-pairs10:
+	JLT last13
+pairs12:
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z6
 	VMOVUPS Z6, (R11)
@@ -35126,10 +35414,10 @@ pairs10:
 	ADDQ $128, DI
 	ADDQ $-2, R8
 	CMPQ R8, $2
-	JGE pairs10
-last11:
+	JGE pairs12
+last13:
 	CMPQ R8, $0
-	JEQ done12
+	JEQ done14
 	PREFETCHT1 256(R10)
 	VMOVUPS (R10), Z6
 	VMOVUPS Z6, (R11)
@@ -35157,7 +35445,7 @@ last11:
 	VADDPS Z8, Z5, Z5
 	ADDQ $64, DI
 	ADDQ $-1, R8
-done12:
+done14:
 	VADDPS Z5, Z2, Z6
 	VSUBPS Z2, Z6, Z7
 	VSUBPS Z7, Z5, Z5
@@ -35167,10 +35455,10 @@ done12:
 	VADDPS Z5, Z3, Z3
 	VMOVUPS Z6, Z2
 	CMPQ SI, $0
-	JGT some8
+	JGT some10
 	MOVQ log+32(FP), DX
 	CMPQ DX, $0
-	JEQ none13
+	JEQ none15
 	VCVTPS2PD Y2, Z5
 	VCVTPS2PD Y3, Z6
 	VADDPD Z6, Z5, Z5
@@ -35202,7 +35490,7 @@ done12:
 	ADDQ AX, DX
 	ADDQ AX, DX
 	VMOVUPS Z5, 64(DX)
-none13:
+none15:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z3, Z2, Z2
 	MOVQ scale+8(FP), DX
@@ -35229,7 +35517,7 @@ none13:
 	MOVQ dst+0(FP), DX
 	ADDQ AX, DX
 	MOVQ classes+104(FP), SI
-class14:
+class16:
 	VMOVUPS (DI), Z1
 	VMULPS Z0, Z1, Z1
 	VMOVUPS (R13), Z3
@@ -35241,7 +35529,7 @@ class14:
 	ADDQ R8, DX
 	ADDQ $-1, SI
 	CMPQ SI, $0
-	JGT class14
+	JGT class16
 	MOVQ classes+104(FP), SI
 	SHLQ $6, SI
 	SUBQ R9, SI
@@ -35251,11 +35539,11 @@ class14:
 	JLT group2
 	MOVQ log+32(FP), DX
 	CMPQ DX, $0
-	JEQ none15
+	JEQ none17
 	MOVQ n+96(FP), SI
-logs16:
+logs18:
 	CMPQ SI, $8
-	JLT log17
+	JLT log19
 	VMOVUPS (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -35283,10 +35571,10 @@ logs16:
 	VMOVUPS Z4, (DX)
 	ADDQ $64, DX
 	ADDQ $-8, SI
-	JMP logs16
-log17:
+	JMP logs18
+log19:
 	CMPQ SI, $0
-	JLE logged18
+	JLE logged20
 	VBROADCASTSD (DX), Z0
 	VADDPD.BCST c3ff0000000000000<>(SB), Z0, Z1
 	VPSUBQ.BCST c3fe6a09e667f3bcd<>(SB), Z1, Z1
@@ -35314,9 +35602,9 @@ log17:
 	VMOVSD X4, (DX)
 	ADDQ $8, DX
 	ADDQ $-1, SI
-	JMP log17
-logged18:
-none15:
+	JMP log19
+logged20:
+none17:
 	VZEROUPPER
 	RET
 

@@ -648,19 +648,37 @@ func (p *planar) swap() {
 	p.Mov(p.c, p.here)
 }
 
-// maxima stores the maxima of the group's positions.
+// maxima stores the maxima of the group's positions, found in four chains.
 func (p *planar) maxima() {
 	start := p.Const(negInf) // alone, it gives NaN
-	m := p.Vec("m")
-	p.Set(m, start)
+	m := p.Vecs(4, "m")
+	for _, m := range m {
+		p.Set(m, start)
+	}
 	p.FreeConst(start)
 	p.startScratch()
-	p.eachClass(func() {
-		p.MaxLoad(m, p.q, 0)
-		p.AddImm(4*lanes, p.q)
-	})
-	p.store(m, "max")
-	p.Free(m)
+	p.LoadArg("classes", p.c)
+	fours, one, done := p.NewLabel("fours"), p.NewLabel("one"), p.NewLabel("done")
+	p.JumpIfImm(p.c, "<", 4, one)
+	p.Label(fours)
+	for i, m := range m {
+		p.MaxLoad(m, p.q, 4*lanes*i)
+	}
+	p.AddImm(4*4*lanes, p.q)
+	p.AddImm(-4, p.c)
+	p.JumpIfImm(p.c, ">=", 4, fours)
+	p.Max(m[0], m[1])
+	p.Max(m[2], m[3])
+	p.Max(m[0], m[2])
+	p.Label(one)
+	p.JumpIfImm(p.c, "<=", 0, done)
+	p.MaxLoad(m[0], p.q, 0)
+	p.AddImm(4*lanes, p.q)
+	p.AddImm(-1, p.c)
+	p.Jump(one)
+	p.Label(done)
+	p.store(m[0], "max")
+	p.Free(m...)
 }
 
 // add adds n classes to sum and ones. The first part copies as many of the next group.
