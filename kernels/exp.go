@@ -179,6 +179,10 @@ It goes past the caches if stream is not 0.`,
 	body: func(a *Asm) { a.Streams(a.exps) },
 }
 
+// soon is how far in front of a loop of exponentials data is asked for: there is so
+// much arithmetic between its loads that a processor sees few of them ahead.
+const soon = 2 * 1024
+
 func (a *Asm) exps(stream bool) {
 	of := a.newExp(3 * a.turns())
 	dst, p, n := a.Arg("dst"), a.Arg("x"), a.Arg("n")
@@ -198,6 +202,7 @@ func (a *Asm) exps(stream bool) {
 			xs := a.Vecs(n, "x")
 			for i, x := range xs {
 				a.Load(x, p, 4*lanes*(first+i))
+				a.Prefetch(p, soon+4*lanes*(first+i))
 			}
 			ps := of(xs)
 			for i, y := range ps {

@@ -21,6 +21,10 @@ and adds w[j] add to dst. There are weights.`,
 	body: func(a *Asm) { writeMedium(a, true) },
 }
 
+// later is how far behind the rows at hand memory is asked for: more than 16 of the
+// longest rows take.
+const later = 16 * 1024
+
 func writeMedium(a *Asm, dots bool) {
 	a.Forms("dst", func(store bool) {
 		poly := exp5
@@ -196,6 +200,9 @@ func (s *medium) terms() {
 				d := s.Vecs(n, "d")
 				for i, d := range d {
 					s.Load(d, s.p, 4*lanes*i)
+					if s.lo == 0 {
+						s.PrefetchL2(s.p, later+4*lanes*i)
+					}
 					s.SubUni(d, d, m)
 					if s.dots {
 						s.MulAddLoad(acc[2], d, w, 4*lanes*i)

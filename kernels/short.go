@@ -328,13 +328,18 @@ func (s *short) nextRows(name string, p, stride Reg) {
 	s.StoreArg(name, p)
 }
 
-// exps replaces the columns by e^(x - m), two at a time.
+// exps replaces the columns by e^(x - m), two at a time, and asks for as much of
+// the rows to come, as if they had no gaps.
 func (s *short) exps(room Reg, m *Vec) {
-	p, left, loop := s.Reg(), s.Reg(), s.NewLabel("exps")
+	p, x, left, loop := s.Reg(), s.Reg(), s.Reg(), s.NewLabel("exps")
 	s.Mov(room, p)
+	s.Mov(s.x, x)
 	s.Mov(s.n, left)
 	s.Label(loop)
 	d := s.Vecs(2, "d")
+	for off := 0; off < s.slot(len(d)); off += 64 {
+		s.PrefetchL2(x, later+off)
+	}
 	for i, d := range d {
 		s.Load(d, p, s.slot(i))
 		s.Sub(d, m)
@@ -346,9 +351,11 @@ func (s *short) exps(room Reg, m *Vec) {
 	s.Free(d...)
 	s.Free(e...)
 	s.AddImm(s.slot(len(d)), p)
+	s.AddImm(s.slot(len(d)), x)
 	s.AddImm(-len(d), left)
 	s.JumpIfImm(left, ">", 0, loop)
 	s.FreeReg(left)
+	s.FreeReg(x)
 	s.FreeReg(p)
 }
 
