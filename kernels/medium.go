@@ -202,6 +202,9 @@ func (s *medium) terms() {
 					s.Load(d, s.p, 4*lanes*i)
 					if s.lo == 0 {
 						s.PrefetchL2(s.p, later+4*lanes*i)
+						if s.store {
+							s.PrefetchL2(q, later+4*lanes*i)
+						}
 					}
 					s.SubUni(d, d, m)
 					if s.dots {

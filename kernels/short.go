@@ -271,6 +271,11 @@ func (s *short) store(room, dst Reg, f *Vec) {
 	s.ShiftReg(2, stride)
 	s.Mov(s.n, left)
 	s.Mov(room, p)
+	var next Reg // in the rows to come, if there is a register for it
+	if !s.dots {
+		next = s.Reg()
+		s.Mov(dst, next)
+	}
 	var add *Vec
 	var weights Reg
 	if s.dots {
@@ -279,6 +284,9 @@ func (s *short) store(room, dst Reg, f *Vec) {
 	loop, end, done := s.NewLabel("fours"), s.NewLabel("end"), s.NewLabel("stored")
 	columns := func(tail Reg) {
 		v := s.Vecs(4, "column")
+		for off := 0; !s.dots && off < s.slot(len(v)); off += 64 {
+			s.PrefetchL2(next, later+off)
+		}
 		for i, v := range v {
 			s.Load(v, p, s.slot(i))
 			s.Mul(v, f)
@@ -300,6 +308,8 @@ func (s *short) store(room, dst Reg, f *Vec) {
 	s.AddImm(s.slot(4), p)
 	if s.dots {
 		s.AddImm(16, weights)
+	} else {
+		s.AddImm(s.slot(4), next)
 	}
 	s.AddImm(-4, left)
 	s.Jump(loop)
@@ -313,6 +323,9 @@ func (s *short) store(room, dst Reg, f *Vec) {
 	}
 	s.LoadArg("x", s.x)
 	s.nextRows("dst", dst, stride)
+	if !s.dots {
+		s.FreeReg(next)
+	}
 	s.FreeReg(left)
 	s.FreeReg(stride)
 }
