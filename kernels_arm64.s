@@ -39,6 +39,7 @@ TEXT ·maxNEON(SB), NOSPLIT, $64-40
 	CMP $0, R4
 	BLE return3
 row2:
+	PRFM 16384(R3), PLDL2KEEP
 	MOVD R3, R1
 	MOVD cols+24(FP), R2
 	VMOV V31.B16, V0.B16
@@ -176,6 +177,7 @@ cols1:
 	CMP $0, R3
 	BLE return17
 row16:
+	PRFM 16384(R2), PLDL2KEEP
 	CMP $16, R1
 	BGE whole18
 	MOVD $tail-64(SP), R4
@@ -251,6 +253,7 @@ TEXT ·minNEON(SB), NOSPLIT, $64-40
 	CMP $0, R4
 	BLE return3
 row2:
+	PRFM 16384(R3), PLDL2KEEP
 	MOVD R3, R1
 	MOVD cols+24(FP), R2
 	VMOV V31.B16, V0.B16
@@ -388,6 +391,7 @@ cols1:
 	CMP $0, R3
 	BLE return17
 row16:
+	PRFM 16384(R2), PLDL2KEEP
 	CMP $16, R1
 	BGE whole18
 	MOVD $tail-64(SP), R4
@@ -461,6 +465,7 @@ TEXT ·argMaxNEON(SB), NOSPLIT, $64-40
 	CMP $0, R7
 	BLE return3
 row2:
+	PRFM 16384(R6), PLDL2KEEP
 	MOVD R6, R1
 	MOVD R1, R5
 	MOVD cols+24(FP), R2
@@ -834,6 +839,7 @@ cols1:
 	CMP $0, R4
 	BLE return49
 row48:
+	PRFM 16384(R3), PLDL2KEEP
 	CMP $16, R1
 	BGE whole52
 	MOVD $tail-64(SP), R5
@@ -991,6 +997,7 @@ TEXT ·sumNEON(SB), NOSPLIT, $64-40
 	CMP $0, R4
 	BLE return3
 row2:
+	PRFM 16384(R3), PLDL2KEEP
 	MOVD R3, R1
 	MOVD cols+24(FP), R2
 	MOVD $0x0000000000000000, R5
@@ -1252,6 +1259,7 @@ cols1:
 	CMP $0, R3
 	BLE return19
 row18:
+	PRFM 16384(R2), PLDL2KEEP
 	CMP $16, R1
 	BGE whole20
 	MOVD $tail-64(SP), R4

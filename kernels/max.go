@@ -40,7 +40,7 @@ func (a *Asm) extremeRows(op op, start uint32) {
 	}
 	a.Either("cols", "<=", lanes, func() {
 		p, n := a.Reg(), a.Reg()
-		a.Rows(func(x Reg) {
+		a.ReadRows(func(x Reg) {
 			a.Mov(x, p)
 			a.LoadArg("cols", n)
 			store(a.extremeOf(op, p, n, begin))
@@ -48,7 +48,7 @@ func (a *Asm) extremeRows(op op, start uint32) {
 	}, func() {
 		n := a.Arg("cols")
 		a.KeepTail(n)
-		a.Rows(func(x Reg) {
+		a.ReadRows(func(x Reg) {
 			m := a.Vec("m")
 			a.LoadTail(m, x, n, begin)
 			a.extremeOfOne(op, m)
@@ -116,7 +116,7 @@ func (a *Asm) argMaxLong() {
 	low := a.ConstReg(negInf)
 	dst, p, n, b, q, best := a.Arg("dst"), a.Reg(), a.Reg(), a.Reg(), a.Reg(), a.Reg()
 	top, m := a.Uniform(), a.Uniform()
-	a.Rows(func(x Reg) {
+	a.ReadRows(func(x Reg) {
 		block, better, next, nan, found := a.NewLabel("block"), a.NewLabel("better"), a.NewLabel("next"), a.NewLabel("nan"), a.NewLabel("found")
 		a.Mov(x, p)
 		a.Mov(p, best)
@@ -157,7 +157,7 @@ func (a *Asm) argMaxShort() {
 	low, dst, n, q := a.ConstReg(negInf), a.Arg("dst"), a.Arg("cols"), a.Reg()
 	top := a.Uniform()
 	a.KeepTail(n)
-	a.Rows(func(x Reg) {
+	a.ReadRows(func(x Reg) {
 		nan, found := a.NewLabel("nan"), a.NewLabel("found")
 		v, m := a.Vec("x"), a.Vec("m")
 		a.LoadTail(v, x, n, low)

@@ -21,10 +21,6 @@ and adds w[j] add to dst. There are weights.`,
 	body: func(a *Asm) { writeMedium(a, true) },
 }
 
-// later is how far behind the rows at hand memory is asked for: more than 16 of the
-// longest rows take.
-const later = 16 * 1024
-
 func writeMedium(a *Asm, dots bool) {
 	a.Forms("dst", func(store bool) {
 		poly := exp5

@@ -4,6 +4,10 @@ package main
 // is added up in float64; a block and the next one fit in any L1 cache.
 const blockSize = 2048
 
+// later is how far behind the rows at hand memory is asked for: more than what
+// mediumSoftmax takes at once.
+const later = 16 * 1024
+
 // step is the number of elements that the main loops take at once.
 const step = 4 * lanes
 
@@ -13,6 +17,15 @@ const step = 4 * lanes
 func (a *Asm) Rows(body func(x Reg)) {
 	x, rows := a.Arg("x"), a.Arg("rows")
 	a.eachRow(x, rows, func() { body(x) })
+}
+
+// ReadRows is Rows for a kernel that meets x first. It asks for the rows to come: a
+// CPU sees less of them ahead than of a long row.
+func (a *Asm) ReadRows(body func(x Reg)) {
+	a.Rows(func(x Reg) {
+		a.PrefetchL2(x, later)
+		body(x)
+	})
 }
 
 func (a *Asm) eachRow(x, rows Reg, body func()) {

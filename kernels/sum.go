@@ -14,7 +14,7 @@ added up in float64.`,
 func (a *Asm) sumLong() {
 	zero := a.Const(0)
 	dst, p, n := a.Arg("dst"), a.Reg(), a.Reg()
-	a.Rows(func(x Reg) {
+	a.ReadRows(func(x Reg) {
 		a.Mov(x, p)
 		a.LoadArg("cols", n)
 		a.total(dst, p, n, func(i int) *Vec {
@@ -35,7 +35,7 @@ func (a *Asm) sumShort() {
 	none := a.Vec("zero")
 	a.Set(none, zero)
 	a.KeepTail(n)
-	a.Rows(func(x Reg) {
+	a.ReadRows(func(x Reg) {
 		v := a.Vec("x")
 		a.LoadTail(v, x, n, zero)
 		a.Add(v, none)
