@@ -395,9 +395,9 @@ func (neon) shift(a *Asm, size, left, d int) {
 	a.emit("%s $%d, V%d.%s, V%d.%s", op, left, d, lanes, d, lanes)
 }
 
-// scale multiplies by 2^h and 2^(n-h) as on AVX2.
 func (neon) scales() bool { return false }
 
+// scale multiplies by 2^h and 2^(n-h) as on AVX2.
 func (n neon) scale(a *Asm, p, t, tmp int) {
 	a.emit("VUSHR $1, V%d.S4, V%d.S4", t, tmp)
 	a.emit("VSUB V%d.S4, V%d.S4, V%d.S4", tmp, t, t)
@@ -407,7 +407,7 @@ func (n neon) scale(a *Asm, p, t, tmp int) {
 	fmul.emit(a, t, p, p)
 }
 
-func (n neon) scaleAbove(a *Asm, p, x int, least Uni) { a.fatalf("NEON does not scale") }
+func (neon) scaleAbove(a *Asm, p, n int, least Uni) { a.fatalf("NEON does not scale") }
 
 func (n neon) eqOne(a *Asm, x, d int, zero, one Uni) {
 	fcmz.emit(a, 0, x, d)

@@ -362,8 +362,8 @@ func (s *sumExp) vregs() int {
 // findMax sets m to the maximum of m and the block, that of its elements up to
 // ahead being in nextMax.
 func (s *sumExp) findMax() {
-	n := 4 * s.isa.width() / lanes // four chains at least hide the latency
-	v := append([]*Vec{s.loadLocal(nextMax)}, s.Vecs(max(n, 2)-1, "other")...)
+	chains := max(2, 4*s.isa.width()/lanes) // of registers, four or more
+	v := append([]*Vec{s.loadLocal(nextMax)}, s.Vecs(chains-1, "other")...)
 	for _, other := range v[1:] {
 		s.Copy(other, v[0])
 	}
