@@ -333,13 +333,33 @@ func newCodeLoop(body []instruction) codeLoop {
 	return l
 }
 
+// endsFor tells whether l does what is left over by o, a few steps of which it is: the
+// same kinds of vector instructions, but less far at once.
+func (l codeLoop) endsFor(o codeLoop) bool {
+	return l.advance < o.advance && slices.Equal(l.kinds(), o.kinds())
+}
+
+// kinds returns the vector instructions of a loop, each once.
+func (l codeLoop) kinds() []string {
+	var ops []string
+	for _, in := range l.body {
+		if in.isVector() {
+			ops = append(ops, in.op)
+		}
+	}
+	slices.Sort(ops)
+	return slices.Compact(ops)
+}
+
 // find returns the loops in which a kernel spends its time on long rows. They are
 // those that go farthest at once, the heaviest first, until they have loaded
 // each element once: a loop may load one register of each vector, and leave the
 // rest to the next loops.
 func (r routine) find(code []instruction) ([]codeLoop, error) {
 	all := slices.DeleteFunc(innermost(code), func(l codeLoop) bool { return l.loaded == 0 || r.form == phases && !l.nested })
-	if r.form != phases {
+	if r.form == phases {
+		all = slices.DeleteFunc(all, func(l codeLoop) bool { return slices.ContainsFunc(all, l.endsFor) })
+	} else {
 		farthest := 0
 		for _, l := range all {
 			farthest = max(farthest, l.advance)

@@ -219,10 +219,14 @@ func TestMachineCode(t *testing.T) {
 				n := 0.0
 				for _, l := range r.hot {
 					n += float64(l.vectors) / r.vectorsOf(l)
-					// A step is 4 vectors, or 16; planar kernels take a class or two.
+					// A step is 4 vectors, or 16; planar kernels take one, two or four classes.
 					if n := r.vectorsOf(l); n != 0.5 && n != 1 && n != 2 && n != 4 && n != 8 && n != 16 {
 						t.Errorf("%s on %s: a loop of %v vectors", r.name, p.path, n)
 					}
+				}
+				// The maxima in four chains and one pass of sums, for each register of a vector.
+				if want := map[string]int{"avx512": 2, "avx2": 3, "neon": 5}[p.path]; r.name == "planarSumExp" && len(r.hot) != want {
+					t.Errorf("%s on %s: %d loops, want %d", r.name, p.path, len(r.hot), want)
 				}
 				// Every path has registers half as wide as the one before, and takes up to
 				// twice as many instructions: fewer where they do more or load two registers.
