@@ -137,9 +137,12 @@ const (
 	// cacheSize elements stay in the second-level cache between the passes of
 	// what takes several.
 	cacheSize = 16 * blockSize
-	// nearSize elements of float32, 32 KB, stay in the first-level cache, or most do.
-	nearSize = 4 * blockSize
 )
+
+// nearSize elements of float32, 32 KB, are what most of stays in a first-level cache of
+// 48 KB and more while as many are read. A smaller one keeps too little: dispatch_amd64.go
+// sets it to cacheSize then.
+var nearSize = 4 * blockSize
 
 var (
 	// paths are the tables that this CPU can run, best first.

@@ -17,3 +17,9 @@ func accelerated() []*kernels[float32] {
 	}
 	return paths
 }
+
+func init() {
+	if l1 := cpuid.CPU.Cache.L1D; 0 < l1 && l1 < 48<<10 {
+		nearSize = cacheSize
+	}
+}
