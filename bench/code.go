@@ -358,7 +358,8 @@ func (l codeLoop) kinds() []string {
 func (r routine) find(code []instruction) ([]codeLoop, error) {
 	all := slices.DeleteFunc(innermost(code), func(l codeLoop) bool { return l.loaded == 0 || r.form == phases && !l.nested })
 	if r.form == phases {
-		all = slices.DeleteFunc(all, func(l codeLoop) bool { return slices.ContainsFunc(all, l.endsFor) })
+		loops := slices.Clone(all) // DeleteFunc moves those of all
+		all = slices.DeleteFunc(all, func(l codeLoop) bool { return slices.ContainsFunc(loops, l.endsFor) })
 	} else {
 		farthest := 0
 		for _, l := range all {

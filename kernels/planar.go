@@ -658,25 +658,16 @@ func (p *planar) maxima() {
 	p.FreeConst(start)
 	p.startScratch()
 	p.LoadArg("classes", p.c)
-	fours, one, done := p.NewLabel("fours"), p.NewLabel("one"), p.NewLabel("done")
-	p.JumpIfImm(p.c, "<", 4, one)
-	p.Label(fours)
-	for i, m := range m {
-		p.MaxLoad(m, p.q, 4*lanes*i)
-	}
-	p.AddImm(4*4*lanes, p.q)
-	p.AddImm(-4, p.c)
-	p.JumpIfImm(p.c, ">=", 4, fours)
-	p.Max(m[0], m[1])
-	p.Max(m[2], m[3])
-	p.Max(m[0], m[2])
-	p.Label(one)
-	p.JumpIfImm(p.c, "<=", 0, done)
-	p.MaxLoad(m[0], p.q, 0)
-	p.AddImm(4*lanes, p.q)
-	p.AddImm(-1, p.c)
-	p.Jump(one)
-	p.Label(done)
+	p.ShiftReg(4, p.c) // elements
+	p.Steps(p.q, p.c, func() {
+		for i, m := range m {
+			p.MaxLoad(m, p.q, 4*lanes*i)
+		}
+	}, func() {
+		p.Max(m[0], m[1])
+		p.Max(m[2], m[3])
+		p.Max(m[0], m[2])
+	}, func() { p.MaxLoad(m[0], p.q, 0) })
 	p.store(m[0], "max")
 	p.Free(m...)
 }

@@ -141,6 +141,16 @@ var shiftKernel = kernel{
 	},
 }
 
+// shiftTail does the last n elements of a row, at most a vector.
+func (a *Asm) shiftTail(x, dst, n Reg, m, s, zero Uni) {
+	v := a.Vec("x")
+	a.LoadTail(v, x, n, zero)
+	a.SubUni(v, v, m)
+	a.SubUni(v, v, s)
+	a.StoreTail(v, dst, n)
+	a.Free(v)
+}
+
 // shiftShort does rows of one vector.
 func (a *Asm) shiftShort() {
 	zero, m, s := a.Const(0), a.Uniform(), a.Uniform()
@@ -149,12 +159,7 @@ func (a *Asm) shiftShort() {
 	a.Rows(func(x Reg) {
 		a.LoadUni(m, max, 0)
 		a.LoadUni(s, log, 0)
-		v := a.Vec("x")
-		a.LoadTail(v, x, n, zero)
-		a.SubUni(v, v, m)
-		a.SubUni(v, v, s)
-		a.StoreTail(v, dst, n)
-		a.Free(v)
+		a.shiftTail(x, dst, n, m, s, zero)
 		a.AddImm(4, max)
 		a.AddImm(4, log)
 		a.Advance(dst, "dstStride")
@@ -165,14 +170,7 @@ func (a *Asm) shiftRows(stream bool) {
 	zero := a.ConstReg(0)
 	m, s := a.Uniform(), a.Uniform()
 	dst, max, log, p, q, n := a.Arg("dst"), a.Arg("max"), a.Arg("log"), a.Reg(), a.Reg(), a.Reg()
-	tail := func(n Reg) {
-		x := a.Vec("x")
-		a.LoadTail(x, p, n, zero)
-		a.SubUni(x, x, m)
-		a.SubUni(x, x, s)
-		a.StoreTail(x, q, n)
-		a.Free(x)
-	}
+	tail := func(n Reg) { a.shiftTail(p, q, n, m, s, zero) }
 	a.Rows(func(x Reg) {
 		a.LoadUni(m, max, 0)
 		a.LoadUni(s, log, 0)

@@ -519,11 +519,10 @@ func (s *sumExp) together(first, n int, sum, max, dot *Vec, dst, w Reg) {
 	for k, d := range ds {
 		off := 4 * lanes * (first + k)
 		s.Prefetch(s.ahead, near+off)
-		if !s.store || s.trail {
-			s.PrefetchL2(s.ahead, far+off)
-		}
-		if s.store && !s.trail {
+		if s.store && !s.trail { // for data in the caches, where far costs more than it gains
 			s.Prefetch(dst, 4*8*step+off)
+		} else {
+			s.PrefetchL2(s.ahead, far+off)
 		}
 		s.AddLoad(d, s.m, s.q, off)
 		s.MaxLoadOne(max, s.ahead, off)
