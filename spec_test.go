@@ -251,44 +251,99 @@ func (s *specSums) fold() float32 {
 	return s.block.fold()
 }
 
-// specSumExp goes lane by lane through the end of the row and, in blocks that
-// raise the maximum, through the first whole step that has it. There elements
-// equal to the maximum are counted as ones, and not added up. After a NaN only
-// the sum of its block matters, which is NaN.
+// A specWhole is what sumExp makes of a block's maximum m for its whole steps: they
+// add up e^(x - k ln 2), k being m log2(e) to the nearest integer, which grow by a
+// factor of 1 + toMax in the end.
+type specWhole struct{ k, low, toMax float32 }
+
+// newSpecWhole returns that of m, if its magnitude is not too great.
+func newSpecWhole(m float32) (w specWhole, ok bool) {
+	if !(m > -1<<20 && m < 1<<20) {
+		return w, false
+	}
+	const round = 0x1.8p23
+	w.k = fma32(m, specLog2e, round) - round
+	w.low = fma32(w.k, specLn2, -127*specLn2)
+	u := -fma32(w.k, -specLn2, m)
+	h := specExp6[len(specExp6)-1]
+	for i := len(specExp6) - 2; i >= 0; i-- {
+		h = fma32(h, u, specExp6[i])
+	}
+	w.toMax = fma32(h, u, 1) * u
+	return w, true
+}
+
+// parts returns two factors of e^(x - k ln 2), as specExpParts does.
+func (w specWhole) parts(x float32) (p, scale float32) {
+	if x != x {
+		return x, 1
+	}
+	x = max(x, w.low)
+	round := 0x1.8p23 + 127 - w.k
+	n := fma32(x, specLog2e, round) - round
+	p = specPolynomial(fma32(n, -specLn2, x), specExp5)
+	return p, math.Float32frombits(uint32(127+int(n-w.k)) << 23)
+}
+
+// specSingly tells of every step of a block whether it is done vector by vector: the
+// end of the row and, where sumExp works, the first whole step that has a maximum
+// which grew, or all if there is no specWhole of it.
+func specSingly(block []float32, m float32, sumExp, grew bool) []bool {
+	_, ok := newSpecWhole(m)
+	singly := make([]bool, (len(block)+step-1)/step)
+	for k := range singly {
+		part := block[k*step : min((k+1)*step, len(block))]
+		singly[k] = len(part) < step || sumExp && !ok
+		if sumExp && grew && slices.Contains(part, m) {
+			singly[k], grew = true, false
+		}
+	}
+	return singly
+}
+
+// specSumExp counts elements equal to the maximum as ones, and does not add them up,
+// in the steps of specSingly. After a NaN only the sum of its block matters, which is
+// NaN.
 func specSumExp(row []float32) []specBlock {
 	var blocks []specBlock
 	m := float32(-math.MaxFloat32)
 	for block := range slices.Chunk(row, blockSize) {
 		before := m
 		m = max(m, slices.Max(block))
-		var sum specSums
+		var sum, rest specSums
 		var ones float32
-		grew := m > before
-		for k, part := range slices.Collect(slices.Chunk(block, step)) {
-			each := len(part) < step
-			if grew && slices.Contains(part, m) {
-				each, grew = true, false
-			}
+		whole, ok := newSpecWhole(m)
+		for k, singly := range specSingly(block, m, true, m > before) {
+			part := block[k*step : min((k+1)*step, len(block))]
 			e := make([]float32, len(part))
 			for i, x := range part {
-				d := x - m
-				p, scale := specExpParts(d, specExp5)
-				if !each {
+				if !singly {
+					p, scale := whole.parts(x)
 					lane := &sum.part[i%16]
 					*lane = fma32(p, scale, *lane)
 					continue
 				}
-				e[i] = float32(p * scale)
+				d := x - m
+				e[i] = specExpMinus(d, specExp5)
 				if d == 0 {
 					e[i]--
 					ones++
 				}
 			}
-			if each {
-				sum.each(e)
+			if singly {
+				sum.cut()
+				rest.part.addEach(e)
+				if ok {
+					rest.cut()
+				}
 			} else if k%4 == 3 {
 				sum.cut()
 			}
+		}
+		sum.cut()
+		rest.cut()
+		for i, s := range sum.block {
+			sum.block[i] = fma32(s, whole.toMax, s) + rest.block[i]
 		}
 		blocks = append(blocks, specBlock{m, sum.fold(), ones})
 	}
@@ -296,7 +351,7 @@ func specSumExp(row []float32) []specBlock {
 }
 
 func init() {
-	dots := func(max, dot, x, w *float32, rows, cols, stride int, special bool) {
+	dots := func(max, dot, x, w *float32, rows, cols, stride int, sumExp bool) {
 		n := blocks(cols)
 		for i, m := range at(max, 0, rows*n) {
 			first := i % n * blockSize
@@ -305,7 +360,7 @@ func init() {
 			if w != nil {
 				weights = at(w, first, size)
 			}
-			at(dot, i, 1)[0] = specBlockDot(at(x, i/n*stride+first, size), weights, m, special && (i%n == 0 || m > at(max, i-1, 1)[0]))
+			at(dot, i, 1)[0] = specBlockDot(at(x, i/n*stride+first, size), weights, m, sumExp, i%n == 0 || m > at(max, i-1, 1)[0])
 		}
 	}
 	specTable.expSumDot = func(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int) {
@@ -334,17 +389,19 @@ func init() {
 	}
 }
 
-// specBlockDot adds up x - m over a block, times the weights if there are some,
-// vector by vector where specSumExp does, and in its order.
-func specBlockDot(block, weights []float32, m float32, grew bool) float32 {
+// specBlockDot adds up x - m over a block, times the weights if there are some, in
+// the steps and in the order of specSumExp, or of specExpSum.
+func specBlockDot(block, weights []float32, m float32, sumExp, grew bool) float32 {
 	var sum specSums
-	for k, part := range slices.Collect(slices.Chunk(block, step)) {
-		each := len(part) < step
-		if grew && slices.Contains(part, m) {
-			each, grew = true, false
+	_, ok := newSpecWhole(m)
+	all := sumExp && !ok // in one
+	for k, singly := range specSingly(block, m, sumExp, grew) {
+		part := block[k*step : min((k+1)*step, len(block))]
+		if singly && !all {
+			sum.cut()
 		}
 		switch {
-		case each:
+		case singly:
 			e := make([]float32, (len(part)+15)/16*16)
 			for i := range e {
 				x, w := m, float32(0) // past the end
@@ -355,7 +412,7 @@ func specBlockDot(block, weights []float32, m float32, grew bool) float32 {
 					e[i] *= w
 				}
 			}
-			sum.each(e)
+			sum.part.addEach(e)
 		case weights != nil:
 			for i, x := range part {
 				lane := &sum.part[i%16]
@@ -366,7 +423,7 @@ func specBlockDot(block, weights []float32, m float32, grew bool) float32 {
 				sum.part[i%16] += x - m
 			}
 		}
-		if k%4 == 3 {
+		if !all && (singly || k%4 == 3) {
 			sum.cut()
 		}
 	}
@@ -1100,6 +1157,14 @@ func normals(scale float64) func(rng *rand.Rand, x []float32) {
 }
 
 // with replaces some of the elements of normal rows.
+func offsets(offset, scale float64) func(rng *rand.Rand, x []float32) {
+	return func(rng *rand.Rand, x []float32) {
+		for i := range x {
+			x[i] = float32(offset + scale*rng.NormFloat64())
+		}
+	}
+}
+
 func with(replace func(rng *rand.Rand, x []float32)) func(rng *rand.Rand, x []float32) {
 	return func(rng *rand.Rand, x []float32) {
 		randomRow(rng, x, 3)
@@ -1149,6 +1214,10 @@ var rowKinds = []rowKind{
 	{"constant", func(rng *rand.Rand, x []float32) { fill(x, rng.Float32()) }},
 	{"ties", oneOf(1, 2, 2.5, -3)},
 	{"tied maxima", some(500, func(rng *rand.Rand) float32 { return 40 })},
+	{"around 2^20", offsets(1<<20, 30)},
+	{"around -2^20", offsets(-1<<20, 30)},
+	{"around 1e5", offsets(1e5, 10)},
+	{"around -1e7", offsets(-1e7, 100)},
 	{"masked", some(2, func(*rand.Rand) float32 { return -inf32 })},
 	{"all but one masked", func(rng *rand.Rand, x []float32) { fill(x, -inf32); x[rng.IntN(len(x))] = -7.25 }},
 	{"all masked", oneOf(-inf32)},

@@ -755,6 +755,11 @@ func (a *Asm) AtLeast(d *Vec, bound Uni) {
 	}
 }
 
+// LoadAtLeast is Load and AtLeast.
+func (a *Asm) LoadAtLeast(d *Vec, bound Uni, base Reg, off int) {
+	a.isa.opLoad(a, opMax, a.same(bound), base, off+a.offset(a.lo), d.r[a.lo:a.hi])
+}
+
 // AtMost sets d = min(d, bound), and leaves a NaN in d a NaN. The bound is in a register.
 func (a *Asm) AtMost(d *Vec, bound Uni) {
 	for i := a.lo; i < a.hi; i++ {

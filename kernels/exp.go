@@ -18,6 +18,8 @@ const (
 	ln2lo = -0x1.05c610p-29
 
 	round = 0x1.8p23 // adding it rounds to an integer
+
+	low = -88 // e^low is held at 0
 )
 
 // An expMinus computes e^d for d = x - max <= 0, without gradual underflow: from
@@ -25,6 +27,7 @@ const (
 // field of 2^n is 0, or else what is scaled by n is set to 0.
 type expMinus struct {
 	hold                   bool // whether parts can be called
+	held                   bool // whether d is held already
 	low, least             Uni  // of d, if it is held, and of n, if it is not
 	log2e, round, ln2, one Uni
 	c                      []Uni
@@ -34,7 +37,7 @@ type expMinus struct {
 func (a *Asm) newExpMinus(poly []float32, parts bool) expMinus {
 	e := expMinus{hold: parts || !a.isa.scales()}
 	if e.hold {
-		e.low = a.ConstReg(bits(-88))
+		e.low = a.ConstReg(bits(low))
 	}
 	if a.isa.scales() {
 		e.least = a.Const(bits(-127))
@@ -128,7 +131,7 @@ func (e expMinus) of(a *Asm, ds []*Vec) []*Vec {
 func (e expMinus) reduced(a *Asm, ds []*Vec, held bool) (ps, ts []*Vec) {
 	ps, ts = make([]*Vec, len(ds)), make([]*Vec, len(ds))
 	for i, d := range ds {
-		if held {
+		if held && !e.held {
 			a.AtLeast(d, e.low)
 		}
 		ts[i] = a.Vec("t")

@@ -8,8 +8,9 @@ var sumExpKernel = kernel{
 x of the row so far; sum the sum of e^(x - max) over the block, but for some
 elements equal to max, the first of the row among them; and ones their number.
 Lane j of 16 adds up elements j, j+16, ... of 256, and their sum to the block's
-lane j; where the maximum or the end of the row is, each for itself. The block's
-lanes are folded at its end.
+lane j: e^(x - k ln 2), k ln 2 being close to max, which a factor takes to
+e^(x - max) in the end. The steps where the maximum or the end of the row is, or
+all if max is too great, are added up apart. The block's lanes are folded at its end.
 The maximum of the next block, or of the next row's first, is found in the same
 loop; the step that holds the maximum, by a search.`,
 	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"},
@@ -92,14 +93,15 @@ type sumExp struct {
 	trail                  bool // finish what was in dst
 	low, zero              Uni
 	exp                    expMinus
-	m                      Uni // the maximum
-	maxs, sums, counts     Reg // where the next block's results go
-	n                      Reg // elements left of the row
-	p, q                   Reg // the block, the elements at hand
-	size, full, stop, left Reg // of the block: its elements, the end of its full steps, where the loop stops
-	toDst                  Reg // what takes an address in x to that in dst
-	cut                    Reg // where the sums are to be added to the block's
-	ahead                  Reg // what is behind the elements that nextMax is the maximum of
+	whole                  expMinus // of the loop, if it does not store
+	m                      Uni      // the maximum
+	maxs, sums, counts     Reg      // where the next block's results go
+	n                      Reg      // elements left of the row
+	p, q                   Reg      // the block, the elements at hand
+	size, full, stop, left Reg      // of the block: its elements, the end of its full steps, where the loop stops
+	toDst                  Reg      // what takes an address in x to that in dst
+	cut                    Reg      // where the sums are to be added to the block's
+	ahead                  Reg      // what is behind the elements that nextMax is the maximum of
 }
 
 // The room of a sumExp on the stack: the sums of the block's lanes, and the
@@ -108,6 +110,14 @@ const (
 	blockSum = iota
 	nextMax
 	blockDot
+)
+
+// The room on the stack of those that do not store.
+const (
+	blockRest = blockDot + 1 + iota // the sums of the lanes of vectors
+	toMax                           // what blockSum's are multiplied by in the end, less 1
+	keptQ                           // q and left, while dots are added up
+	keptLeft
 )
 
 // How far in front of the loop that finds maxima data is asked for: into the
@@ -126,6 +136,7 @@ func newSumExp(a *Asm, store bool) *sumExp {
 		s.exp = a.newExpMinus(exp6, false)
 	} else {
 		s.exp = a.newExpMinus(exp5, true)
+		a.FreeConst(s.exp.low) // vectors takes it from memory each time
 	}
 	s.m = a.Uniform()
 	s.maxs, s.sums, s.n = a.Arg("max"), a.Arg("sum"), a.Reg()
@@ -169,7 +180,14 @@ func (s *sumExp) write() {
 	} else {
 		s.stop = s.Reg()
 	}
-	s.exp.keep(s.Asm, s.vregs())
+	if s.store {
+		s.exp.keep(s.Asm, s.vregs())
+	} else {
+		s.whole = s.exp
+		s.whole.held = true
+		s.whole.low, s.whole.round = s.Uniform(), s.Uniform()
+		s.whole.keep(s.Asm, s.vregs())
+	}
 	if s.weighted {
 		s.Comment("w becomes what takes an address in the row to that in the weights.")
 		s.LoadArg("w", s.p)
@@ -269,6 +287,10 @@ func (s *sumExp) block() {
 	}
 	s.Mov(s.size, s.full)
 	s.AndImm(-step, s.full)
+	if !s.store {
+		s.setLocal(blockRest, s.Const(0))
+		s.setWhole()
+	}
 	s.findNext()
 	s.ShiftReg(2, s.full)
 	s.AddReg(s.p, s.full)
@@ -294,10 +316,9 @@ func (s *sumExp) block() {
 	}
 	s.FreeUniform(before)
 
-	s.Comment("The steps up to there. Adding -m to what is in memory is one instruction")
-	s.Comment("on x86, where subtracting m is two.")
+	s.Comment("The steps up to there.")
 	s.Label(found)
-	s.Negate(s.m)
+	s.negate()
 	s.Label(loop)
 	s.JumpIf(s.q, ">=", s.stop, special)
 	sooner := s.NewLabel("sooner")
@@ -318,13 +339,16 @@ func (s *sumExp) block() {
 		s.MovImm(step, s.left)
 		s.JumpIf(s.q, "<", s.full, inside)
 	}
+	s.Mov(s.full, s.cut)
+	s.SubReg(s.p, s.cut)
+	s.ShiftDown(2, s.cut)
 	s.Mov(s.size, s.left)
-	s.AndImm(step-1, s.left)
+	s.SubReg(s.cut, s.left)
 	s.JumpIfImm(s.left, "==", 0, done)
 	s.Label(inside)
-	s.Negate(s.m)
+	s.negate()
 	s.vectors()
-	s.Negate(s.m)
+	s.negate()
 	if !s.store {
 		s.JumpIf(s.q, ">", s.full, done)
 		s.maxAhead()
@@ -333,8 +357,18 @@ func (s *sumExp) block() {
 	}
 
 	s.Label(done)
-	s.Negate(s.m)
+	s.negate()
 	sum := s.loadLocal(blockSum)
+	if !s.store {
+		f, local := s.Uniform(), s.Local(toMax)
+		s.LoadUni(f, local, 0)
+		s.FreeReg(local)
+		s.MulAdd(sum, sum, f)
+		s.FreeUniform(f)
+		rest := s.loadLocal(blockRest)
+		s.Add(sum, rest)
+		s.Free(rest)
+	}
 	s.FoldAdd(sum)
 	s.StoreLane0(sum, s.sums, 0)
 	s.Free(sum)
@@ -349,12 +383,83 @@ func (s *sumExp) block() {
 	}
 }
 
+// negate changes the sign of m for the loop, if it has use of that: adding -m to what
+// is in memory is one instruction on x86, where subtracting m is two.
+func (s *sumExp) negate() {
+	if s.store || s.dots {
+		s.Negate(s.m)
+	}
+}
+
+// nearMax is the greatest magnitude of a maximum that setWhole takes: what it adds n
+// to is still in steps of 1.
+const nearMax = 1 << 20
+
+// setWhole sets what whole is to know of m. It reduces x, not x - m, to n ln 2 + r,
+// and scales by 2^(n-k) where k ln 2 is closest to m: one subtraction less. What it
+// adds up are e^(x - k ln 2), which e^u takes to e^(x - m), u being k ln 2 - m. The
+// block has no full steps if m is too great for that, or a NaN.
+func (s *sumExp) setWhole() {
+	positive, inside, few, done := s.NewLabel("positive"), s.NewLabel("inside"), s.NewLabel("few"), s.NewLabel("done")
+	limit := s.ConstReg(bits(-nearMax))
+	s.JumpGreater(s.m, limit, positive)
+	s.Jump(few)
+	s.Label(positive)
+	s.Negate(limit)
+	s.JumpGreater(limit, s.m, inside)
+	s.FreeUniform(limit)
+
+	s.Label(few)
+	s.MovImm(0, s.full)
+	s.setLocal(toMax, s.Const(0))
+	s.Jump(done)
+
+	s.Label(inside)
+	integer, ln2, lowest, sign := s.Const(bits(round)), s.Const(bits(ln2)), s.Addend(bits(-127*ln2)), s.Const(1<<31)
+	one, c := s.Addend(bits(1)), s.coefficients(exp6)
+	s.Narrow()
+	k, u, v := s.Vec("k"), s.Vec("u"), s.Vec("v")
+	s.Set(u, s.m)
+	s.MulAddUni(k, u, s.exp.log2e, integer)
+	s.SubUni(k, k, integer)
+	s.Set(v, s.exp.round)
+	s.Sub(v, k)
+	s.SetUniform(s.whole.round, uni(v))
+	s.MulAddUni(v, k, ln2, lowest)
+	s.SetUniform(s.whole.low, uni(v))
+
+	s.Comment("e^u - 1")
+	s.MulAdd(u, k, s.exp.ln2)
+	s.eachUni(opXor, u, sign, u)
+	s.MulAddUni(v, u, c[len(c)-1], c[len(c)-2])
+	for i := len(c) - 3; i >= 0; i-- {
+		s.Horner([]*Vec{v}, []*Vec{u}, c[i])
+	}
+	s.Horner([]*Vec{v}, []*Vec{u}, one)
+	s.Mul(v, u)
+	local := s.Local(toMax)
+	s.StoreLane0(v, local, 0)
+	s.FreeReg(local)
+	s.Free(k, u, v)
+	s.Widen()
+	for _, c := range append(c, integer, ln2, lowest, sign, one) {
+		s.FreeConst(c)
+	}
+	s.Label(done)
+}
+
+// uni returns v, whose lanes are all the same, as a Uni.
+func uni(v *Vec) Uni { return Uni{r: v.r[0]} }
+
 // vregs is the number of registers that the loops have in use for vectors at a time.
 func (s *sumExp) vregs() int {
 	parts := lanes / s.isa.width()
 	n := 3*max(parts, 2) + parts + 1
 	if s.dots {
 		n += parts
+	}
+	if !s.store {
+		n = max(n, 3*parts+4) // of vectors
 	}
 	return n
 }
@@ -524,13 +629,18 @@ func (s *sumExp) together(first, n int, sum, max, dot *Vec, dst, w Reg) {
 		} else {
 			s.PrefetchL2(s.ahead, far+off)
 		}
-		s.AddLoad(d, s.m, s.q, off)
+		if s.store || s.dots {
+			s.AddLoad(d, s.m, s.q, off)
+		}
 		s.MaxLoadOne(max, s.ahead, off)
 		switch {
 		case s.weighted:
 			s.MulAddLoad(dot, d, w, off)
 		case s.dots:
 			s.Add(dot, d)
+		}
+		if !s.store {
+			s.LoadAtLeast(d, s.whole.low, s.q, off)
 		}
 	}
 	if s.store {
@@ -541,7 +651,7 @@ func (s *sumExp) together(first, n int, sum, max, dot *Vec, dst, w Reg) {
 		}
 		s.Free(es...)
 	} else {
-		es, ts := s.exp.parts(s.Asm, ds)
+		es, ts := s.whole.parts(s.Asm, ds)
 		for k, e := range es {
 			s.MulAddVec(sum, e, ts[k])
 		}
@@ -563,6 +673,7 @@ func (s *sumExp) vectors() {
 	if !s.store {
 		ones = s.Vec("ones")
 		s.Set(ones, s.zero)
+		s.exp.low = s.ConstReg(bits(low))
 	}
 	tail := s.NewLabel("tail")
 	s.Label(tail)
@@ -587,10 +698,12 @@ func (s *sumExp) vectors() {
 	s.AddImm(4*lanes, s.q)
 	s.AddImm(-lanes, s.left)
 	s.JumpIfImm(s.left, ">", 0, tail)
-	s.addUp(sum, blockSum)
 	if s.store {
+		s.addUp(sum, blockSum)
 		return
 	}
+	s.FreeConst(s.exp.low)
+	s.addUp(sum, blockRest)
 	s.FoldAdd(ones)
 	seen := s.Vec("seen")
 	s.LoadLane0(seen, s.counts, 0)
@@ -608,7 +721,10 @@ func (s *sumExp) vectorDots() {
 		s.LoadArg("w", w)
 		s.AddReg(s.q, w)
 	}
-	tail, done := s.NewLabel("dots"), s.NewLabel("dotted")
+	s.StoreInt(s.q, keptQ)
+	s.StoreInt(s.left, keptLeft)
+	steps, tail, vector, done := s.NewLabel("dotSteps"), s.NewLabel("dotTail"), s.NewLabel("dots"), s.NewLabel("dotted")
+	s.Label(steps)
 	s.JumpIfImm(s.left, "<", step, tail)
 	for i := range 4 {
 		d := s.Vec("d")
@@ -620,9 +736,16 @@ func (s *sumExp) vectorDots() {
 		s.Add(dot, d)
 		s.Free(d)
 	}
-	s.Jump(done)
+	s.AddImm(4*step, s.q)
+	if s.weighted {
+		s.AddImm(4*step, w)
+	}
+	s.AddImm(-step, s.left)
+	s.Jump(steps)
 
 	s.Label(tail)
+	s.JumpIfImm(s.left, "<=", 0, done)
+	s.Label(vector)
 	s.KeepTail(s.left)
 	d := s.Vec("d")
 	s.LoadTail(d, s.q, s.left, s.m)
@@ -639,10 +762,9 @@ func (s *sumExp) vectorDots() {
 	s.Free(d)
 	s.AddImm(4*lanes, s.q)
 	s.AddImm(-lanes, s.left)
-	s.JumpIfImm(s.left, ">", 0, tail)
-	s.Mov(s.full, s.q) // back to where the end of the row begins
-	s.Mov(s.size, s.left)
-	s.AndImm(step-1, s.left)
+	s.JumpIfImm(s.left, ">", 0, vector)
 	s.Label(done)
+	s.LoadInt(keptQ, s.q)
+	s.LoadInt(keptLeft, s.left)
 	s.addUp(dot, blockDot)
 }
