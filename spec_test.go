@@ -286,15 +286,13 @@ func (w specWhole) parts(x float32) (p, scale float32) {
 }
 
 // specSingly tells of every step of a block whether it is done vector by vector: the
-// end of the row and, where sumExp works, the first whole step that has a maximum
-// which grew, or all if there is no specWhole of it.
-func specSingly(block []float32, m float32, sumExp, grew bool) []bool {
-	_, ok := newSpecWhole(m)
+// end of the row and, if the maximum m grew, the first whole step that has it.
+func specSingly(block []float32, m float32, grew bool) []bool {
 	singly := make([]bool, (len(block)+step-1)/step)
 	for k := range singly {
 		part := block[k*step : min((k+1)*step, len(block))]
-		singly[k] = len(part) < step || sumExp && !ok
-		if sumExp && grew && slices.Contains(part, m) {
+		singly[k] = len(part) < step
+		if grew && slices.Contains(part, m) {
 			singly[k], grew = true, false
 		}
 	}
@@ -302,9 +300,9 @@ func specSingly(block []float32, m float32, sumExp, grew bool) []bool {
 }
 
 // specSumExp counts elements equal to the maximum as ones, and does not add them up,
-// in the steps of specSingly. After a NaN only the sum of its block matters, which is
-// NaN.
-func specSumExp(row []float32) []specBlock {
+// in the steps of specSingly, or in all if the maximum is too great for a specWhole,
+// which bare has. After a NaN only the sum of its block matters, which is NaN.
+func specSumExp(row []float32, bare bool) []specBlock {
 	var blocks []specBlock
 	m := float32(-math.MaxFloat32)
 	for block := range slices.Chunk(row, blockSize) {
@@ -312,17 +310,25 @@ func specSumExp(row []float32) []specBlock {
 		m = max(m, slices.Max(block))
 		var sum, rest specSums
 		var ones float32
-		whole, ok := newSpecWhole(m)
-		for k, singly := range specSingly(block, m, true, m > before) {
+		parts, toMax, all := func(x float32) (p, scale float32) { return specExpParts(x-m, specExp5) }, float32(0), false
+		if whole, ok := newSpecWhole(m); bare {
+			parts, toMax, all = whole.parts, whole.toMax, !ok
+		}
+		for k, singly := range specSingly(block, m, m > before) {
 			part := block[k*step : min((k+1)*step, len(block))]
-			e := make([]float32, len(part))
-			for i, x := range part {
-				if !singly {
-					p, scale := whole.parts(x)
+			if !singly && !all {
+				for i, x := range part {
+					p, scale := parts(x)
 					lane := &sum.part[i%16]
 					*lane = fma32(p, scale, *lane)
-					continue
 				}
+				if k%4 == 3 {
+					sum.cut()
+				}
+				continue
+			}
+			e := make([]float32, len(part))
+			for i, x := range part {
 				d := x - m
 				e[i] = specExpMinus(d, specExp5)
 				if d == 0 {
@@ -330,20 +336,22 @@ func specSumExp(row []float32) []specBlock {
 					ones++
 				}
 			}
-			if singly {
-				sum.cut()
+			switch {
+			case all:
 				rest.part.addEach(e)
-				if ok {
-					rest.cut()
-				}
-			} else if k%4 == 3 {
+			case bare:
 				sum.cut()
+				rest.each(e)
+			default:
+				sum.each(e)
 			}
 		}
 		sum.cut()
 		rest.cut()
-		for i, s := range sum.block {
-			sum.block[i] = fma32(s, whole.toMax, s) + rest.block[i]
+		if bare {
+			for i, s := range sum.block {
+				sum.block[i] = fma32(s, toMax, s) + rest.block[i]
+			}
 		}
 		blocks = append(blocks, specBlock{m, sum.fold(), ones})
 	}
@@ -351,7 +359,7 @@ func specSumExp(row []float32) []specBlock {
 }
 
 func init() {
-	dots := func(max, dot, x, w *float32, rows, cols, stride int, sumExp bool) {
+	dots := func(max, dot, x, w *float32, rows, cols, stride int, special bool) {
 		n := blocks(cols)
 		for i, m := range at(max, 0, rows*n) {
 			first := i % n * blockSize
@@ -360,7 +368,7 @@ func init() {
 			if w != nil {
 				weights = at(w, first, size)
 			}
-			at(dot, i, 1)[0] = specBlockDot(at(x, i/n*stride+first, size), weights, m, sumExp, i%n == 0 || m > at(max, i-1, 1)[0])
+			at(dot, i, 1)[0] = specBlockDot(at(x, i/n*stride+first, size), weights, m, special && (i%n == 0 || m > at(max, i-1, 1)[0]))
 		}
 	}
 	specTable.expSumDot = func(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int) {
@@ -380,26 +388,21 @@ func init() {
 		specTable.expSumWeighted(dst, max, sum, dot, x, w, rows, cols, dstStride, stride)
 	}
 	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride int) {
-		specTable.sumExp(max, sum, ones, x, rows, cols, stride)
+		specSumExpRows(max, sum, ones, x, rows, cols, stride, false)
 		dots(max, dot, x, nil, rows, cols, stride, true)
 	}
 	specTable.sumExpWeighted = func(max, sum, ones, dot, x, w *float32, rows, cols, stride int) {
-		specTable.sumExp(max, sum, ones, x, rows, cols, stride)
+		specSumExpRows(max, sum, ones, x, rows, cols, stride, false)
 		dots(max, dot, x, w, rows, cols, stride, true)
 	}
 }
 
-// specBlockDot adds up x - m over a block, times the weights if there are some, in
-// the steps and in the order of specSumExp, or of specExpSum.
-func specBlockDot(block, weights []float32, m float32, sumExp, grew bool) float32 {
+// specBlockDot adds up x - m over a block, times the weights if there are some,
+// vector by vector where specSingly says so, and in specSumExp's order.
+func specBlockDot(block, weights []float32, m float32, grew bool) float32 {
 	var sum specSums
-	_, ok := newSpecWhole(m)
-	all := sumExp && !ok // in one
-	for k, singly := range specSingly(block, m, sumExp, grew) {
+	for k, singly := range specSingly(block, m, grew) {
 		part := block[k*step : min((k+1)*step, len(block))]
-		if singly && !all {
-			sum.cut()
-		}
 		switch {
 		case singly:
 			e := make([]float32, (len(part)+15)/16*16)
@@ -412,7 +415,7 @@ func specBlockDot(block, weights []float32, m float32, sumExp, grew bool) float3
 					e[i] *= w
 				}
 			}
-			sum.part.addEach(e)
+			sum.each(e)
 		case weights != nil:
 			for i, x := range part {
 				lane := &sum.part[i%16]
@@ -423,7 +426,7 @@ func specBlockDot(block, weights []float32, m float32, sumExp, grew bool) float3
 				sum.part[i%16] += x - m
 			}
 		}
-		if !all && (singly || k%4 == 3) {
+		if k%4 == 3 {
 			sum.cut()
 		}
 	}
@@ -651,6 +654,15 @@ func specLogSoftmaxGrad(dst, x, y []float32, s float64) {
 	}
 }
 
+func specSumExpRows(max, sum, ones, x *float32, rows, cols, stride int, bare bool) {
+	n := blocks(cols)
+	for i := range rows {
+		for b, v := range specSumExp(at(x, i*stride, cols), bare) {
+			at(max, i*n+b, 1)[0], at(sum, i*n+b, 1)[0], at(ones, i*n+b, 1)[0] = v.max, v.sum, v.ones
+		}
+	}
+}
+
 func specExpSumRows(dst, max, sum, x *float32, rows, cols, dstStride, stride int) {
 	n := blocks(cols)
 	for i := range rows {
@@ -701,12 +713,7 @@ var specTable = kernels[float32]{
 		}
 	},
 	sumExp: func(max, sum, ones, x *float32, rows, cols, stride int) {
-		n := blocks(cols)
-		for i := range rows {
-			for b, v := range specSumExp(at(x, i*stride, cols)) {
-				at(max, i*n+b, 1)[0], at(sum, i*n+b, 1)[0], at(ones, i*n+b, 1)[0] = v.max, v.sum, v.ones
-			}
-		}
+		specSumExpRows(max, sum, ones, x, rows, cols, stride, true)
 	},
 	log1p: func(x *float64, n int) {
 		for i, v := range at(x, 0, n) {
@@ -1083,7 +1090,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	return append(out, newOutput("shift, streamed", dst.Data))
 }
 
-// publicOutputs runs every public function on x, with the target of row i
+// publicOutputs runs every public function but the criteria on x, with the target of row i
 // being i*7 mod the number of columns.
 func publicOutputs[T Float](t testing.TB, x Matrix[T]) []output {
 	t.Helper()

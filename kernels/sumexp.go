@@ -24,8 +24,8 @@ loop; the step that holds the maximum, by a search.`,
 
 var sumExpDotKernel = kernel{
 	name: "sumExpDot",
-	doc: `It is sumExp and sets dot to the sum of x - max over the block, added up in the
-same way.`,
+	doc: `It is sumExp, but adds up e^(x - max) itself in all steps, and sets dot to the sum
+of x - max over the block, added up in the same way.`,
 	args: []arg{{"max", "*float32"}, {"sum", "*float32"}, {"ones", "*float32"}, {"dot", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
@@ -93,7 +93,7 @@ type sumExp struct {
 	trail                  bool // finish what was in dst
 	low, zero              Uni
 	exp                    expMinus
-	whole                  expMinus // of the loop, if it does not store
+	whole                  expMinus // of the loop, if it is bare
 	m                      Uni      // the maximum
 	maxs, sums, counts     Reg      // where the next block's results go
 	n                      Reg      // elements left of the row
@@ -112,12 +112,10 @@ const (
 	blockDot
 )
 
-// The room on the stack of those that do not store.
+// The room on the stack of one that is bare.
 const (
 	blockRest = blockDot + 1 + iota // the sums of the lanes of vectors
 	toMax                           // what blockSum's are multiplied by in the end, less 1
-	keptQ                           // q and left, while dots are added up
-	keptLeft
 )
 
 // How far in front of the loop that finds maxima data is asked for: into the
@@ -136,7 +134,6 @@ func newSumExp(a *Asm, store bool) *sumExp {
 		s.exp = a.newExpMinus(exp6, false)
 	} else {
 		s.exp = a.newExpMinus(exp5, true)
-		a.FreeConst(s.exp.low) // vectors takes it from memory each time
 	}
 	s.m = a.Uniform()
 	s.maxs, s.sums, s.n = a.Arg("max"), a.Arg("sum"), a.Reg()
@@ -180,9 +177,10 @@ func (s *sumExp) write() {
 	} else {
 		s.stop = s.Reg()
 	}
-	if s.store {
+	if !s.bare() {
 		s.exp.keep(s.Asm, s.vregs())
 	} else {
+		s.FreeConst(s.exp.low) // vectors takes it from memory each time
 		s.whole = s.exp
 		s.whole.held = true
 		s.whole.low, s.whole.round = s.Uniform(), s.Uniform()
@@ -287,7 +285,7 @@ func (s *sumExp) block() {
 	}
 	s.Mov(s.size, s.full)
 	s.AndImm(-step, s.full)
-	if !s.store {
+	if s.bare() {
 		s.setLocal(blockRest, s.Const(0))
 		s.setWhole()
 	}
@@ -359,7 +357,7 @@ func (s *sumExp) block() {
 	s.Label(done)
 	s.negate()
 	sum := s.loadLocal(blockSum)
-	if !s.store {
+	if s.bare() {
 		f, local := s.Uniform(), s.Local(toMax)
 		s.LoadUni(f, local, 0)
 		s.FreeReg(local)
@@ -383,10 +381,13 @@ func (s *sumExp) block() {
 	}
 }
 
+// bare says whether only exponentials are added up: then the loop has no use for x - m.
+func (s *sumExp) bare() bool { return !s.store && !s.dots }
+
 // negate changes the sign of m for the loop, if it has use of that: adding -m to what
 // is in memory is one instruction on x86, where subtracting m is two.
 func (s *sumExp) negate() {
-	if s.store || s.dots {
+	if !s.bare() {
 		s.Negate(s.m)
 	}
 }
@@ -458,7 +459,7 @@ func (s *sumExp) vregs() int {
 	if s.dots {
 		n += parts
 	}
-	if !s.store {
+	if s.bare() {
 		n = max(n, 3*parts+4) // of vectors
 	}
 	return n
@@ -629,7 +630,9 @@ func (s *sumExp) together(first, n int, sum, max, dot *Vec, dst, w Reg) {
 		} else {
 			s.PrefetchL2(s.ahead, far+off)
 		}
-		if s.store || s.dots {
+		if s.bare() {
+			s.LoadAtLeast(d, s.whole.low, s.q, off)
+		} else {
 			s.AddLoad(d, s.m, s.q, off)
 		}
 		s.MaxLoadOne(max, s.ahead, off)
@@ -638,9 +641,6 @@ func (s *sumExp) together(first, n int, sum, max, dot *Vec, dst, w Reg) {
 			s.MulAddLoad(dot, d, w, off)
 		case s.dots:
 			s.Add(dot, d)
-		}
-		if !s.store {
-			s.LoadAtLeast(d, s.whole.low, s.q, off)
 		}
 	}
 	if s.store {
@@ -651,7 +651,11 @@ func (s *sumExp) together(first, n int, sum, max, dot *Vec, dst, w Reg) {
 		}
 		s.Free(es...)
 	} else {
-		es, ts := s.whole.parts(s.Asm, ds)
+		exp := s.exp
+		if s.bare() {
+			exp = s.whole
+		}
+		es, ts := exp.parts(s.Asm, ds)
 		for k, e := range es {
 			s.MulAddVec(sum, e, ts[k])
 		}
@@ -673,6 +677,8 @@ func (s *sumExp) vectors() {
 	if !s.store {
 		ones = s.Vec("ones")
 		s.Set(ones, s.zero)
+	}
+	if s.bare() {
 		s.exp.low = s.ConstReg(bits(low))
 	}
 	tail := s.NewLabel("tail")
@@ -698,12 +704,15 @@ func (s *sumExp) vectors() {
 	s.AddImm(4*lanes, s.q)
 	s.AddImm(-lanes, s.left)
 	s.JumpIfImm(s.left, ">", 0, tail)
-	if s.store {
+	if s.bare() {
+		s.FreeConst(s.exp.low)
+		s.addUp(sum, blockRest)
+	} else {
 		s.addUp(sum, blockSum)
+	}
+	if s.store {
 		return
 	}
-	s.FreeConst(s.exp.low)
-	s.addUp(sum, blockRest)
 	s.FoldAdd(ones)
 	seen := s.Vec("seen")
 	s.LoadLane0(seen, s.counts, 0)
@@ -721,10 +730,7 @@ func (s *sumExp) vectorDots() {
 		s.LoadArg("w", w)
 		s.AddReg(s.q, w)
 	}
-	s.StoreInt(s.q, keptQ)
-	s.StoreInt(s.left, keptLeft)
-	steps, tail, vector, done := s.NewLabel("dotSteps"), s.NewLabel("dotTail"), s.NewLabel("dots"), s.NewLabel("dotted")
-	s.Label(steps)
+	tail, done := s.NewLabel("dots"), s.NewLabel("dotted")
 	s.JumpIfImm(s.left, "<", step, tail)
 	for i := range 4 {
 		d := s.Vec("d")
@@ -736,16 +742,9 @@ func (s *sumExp) vectorDots() {
 		s.Add(dot, d)
 		s.Free(d)
 	}
-	s.AddImm(4*step, s.q)
-	if s.weighted {
-		s.AddImm(4*step, w)
-	}
-	s.AddImm(-step, s.left)
-	s.Jump(steps)
+	s.Jump(done)
 
 	s.Label(tail)
-	s.JumpIfImm(s.left, "<=", 0, done)
-	s.Label(vector)
 	s.KeepTail(s.left)
 	d := s.Vec("d")
 	s.LoadTail(d, s.q, s.left, s.m)
@@ -762,9 +761,10 @@ func (s *sumExp) vectorDots() {
 	s.Free(d)
 	s.AddImm(4*lanes, s.q)
 	s.AddImm(-lanes, s.left)
-	s.JumpIfImm(s.left, ">", 0, vector)
+	s.JumpIfImm(s.left, ">", 0, tail)
+	s.Mov(s.full, s.q) // back to where the end of the row begins
+	s.Mov(s.size, s.left)
+	s.AndImm(step-1, s.left)
 	s.Label(done)
-	s.LoadInt(keptQ, s.q)
-	s.LoadInt(keptLeft, s.left)
 	s.addUp(dot, blockDot)
 }
