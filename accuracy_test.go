@@ -229,6 +229,19 @@ func eachRow[T Float](rng interface {
 			}
 		}
 	}
+	// So do those far from 0, on both sides of what kernels reduce without a difference.
+	for _, n := range []int{300, 4097} {
+		for _, top := range []float64{-77, 1001, 99999, -1<<20 + 1, -1 << 20, 1<<20 - 1, 1<<20 + 1} {
+			for _, gap := range []float64{12, 20, 50, 80} {
+				x := make([]T, n)
+				for i := range x {
+					x[i] = T(top - gap - float64(rng.IntN(4)))
+				}
+				x[rng.IntN(n)] = T(top)
+				f(fmt.Sprintf("%d, gap %g under %g", n, gap, top), x)
+			}
+		}
+	}
 }
 
 func b2f(b bool) float64 {
