@@ -160,17 +160,20 @@ func (e expMinus) replace(a *Asm, d *Vec, m Uni) {
 
 // polynomial sets p = 1 + r + c[0] r^2 + c[1] r^3 + ... by Horner's rule.
 func (a *Asm) polynomial(ps, rs []*Vec, c []Uni, one Uni) {
+	a.slope(ps, rs, c, one)
+	a.Horner(ps, rs, one)
+}
+
+// slope sets p = 1 + c[0] r + c[1] r^2 + ..., what polynomial is 1 more than r times.
+func (a *Asm) slope(ps, rs []*Vec, c []Uni, one Uni) {
 	last := len(c) - 1
 	for i, r := range rs {
 		a.MulAddUni(ps[i], r, c[last], c[last-1])
 	}
-	for j := last - 2; j >= -2; j-- {
-		k := one
-		if j >= 0 {
-			k = c[j]
-		}
-		a.Horner(ps, rs, k)
+	for j := last - 2; j >= 0; j-- {
+		a.Horner(ps, rs, c[j])
 	}
+	a.Horner(ps, rs, one)
 }
 
 var expKernel = kernel{

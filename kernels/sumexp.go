@@ -432,11 +432,7 @@ func (s *sumExp) setWhole() {
 	s.Comment("e^u - 1")
 	s.MulAdd(u, k, s.exp.ln2)
 	s.eachUni(opXor, u, sign, u)
-	s.MulAddUni(v, u, c[len(c)-1], c[len(c)-2])
-	for i := len(c) - 3; i >= 0; i-- {
-		s.Horner([]*Vec{v}, []*Vec{u}, c[i])
-	}
-	s.Horner([]*Vec{v}, []*Vec{u}, one)
+	s.slope([]*Vec{v}, []*Vec{u}, c, one)
 	s.Mul(v, u)
 	local := s.Local(toMax)
 	s.StoreLane0(v, local, 0)
