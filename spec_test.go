@@ -76,12 +76,15 @@ var (
 )
 
 // specPolynomial is 1 + r + c[0] r^2 + c[1] r^3 + ..., by Horner's rule.
-func specPolynomial(r float32, c []float32) float32 {
+func specPolynomial(r float32, c []float32) float32 { return fma32(specSlope(r, c), r, 1) }
+
+// specSlope is 1 + c[0] r + c[1] r^2 + ...
+func specSlope(r float32, c []float32) float32 {
 	p := c[len(c)-1]
 	for i := len(c) - 2; i >= 0; i-- {
 		p = fma32(p, r, c[i])
 	}
-	return fma32(fma32(p, r, 1), r, 1)
+	return fma32(p, r, 1)
 }
 
 // specExp is e^x over all of float32.
@@ -265,11 +268,7 @@ func newSpecWhole(m float32) (w specWhole, ok bool) {
 	w.k = fma32(m, specLog2e, round) - round
 	w.low = fma32(w.k, specLn2, -127*specLn2)
 	u := -fma32(w.k, -specLn2, m)
-	h := specExp6[len(specExp6)-1]
-	for i := len(specExp6) - 2; i >= 0; i-- {
-		h = fma32(h, u, specExp6[i])
-	}
-	w.toMax = fma32(h, u, 1) * u
+	w.toMax = specSlope(u, specExp6) * u
 	return w, true
 }
 
