@@ -73,6 +73,7 @@ type isa interface {
 	transpose(a *Asm, r [4]*int)
 	loadFours(a *Asm, r [4]int, base, stride, tail Reg)
 	storeFours(a *Asm, r [4]int, base, stride, tail Reg)
+	divLane0(a *Asm, size, x, y, d int)
 	broadcast(a *Asm, s int, d int)
 	loadScalar(a *Asm, base Reg, off int, d int)
 	loadDouble(a *Asm, base Reg, d int)
@@ -961,6 +962,10 @@ func (a *Asm) StoreLane0(v *Vec, base Reg, off int) { a.isa.storeScalar(a, v.r[0
 
 // StoreUni stores u at base+off.
 func (a *Asm) StoreUni(u Uni, base Reg, off int) { a.isa.storeScalar(a, a.inReg(u), base, off) }
+
+// DivLane0 sets lane 0 of d to that of x divided by y's, of 32 or 64 bits: whole
+// registers take longer.
+func (a *Asm) DivLane0(size int, d, x, y *Vec) { a.isa.divLane0(a, size, x.r[0], y.r[0], d.r[0]) }
 
 // AddLane0 adds lane 0 of x to lane 0 of d.
 func (a *Asm) AddLane0(d, x *Vec) { a.isa.op(a, opAdd, d.r[0], inReg(x.r[0]), d.r[0]) }

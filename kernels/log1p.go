@@ -27,7 +27,7 @@ func (a *Asm) log1p(x, n Reg) {
 	a.JumpIfImm(n, "<", 8, one)
 	v := a.Vec("x")
 	a.Load(v, x, 0)
-	v = l.of(a, v)
+	v = l.of(a, v, func(d, y *Vec) { a.each(opDiv64, d, y, d) })
 	a.Store(v, x, 0)
 	a.Free(v)
 	a.AddImm(64, x)
@@ -38,7 +38,7 @@ func (a *Asm) log1p(x, n Reg) {
 	a.Narrow()
 	v = a.Vec("x")
 	a.LoadDouble(v, x)
-	v = l.of(a, v)
+	v = l.of(a, v, func(d, y *Vec) { a.DivLane0(64, d, d, y) })
 	a.StoreDouble(v, x)
 	a.Free(v)
 	a.Widen()
@@ -75,8 +75,8 @@ func (l log1p) free(a *Asm) {
 	}
 }
 
-// of returns log(1 + s) and frees s.
-func (l log1p) of(a *Asm, s *Vec) *Vec {
+// of returns log(1 + s) and frees s. It has one use for div, which divides d by y.
+func (l log1p) of(a *Asm, s *Vec, div func(d, y *Vec)) *Vec {
 	k, w, f, p := a.Vec("k"), a.Vec("w"), a.Vec("f"), a.Vec("p")
 	a.eachUni(opAdd64, s, l.one, k)
 	a.eachUni(opSubInt64, k, l.half, k)
@@ -90,7 +90,7 @@ func (l log1p) of(a *Asm, s *Vec) *Vec {
 	a.eachUni(opSub64, w, l.one, f)
 	a.MulAddVec64(f, s, w)
 	a.eachUni(opAdd64, f, l.two, w)
-	a.each(opDiv64, f, w, f)
+	div(f, w)
 	a.each(opMul64, f, f, s)
 	a.Set(p, l.c[len(l.c)-1])
 	for i := len(l.c) - 2; i >= 0; i-- {

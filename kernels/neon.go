@@ -331,6 +331,10 @@ func (neon) op(a *Asm, op op, x int, y operand, d int) {
 	a.emit("%s V%d.%s, V%d.%s, V%d.%s", o.name, r, o.lanes, x, o.lanes, d, o.lanes)
 }
 
+func (neon) divLane0(a *Asm, size, x, y, d int) {
+	a.emit("%s F%d, F%d, F%d", map[int]string{32: "FDIVS", 64: "FDIVD"}[size], y, x, d)
+}
+
 func (n neon) opLoad(a *Asm, op op, x []int, base Reg, off int, d []int) {
 	n.loaded(a, base, off, len(d), func(i, t int) { n.op(a, op, x[i], inReg(t), d[i]) })
 }

@@ -487,7 +487,7 @@ func (s *short) single() {
 	s.JumpIfImm(dst, "==", 0, last)
 	s.AddLane0(sum, ones)
 	f := s.factor(func(f *Vec, p Reg) { s.LoadLane0(f, p, 0) })
-	s.each(opDiv, f, sum, f)
+	s.DivLane0(32, f, f, sum)
 	s.Broadcast(m, f)
 	s.Free(f)
 	s.Widen()

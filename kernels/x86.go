@@ -259,6 +259,10 @@ func (x x86) op(a *Asm, op op, p int, y operand, d int) {
 	a.emit("%s %s, %s, %s", x.with(x86Ops[op], y), x.v(y), x.reg(p), x.reg(d))
 }
 
+func (x x86) divLane0(a *Asm, size, p, y, d int) {
+	a.emit("%s X%d, X%d, X%d", map[int]string{32: "VDIVSS", 64: "VDIVSD"}[size], y, p, d)
+}
+
 func (x x86) opLoad(a *Asm, op op, p []int, base Reg, off int, d []int) {
 	for i, d := range d {
 		a.emit("%s %s, %s, %s", x86Ops[op], mem(base, off+a.offset(i)), x.reg(p[i]), x.reg(d))
