@@ -399,7 +399,8 @@ const nearMax = 1 << 20
 // setWhole sets what whole is to know of m. It reduces x, not x - m, to n ln 2 + r,
 // and scales by 2^(n-k) where k ln 2 is closest to m: one subtraction less. What it
 // adds up are e^(x - k ln 2), which e^u takes to e^(x - m), u being k ln 2 - m. The
-// block has no full steps if m is too great for that, or a NaN.
+// block has no full steps if m is too great for that, or a NaN, and takes a quarter
+// to a third longer.
 func (s *sumExp) setWhole() {
 	positive, inside, few, done := s.NewLabel("positive"), s.NewLabel("inside"), s.NewLabel("few"), s.NewLabel("done")
 	limit := s.ConstReg(bits(-nearMax))
