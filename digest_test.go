@@ -92,13 +92,7 @@ func criteriaOutputs[T Float](t testing.TB, x Matrix[T]) []output {
 			q.row(i)[j] = T((3*i+j)%4) / 8
 		}
 	}
-	planar := Planar[T]{1, c, n, make([]T, n*c)}
-	for i := range n {
-		for j, v := range x.row(i) {
-			planar.Data[j*n+i] = v
-		}
-	}
-	dst := Planar[T]{1, c, n, make([]T, n*c)}
+	planar, dst := planesOf(x, 1, n), planesOf(x, 1, n)
 	losses := make([]T, n)
 	for _, opt := range []*Options[T]{nil, &weighted, &smooth} {
 		run("CrossEntropyGrad", to.Data, func() (float64, error) { return CrossEntropyGrad(to, x, targets, opt) })

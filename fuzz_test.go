@@ -163,13 +163,7 @@ func planar[T Float](m Matrix[T]) Planar[T] {
 			n = k
 		}
 	}
-	p := Planar[T]{N: n, C: m.Cols, D: m.Rows / n, Data: make([]T, m.Rows*m.Cols)}
-	for i := range m.Rows {
-		for j, v := range m.row(i) {
-			p.Data[p.at(i, j)] = v
-		}
-	}
-	return p
+	return planesOf(m, n, m.Rows/n)
 }
 
 // at returns where element j of row i is.

@@ -308,9 +308,11 @@ func specSumExp(row []float32, bare bool) []specBlock {
 		before := m
 		m = max(m, slices.Max(block))
 		var sum, rest specSums
+		apart := &sum // where steps go that are done singly
 		var ones float32
 		parts, toMax, all := func(x float32) (p, scale float32) { return specExpParts(x-m, specExp5) }, float32(0), false
 		if whole, ok := newSpecWhole(m); bare {
+			apart = &rest
 			parts, toMax, all = whole.parts, whole.toMax, !ok
 		}
 		for k, singly := range specSingly(block, m, m > before) {
@@ -335,14 +337,11 @@ func specSumExp(row []float32, bare bool) []specBlock {
 					ones++
 				}
 			}
-			switch {
-			case all:
-				rest.part.addEach(e)
-			case bare:
+			if all {
+				apart.part.addEach(e)
+			} else {
 				sum.cut()
-				rest.each(e)
-			default:
-				sum.each(e)
+				apart.each(e)
 			}
 		}
 		sum.cut()
@@ -1162,7 +1161,7 @@ func normals(scale float64) func(rng *rand.Rand, x []float32) {
 	return func(rng *rand.Rand, x []float32) { randomRow(rng, x, scale) }
 }
 
-// with replaces some of the elements of normal rows.
+// offsets fills rows with normal numbers around offset.
 func offsets(offset, scale float64) func(rng *rand.Rand, x []float32) {
 	return func(rng *rand.Rand, x []float32) {
 		for i := range x {
@@ -1171,6 +1170,7 @@ func offsets(offset, scale float64) func(rng *rand.Rand, x []float32) {
 	}
 }
 
+// with replaces some of the elements of normal rows.
 func with(replace func(rng *rand.Rand, x []float32)) func(rng *rand.Rand, x []float32) {
 	return func(rng *rand.Rand, x []float32) {
 		randomRow(rng, x, 3)

@@ -27,7 +27,7 @@ const (
 // field of 2^n is 0, or else what is scaled by n is set to 0.
 type expMinus struct {
 	hold                   bool // whether parts can be called
-	held                   bool // whether d is held already
+	held                   bool // whether callers hold d
 	low, least             Uni  // of d, if it is held, and of n, if it is not
 	log2e, round, ln2, one Uni
 	c                      []Uni
@@ -127,11 +127,11 @@ func (e expMinus) of(a *Asm, ds []*Vec) []*Vec {
 	return ps
 }
 
-// reduced replaces each d by r and returns e^r, and n, or if d is held n + round.
-func (e expMinus) reduced(a *Asm, ds []*Vec, held bool) (ps, ts []*Vec) {
+// reduced replaces each d by r and returns e^r, and n, or for parts n + round.
+func (e expMinus) reduced(a *Asm, ds []*Vec, parts bool) (ps, ts []*Vec) {
 	ps, ts = make([]*Vec, len(ds)), make([]*Vec, len(ds))
 	for i, d := range ds {
-		if held && !e.held {
+		if parts && !e.held {
 			a.AtLeast(d, e.low)
 		}
 		ts[i] = a.Vec("t")
@@ -140,7 +140,7 @@ func (e expMinus) reduced(a *Asm, ds []*Vec, held bool) (ps, ts []*Vec) {
 	for i, d := range ds {
 		ps[i] = a.Vec("p")
 		n := ps[i]
-		if !held {
+		if !parts {
 			n = ts[i]
 		}
 		a.SubUni(n, ts[i], e.round)

@@ -180,10 +180,9 @@ func (s *sumExp) write() {
 	if !s.bare() {
 		s.exp.keep(s.Asm, s.vregs())
 	} else {
-		s.FreeConst(s.exp.low) // vectors takes it from memory each time
-		s.whole = s.exp
+		s.whole = s.exp // low's register too: vectors loads the constant each time
 		s.whole.held = true
-		s.whole.low, s.whole.round = s.Uniform(), s.Uniform()
+		s.whole.round = s.Uniform()
 		s.whole.keep(s.Asm, s.vregs())
 	}
 	if s.weighted {
@@ -417,7 +416,7 @@ func (s *sumExp) setWhole() {
 	s.Jump(done)
 
 	s.Label(inside)
-	integer, ln2, lowest, sign := s.Const(bits(round)), s.Const(bits(ln2)), s.Addend(bits(-127*ln2)), s.Const(1<<31)
+	integer, ln2, lowest := s.Const(bits(round)), s.Const(bits(ln2)), s.Addend(bits(-127*ln2))
 	one, c := s.Addend(bits(1)), s.coefficients(exp6)
 	s.Narrow()
 	k, u, v := s.Vec("k"), s.Vec("u"), s.Vec("v")
@@ -432,7 +431,7 @@ func (s *sumExp) setWhole() {
 
 	s.Comment("e^u - 1")
 	s.MulAdd(u, k, s.exp.ln2)
-	s.eachUni(opXor, u, sign, u)
+	s.Negate(uni(u))
 	s.slope([]*Vec{v}, []*Vec{u}, c, one)
 	s.Mul(v, u)
 	local := s.Local(toMax)
@@ -440,7 +439,7 @@ func (s *sumExp) setWhole() {
 	s.FreeReg(local)
 	s.Free(k, u, v)
 	s.Widen()
-	for _, c := range append(c, integer, ln2, lowest, sign, one) {
+	for _, c := range append(c, integer, ln2, lowest, one) {
 		s.FreeConst(c)
 	}
 	s.Label(done)
