@@ -57,7 +57,7 @@ type ceJob[T Float, I Index] struct {
 
 	keep, share float64   // 1-e and e/C
 	weights     float64   // sum of the classes' weights
-	blocks      []float64 // those of blocks of classes, if there are several
+	blocks      []float64 // those of blocks of classes
 	norm        float64   // of the gradient: 1, or 1 over what the mean divides by
 	w           int       // goroutines for each row
 	plain       bool      // nothing is asked for that differs from row to row
@@ -101,11 +101,9 @@ func crossEntropy[T Float, I Index](fn string, x *view[T], targets []I, opt *Opt
 
 // smooth is run with the weights added up, which smoothing asks for.
 func (j *ceJob[T, I]) smooth(x, grad *view[T]) float64 {
-	if x.c > blockSize {
-		b := buffers.Get().(*[]float64)
-		defer buffers.Put(b)
-		j.blocks = scratch[float64](b, blocks(x.c))
-	}
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	j.blocks = scratch[float64](b, blocks(x.c))
 	j.weigh(x.c)
 	return j.run(x, grad)
 }
@@ -118,9 +116,7 @@ func (j *ceJob[T, I]) weigh(c int) {
 		if j.opt.Weight != nil {
 			j.k.inner(ptr(s[:], 0), ptr(j.opt.Weight, first), nil, 1, n, 0, 0)
 		}
-		if j.blocks != nil {
-			j.blocks[first/blockSize] = s[0]
-		}
+		j.blocks[first/blockSize] = s[0]
 		j.weights += s[0]
 	}
 }
@@ -263,7 +259,7 @@ func (j *ceJob[T, I]) trail(x, grad *view[T], lo, hi int, parts []float64) float
 			if j.share > 0 {
 				t.dot = r.dots
 			}
-			t.exps(row, n, r.sum, r.ones, before.sum, before.less)
+			t.exps(row, n, r.sum, r.peak, before.sum, before.less)
 			j.targeted(grad, last, rows, last, before)
 			targets := j.targets[row:][:n]
 			xs, e := x.from(row, n), view[T]{n, x.c, 1, t.e, x.c}
@@ -365,7 +361,7 @@ type ceRoom[T Float] struct {
 	x         []T // the target's logit
 	max       []T // the row's maximum
 	less      []T // the factor of the weights in the gradient
-	sum, ones []T // of the row, or the maxima and sums of its blocks
+	sum, peak []T // of the row's blocks, or their maxima and sums
 	dots      []T // of the row, or of its blocks
 	factor    []T // of the probabilities, in short rows
 }
@@ -376,12 +372,12 @@ func (r *ceRoom[T]) init(b *[]float64, cols int) {
 	f, p := (*b)[:4*ceRows], t[3*n:]
 	r.log, r.s, r.dot, r.scale = f[:ceRows], f[ceRows:][:ceRows], f[2*ceRows:][:ceRows], f[3*ceRows:]
 	r.x, r.max, r.less, r.factor = p[:ceRows], p[ceRows:][:ceRows], p[2*ceRows:][:ceRows], p[3*ceRows:][:ceRows]
-	r.sum, r.ones, r.dots = t[:n], t[n:2*n], t[2*n:3*n]
+	r.sum, r.peak, r.dots = t[:n], t[n:2*n], t[2*n:3*n]
 }
 
 func (j *ceJob[T, I]) forward(x *view[T], r *ceRoom[T]) {
 	var t sumExps[T]
-	t.max, t.log, t.sum, t.ones = r.max, r.log, r.sum, r.ones
+	t.base, t.log, t.sum, t.peak = r.max, r.log, r.sum, r.peak
 	if j.share > 0 {
 		t.dot, t.dots, t.weight, t.weights = r.dot, r.dots, j.opt.Weight, j.blocks
 	}
@@ -448,7 +444,7 @@ func (j *ceJob[T, I]) sums(x, e *view[T], first int, r *ceRoom[T]) {
 			r.less[c] = 0
 			continue
 		}
-		m, s, all := sumOfRow(j.k, row, max, r.ones[c*b:][:b])
+		m, s, all := sumOfRow(j.k, row, max, r.peak[c*b:][:b])
 		r.max[c], r.s[c], r.log[c] = m, s, s
 		var p float64
 		p, r.less[c], r.scale[c] = j.factor(j.upstream(first+c), weightOf(j.opt.Weight, t))
@@ -579,10 +575,10 @@ func (j *ceJob[T, I]) exps(dst, x *view[T], r *ceRoom[T]) {
 		dots, weight = r.dots, ptr(j.opt.Weight, 0)
 	}
 	if j.w > 1 {
-		spreadExps(j.w, j.k, *dst, *x, r.sum, r.ones, dots, weight)
+		spreadExps(j.w, j.k, *dst, *x, r.sum, r.peak, dots, weight)
 		return
 	}
-	expSumDots(j.k, ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.ones, 0), ptr(dots, 0), ptr(x.data, 0), weight, x.n, x.c, dst.stride, x.stride)
+	expSumDots(j.k, ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.peak, 0), ptr(dots, 0), ptr(x.data, 0), weight, x.n, x.c, dst.stride, x.stride)
 }
 
 // rowDots fills in the rows' dots given their blocks' maxima and dots, if there is
@@ -598,7 +594,7 @@ func (j *ceJob[T, I]) rowDots(rows, cols int, r *ceRoom[T]) {
 	}
 	for c := range rows {
 		max := r.sum[c*b:][:b]
-		s := sum[T]{max: slices.Max(max)}
+		s := sum[T]{base: slices.Max(max)}
 		s.addDots(max, r.dots[c*b:], j.blocks)
 		r.dot[c] = s.dot
 	}

@@ -28,16 +28,16 @@ type kernels[T Float] struct {
 	// exp sets dst[i] to e^x[i] for i < n. If stream is not 0 it may write dst past the
 	// caches.
 	exp func(dst, x *T, n, stream int)
-	// sumExp finds, for each block of blockSize elements and row by row: max, the
-	// greatest element of the row so far, or -MaxFloat if none is greater; sum,
-	// the sum of e^(x-max) over the block but for some elements that equal max;
-	// and ones, their number. The row's first maximum is always among them, so
-	// that the sum beside it keeps its digits however small it is.
-	sumExp func(max, sum, ones, x *T, rows, cols, stride int)
-	// sumExpDot is sumExp and sets dot to the sum of x-max over the block,
-	// sumExpWeighted to that of w[j] (x-max).
-	sumExpDot      func(max, sum, ones, dot, x *T, rows, cols, stride int)
-	sumExpWeighted func(max, sum, ones, dot, x, w *T, rows, cols, stride int)
+	// sumExp finds, for each block of blockSize elements and row by row: base, an
+	// element of the row, or -MaxFloat if the block is masked; sum, the sum of
+	// e^(x-base) over the block but for one element, less than 2^101; and peak, that
+	// element, or -Inf. An element that makes up most of the row's sum is one, so
+	// that the sum of the others keeps its digits however small it is.
+	sumExp func(base, sum, peak, x *T, rows, cols, stride int)
+	// sumExpDot is sumExp and sets dot to the sum of x-base over the block,
+	// sumExpWeighted to that of w[j] (x-base).
+	sumExpDot      func(base, sum, peak, dot, x *T, rows, cols, stride int)
+	sumExpWeighted func(base, sum, peak, dot, x, w *T, rows, cols, stride int)
 	// log1p replaces x[i] by log(1 + x[i]) for i < n, x[i] >= 0.
 	log1p func(x *float64, n int)
 	// expSum sets row i of dst to e^(x-max), max being the greatest element of the

@@ -257,12 +257,14 @@ func guardFill[T Float](rows func(int) []T, n, kind int) {
 		case 2:
 			fill(x, T(math.Inf(-1)))
 		case 3:
-			x[len(x)-1] = 50
+			x[len(x)-1] = 30
+		case 4:
+			x[len(x)-1] = -1000
 		}
 	}
 }
 
-const guardKinds = 4
+const guardKinds = 5
 
 // A kernelInput says what kernelCalls is to run the kernels on.
 type kernelInput struct {

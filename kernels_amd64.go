@@ -23,13 +23,13 @@ func sumAVX2(dst *float64, x *float32, rows, cols, stride int)
 func expAVX2(dst, x *float32, n, stream int)
 
 //go:noescape
-func sumExpAVX2(max, sum, ones, x *float32, rows, cols, stride int)
+func sumExpAVX2(base, sum, peak, x *float32, rows, cols, stride int)
 
 //go:noescape
-func sumExpDotAVX2(max, sum, ones, dot, x *float32, rows, cols, stride int)
+func sumExpDotAVX2(base, sum, peak, dot, x *float32, rows, cols, stride int)
 
 //go:noescape
-func sumExpWeightedAVX2(max, sum, ones, dot, x, w *float32, rows, cols, stride int)
+func sumExpWeightedAVX2(base, sum, peak, dot, x, w *float32, rows, cols, stride int)
 
 //go:noescape
 func log1pAVX2(x *float64, n int)
@@ -196,13 +196,13 @@ func sumAVX512(dst *float64, x *float32, rows, cols, stride int)
 func expAVX512(dst, x *float32, n, stream int)
 
 //go:noescape
-func sumExpAVX512(max, sum, ones, x *float32, rows, cols, stride int)
+func sumExpAVX512(base, sum, peak, x *float32, rows, cols, stride int)
 
 //go:noescape
-func sumExpDotAVX512(max, sum, ones, dot, x *float32, rows, cols, stride int)
+func sumExpDotAVX512(base, sum, peak, dot, x *float32, rows, cols, stride int)
 
 //go:noescape
-func sumExpWeightedAVX512(max, sum, ones, dot, x, w *float32, rows, cols, stride int)
+func sumExpWeightedAVX512(base, sum, peak, dot, x, w *float32, rows, cols, stride int)
 
 //go:noescape
 func log1pAVX512(x *float64, n int)

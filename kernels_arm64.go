@@ -23,13 +23,13 @@ func sumNEON(dst *float64, x *float32, rows, cols, stride int)
 func expNEON(dst, x *float32, n, stream int)
 
 //go:noescape
-func sumExpNEON(max, sum, ones, x *float32, rows, cols, stride int)
+func sumExpNEON(base, sum, peak, x *float32, rows, cols, stride int)
 
 //go:noescape
-func sumExpDotNEON(max, sum, ones, dot, x *float32, rows, cols, stride int)
+func sumExpDotNEON(base, sum, peak, dot, x *float32, rows, cols, stride int)
 
 //go:noescape
-func sumExpWeightedNEON(max, sum, ones, dot, x, w *float32, rows, cols, stride int)
+func sumExpWeightedNEON(base, sum, peak, dot, x, w *float32, rows, cols, stride int)
 
 //go:noescape
 func log1pNEON(x *float64, n int)

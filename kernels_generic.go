@@ -173,18 +173,18 @@ func expGeneric[T Float](dst, x *T, n, _ int) {
 	}
 }
 
-func sumExpGeneric[T Float](max, sum, ones, x *T, rows, cols, stride int) {
-	sumExpWeightedGeneric(max, sum, ones, nil, x, nil, rows, cols, stride)
+func sumExpGeneric[T Float](base, sum, peak, x *T, rows, cols, stride int) {
+	sumExpWeightedGeneric(base, sum, peak, nil, x, nil, rows, cols, stride)
 }
 
-func sumExpDotGeneric[T Float](max, sum, ones, dot, x *T, rows, cols, stride int) {
-	sumExpWeightedGeneric(max, sum, ones, dot, x, nil, rows, cols, stride)
+func sumExpDotGeneric[T Float](base, sum, peak, dot, x *T, rows, cols, stride int) {
+	sumExpWeightedGeneric(base, sum, peak, dot, x, nil, rows, cols, stride)
 }
 
 // sumExpWeightedGeneric does without what is nil.
-func sumExpWeightedGeneric[T Float](max, sum, ones, dot, x, w *T, rows, cols, stride int) {
+func sumExpWeightedGeneric[T Float](base, sum, peak, dot, x, w *T, rows, cols, stride int) {
 	n := blocks(cols)
-	maxs, sums, counts := at(max, 0, rows*n), at(sum, 0, rows*n), at(ones, 0, rows*n)
+	bases, sums, peaks := at(base, 0, rows*n), at(sum, 0, rows*n), at(peak, 0, rows*n)
 	for i := range rows {
 		x := at(x, i*stride, cols)
 		m := lowest[T]()
@@ -201,7 +201,7 @@ func sumExpWeightedGeneric[T Float](max, sum, ones, dot, x, w *T, rows, cols, st
 				}
 			}
 			var s, d float64
-			one := 0
+			p := T(math.Inf(-1))
 			if top >= 0 {
 				s, d = sumOfExp(block[:top], weights, m, dot != nil)
 				s += float64(m - m) // NaN for +Inf
@@ -209,10 +209,10 @@ func sumExpWeightedGeneric[T Float](max, sum, ones, dot, x, w *T, rows, cols, st
 				if w != nil {
 					weights = weights[top+1:]
 				}
-				one = 1
+				p = m
 			}
 			t, e := sumOfExp(block, weights, m, dot != nil)
-			maxs[i*n+b], sums[i*n+b], counts[i*n+b] = m, T(s+t), T(one)
+			bases[i*n+b], sums[i*n+b], peaks[i*n+b] = m, T(s+t), p
 			if dot != nil {
 				at(dot, i*n+b, 1)[0] = T(d + e)
 			}

@@ -62,8 +62,8 @@ func spreadNLL[T Float, I Index](w int, k *kernels[T], loss []T, x Matrix[T], ta
 	}
 	for i, t := range targets {
 		row := x.row(i)
-		m, log := spreadSumExp(w, k, row, nil)
-		loss[i] = nll(row[t], m, log)
+		base, log := spreadSumExp(w, k, row, nil)
+		loss[i] = nll(row[t], base, log)
 	}
 }
 
@@ -110,15 +110,15 @@ func nlls[T Float, I Index](k *kernels[T], loss []T, x *Matrix[T], targets []I, 
 	for i := 0; i < x.Rows; i += t.n {
 		t.next(k, x, i, pages)
 		at := i * x.Stride
-		loss, max, log := loss[i:][:t.n], t.max[:t.n], t.log[:t.n]
+		loss, base, log := loss[i:][:t.n], t.base[:t.n], t.log[:t.n]
 		for j, c := range targets[i:][:t.n] {
-			loss[j] = nll(x.Data[at+int(c)], max[j], log[j])
+			loss[j] = nll(x.Data[at+int(c)], base[j], log[j])
 			at += x.Stride
 		}
 	}
 }
 
-func nll[T Float](x, m T, log float64) T { return T((float64(m) - float64(x)) + log) }
+func nll[T Float](x, base T, log float64) T { return T((float64(base) - float64(x)) + log) }
 
 func checkTargets[I Index](fn string, targets []I, rows, cols int) error {
 	if err := checkLen(fn, "targets", len(targets), rows); err != nil {

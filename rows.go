@@ -258,8 +258,8 @@ func spreadLogSumExp[T Float](w int, k *kernels[T], dst []T, x Matrix[T]) {
 	}
 	for i := range dst {
 		row := x.row(i)
-		m, log := spreadSumExp(w, k, row, nil)
-		dst[i] = logSumExp(k, row, m, log)
+		base, log := spreadSumExp(w, k, row, nil)
+		dst[i] = logSumExp(k, row, base, log)
 	}
 }
 
@@ -281,26 +281,26 @@ func logSumExps[T Float](k *kernels[T], dst []T, x *Matrix[T], t *sumExps[T]) {
 	pages := newPager(k, x.Data, x.Cols, x.Stride)
 	for i := 0; i < x.Rows; i += t.n {
 		t.next(k, x, i, pages)
-		max, dst := t.max[:t.n], dst[i:][:t.n]
+		base, dst := t.base[:t.n], dst[i:][:t.n]
 		for j, l := range t.log[:t.n] {
 			if l != l {
-				dst[j] = logSumExp(k, x.row(i+j), max[j], l)
+				dst[j] = logSumExp(k, x.row(i+j), base[j], l)
 			} else { // as logSumExp, which is not inlined: a call is a third of a short row's time
-				dst[j] = T(float64(max[j]) + l)
+				dst[j] = T(float64(base[j]) + l)
 			}
 		}
 	}
 }
 
 // logSumExp ends a row.
-func logSumExp[T Float](k *kernels[T], row []T, m T, log float64) T {
+func logSumExp[T Float](k *kernels[T], row []T, base T, log float64) T {
 	if log != log {
 		// There is a NaN or +Inf, or only -Inf: whatever is the maximum.
 		var max [1]T
 		k.max(ptr(max[:], 0), ptr(row, 0), 1, len(row), 0)
 		return max[0]
 	}
-	return T(float64(m) + log)
+	return T(float64(base) + log)
 }
 
 func fill[T any](s []T, v T) {

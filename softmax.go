@@ -287,15 +287,15 @@ func logSoftmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, t *sumE
 		for j, l := range t.log[:t.n] {
 			log[j] = T(l)
 		}
-		k.shift(ptr(dst.data, i*dst.stride), ptr(x.data, i*x.stride), ptr(t.max[:], 0), ptr(log[:], 0), t.n, x.c, dst.stride, x.stride, stream)
+		k.shift(ptr(dst.data, i*dst.stride), ptr(x.data, i*x.stride), ptr(t.base, 0), ptr(log[:], 0), t.n, x.c, dst.stride, x.stride, stream)
 	}
 }
 
 // spreadLogSoftmax does one long row with w goroutines.
 func spreadLogSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
-	max, log := spreadSumExp(w, k, x, nil)
-	m, l := []T{max}, []T{T(log)}
-	spreadChunks(w, len(x), func(c, off, n int) { k.shift(ptr(dst, off), ptr(x, off), ptr(m, 0), ptr(l, 0), 1, n, 0, 0, 0) })
+	base, log := spreadSumExp(w, k, x, nil)
+	b, l := []T{base}, []T{T(log)}
+	spreadChunks(w, len(x), func(c, off, n int) { k.shift(ptr(dst, off), ptr(x, off), ptr(b, 0), ptr(l, 0), 1, n, 0, 0, 0) })
 }
 
 // gradRows does rows of a gradient, few enough at once to be in a cache when

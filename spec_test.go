@@ -75,16 +75,24 @@ var (
 	specExp6 = []float32{0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558f2p-5, 0x1.1239e2p-7, 0x1.6a2434p-10}
 )
 
+// The coefficients of 1, r, ... in e^r less specExpSum5Lack of it.
+var specExpSum5 = []float32{1, 0x1.fffff4p-1, 0x1.fffd1cp-2, 0x1.5559e4p-3, 0x1.575dbcp-5, 0x1.0ff2ap-7}
+
+const specExpSum5Lack = 0x1.33be7cp-24
+
 // specPolynomial is 1 + r + c[0] r^2 + c[1] r^3 + ..., by Horner's rule.
 func specPolynomial(r float32, c []float32) float32 { return fma32(specSlope(r, c), r, 1) }
 
 // specSlope is 1 + c[0] r + c[1] r^2 + ...
-func specSlope(r float32, c []float32) float32 {
+func specSlope(r float32, c []float32) float32 { return fma32(specHorner(r, c), r, 1) }
+
+// specHorner is c[0] + c[1] r + ...
+func specHorner(r float32, c []float32) float32 {
 	p := c[len(c)-1]
 	for i := len(c) - 2; i >= 0; i-- {
 		p = fma32(p, r, c[i])
 	}
-	return fma32(p, r, 1)
+	return p
 }
 
 // specExp is e^x over all of float32.
@@ -228,18 +236,25 @@ func specDistance(grad, x, y []float32, scale float32) float64 {
 	})
 }
 
-// A specBlock is what sumExp and expSum return for a block.
-type specBlock struct{ max, sum, ones float32 }
+// A specBlock is what sumExp returns for a block, or expSum, whose base is the maximum.
+type specBlock struct {
+	base, sum, peak float32
+	apart           bool // it was done vector by vector
+}
 
-// A specSums adds up a block: what goes to part is added to the block's lanes every
-// four steps.
-type specSums struct{ block, part lanes }
+// A specSums adds up a block in parts of 256 elements, and a last one that begins at
+// whole: their lanes are added up before they go to the block's.
+type specSums struct {
+	block, part lanes
+	whole       int
+}
 
-// each adds elements vector by vector.
-func (s *specSums) each(e []float32) {
-	s.cut()
-	s.part.addEach(e)
-	s.cut()
+// lane returns where element i, the next one, is to be added.
+func (s *specSums) lane(i int) *float32 {
+	if i == s.whole || i < s.whole && i%256 == 0 {
+		s.cut()
+	}
+	return &s.part[i%16]
 }
 
 func (s *specSums) cut() {
@@ -254,119 +269,213 @@ func (s *specSums) fold() float32 {
 	return s.block.fold()
 }
 
-// A specWhole is what sumExp makes of a block's maximum m for its whole steps: they
-// add up e^(x - k ln 2), k being m log2(e) to the nearest integer, which grow by a
-// factor of 1 + toMax in the end.
-type specWhole struct{ k, low, toMax float32 }
+// A specBase is what sumExp makes of a base m: it adds up e^(x - k ln 2), k being m
+// log2(e) to the nearest integer, which grow by a factor of 1 + toBase in the end.
+type specBase struct{ base, round, low, toBase float32 }
 
-// newSpecWhole returns that of m, if its magnitude is not too great.
-func newSpecWhole(m float32) (w specWhole, ok bool) {
+const specUlp = 0x1p-22
+
+// newSpecBase returns that of m, if its magnitude is not too great.
+func newSpecBase(m float32) (b specBase, ok bool) {
 	if !(m > -1<<20 && m < 1<<20) {
-		return w, false
+		return b, false
 	}
-	const round = 0x1.8p23
-	w.k = fma32(m, specLog2e, round) - round
-	w.low = fma32(w.k, specLn2, -127*specLn2)
-	u := -fma32(w.k, -specLn2, m)
-	w.toMax = specSlope(u, specExp6) * u
-	return w, true
+	k := fma32(m, specLog2e, 0x1.8p23) - 0x1.8p23
+	u := -fma32(k, -specLn2, m)
+	return specBase{m, fma32(k, -specUlp, 2+127*specUlp), fma32(k, specLn2, -127*specLn2), specSlope(u, specExp6) * u}, true
 }
 
-// parts returns two factors of e^(x - k ln 2), as specExpParts does.
-func (w specWhole) parts(x float32) (p, scale float32) {
-	if x != x {
-		return x, 1
-	}
-	x = max(x, w.low)
-	round := 0x1.8p23 + 127 - w.k
-	n := fma32(x, specLog2e, round) - round
-	p = specPolynomial(fma32(n, -specLn2, x), specExp5)
-	return p, math.Float32frombits(uint32(127+int(n-w.k)) << 23)
+// parts returns two factors of e^(x - k ln 2), and whether x is in range.
+func (b specBase) parts(x float32) (p, scale float32, ok bool) {
+	t := fma32(x, specLog2e*specUlp, b.round)
+	n := t - b.round
+	p = specHorner(fma32(n, -specLn2/specUlp, x), specExpSum5)
+	bits := math.Float32bits(t)
+	return p, math.Float32frombits(bits << 23), bits>>8 == math.Float32bits(2)>>8
 }
 
-// specSingly tells of every step of a block whether it is done vector by vector: the
-// end of the row and, if the maximum m grew, the first whole step that has it.
-func specSingly(block []float32, m float32, grew bool) []bool {
-	singly := make([]bool, (len(block)+step-1)/step)
-	for k := range singly {
-		part := block[k*step : min((k+1)*step, len(block))]
-		singly[k] = len(part) < step
-		if grew && slices.Contains(part, m) {
-			singly[k], grew = true, false
+// sums returns the sums of the lanes of the block's parts, of 256 elements. It reports
+// whether all was in range, small elements being held.
+func (b specBase) sums(block []float32) (parts []lanes, ok bool) {
+	ok = true
+	for i, x := range block {
+		if i%256 == 0 {
+			parts = append(parts, lanes{})
+		}
+		p, scale, in := b.parts(max(x, b.low))
+		lane := &parts[len(parts)-1][i%16]
+		*lane = fma32(p, scale, *lane)
+		ok = ok && in
+	}
+	return parts, ok
+}
+
+// specAddParts returns the sum of the lanes of all parts, and the greatest of them,
+// tagged by the number of its part.
+func specAddParts(parts []lanes) (sum, most float32) {
+	var all lanes
+	for k, part := range parts {
+		for i, v := range part {
+			all[i] += v
+			most = max(most, specTagged(v, k))
 		}
 	}
-	return singly
+	return all.fold(), most
 }
 
-// specSumExp counts elements equal to the maximum as ones, and does not add them up,
-// in the steps of specSingly, or in all if the maximum is too great for a specWhole,
-// which bare has. After a NaN only the sum of its block matters, which is NaN.
-func specSumExp(row []float32, bare bool) []specBlock {
+func specTagged(v float32, part int) float32 {
+	return math.Float32frombits(math.Float32bits(v)&^15 | uint32(part))
+}
+
+// specSumExp finds base, sum and peak for each block. After a NaN only the sum of its
+// block matters, which is NaN.
+func specSumExp(row []float32, dots bool) []specBlock {
+	const useful, greatest = 1, 2
 	var blocks []specBlock
-	m := float32(-math.MaxFloat32)
+	var b specBase
+	var total float32
+	known := 0
 	for block := range slices.Chunk(row, blockSize) {
-		before := m
-		m = max(m, slices.Max(block))
-		var sum, rest specSums
-		apart := &sum // where steps go that are done singly
-		var ones float32
-		parts, toMax, all := func(x float32) (p, scale float32) { return specExpParts(x-m, specExp5) }, float32(0), false
-		if whole, ok := newSpecWhole(m); bare {
-			apart = &rest
-			parts, toMax, all = whole.parts, whole.toMax, !ok
+		use := func(part []float32, as int) bool {
+			base, ok := newSpecBase(specMax(part))
+			if ok {
+				b, total, known = base, 0, as
+			}
+			return ok
 		}
-		for k, singly := range specSingly(block, m, m > before) {
-			part := block[k*step : min((k+1)*step, len(block))]
-			if !singly && !all {
-				for i, x := range part {
-					p, scale := parts(x)
-					lane := &sum.part[i%16]
-					*lane = fma32(p, scale, *lane)
+		n := min(len(block), step)
+		ok := known != 0 || use([]float32{block[0], block[n/2], block[n-1]}, useful)
+		var parts []lanes
+		var sum, most float32
+		for {
+			if ok {
+				if parts, ok = b.sums(block); ok {
+					sum, most = specAddParts(parts)
+					ok = sum < 1<<100 && !(dots && sum >= 1<<48)
 				}
-				if k%4 == 3 {
-					sum.cut()
-				}
+			}
+			if ok || known == greatest || !use(block, greatest) {
+				break
+			}
+			ok = true
+		}
+		if !ok {
+			blocks = append(blocks, specApart(block))
+			known = 0
+			continue
+		}
+		known = useful
+		if total += sum; most*1.9999 > total {
+			if out, ok := b.again(block, parts, most, dots); ok {
+				blocks = append(blocks, out)
 				continue
 			}
-			e := make([]float32, len(part))
-			for i, x := range part {
-				d := x - m
-				e[i] = specExpMinus(d, specExp5)
-				if d == 0 {
-					e[i]--
-					ones++
-				}
-			}
-			if all {
-				apart.part.addEach(e)
-			} else {
-				sum.cut()
-				apart.each(e)
-			}
 		}
-		sum.cut()
-		rest.cut()
-		if bare {
-			for i, s := range sum.block {
-				sum.block[i] = fma32(s, toMax, s) + rest.block[i]
-			}
-		}
-		blocks = append(blocks, specBlock{m, sum.fold(), ones})
+		blocks = append(blocks, specBlock{base: b.base, sum: b.finish(sum), peak: float32(math.Inf(-1))})
 	}
 	return blocks
 }
 
+// again does the block without the greatest element of the lane that most tells, if
+// there is one such element, which is the new base if there are no dots to the old one.
+func (b specBase) again(block []float32, parts []lanes, most float32, dots bool) (out specBlock, ok bool) {
+	k := int(math.Float32bits(most) & 15)
+	j := slices.IndexFunc(parts[k][:], func(v float32) bool { return specTagged(v, k) == most })
+	var lane []float32
+	for i := k*256 + j; i < min((k+1)*256, len(block)); i += 16 {
+		lane = append(lane, block[i])
+	}
+	peak := slices.Max(lane)
+	var rest lanes
+	count := 0
+	for i, x := range lane {
+		if x == peak {
+			count++
+		} else {
+			p, scale, _ := b.parts(max(x, b.low))
+			rest[i] = p * scale
+		}
+	}
+	if count > 1 {
+		return out, false
+	}
+	left := slices.Clone(parts)
+	left[k][j] = 0
+	sum, _ := specAddParts(left)
+	sum += rest.fold()
+
+	if dots {
+		return specBlock{base: b.base, sum: b.finish(sum), peak: peak}, true
+	}
+	t := fma32(peak, specLog2e*specUlp, b.round)
+	r := fma32(t-b.round, -specLn2/specUlp, peak)
+	r = fma32(t-(2+127*specUlp), -specLn2lo/specUlp, r)
+	to := specPolynomial(-r, specExp6) * math.Float32frombits((254-math.Float32bits(t)&255)<<23)
+	return specBlock{base: peak, sum: to * specCorrected(sum), peak: peak}, true
+}
+
+// finish takes a block's sum to the base.
+func (b specBase) finish(sum float32) float32 {
+	sum = specCorrected(sum)
+	return fma32(sum, b.toBase, sum)
+}
+
+// specCorrected adds to a sum what it lacks by specExpSum5, and by n-k times ln2lo, n-k
+// being its exponent.
+func specCorrected(sum float32) float32 {
+	n := float32(int(math.Float32bits(sum)>>23) - 127)
+	return fma32(sum, fma32(n, -specLn2lo, specExpSum5Lack), sum)
+}
+
+// specApart is specSumExp for one block whose base would be too great, or no number:
+// its maximum is the base, and the peak.
+func specApart(block []float32) specBlock {
+	m := max(-math.MaxFloat32, slices.Max(block))
+	sum, ones, peak := lanes{}, float32(0), float32(math.Inf(-1))
+	e := make([]float32, len(block))
+	for i, x := range block {
+		d := x - m
+		if e[i] = specExpMinus(d, specExp5); d == 0 {
+			e[i]--
+			ones++
+		}
+	}
+	sum.addEach(e)
+	s := sum.fold()
+	if ones > 0 {
+		s += ones - 1
+		peak = m
+	}
+	return specBlock{m, s, peak, true}
+}
+
+// specBlockDot adds up x - m over a block, times the weights if there are some. What
+// begins at whole is added up apart.
+func specBlockDot(block, weights []float32, m float32, whole int) float32 {
+	sum := specSums{whole: whole}
+	for i := range (len(block) + 15) / 16 * 16 {
+		x, w := m, float32(0) // past the end
+		if i < len(block) {
+			x, w = block[i], float32(weightOf(weights, i))
+		}
+		lane := &sum.part[i%16]
+		if i < len(block) {
+			lane = sum.lane(i)
+		}
+		if weights != nil {
+			*lane = fma32(x-m, w, *lane)
+		} else {
+			*lane += x - m
+		}
+	}
+	return sum.fold()
+}
+
 func init() {
-	dots := func(max, dot, x, w *float32, rows, cols, stride int, special bool) {
-		n := blocks(cols)
-		for i, m := range at(max, 0, rows*n) {
-			first := i % n * blockSize
-			size := min(blockSize, cols-first)
-			var weights []float32
-			if w != nil {
-				weights = at(w, first, size)
-			}
-			at(dot, i, 1)[0] = specBlockDot(at(x, i/n*stride+first, size), weights, m, special && (i%n == 0 || m > at(max, i-1, 1)[0]))
+	dots := func(max, dot, x, w *float32, rows, cols, stride int) {
+		for i, m := range at(max, 0, rows*blocks(cols)) {
+			block, weights := specDotted(x, w, i, cols, stride)
+			at(dot, i, 1)[0] = specBlockDot(block, weights, m, len(block)/step*step)
 		}
 	}
 	specTable.expSumDot = func(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int) {
@@ -375,7 +484,7 @@ func init() {
 	specTable.expSumWeighted = func(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int) {
 		row := slices.Clone(at(x, 0, span(rows, cols, stride))) // dst may be x
 		specExpSumRows(dst, max, sum, x, rows, cols, dstStride, stride)
-		dots(max, dot, &row[0], w, rows, cols, stride, false)
+		dots(max, dot, &row[0], w, rows, cols, stride)
 	}
 	specTable.scaleExpSumDot = func(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int) {
 		specTable.scale(to, dst, factor, add, rows, cols, toStride, dstStride)
@@ -385,50 +494,30 @@ func init() {
 		specTable.scaleWeighted(to, dst, factor, add, w, rows, cols, toStride, dstStride)
 		specTable.expSumWeighted(dst, max, sum, dot, x, w, rows, cols, dstStride, stride)
 	}
-	specTable.sumExpDot = func(max, sum, ones, dot, x *float32, rows, cols, stride int) {
-		specSumExpRows(max, sum, ones, x, rows, cols, stride, false)
-		dots(max, dot, x, nil, rows, cols, stride, true)
+	specTable.sumExpDot = func(base, sum, peak, dot, x *float32, rows, cols, stride int) {
+		specTable.sumExpWeighted(base, sum, peak, dot, x, nil, rows, cols, stride)
 	}
-	specTable.sumExpWeighted = func(max, sum, ones, dot, x, w *float32, rows, cols, stride int) {
-		specSumExpRows(max, sum, ones, x, rows, cols, stride, false)
-		dots(max, dot, x, w, rows, cols, stride, true)
+	specTable.sumExpWeighted = func(base, sum, peak, dot, x, w *float32, rows, cols, stride int) {
+		for i, apart := range specSumExpRows(base, sum, peak, x, rows, cols, stride, true) {
+			block, weights := specDotted(x, w, i, cols, stride)
+			whole := len(block)
+			if apart {
+				whole = 0
+			}
+			at(dot, i, 1)[0] = specBlockDot(block, weights, at(base, i, 1)[0], whole)
+		}
 	}
 }
 
-// specBlockDot adds up x - m over a block, times the weights if there are some,
-// vector by vector where specSingly says so, and in specSumExp's order.
-func specBlockDot(block, weights []float32, m float32, grew bool) float32 {
-	var sum specSums
-	for k, singly := range specSingly(block, m, grew) {
-		part := block[k*step : min((k+1)*step, len(block))]
-		switch {
-		case singly:
-			e := make([]float32, (len(part)+15)/16*16)
-			for i := range e {
-				x, w := m, float32(0) // past the end
-				if i < len(part) {
-					x, w = part[i], float32(weightOf(weights, k*step+i))
-				}
-				if e[i] = x - m; weights != nil {
-					e[i] *= w
-				}
-			}
-			sum.each(e)
-		case weights != nil:
-			for i, x := range part {
-				lane := &sum.part[i%16]
-				*lane = fma32(x-m, weights[k*step+i], *lane)
-			}
-		default:
-			for i, x := range part {
-				sum.part[i%16] += x - m
-			}
-		}
-		if k%4 == 3 {
-			sum.cut()
-		}
+// specDotted returns block i of those of all rows, and its weights.
+func specDotted(x, w *float32, i, cols, stride int) (block, weights []float32) {
+	n := blocks(cols)
+	first := i % n * blockSize
+	size := min(blockSize, cols-first)
+	if w != nil {
+		weights = at(w, first, size)
 	}
-	return sum.fold()
+	return at(x, i/n*stride+first, size), weights
 }
 
 // The coefficients of q^3, q^5, ... in 2 atanh(q).
@@ -462,20 +551,11 @@ func specExpSum(dst, row []float32) []specBlock {
 		for i, x := range block {
 			e[i] = specExpMinus(x-m, specExp6)
 		}
-		var sum specSums
-		for k, part := range slices.Collect(slices.Chunk(e, step)) {
-			if len(part) < step {
-				sum.each(part)
-				continue
-			}
-			for i, e := range part {
-				sum.part[i%16] += e
-			}
-			if k%4 == 3 {
-				sum.cut()
-			}
+		sum := specSums{whole: len(e) / step * step}
+		for i, e := range e {
+			*sum.lane(i) += e
 		}
-		blocks = append(blocks, specBlock{max: m, sum: sum.fold()})
+		blocks = append(blocks, specBlock{base: m, sum: sum.fold()})
 	}
 	return blocks
 }
@@ -652,20 +732,23 @@ func specLogSoftmaxGrad(dst, x, y []float32, s float64) {
 	}
 }
 
-func specSumExpRows(max, sum, ones, x *float32, rows, cols, stride int, bare bool) {
-	n := blocks(cols)
+// specSumExpRows also returns which blocks were done apart.
+func specSumExpRows(base, sum, peak, x *float32, rows, cols, stride int, dots bool) (apart []bool) {
 	for i := range rows {
-		for b, v := range specSumExp(at(x, i*stride, cols), bare) {
-			at(max, i*n+b, 1)[0], at(sum, i*n+b, 1)[0], at(ones, i*n+b, 1)[0] = v.max, v.sum, v.ones
+		for _, v := range specSumExp(at(x, i*stride, cols), dots) {
+			b := len(apart)
+			at(base, b, 1)[0], at(sum, b, 1)[0], at(peak, b, 1)[0] = v.base, v.sum, v.peak
+			apart = append(apart, v.apart)
 		}
 	}
+	return apart
 }
 
 func specExpSumRows(dst, max, sum, x *float32, rows, cols, dstStride, stride int) {
 	n := blocks(cols)
 	for i := range rows {
 		for b, v := range specExpSum(at(dst, i*dstStride, cols), at(x, i*stride, cols)) {
-			at(max, i*n+b, 1)[0], at(sum, i*n+b, 1)[0] = v.max, v.sum
+			at(max, i*n+b, 1)[0], at(sum, i*n+b, 1)[0] = v.base, v.sum
 		}
 	}
 }
@@ -710,8 +793,8 @@ var specTable = kernels[float32]{
 			at(dst, 0, n)[i] = specExp(v)
 		}
 	},
-	sumExp: func(max, sum, ones, x *float32, rows, cols, stride int) {
-		specSumExpRows(max, sum, ones, x, rows, cols, stride, true)
+	sumExp: func(base, sum, peak, x *float32, rows, cols, stride int) {
+		specSumExpRows(base, sum, peak, x, rows, cols, stride, false)
 	},
 	log1p: func(x *float64, n int) {
 		for i, v := range at(x, 0, n) {
@@ -873,25 +956,27 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		}
 	}
 	results := make([]float32, 3*n*nb)
-	max, sum, ones := results[:n*nb], results[n*nb:2*n*nb], results[2*n*nb:]
+	max, sum, peak := results[:n*nb], results[n*nb:2*n*nb], results[2*n*nb:]
 	forget := func(i, b int) {
 		clear(max[i*nb+b : (i+1)*nb])
-		clear(ones[i*nb+b : (i+1)*nb])
+		clear(peak[i*nb+b : (i+1)*nb])
 		clear(sum[i*nb+b+1 : (i+1)*nb]) // That of the block itself is NaN.
 	}
-	k.sumExp(&max[0], &sum[0], &ones[0], in, n, x.Cols, x.Stride)
+	k.sumExp(&max[0], &sum[0], &peak[0], in, n, x.Cols, x.Stride)
 	afterNaN(forget)
-	for i := range max {
-		max[i] += 0
+	for i := range results {
+		results[i] += 0
 	}
-	out = append(out, newOutput("sumExp", results))
+	out = append(out, newOutput("sumExp", slices.Clone(results)))
 
 	dots := make([]float32, n*nb)
-	k.sumExpDot(&max[0], &sum[0], &ones[0], &dots[0], in, n, x.Cols, x.Stride)
+	k.sumExpDot(&max[0], &sum[0], &peak[0], &dots[0], in, n, x.Cols, x.Stride)
 	afterNaN(forget)
 	afterNaN(func(i, b int) { clear(dots[i*nb : (i+1)*nb]) })
-	for i := range max {
-		max[i] += 0
+	for i := range results {
+		results[i] += 0
+	}
+	for i := range dots {
 		dots[i] += 0
 	}
 	out = append(out, newOutput("sumExpDot", slices.Clone(results)), newOutput("sumExpDot's dots", slices.Clone(dots)))
@@ -900,11 +985,13 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	for i := range weights {
 		weights[i] = 1/float32(1+i%7) - 0.2
 	}
-	k.sumExpWeighted(&max[0], &sum[0], &ones[0], &dots[0], in, &weights[0], n, x.Cols, x.Stride)
+	k.sumExpWeighted(&max[0], &sum[0], &peak[0], &dots[0], in, &weights[0], n, x.Cols, x.Stride)
 	afterNaN(forget)
 	afterNaN(func(i, b int) { clear(dots[i*nb : (i+1)*nb]) })
-	for i := range max {
-		max[i] += 0
+	for i := range results {
+		results[i] += 0
+	}
+	for i := range dots {
 		dots[i] += 0
 	}
 	out = append(out, newOutput("sumExpWeighted", slices.Clone(results)), newOutput("sumExpWeighted's dots", slices.Clone(dots)))
@@ -1205,6 +1292,13 @@ func oneOf(values ...float32) func(rng *rand.Rand, x []float32) {
 	}
 }
 
+// tie makes elements i and i+gap, if there are such, equal and greater than others.
+func tie(x []float32, i, gap int) {
+	if i+gap < len(x) {
+		x[i], x[i+gap] = 30, 30
+	}
+}
+
 func nan32(rng *rand.Rand) float32 {
 	return math.Float32frombits(0x7f800001 + rng.Uint32N(0x7ffffe) | rng.Uint32()&(1<<31))
 }
@@ -1220,6 +1314,12 @@ var rowKinds = []rowKind{
 	{"constant", func(rng *rand.Rand, x []float32) { fill(x, rng.Float32()) }},
 	{"ties", oneOf(1, 2, 2.5, -3)},
 	{"tied maxima", some(500, func(rng *rand.Rand) float32 { return 40 })},
+	{"tied in a lane", with(func(rng *rand.Rand, x []float32) { tie(x, rng.IntN(16), 16) })},
+	{"tied in a vector", with(func(rng *rand.Rand, x []float32) { tie(x, rng.IntN(16), 1) })},
+	{"two outliers", with(func(rng *rand.Rand, x []float32) { tie(x, 300, 301); x[len(x)/2] -= 200 })},
+	{"far below", some(4, func(rng *rand.Rand) float32 {
+		return float32(-math.Ln2 * (float64(int(1)<<(20+rng.IntN(5))) + 512*rng.Float64()))
+	})},
 	{"around 2^20", offsets(1<<20, 30)},
 	{"around -2^20", offsets(-1<<20, 30)},
 	{"around 1e5", offsets(1e5, 10)},

@@ -2,19 +2,18 @@ package logits
 
 import "math"
 
-// sumExps holds what the log-sum-exps of some rows come from: the maximum, and
-// log1p of the sum of e^(x-max) over the row without its first maximum. A row of
-// only -Inf has -Inf, which gives NaN for x - max, and 0 or NaN. In a row with a
-// NaN or +Inf the logarithm is NaN.
+// sumExps holds what the log-sum-exps of some rows are: the sums of base, which is
+// close to them, or the maximum, and log. A row of only -Inf has the base -Inf, which
+// gives NaN for x - base, and 0 or NaN. In a row with a NaN or +Inf the logarithm is NaN.
 type sumExps[T Float] struct {
 	n         int // number of rows
-	max       []T
+	base      []T
 	log       []float64
-	sum, ones []T
+	sum, peak []T // of the rows' blocks, whose bases are in base at first
 
-	// If dot is not nil: the sums of w (x - max) over the rows, those of their
-	// blocks to the blocks' own maxima, the weights, nil if they are 1, and their
-	// sums over the blocks, if there are several.
+	// If dot is not nil: the sums of w (x - base) over the rows, those of their blocks
+	// to the blocks' own bases, the weights, nil if they are 1, and their sums over
+	// the blocks.
 	dot     []float64
 	dots    []T
 	weight  []T
@@ -43,26 +42,26 @@ func (r *wideRoom[T]) give(t *sumExps[T]) { t.take(r.parts[:], r.log[:]) }
 func (t *sumExps[T]) take(parts []T, log []float64) {
 	n := len(log)
 	p := ptr(parts, 0)
-	t.max = at(p, 0, n)
+	t.base = at(p, 0, n)
 	t.sum = at(p, n, n)
-	t.ones = at(p, 2*n, n)
+	t.peak = at(p, 2*n, n)
 	t.log = at(ptr(log, 0), 0, n)
 }
 
-// sumExpOf returns the maximum and the logarithm of one row.
-func sumExpOf[T Float](k *kernels[T], row []T) (m T, log float64) {
+// sumExpOf returns the base and the logarithm of one row.
+func sumExpOf[T Float](k *kernels[T], row []T) (base T, log float64) {
 	x := Row(row)
 	var t sumExps[T]
 	if !isWide(&x) {
 		var r room[T]
 		r.give(&t)
 		t.next(k, &x, 0, nil)
-		return t.max[0], t.log[0]
+		return t.base[0], t.log[0]
 	}
 	var r wideRoom[T]
 	r.give(&t)
 	t.next(k, &x, 0, nil)
-	return t.max[0], t.log[0]
+	return t.base[0], t.log[0]
 }
 
 // next takes the rows from i, as many as there is room for, and asks pages ahead.
@@ -75,19 +74,19 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int, pages *pager[T]) {
 			n := min(chunkSize, x.Cols-off)
 			pages.aheadOf(i*x.Stride+off, n)
 			t.sumExp(k, ptr(x.Data, i*x.Stride+off), off, 1, n, 0)
-			s.add(t.max, t.sum, t.ones[:blocks(n)])
+			s.add(t.base, t.sum, t.peak[:blocks(n)])
 			if t.dot != nil {
-				s.addDots(t.max, t.dots, t.weights[off/blockSize:][:blocks(n)])
+				s.addDots(t.base, t.dots, t.weights[off/blockSize:][:blocks(n)])
 			}
 		}
-		t.max[0], t.log[0] = s.result()
+		t.base[0], t.log[0] = s.result()
 		if t.dot != nil {
-			t.dot[0] = s.dot
+			t.dot[0] = s.dotTo(t.base[0])
 		}
 	} else {
-		t.n = min(len(t.max), x.Rows-i)
+		t.n = min(len(t.base), x.Rows-i)
 		if b > 1 {
-			t.n = min(len(t.max)/b, x.Rows-i)
+			t.n = min(len(t.base)/b, x.Rows-i)
 		}
 		pages.ahead(i, t.n)
 		if x.Cols <= k.mediumCols {
@@ -95,42 +94,59 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int, pages *pager[T]) {
 			return
 		}
 		t.sumExp(k, ptr(x.Data, i*x.Stride), 0, t.n, x.Cols, x.Stride)
-		if b == 1 && t.dot != nil {
-			widen(t.dot, t.dots[:t.n])
-		}
-		log, sum := t.log[:t.n], t.sum[:t.n]
-		for j, ones := range t.ones[:t.n] {
-			if b == 1 && ones > 0 {
-				log[j] = float64(sum[j]) + (float64(ones) - 1)
-				continue
+		log := t.log[:t.n]
+		for j := range log {
+			if b == 1 && t.dot == nil { // as result does
+				switch sum, peak := t.sum[j], t.peak[j]; {
+				case peak == t.base[j]:
+					log[j] = float64(sum)
+					continue
+				case peak < lowest[T]() && sum > 0:
+					log[j] = float64(sum) - 1
+					continue
+				}
 			}
 			s := newSum[T]()
-			s.add(t.max[j*b:], t.sum[j*b:], t.ones[j*b:][:b])
-			if b > 1 && t.dot != nil {
-				s.addDots(t.max[j*b:], t.dots[j*b:], t.weights)
-				t.dot[j] = s.dot
+			s.add(t.base[j*b:], t.sum[j*b:], t.peak[j*b:][:b])
+			if t.dot != nil {
+				s.addDots(t.base[j*b:], t.dots[j*b:], t.weights)
 			}
-			t.max[j], log[j] = s.result()
+			t.base[j], log[j] = s.result()
+			if t.dot != nil {
+				t.dot[j] = s.dotTo(t.base[j])
+			}
 		}
 	}
 	k.log1p(ptr(t.log, 0), t.n)
+	if t.dot == nil {
+		for j, log := range t.log[:t.n] {
+			t.base[j], t.log[j] = nearest(t.base[j], log)
+		}
+	}
+}
+
+// nearest returns a base for a log-sum-exp that is as close to it as can be, and a
+// logarithm: x - base and its sums then are as exact as with the maximum for a base.
+func nearest[T Float](base T, log float64) (T, float64) {
+	near := T(float64(base) + log)
+	return near, (float64(base) - float64(near)) + log
 }
 
 // sumExp runs the kernel that finds what is wanted of rows from column off.
 func (t *sumExps[T]) sumExp(k *kernels[T], x *T, off, rows, cols, stride int) {
 	switch {
 	case t.dots == nil:
-		k.sumExp(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), x, rows, cols, stride)
+		k.sumExp(ptr(t.base, 0), ptr(t.sum, 0), ptr(t.peak, 0), x, rows, cols, stride)
 	case t.weight == nil:
-		k.sumExpDot(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(t.dots, 0), x, rows, cols, stride)
+		k.sumExpDot(ptr(t.base, 0), ptr(t.sum, 0), ptr(t.peak, 0), ptr(t.dots, 0), x, rows, cols, stride)
 	default:
-		k.sumExpWeighted(ptr(t.max, 0), ptr(t.sum, 0), ptr(t.ones, 0), ptr(t.dots, 0), x, ptr(t.weight, off), rows, cols, stride)
+		k.sumExpWeighted(ptr(t.base, 0), ptr(t.sum, 0), ptr(t.peak, 0), ptr(t.dots, 0), x, ptr(t.weight, off), rows, cols, stride)
 	}
 }
 
 // short fills in what is known of rows of at most mediumCols columns.
 func (t *sumExps[T]) short(k *kernels[T], x *T, rows, cols, stride int) {
-	max, log := ptr(t.max, 0), ptr(t.log, 0)
+	max, log := ptr(t.base, 0), ptr(t.log, 0)
 	if t.dots == nil {
 		shortSoftmax(k, nil, nil, max, log, log, x, rows, cols, 0, stride)
 		return
@@ -184,7 +200,7 @@ func widen[T Float](dst []float64, x []T) {
 	}
 }
 
-// A rowDot is the sum of w (x - max) over a row, w being 1 if there are no
+// A rowDot is the sum of w (x - base) over a row, w being 1 if there are no
 // weights, and has the sums of the weights over its blocks.
 type rowDot[T Float] struct {
 	weight  []T
@@ -192,12 +208,12 @@ type rowDot[T Float] struct {
 	sum     float64
 }
 
-// spreadSumExp returns the maximum and the logarithm of one long row, using w
+// spreadSumExp returns the base and the logarithm of one long row, using w
 // goroutines, and fills in dot unless it is nil.
-func spreadSumExp[T Float](w int, k *kernels[T], row []T, dot *rowDot[T]) (m T, log float64) {
+func spreadSumExp[T Float](w int, k *kernels[T], row []T, dot *rowDot[T]) (base T, log float64) {
 	n := blocks(len(row))
 	parts := make([]T, 4*n)
-	max, part, ones, dots := parts[:n], parts[n:2*n], parts[2*n:3*n], parts[3*n:]
+	bases, part, peaks, dots := parts[:n], parts[n:2*n], parts[2*n:3*n], parts[3*n:]
 	var weight []T
 	if dot != nil {
 		weight = dot.weight
@@ -205,7 +221,7 @@ func spreadSumExp[T Float](w int, k *kernels[T], row []T, dot *rowDot[T]) (m T, 
 		dots = nil
 	}
 	spreadChunks(w, len(row), func(c, off, n int) {
-		t := sumExps[T]{max: max[c*chunkBlocks:], sum: part[c*chunkBlocks:], ones: ones[c*chunkBlocks:]}
+		t := sumExps[T]{base: bases[c*chunkBlocks:], sum: part[c*chunkBlocks:], peak: peaks[c*chunkBlocks:]}
 		if dots != nil {
 			t.dots, t.weight = dots[c*chunkBlocks:], weight
 		}
@@ -213,75 +229,107 @@ func spreadSumExp[T Float](w int, k *kernels[T], row []T, dot *rowDot[T]) (m T, 
 	})
 	s := newSum[T]()
 	for i := 0; i < n; i += chunkBlocks {
-		ones := ones[i:min(i+chunkBlocks, n)]
-		s.add(max[i:], part[i:], ones)
+		peaks := peaks[i:min(i+chunkBlocks, n)]
+		s.add(bases[i:], part[i:], peaks)
 		if dot != nil {
-			s.addDots(max[i:], dots[i:], dot.weights[i:][:len(ones)])
+			s.addDots(bases[i:], dots[i:], dot.weights[i:][:len(peaks)])
 		}
 	}
-	if dot != nil {
-		dot.sum = s.dot
-	}
 	logs := make([]float64, 1)
-	m, logs[0] = s.result()
+	base, logs[0] = s.result()
 	k.log1p(ptr(logs, 0), 1)
-	return m, logs[0]
+	if dot != nil {
+		dot.sum = s.dotTo(base)
+		return base, logs[0]
+	}
+	return nearest(base, logs[0])
 }
 
 // blocks returns the number of blocks of a row.
 func blocks(cols int) int { return (cols + blockSize - 1) / blockSize }
 
-// A sum is a running sum of blocks relative to the greatest maximum so far,
-// with the elements that equal it counted apart.
+// A sum is a running sum of blocks, e^base being 1: but for the peak, unless that is
+// -Inf, which is an element that may be most of it. The base is one, too.
 type sum[T Float] struct {
-	max       T
-	sum, ones float64
+	base, peak T
+	sum        float64
+	d, e       float64 // a difference of bases, and e^d
 
-	dot, weight float64 // the sum of w (x - base), and of w
-	base        T
+	dot, weight float64 // the sum of w (x - dotBase), and of w
+	dotBase     T
 }
 
-func newSum[T Float]() sum[T] { return sum[T]{max: T(math.Inf(-1))} }
+func newSum[T Float]() sum[T] {
+	none := T(math.Inf(-1))
+	return sum[T]{base: none, peak: none, e: 1}
+}
 
-// add adds len(ones) blocks.
-func (s *sum[T]) add(max, part, ones []T) {
-	for i, n := range ones {
-		p, n := float64(part[i]), float64(n)
-		d := float64(max[i]) - float64(s.max)
+// add adds len(peak) blocks.
+func (s *sum[T]) add(base, part, peak []T) {
+	none := T(math.Inf(-1))
+	for i, peak := range peak {
+		p, d := float64(part[i]), float64(base[i])-float64(s.base)
 		switch {
 		case d > 0:
-			if before := s.sum + s.ones; before != 0 { // it is 0 in front of the first block
-				p += float64(before * exp64(-d))
+			if s.sum != 0 { // it is 0 in front of the first block
+				p += float64(s.sum * exp64(-d))
 			}
-			s.max, s.sum, s.ones = max[i], p, n
+			s.base, s.sum = base[i], p
 		case d == 0:
 			s.sum += p
-			s.ones += n
 		default:
-			s.sum += float64((p + n) * exp64(d))
+			if d != s.d {
+				s.d, s.e = d, exp64(d)
+			}
+			s.sum += float64(p * s.e)
+		}
+		if peak > s.peak {
+			peak, s.peak = s.peak, peak
+		}
+		if peak != none {
+			s.fold(peak)
+		}
+		if s.peak < s.base && s.peak != none { // it is not the greatest element
+			s.fold(s.peak)
+			s.peak = none
 		}
 	}
 }
 
-// addDots adds the dots of blocks, which were given to add, and whose weights
-// have these sums.
-func (s *sum[T]) addDots(max, dots []T, weights []float64) {
-	if s.base != s.max && s.weight > 0 {
-		s.dot += float64(s.weight * (float64(s.base) - float64(s.max)))
-	}
-	s.base = s.max
+func (s *sum[T]) fold(peak T) { s.sum += exp64(float64(peak) - float64(s.base)) }
+
+// addDots adds the dots of blocks, which were given to add, and whose weights have
+// these sums.
+func (s *sum[T]) addDots(base, dots []T, weights []float64) {
+	s.dot = s.dotTo(s.base)
+	s.dotBase = s.base
 	for i, w := range weights {
 		s.dot += float64(dots[i])
-		if max[i] != s.max {
-			s.dot += float64(w * (float64(max[i]) - float64(s.max)))
+		if base[i] != s.base {
+			s.dot += float64(w * (float64(base[i]) - float64(s.base)))
 		}
 		s.weight += w
 	}
 }
 
-func (s *sum[T]) result() (T, float64) {
-	if s.ones == 0 && s.sum == 0 {
-		return T(math.Inf(-1)), 0
+// dotTo returns the dot to another base.
+func (s *sum[T]) dotTo(base T) float64 {
+	if s.dotBase == base || s.weight == 0 {
+		return s.dot
 	}
-	return s.max, s.sum + (s.ones - 1)
+	return s.dot + float64(s.weight*(float64(s.dotBase)-float64(base)))
+}
+
+// result returns a base and what the log-sum-exp is greater by, before log1p.
+func (s *sum[T]) result() (T, float64) {
+	none := T(math.Inf(-1))
+	switch {
+	case s.peak == s.base:
+		return s.peak, s.sum
+	case s.peak != none:
+		return s.peak, float64(s.sum * exp64(float64(s.base)-float64(s.peak)))
+	case s.sum == 0:
+		return none, 0
+	}
+	return s.base, s.sum - 1
 }

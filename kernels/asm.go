@@ -27,6 +27,7 @@ type isa interface {
 	arg(a *Asm, name string, off int, d Reg)
 	setArg(a *Asm, name string, off int, s Reg)
 	movImm(a *Asm, imm int, d Reg)
+	min(a *Asm, s, d Reg)
 	mov(a *Asm, s, d Reg)
 	addImm(a *Asm, imm int, d Reg)
 	add(a *Asm, s, d Reg)
@@ -82,6 +83,10 @@ type isa interface {
 	storeScalar(a *Asm, s int, base Reg, off int)
 	addDouble(a *Asm, s int, base Reg)
 	storeDouble(a *Asm, s int, base Reg)
+	loadLane(a *Asm, v *Vec, base, n Reg, fill Uni)
+	moveLane0(a *Asm, s int, d Reg)
+	orAll(a *Asm, d int, x []int)
+	jumpBits(a *Asm, x int, mask uint32, label string)
 	jumpGreater(a *Asm, x, y int, label string)
 	jumpAnyEq(a *Asm, base Reg, m Uni, label string)
 	first(a *Asm, v *Vec, m *Uni, d Reg, label string)
@@ -301,6 +306,7 @@ func (a *Asm) SubReg(s, d Reg)        { a.isa.sub(a, s, d) }
 func (a *Asm) AndImm(imm int, d Reg)  { a.isa.andImm(a, imm, d) }
 func (a *Asm) ShiftReg(n int, d Reg)  { a.isa.shl(a, n, d) }
 func (a *Asm) ShiftDown(n int, d Reg) { a.isa.shr(a, n, d) }
+func (a *Asm) MinReg(s, d Reg)        { a.isa.min(a, s, d) }
 func (a *Asm) Store64(s, base Reg)    { a.isa.store64(a, s, base) }
 
 // Local allocates a register with the address of a slot of the stack that
@@ -673,6 +679,9 @@ func (a *Asm) KeepTail(n Reg) {
 // LoadTail loads min(n, 16) elements at base, n <= 64, and fills the other lanes.
 func (a *Asm) LoadTail(d *Vec, base, n Reg, fill Uni) { a.isa.loadTail(a, d, base, n, fill) }
 
+// LoadLane loads n elements, 16 apart, 1 <= n <= 16, and fills the other lanes.
+func (a *Asm) LoadLane(d *Vec, base, n Reg, fill Uni) { a.isa.loadLane(a, d, base, n, fill) }
+
 // StoreTail stores min(n, 16) elements at base. The LoadTail before it had the same n.
 func (a *Asm) StoreTail(s *Vec, base, n Reg) { a.isa.storeTail(a, s, base, n) }
 
@@ -724,6 +733,32 @@ func (a *Asm) LoadOne(name string, base Reg) *Vec {
 	return v
 }
 
+// One returns a Vec of one register, set to u.
+func (a *Asm) One(name string, u Uni) *Vec {
+	hi := a.hi
+	a.Narrow()
+	v := a.Vec(name)
+	a.Set(v, u)
+	a.hi = hi
+	return v
+}
+
+// OrAll sets the bits in d, a Vec of one register, that are set in one of xs.
+func (a *Asm) OrAll(d *Vec, xs []*Vec) {
+	var all []int
+	for _, x := range xs {
+		all = append(all, x.r[a.lo:a.hi]...)
+	}
+	a.isa.orAll(a, d.r[0], all)
+}
+
+// JumpBits goes to label if a bit of mask is set in one of the lanes of v, a Vec of
+// one register.
+func (a *Asm) JumpBits(v *Vec, mask uint32, label string) {
+	a.checkHead(label)
+	a.isa.jumpBits(a, v.r[0], mask, label)
+}
+
 // StoreOne stores the register of s, a Vec of one.
 func (a *Asm) StoreOne(s *Vec, base Reg) { a.isa.store(a, base, 0, s.r[0]) }
 
@@ -754,11 +789,6 @@ func (a *Asm) AtLeast(d *Vec, bound Uni) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.clamp(a, opMax, bound, d.r[i], d.r[i])
 	}
-}
-
-// LoadAtLeast is Load and AtLeast.
-func (a *Asm) LoadAtLeast(d *Vec, bound Uni, base Reg, off int) {
-	a.isa.opLoad(a, opMax, a.same(bound), base, off+a.offset(a.lo), d.r[a.lo:a.hi])
 }
 
 // AtMost sets d = min(d, bound), and leaves a NaN in d a NaN. The bound is in a register.
@@ -962,6 +992,9 @@ func (a *Asm) StoreLane0(v *Vec, base Reg, off int) { a.isa.storeScalar(a, v.r[0
 
 // StoreUni stores u at base+off.
 func (a *Asm) StoreUni(u Uni, base Reg, off int) { a.isa.storeScalar(a, a.inReg(u), base, off) }
+
+// MoveLane0 sets d to the bits of lane 0 of u.
+func (a *Asm) MoveLane0(u Uni, d Reg) { a.isa.moveLane0(a, a.inReg(u), d) }
 
 // DivLane0 sets lane 0 of d to that of x divided by y's, of 32 or 64 bits: whole
 // registers take longer.

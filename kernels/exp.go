@@ -12,6 +12,12 @@ var (
 	exp6 = []float32{0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558f2p-5, 0x1.1239e2p-7, 0x1.6a2434p-10} // error 3.1e-9
 )
 
+// expSum5 has all six coefficients free but for a factor: 1 + expSum5Lack times the
+// polynomial is e^r within 7.6e-8.
+var expSum5 = []float32{1, 0x1.fffff4p-1, 0x1.fffd1cp-2, 0x1.5559e4p-3, 0x1.575dbcp-5, 0x1.0ff2ap-7}
+
+const expSum5Lack = 0x1.33be7cp-24
+
 const (
 	log2e = 0x1.715476p+0 // log2(e)
 	ln2   = 0x1.62e430p-1 // ln(2), 1.9e-9 too much
@@ -26,21 +32,17 @@ const (
 // n = -127 on the result is +0. To that end d is held at -88, where the exponent
 // field of 2^n is 0, or else what is scaled by n is set to 0.
 type expMinus struct {
-	hold                   bool // whether parts can be called
-	held                   bool // whether callers hold d
-	low, least             Uni  // of d, if it is held, and of n, if it is not
+	low, least             Uni // of d, if it is held, or of n
 	log2e, round, ln2, one Uni
 	c                      []Uni
 }
 
-// newExpMinus returns an expMinus for parts, or just for their products.
-func (a *Asm) newExpMinus(poly []float32, parts bool) expMinus {
-	e := expMinus{hold: parts || !a.isa.scales()}
-	if e.hold {
-		e.low = a.ConstReg(bits(low))
-	}
+func (a *Asm) newExpMinus(poly []float32) expMinus {
+	var e expMinus
 	if a.isa.scales() {
 		e.least = a.Const(bits(-127))
+	} else {
+		e.low = a.ConstReg(bits(low))
 	}
 	e.log2e = a.Const(bits(log2e))
 	e.round = a.Const(bits(round + 127))
@@ -61,11 +63,10 @@ func (a *Asm) coefficients(poly []float32) []Uni {
 
 func (e expMinus) free(a *Asm) {
 	us := append(e.c, e.log2e, e.round, e.ln2, e.one)
-	if e.hold {
-		us = append(us, e.low)
-	}
 	if a.isa.scales() {
 		us = append(us, e.least)
+	} else {
+		us = append(us, e.low)
 	}
 	for _, u := range us {
 		a.FreeConst(u)
@@ -99,39 +100,12 @@ func (a *Asm) keep(n int, us ...*Uni) {
 	}
 }
 
-// parts replaces each d by r, the reduced argument, and returns e^r and 2^n,
-// whose products are the results. They keep NaNs, and are 1 where d was 0.
-func (e expMinus) parts(a *Asm, ds []*Vec) (ps, ts []*Vec) {
-	ps, ts = e.reduced(a, ds, true)
-	for _, t := range ts {
-		a.ShiftLeft(t, 23)
-	}
-	return ps, ts
-}
-
-// of returns the products of parts.
+// of replaces each d by r, the reduced argument, and returns e^d, which keeps NaNs, and
+// is 1 where d was 0.
 func (e expMinus) of(a *Asm, ds []*Vec) []*Vec {
-	if a.isa.scales() {
-		ps, ns := e.reduced(a, ds, false)
-		for i, n := range ns {
-			a.ScaleAbove(ps[i], n, e.least)
-		}
-		a.Free(ns...)
-		return ps
-	}
-	ps, ts := e.parts(a, ds)
-	for i, t := range ts {
-		a.Mul(ps[i], t)
-	}
-	a.Free(ts...)
-	return ps
-}
-
-// reduced replaces each d by r and returns e^r, and n, or for parts n + round.
-func (e expMinus) reduced(a *Asm, ds []*Vec, parts bool) (ps, ts []*Vec) {
-	ps, ts = make([]*Vec, len(ds)), make([]*Vec, len(ds))
+	ps, ts := make([]*Vec, len(ds)), make([]*Vec, len(ds))
 	for i, d := range ds {
-		if parts && !e.held {
+		if !a.isa.scales() {
 			a.AtLeast(d, e.low)
 		}
 		ts[i] = a.Vec("t")
@@ -140,14 +114,23 @@ func (e expMinus) reduced(a *Asm, ds []*Vec, parts bool) (ps, ts []*Vec) {
 	for i, d := range ds {
 		ps[i] = a.Vec("p")
 		n := ps[i]
-		if !parts {
+		if a.isa.scales() {
 			n = ts[i]
 		}
 		a.SubUni(n, ts[i], e.round)
 		a.MulAdd(d, n, e.ln2)
 	}
 	a.polynomial(ps, ds, e.c, e.one)
-	return ps, ts
+	for i, t := range ts {
+		if a.isa.scales() {
+			a.ScaleAbove(ps[i], t, e.least)
+		} else {
+			a.ShiftLeft(t, 23)
+			a.Mul(ps[i], t)
+		}
+	}
+	a.Free(ts...)
+	return ps
 }
 
 // replace replaces d by e^(d - m).

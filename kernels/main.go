@@ -79,8 +79,8 @@ func generate() map[string][]byte {
 	return files
 }
 
-// x86Data writes each constant as often as AVX2 wants it, and the tables of
-// masks: words of n bits for AVX-512, and a window into -1 and 0 for AVX2.
+// x86Data writes each constant as often as AVX2 wants it; the tables of masks: words
+// of n bits for AVX-512, and a window into -1 and 0 for AVX2; and offsets to gather by.
 func x86Data(b *bytes.Buffer, consts map[uint64]int) {
 	for _, c := range slices.Sorted(maps.Keys(consts)) {
 		name := fmt.Sprintf("c%016x<>", c)
@@ -101,6 +101,11 @@ func x86Data(b *bytes.Buffer, consts map[uint64]int) {
 		fmt.Fprintf(b, "DATA bits<>+%d(SB)/2, $0x%04x\n", 2*n, 1<<min(n, 16)-1)
 	}
 	fmt.Fprintf(b, "GLOBL bits<>(SB), RODATA|NOPTR, $%d\n", 2*(step+1))
+	b.WriteString("\n// Entry n of 16 is the offset of the vector n further.\n")
+	for n := range lanes {
+		fmt.Fprintf(b, "DATA vectors<>+%d(SB)/4, $%d\n", 4*n, 4*lanes*n)
+	}
+	fmt.Fprintf(b, "GLOBL vectors<>(SB), RODATA|NOPTR, $%d\n", 4*lanes)
 }
 
 // constData writes 32 bytes of a constant.

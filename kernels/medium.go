@@ -28,7 +28,7 @@ func writeMedium(a *Asm, dots bool) {
 			poly = exp6
 		}
 		low, zero := a.Const(negInf), a.Const(0)
-		m := &medium{rowResults: rowResults{Asm: a, exp: a.newExpMinus(poly, false)}, dots: dots, store: store, low: low, zero: zero}
+		m := &medium{rowResults: rowResults{Asm: a, exp: a.newExpMinus(poly)}, dots: dots, store: store, low: low, zero: zero}
 		m.p, m.n, m.rest, m.rows, m.at = a.Reg(), a.Reg(), a.Arg("cols"), a.Reg(), a.Reg()
 		a.AndImm(lanes-1, m.rest)
 		a.KeepTail(m.rest)

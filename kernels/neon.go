@@ -60,6 +60,11 @@ func (neon) prefetch(a *Asm, level int, base Reg, off int) {
 	a.FreeReg(t)
 }
 
+func (neon) min(a *Asm, s, d Reg) {
+	a.emit("CMP %s, %s", d, s)
+	a.emit("CSEL LT, %s, %s, %s", s, d, d)
+}
+
 var neonJumps = map[string]string{"==": "BEQ", "!=": "BNE", "<": "BLT", "<=": "BLE", ">": "BGT", ">=": "BGE"}
 
 func (neon) jumpIf(a *Asm, cond string, x, y Reg, label string) {
@@ -270,6 +275,27 @@ func (x neon) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
 	x.load(a, base, 0, v.r...)
 	a.Label(done)
 }
+
+func (x neon) loadLane(a *Asm, v *Vec, base, n Reg, fill Uni) {
+	x.buffer(a, func(buf Reg) {
+		f, from, left, t, more := a.inReg(fill), a.Reg(), a.Reg(), a.vreg(false), a.NewLabel("more")
+		x.store(a, buf, 0, f, f, f, f)
+		x.mov(a, base, from)
+		x.mov(a, n, left)
+		a.Label(more)
+		a.emit("FMOVS.P 64(%s), F%d", from, t)
+		a.emit("FMOVS.P F%d, 4(%s)", t, buf)
+		x.addImm(a, -1, left)
+		x.jumpIfImm(a, ">", left, 0, more)
+		a.emit("MOVD $tail-64(SP), %s", buf)
+		x.load(a, buf, 0, v.r...)
+		a.vfree[t] = true
+		a.FreeReg(left)
+		a.FreeReg(from)
+	})
+}
+
+func (neon) moveLane0(a *Asm, s int, d Reg) { a.emit("FMOVS F%d, %s", s, d) }
 
 func (x neon) storeTail(a *Asm, v *Vec, base, n Reg) {
 	whole, done := a.NewLabel("whole"), a.NewLabel("done")
@@ -534,6 +560,23 @@ func (n neon) addDouble(a *Asm, s int, base Reg) {
 }
 
 func (neon) storeDouble(a *Asm, s int, base Reg) { a.emit("FMOVD F%d, (%s)", s, base) }
+
+func (n neon) orAll(a *Asm, d int, all []int) {
+	for _, r := range all {
+		n.op(a, opOr, d, inReg(r), d)
+	}
+}
+
+func (neon) jumpBits(a *Asm, v int, mask uint32, label string) {
+	t, u := a.Reg(), a.Reg()
+	a.emit("VMOV V%d.D[0], %s", v, t)
+	a.emit("VMOV V%d.D[1], %s", v, u)
+	a.emit("ORR %s, %s", u, t)
+	a.emit("TST $0x%016x, %s", twice(mask), t)
+	a.emit("BNE %s", label)
+	a.FreeReg(u)
+	a.FreeReg(t)
+}
 
 func (neon) jumpGreater(a *Asm, x, y int, label string) {
 	a.emit("FCMPS F%d, F%d", y, x)

@@ -321,7 +321,7 @@ type planar struct {
 }
 
 func newPlanar(a *Asm, softmax, dots bool, poly []float32) *planar {
-	p := &planar{planarWalk: newPlanarWalk(a), softmax: softmax, dots: dots, exp: a.newExpMinus(poly, false), zero: a.Const(0),
+	p := &planar{planarWalk: newPlanarWalk(a), softmax: softmax, dots: dots, exp: a.newExpMinus(poly), zero: a.Const(0),
 		q: a.Reg(), k: a.Reg(), here: a.Reg(), from: a.Reg(), to: a.Reg()}
 	vregs := 12 // in targets, and more than in part
 	if softmax {

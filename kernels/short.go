@@ -30,7 +30,7 @@ and adds w[j] add to dst; w is 1 where there are none.`,
 
 func writeShort(a *Asm, dots bool) {
 	low, zero := a.Const(negInf), a.Const(0)
-	s := &short{rowResults: rowResults{Asm: a, exp: a.newExpMinus(exp6, false)}, dots: dots, low: low, zero: zero}
+	s := &short{rowResults: rowResults{Asm: a, exp: a.newExpMinus(exp6)}, dots: dots, low: low, zero: zero}
 	s.x, s.rows, s.n, s.at = a.Arg("x"), a.Arg("rows"), a.Arg("cols"), a.Reg()
 	s.exp.keep(a, 9)
 	a.MovImm(0, s.at)

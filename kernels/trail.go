@@ -13,7 +13,7 @@ takes care of what is 64 bytes aligned in to.`,
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
 		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
 	body: func(a *Asm) {
-		s := newSumExp(a, true)
+		s := newExpSum(a)
 		s.trail = true
 		s.write()
 	},
@@ -26,7 +26,7 @@ var scaleExpSumDotKernel = kernel{
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
 		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
 	body: func(a *Asm) {
-		s := newSumExp(a, true)
+		s := newExpSum(a)
 		s.trail, s.dots = true, true
 		s.write()
 	},
@@ -40,7 +40,7 @@ expSumWeighted does.`,
 		{"x", "*float32"}, {"w", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
 		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
 	body: func(a *Asm) {
-		s := newSumExp(a, true)
+		s := newExpSum(a)
 		s.trail, s.dots, s.weighted = true, true, true
 		s.write()
 	},
@@ -53,7 +53,7 @@ const (
 )
 
 // startTrail makes to what takes an address in x to that in to.
-func (s *sumExp) startTrail() {
+func (s *expSum) startTrail() {
 	to, x := s.Arg("to"), s.Arg("x")
 	s.SubReg(x, to)
 	s.StoreArg("to", to)
@@ -62,7 +62,7 @@ func (s *sumExp) startTrail() {
 }
 
 // nextTrail goes on to the next row of to.
-func (s *sumExp) nextTrail() {
+func (s *expSum) nextTrail() {
 	to, t := s.Arg("to"), s.Arg("toStride")
 	s.ShiftReg(2, t)
 	s.AddReg(t, to)
@@ -78,7 +78,7 @@ func (s *sumExp) nextTrail() {
 }
 
 // nextFactor goes on to the factor of the next block.
-func (s *sumExp) nextFactor() {
+func (s *expSum) nextFactor() {
 	t := s.Arg("factor")
 	s.AddImm(4, t)
 	s.StoreArg("factor", t)
@@ -86,7 +86,7 @@ func (s *sumExp) nextFactor() {
 }
 
 // line loads the factor and the summand of the block; t is free to use.
-func (s *sumExp) line(t Reg) (f, c Uni) {
+func (s *expSum) line(t Reg) (f, c Uni) {
 	f, c = s.Uniform(), s.Uniform()
 	s.LoadArg("factor", t)
 	s.LoadUni(f, t, 0)
@@ -100,7 +100,7 @@ func (s *sumExp) line(t Reg) (f, c Uni) {
 // its last full step but one. It asks for pages of to: stores past the caches would
 // wait for their addresses. What has just been asked for should not be stored to:
 // with 8 KB instead of 32 a Zen 4 takes up to an eighth more.
-func (s *sumExp) trailRest() {
+func (s *expSum) trailRest() {
 	many, few, inner, vec, tail, done := s.NewLabel("many"), s.NewLabel("few"), s.NewLabel("inner"), s.NewLabel("vec"), s.NewLabel("tail"), s.NewLabel("done")
 	until, skew, t := s.cut, s.left, s.q
 	weight := s.full // not in use here
@@ -197,7 +197,7 @@ func (s *sumExp) trailRest() {
 }
 
 // finish multiplies v by f and adds c, times the weights at w+off if there are some.
-func (s *sumExp) finish(v *Vec, f, c Uni, w Reg, off int) {
+func (s *expSum) finish(v *Vec, f, c Uni, w Reg, off int) {
 	if !s.weighted {
 		s.HornerUni(v, f, c)
 		return
@@ -207,7 +207,7 @@ func (s *sumExp) finish(v *Vec, f, c Uni, w Reg, off int) {
 }
 
 // trailStep finishes the step of dst at q, unless that is behind the loop's part.
-func (s *sumExp) trailStep() {
+func (s *expSum) trailStep() {
 	skip := s.NewLabel("skip")
 	src, dst := s.Reg(), s.Reg()
 	s.LoadInt(trailUntil, src)

@@ -87,6 +87,11 @@ func (x x86) prefetch(a *Asm, level int, base Reg, off int) {
 	a.emit("PREFETCHT%d %s", level-1, mem(base, off))
 }
 
+func (x x86) min(a *Asm, s, d Reg) {
+	a.emit("CMPQ %s, %s", s, d)
+	a.emit("CMOVQLT %s, %s", s, d)
+}
+
 func (x x86) movImm(a *Asm, imm int, d Reg) {
 	if imm == 0 {
 		a.emit("XORL %s, %s", d, d)
@@ -213,6 +218,34 @@ func (x x86) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
 	x.load(a, base, 0, v.r...)
 	a.Label(done)
 }
+
+// loadLane: a gather clears the mask that it takes.
+func (x x86) loadLane(a *Asm, v *Vec, base, n Reg, fill Uni) {
+	t, at := a.Reg(), a.vreg(false)
+	a.emit("VMOVUPS vectors<>(SB), %s", x.reg(at))
+	for _, r := range v.r {
+		x.set(a, fill, r)
+	}
+	if x.avx512 {
+		a.emit("LEAQ bits<>(SB), %s", t)
+		a.emit("KMOVW (%s)(%s*2), K2", t, n)
+		a.emit("VGATHERDPS (%s)(%s*1), K2, %s", base, x.reg(at), x.reg(v.r[0]))
+	} else {
+		m := a.vreg(false)
+		a.emit("LEAQ tails<>+64(SB), %s", t)
+		a.emit("NEGQ %s", n)
+		for i, r := range v.r {
+			a.emit("VMOVUPS %d(%s)(%s*4), %s", 32*i, t, n, x.reg(m))
+			a.emit("VGATHERDPS %s, %d(%s)(%s*1), %s", x.reg(m), 512*i, base, x.reg(at), x.reg(r))
+		}
+		a.emit("NEGQ %s", n)
+		a.vfree[m] = true
+	}
+	a.vfree[at] = true
+	a.FreeReg(t)
+}
+
+func (x x86) moveLane0(a *Asm, s int, d Reg) { a.emit("VMOVD X%d, %s", s, d) }
 
 // storeTail stores by the bits of n: masked stores are slow on AMD's CPUs.
 func (x x86) storeTail(a *Asm, v *Vec, base, n Reg) {
@@ -600,6 +633,29 @@ func (x x86) addDouble(a *Asm, s int, base Reg) {
 }
 
 func (x x86) storeDouble(a *Asm, s int, base Reg) { a.emit("VMOVSD X%d, (%s)", s, base) }
+
+// orAll: AVX-512 takes two at once.
+func (x x86) orAll(a *Asm, d int, all []int) {
+	if x.avx512 {
+		for ; len(all) >= 2; all = all[2:] {
+			a.emit("VPTERNLOGD $0xFE, %s, %s, %s", x.reg(all[0]), x.reg(all[1]), x.reg(d))
+		}
+	}
+	for _, r := range all {
+		x.op(a, opOr, d, inReg(r), d)
+	}
+}
+
+func (x x86) jumpBits(a *Asm, v int, mask uint32, label string) {
+	m := x.constant(a, twice(mask), false)
+	if x.avx512 {
+		a.emit("VPTESTMD.BCST %s, %s, K2", m.mem, x.reg(v))
+		a.emit("KORTESTW K2, K2")
+	} else {
+		a.emit("VPTEST %s, %s", m.mem, x.reg(v))
+	}
+	a.emit("JNE %s", label)
+}
 
 func (x x86) jumpGreater(a *Asm, p, q int, label string) {
 	a.emit("VUCOMISS X%d, X%d", q, p)

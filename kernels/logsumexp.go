@@ -1,0 +1,831 @@
+package main
+
+import "math"
+
+var sumExpKernel = kernel{
+	name: "sumExp",
+	doc: `For each block of 2048 elements x of a row, and row by row: sum is the sum of
+e^(x - base) over the block, but for one element that makes up more than half of what
+the row adds up to so far, if there is one: that is peak, or else -Inf.
+k ln 2 is close to base, the greatest of three elements, or of a block: lane j
+of 16 adds up e^(x - k ln 2) for elements j, j+16, ... of 256, and those sums lane by
+lane. The exponent fields tell whether one was out of range. Then the block is done
+again, with small elements held at 0, and again if one is too great, with base the
+block's maximum, or vector by vector if that is of no use. A sum of one lane that
+holds more than half is done again without its greatest element, the peak.`,
+	args: []arg{{"base", "*float32"}, {"sum", "*float32"}, {"peak", "*float32"},
+		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
+	body: func(a *Asm) { (&logSumExp{Asm: a}).write() },
+}
+
+var sumExpDotKernel = kernel{
+	name: "sumExpDot",
+	doc: `It is sumExp, and sets dot to the sum of x - base over the block, added up lane by
+lane as well.`,
+	args: []arg{{"base", "*float32"}, {"sum", "*float32"}, {"peak", "*float32"}, {"dot", "*float32"},
+		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
+	body: func(a *Asm) { (&logSumExp{Asm: a, dots: true}).write() },
+}
+
+var sumExpWeightedKernel = kernel{
+	name: "sumExpWeighted",
+	doc:  `It is sumExpDot for the sum of w[j] (x - base).`,
+	args: []arg{{"base", "*float32"}, {"sum", "*float32"}, {"peak", "*float32"}, {"dot", "*float32"},
+		{"x", "*float32"}, {"w", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
+	body: func(a *Asm) { (&logSumExp{Asm: a, dots: true, weighted: true}).write() },
+}
+
+// A logSumExp writes sumExp. It reduces x, not x - base, to n ln 2 + r, and scales by
+// 2^(n-k): one subtraction less. And it neither looks for a maximum nor holds what it
+// raises e to: what comes of what is out of range, it throws away.
+//
+// What n is rounded by and the exponent field n-k+127 is taken from is 2 + (n-k+127)
+// 2^-22: no bit but those 8 and that of 2 is set in range, and one is out of range. A
+// sum of 0 is out of the question, as no float32 times log2e is so close to it.
+type logSumExp struct {
+	*Asm
+	dots, weighted    bool  // set dot, with weights
+	low, zero         Uni   // the least x that counts, or a little less; 0
+	base              Uni   // for dots; or else in round's register, for vectors
+	log2e, round, ln2 Uni   // times ulp, with k taken off, and over ulp
+	c                 []Uni // the coefficients of 1, r, r^2, ...
+	n                 Reg   // elements left of the row
+	p, q              Reg   // the block, the elements at hand
+	size, full        Reg   // of the block: its elements, the end of its full steps
+	part              Reg   // where the next sums of 16 lanes go
+	cut               Reg   // where they end
+	known, held       Reg   // what is known of base; whether low is in use
+}
+
+// What is known of base: nothing, that it is of use, that it is the block's maximum.
+const (
+	unknown = iota
+	useful
+	greatest
+)
+
+// The room on the stack: the sums of the lanes of each 256 elements, in places that
+// count down; e^(k ln 2 - base) - 1; the base; the block's sum, and the row's so far;
+// the dots of the block's lanes.
+const (
+	partSize  = 256
+	parts     = blockSize / partSize
+	firstPart = parts - 1
+	toBase    = parts
+	baseAt    = parts + 1
+	sumAt     = parts + 2
+	totalAt   = parts + 3
+	blockDots = parts + 4
+)
+
+// ulp is that of what n is rounded by.
+const ulp = 0x1p-22
+
+const (
+	nearBase = 1 << 20  // base is of use below: what n is added to is still in steps of ulp
+	greatSum = 1 << 100 // more is out of range
+	dotsSum  = 1 << 48  // e^33, beyond which x - base is not as exact as it could be
+)
+
+// How far ahead data is asked for: into the second-level cache from memory, and in
+// time for the loop from there.
+const (
+	sumNear = 12 * 1024
+	sumFar  = 32 * 1024
+)
+
+func (s *logSumExp) write() {
+	for _, r := range []*Reg{&s.n, &s.p, &s.q, &s.size, &s.full, &s.part, &s.cut, &s.known, &s.held} {
+		*r = s.Reg()
+	}
+	s.zero = s.Const(0)
+	s.low, s.round = s.Uniform(), s.Uniform()
+	s.log2e, s.ln2, s.c = s.Const(bits(log2e*ulp)), s.Const(bits(-ln2/ulp)), s.coefficients(expSum5)
+	s.base = s.round
+	regs := lanes / s.isa.width()
+	n := 3*max(regs, 2) + regs + 1
+	if s.dots {
+		s.base = s.Uniform()
+		n += regs
+	}
+	s.keep(n, &s.c[0], &s.log2e, &s.ln2)
+	s.keepCoefficients(n, s.c[1:])
+	if s.weighted {
+		s.startWeights()
+	}
+
+	row, block, start, bad, beyond, apart := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("start"), s.NewLabel("bad"), s.NewLabel("beyond"), s.NewLabel("apart")
+	held, peak, next, kept := s.NewLabel("held"), s.NewLabel("peak"), s.NewLabel("next"), s.NewLabel("kept")
+	s.MovImm(0, s.held)
+	s.Label(row)
+	s.LoadArg("x", s.p)
+	s.LoadArg("cols", s.n)
+	s.MovImm(unknown, s.known)
+	s.Label(block)
+	s.TakeBlock(s.n, s.size)
+	s.Mov(s.size, s.full)
+	s.AndImm(-step, s.full)
+	s.ShiftReg(2, s.full)
+	s.AddReg(s.p, s.full)
+	none := s.ConstReg(negInf)
+	s.setOut("peak", none)
+	s.FreeConst(none)
+	s.JumpIfImm(s.known, "!=", unknown, start)
+	m := s.sample()
+	s.setBase(m, beyond)
+	s.FreeUniform(m)
+	s.MovImm(useful, s.known)
+
+	s.Label(start)
+	s.JumpIfImm(s.held, "!=", 0, held)
+	s.lanes(false, bad)
+	added := s.NewLabel("added")
+	s.Jump(added)
+	s.Label(held)
+	s.lanes(true, bad)
+
+	s.Label(added)
+	most := s.Uniform()
+	s.judge(s.addParts(most, false), most, bad, peak)
+	plain := s.NewLabel("plain")
+	s.Label(plain)
+	s.finish()
+	s.Jump(next)
+
+	s.Comment("An element may be more than half of the row so far.")
+	s.Label(peak)
+	s.again(most, plain)
+	s.FreeUniform(most)
+	if s.dots {
+		s.Jump(plain)
+	} else {
+		s.Jump(next)
+	}
+
+	s.Comment("Something is out of range: too small, in the first place.")
+	s.Label(bad)
+	s.JumpIfImm(s.held, "!=", 0, beyond)
+	s.MovImm(1, s.held)
+	s.Jump(start)
+
+	s.Comment("Or too great: is it for the block's maximum?")
+	s.Label(beyond)
+	m = s.scalar(baseAt)
+	s.JumpIfImm(s.known, "==", greatest, apart)
+	s.max(m)
+	s.setBase(m, apart)
+	s.MovImm(greatest, s.known)
+	s.Jump(start)
+
+	s.Label(apart)
+	s.vectors(m)
+	s.MovImm(unknown, s.known)
+	s.Jump(kept)
+
+	s.Label(next)
+	s.MovImm(useful, s.known)
+	s.Label(kept)
+	s.AddArg("base", 4)
+	s.AddArg("sum", 4)
+	s.AddArg("peak", 4)
+	if s.dots {
+		s.AddArg("dot", 4)
+	}
+	s.AddImm(4*blockSize, s.p)
+	s.SubReg(s.size, s.n)
+	s.JumpIfImm(s.n, ">", 0, block)
+	s.AdvanceArg("x", "stride")
+	if s.weighted {
+		s.nextWeights()
+	}
+	s.LoadArg("rows", s.n)
+	s.AddImm(-1, s.n)
+	s.StoreArg("rows", s.n)
+	s.JumpIfImm(s.n, ">", 0, row)
+	s.Ret()
+}
+
+// AddArg adds a number to a parameter.
+func (a *Asm) AddArg(name string, imm int) {
+	t := a.Arg(name)
+	a.AddImm(imm, t)
+	a.StoreArg(name, t)
+	a.FreeReg(t)
+}
+
+// setOut sets a result of the block.
+func (s *logSumExp) setOut(name string, u Uni) {
+	out := s.Arg(name)
+	s.StoreUni(u, out, 0)
+	s.FreeReg(out)
+}
+
+// scalar returns a register with the number in a slot of the stack.
+func (s *logSumExp) scalar(slot int) Uni {
+	u, local := s.Uniform(), s.Local(slot)
+	s.LoadUni(u, local, 0)
+	s.FreeReg(local)
+	return u
+}
+
+func (s *logSumExp) setScalar(slot int, v *Vec) {
+	local := s.Local(slot)
+	s.StoreLane0(v, local, 0)
+	s.FreeReg(local)
+}
+
+// sample returns the greatest of three elements of the block's first step: enough, and
+// known sooner than its maximum.
+func (s *logSumExp) sample() Uni {
+	at, m, x := s.Reg(), s.Uniform(), s.Uniform()
+	s.LoadUni(m, s.p, 0)
+	s.take(step, s.size, at)
+	s.ShiftReg(1, at)
+	s.AndImm(-4, at)
+	s.AddReg(s.p, at)
+	s.LoadUni(x, at, 0)
+	s.isa.op(s.Asm, opMax, m.r, x, m.r)
+	s.take(step, s.size, at)
+	s.ShiftReg(2, at)
+	s.AddReg(s.p, at)
+	s.LoadUni(x, at, -4)
+	s.isa.op(s.Asm, opMax, m.r, x, m.r)
+	s.FreeUniform(x)
+	s.FreeReg(at)
+	return m
+}
+
+// max sets u to the maximum of the block.
+func (s *logSumExp) max(u Uni) {
+	m, low, left := s.Vec("m"), s.ConstReg(negInf), s.Reg()
+	s.Set(m, low)
+	s.Mov(s.p, s.q)
+	s.Mov(s.size, left)
+	s.Steps(s.q, left, func() {
+		for i := range 4 {
+			s.MaxLoad(m, s.q, 4*lanes*i)
+		}
+	}, nil, func() {
+		v := s.Vec("v")
+		s.LoadTail(v, s.q, left, low)
+		s.Max(m, v)
+		s.Free(v)
+	})
+	s.FreeReg(left)
+	s.FreeConst(low)
+	s.FoldMax(m)
+	s.Broadcast(u, m)
+	s.Free(m)
+}
+
+// setBase makes m the base, and sets what comes of it. It goes to label if that is too
+// great or no number.
+func (s *logSumExp) setBase(m Uni, label string) {
+	positive, inside := s.NewLabel("positive"), s.NewLabel("inside")
+	limit := s.ConstReg(bits(-nearBase))
+	s.JumpGreater(m, limit, positive)
+	s.Jump(label)
+	s.Label(positive)
+	s.Negate(limit)
+	s.JumpGreater(limit, m, inside)
+	s.Jump(label)
+	s.Label(inside)
+	s.FreeUniform(limit)
+
+	integer, least, minus, first := s.Const(bits(round)), s.Addend(bits(-127*ln2)), s.Const(bits(-ulp)), s.Addend(bits(2+127*ulp))
+	log2e, ln2, minusLn2 := s.Const(bits(log2e)), s.Const(bits(ln2)), s.Const(bits(-ln2))
+	one, c := s.Addend(bits(1)), s.coefficients(exp6)
+	s.Narrow()
+	k, u, v := s.Vec("k"), s.Vec("u"), s.Vec("v")
+	s.Set(u, m)
+	if s.dots {
+		s.SetUniform(s.base, m)
+	}
+	s.setScalar(baseAt, u)
+	s.MulAddUni(k, u, log2e, integer)
+	s.SubUni(k, k, integer)
+	s.MulAddUni(v, k, minus, first)
+	s.SetUniform(s.round, uni(v))
+	s.MulAddUni(v, k, ln2, least)
+	s.SetUniform(s.low, uni(v))
+
+	s.Comment("e^u - 1, u being k ln 2 - base")
+	s.MulAdd(u, k, minusLn2)
+	s.Negate(uni(u))
+	s.slope([]*Vec{v}, []*Vec{u}, c, one)
+	s.Mul(v, u)
+	s.setScalar(toBase, v)
+	s.Set(v, s.zero)
+	s.setScalar(totalAt, v)
+	s.Free(k, u, v)
+	s.Widen()
+	for _, c := range append(c, integer, least, minus, first, log2e, ln2, minusLn2, one) {
+		s.FreeConst(c)
+	}
+}
+
+// lanes adds up the block lane by lane, in parts; small elements are held at low if it
+// is to. It goes to label if something was out of range.
+func (s *logSumExp) lanes(hold bool, label string) {
+	part, loop, end, vec, store, done := s.NewLabel("part"), s.NewLabel("loop"), s.NewLabel("end"), s.NewLabel("vec"), s.NewLabel("store"), s.NewLabel("done")
+	s.toParts(s.part)
+	s.Mov(s.p, s.q)
+	seen, sum := s.One("seen", s.zero), s.Vec("sum")
+	var dot *Vec
+	if s.dots {
+		dot = s.Vec("dot")
+		s.Set(dot, s.zero)
+		s.keepDots(dot)
+	}
+	next := func() {
+		s.Store(sum, s.part, 0)
+		s.AddImm(4*lanes, s.part)
+		if s.dots {
+			s.moreDots(dot)
+		}
+	}
+	s.Label(part)
+	s.Set(sum, s.zero)
+	if s.dots {
+		s.Set(dot, s.zero)
+	}
+	s.JumpIf(s.q, ">=", s.full, end)
+	s.Mov(s.q, s.cut)
+	s.AddImm(4*partSize, s.cut)
+	s.MinReg(s.full, s.cut)
+	s.Label(loop)
+	var w Reg
+	if s.weighted {
+		w = s.inWeights(s.q)
+	}
+	n := 1
+	if s.isa.width() == lanes {
+		n = 2
+	}
+	for i := 0; i < 4; i += n {
+		xs := s.Vecs(n, "x")
+		for k, x := range xs {
+			off := 4 * lanes * (i + k)
+			s.Prefetch(s.q, sumNear+off)
+			s.PrefetchL2(s.q, sumFar+off)
+			s.Load(x, s.q, off)
+			if s.dots {
+				d := s.Vec("d")
+				s.SubUni(d, x, s.base)
+				if s.weighted {
+					s.MulAddLoad(dot, d, w, off)
+				} else {
+					s.Add(dot, d)
+				}
+				s.Free(d)
+			}
+			if hold {
+				s.AtLeast(x, s.low)
+			}
+		}
+		s.add(sum, seen, xs)
+	}
+	if s.weighted {
+		s.FreeReg(w)
+	}
+	s.AddImm(4*step, s.q)
+	s.JumpIf(s.q, "<", s.cut, loop)
+	left := s.Reg()
+	s.fill(left)
+	s.JumpIfImm(left, "!=", 0, end)
+	next()
+	s.Jump(part)
+
+	s.Comment("The last part may end with less than a step.")
+	s.Label(end)
+	s.Mov(s.size, left)
+	s.AndImm(step-1, left)
+	s.JumpIfImm(left, ">", 0, vec)
+	s.fill(left)
+	s.JumpIfImm(left, "==", 0, done)
+	s.Jump(store)
+	s.Label(vec)
+	if s.dots {
+		s.addDots(dot, s.q, left, s.base, s.zero, s.weighted)
+	}
+	x := s.Vec("x")
+	s.LoadTail(x, s.q, left, s.low)
+	if hold {
+		s.AtLeast(x, s.low)
+	}
+	s.add(sum, seen, []*Vec{x})
+	s.AddImm(4*lanes, s.q)
+	s.AddImm(-lanes, left)
+	s.JumpIfImm(left, ">", 0, vec)
+	s.Label(store)
+	next()
+	s.FreeReg(left)
+	s.Label(done)
+	s.Free(sum)
+	if s.dots {
+		s.Free(dot)
+	}
+	s.JumpBits(seen, ^uint32(0x400000FF), label)
+	s.Free(seen)
+}
+
+// fill sets d to how far q is in its part.
+func (s *logSumExp) fill(d Reg) {
+	s.Mov(s.q, d)
+	s.SubReg(s.p, d)
+	s.AndImm(4*partSize-1, d)
+}
+
+// keepDots stores the dots of the block's lanes.
+func (s *logSumExp) keepDots(dot *Vec) {
+	local := s.Local(blockDots)
+	s.Store(dot, local, 0)
+	s.FreeReg(local)
+}
+
+// moreDots adds dot to the dots of the block's lanes.
+func (s *logSumExp) moreDots(dot *Vec) {
+	local, all := s.Local(blockDots), s.Vec("all")
+	s.Load(all, local, 0)
+	s.Add(all, dot)
+	s.Store(all, local, 0)
+	s.Free(all)
+	s.FreeReg(local)
+}
+
+// setDot sets the block's dot.
+func (s *logSumExp) setDot() {
+	if !s.dots {
+		return
+	}
+	dot, local := s.Vec("dot"), s.Local(blockDots)
+	s.Load(dot, local, 0)
+	s.FreeReg(local)
+	s.FoldAdd(dot)
+	s.setOut("dot", uni(dot))
+	s.Free(dot)
+}
+
+// reduced replaces each x by r, and returns e^r, less a little that correct knows of, and
+// what has n-k+127 in its lowest bits.
+func (s *logSumExp) reduced(xs []*Vec) (ps, ts []*Vec) {
+	ps, ts = make([]*Vec, len(xs)), make([]*Vec, len(xs))
+	for i, x := range xs {
+		ts[i] = s.Vec("t")
+		s.MulAddUni(ts[i], x, s.log2e, s.round)
+	}
+	for i, x := range xs {
+		ps[i] = s.Vec("p")
+		s.SubUni(ps[i], ts[i], s.round)
+		s.MulAdd(x, ps[i], s.ln2)
+	}
+	last := len(s.c) - 1
+	for i, x := range xs {
+		s.MulAddUni(ps[i], x, s.c[last], s.c[last-1])
+	}
+	for j := last - 2; j >= 0; j-- {
+		s.Horner(ps, xs, s.c[j])
+	}
+	return ps, ts
+}
+
+// add adds e^(x - k ln 2) to sum, frees each x, and shows the exponents to seen.
+func (s *logSumExp) add(sum, seen *Vec, xs []*Vec) {
+	ps, ts := s.reduced(xs)
+	s.OrAll(seen, ts)
+	for i, t := range ts {
+		s.ShiftLeft(t, 23)
+		s.MulAddVec(sum, ps[i], t)
+	}
+	s.Free(xs...)
+	s.Free(ps...)
+	s.Free(ts...)
+}
+
+// toParts sets d to the place of the first part's sums.
+func (s *logSumExp) toParts(d Reg) {
+	local := s.Local(firstPart)
+	s.Mov(local, d)
+	s.FreeReg(local)
+}
+
+// Each lane of a part is tagged with the part's number, in the lowest bits.
+const tagBits = 15
+
+// addParts returns the sum of the parts' sums in lane 0, and sets most to the greatest
+// of them, tagged, or else leaves out the lane that is most.
+func (s *logSumExp) addParts(most Uni, but bool) *Vec {
+	more := s.NewLabel("more")
+	untagged, next, tag := s.Const(^uint32(tagBits)), s.Const(1), s.Uniform()
+	sum := s.Vec("sum")
+	var top *Vec
+	s.SetUniform(tag, s.zero)
+	s.toParts(s.q)
+	s.Set(sum, s.zero)
+	if !but {
+		top = s.Vec("top")
+		s.Set(top, s.zero)
+	}
+	s.Label(more)
+	s.ByPart(func() {
+		v, t := s.Vec("v"), s.Vec("tagged")
+		s.Load(v, s.q, 0)
+		s.eachUni(opAnd, v, untagged, t)
+		s.eachUni(opOr, t, tag, t)
+		if but {
+			s.SubUni(t, t, most)
+			s.ZeroWhere(v, t, s.zero)
+		} else {
+			s.Max(top, t)
+		}
+		s.Add(sum, v)
+		s.Free(v, t)
+	})
+	s.isa.op(s.Asm, opAddInt64, tag.r, next, tag.r)
+	s.AddImm(4*lanes, s.q)
+	s.JumpIf(s.q, "<", s.part, more)
+	s.FoldAdd(sum)
+	if !but {
+		s.FoldMax(top)
+		s.Broadcast(most, top)
+		s.Free(top)
+	}
+	for _, c := range []Uni{untagged, next, tag} {
+		s.FreeConst(c)
+	}
+	return sum
+}
+
+// half is a little less than 2: two lanes of a part that are the same, but for what
+// tags take, are not each more than half of the sum.
+const half = 1.9999
+
+// judge keeps the block's sum, and adds it to the row's. It goes to bad if it is too
+// great, and to peak if the greatest of its parts is more than half.
+func (s *logSumExp) judge(sum *Vec, most Uni, bad, peak string) {
+	great := float32(greatSum)
+	if s.dots {
+		great = dotsSum
+	}
+	finite, limit := s.NewLabel("finite"), s.ConstReg(bits(great))
+	s.JumpGreater(limit, uni(sum), finite)
+	s.Jump(bad)
+	s.Label(finite)
+	s.FreeUniform(limit)
+	s.setScalar(sumAt, sum)
+	s.Narrow()
+	half := s.Const(bits(half))
+	total, twice, local := s.Vec("total"), s.Vec("twice"), s.Local(totalAt)
+	s.LoadLane0(total, local, 0)
+	s.AddLane0(total, sum)
+	s.StoreLane0(total, local, 0)
+	s.FreeReg(local)
+	s.Set(twice, most)
+	s.MulUni(twice, twice, half)
+	s.JumpGreater(uni(twice), uni(total), peak)
+	s.Free(sum, total, twice)
+	s.FreeConst(half)
+	s.Widen()
+}
+
+// again adds up the block without the greatest element of the lane of a part that most
+// tells: the peak. It goes to label if there are two of them.
+func (s *logSumExp) again(most Uni, label string) {
+	untagged, u := s.Const(^uint32(tagBits)), s.Uniform()
+	at, j := s.Reg(), s.Reg()
+	s.MoveLane0(most, j)
+	s.AndImm(tagBits, j)
+	s.ShiftReg(6, j)
+	s.toParts(at)
+	s.AddReg(j, at)
+	s.ShiftReg(4, j)
+	s.Mov(s.p, s.q)
+	s.AddReg(j, s.q)
+	v, found := s.Vec("v"), s.NewLabel("found")
+	s.Load(v, at, 0)
+	s.eachUni(opAnd, v, untagged, v)
+	s.isa.op(s.Asm, opAnd, most.r, untagged, u.r)
+	s.FirstEq(v, u, j, found)
+	s.Label(found)
+	s.FreeConst(untagged)
+	s.FreeUniform(u)
+
+	s.Comment("The lane's elements")
+	n := at
+	s.Mov(s.size, n)
+	s.ShiftReg(2, n)
+	s.AddReg(s.p, n)
+	s.Mov(s.q, s.cut)
+	s.AddImm(4*partSize, s.cut)
+	s.MinReg(s.cut, n)
+	s.ShiftReg(2, j)
+	s.AddReg(j, s.q)
+	s.SubReg(s.q, n)
+	s.AddImm(4*lanes-1, n)
+	s.ShiftDown(6, n)
+	s.LoadLane(v, s.q, n, s.low)
+	s.FreeReg(j)
+	s.FreeReg(at)
+
+	s.Comment("The greatest is the peak.")
+	peak := s.Uniform()
+	top := s.Vec("top")
+	s.Copy(top, v)
+	s.FoldMax(top)
+	s.Broadcast(peak, top)
+	ones := top
+	s.ByPart(func() {
+		d := s.Vec("d")
+		s.SubUni(d, v, peak)
+		s.EqOne(ones, d, s.zero, s.c[0])
+		s.AtLeast(v, s.low)
+		ps, ts := s.reduced([]*Vec{v})
+		s.ShiftLeft(ts[0], 23)
+		s.Copy(v, ps[0])
+		s.Mul(v, ts[0])
+		s.Free(ps[0], ts[0])
+		s.ZeroWhere(v, d, s.zero)
+		s.Free(d)
+	})
+	s.FoldAdd(ones)
+	one := s.ConstReg(bits(1))
+	s.JumpGreater(uni(ones), one, label)
+	s.FreeUniform(one)
+	s.Free(top)
+	s.FoldAdd(v)
+	rest := s.Uniform()
+	s.Broadcast(rest, v)
+	s.Free(v)
+	sum := s.addParts(most, true)
+	s.Narrow()
+	s.eachUni(opAdd, sum, rest, sum)
+	s.FreeUniform(rest)
+
+	s.setOut("peak", peak)
+	if s.dots { // which are to the base that there is
+		s.setScalar(sumAt, sum)
+	} else {
+		s.rebase(sum, peak)
+	}
+	s.Free(sum)
+	s.Widen()
+	s.FreeUniform(peak)
+}
+
+// rebase makes peak the block's base, which spares callers an exponential, and sets its
+// sum: sum times e^(k ln 2 - peak), the reciprocal of e^r 2^(n-k), r taking note of
+// ln2lo.
+func (s *logSumExp) rebase(sum *Vec, peak Uni) {
+	s.correct(sum)
+	c, opposite := s.coefficients(exp6), s.Const(254)
+	none, low := s.Const(bits(2+127*ulp)), s.Const(bits(-ln2lo/ulp))
+	x, t, p := s.Vec("x"), s.Vec("t"), s.Vec("p")
+	s.Set(x, peak)
+	s.MulAddUni(t, x, s.log2e, s.round)
+	s.SubUni(p, t, s.round)
+	s.MulAdd(x, p, s.ln2)
+	s.SubUni(p, t, none)
+	s.MulAdd(x, p, low)
+	s.Negate(uni(x))
+	s.polynomial([]*Vec{p}, []*Vec{x}, c, s.c[0])
+	s.Set(x, opposite)
+	s.each(opSubInt64, x, t, t)
+	s.ShiftLeft(t, 23)
+	s.Mul(p, t)
+	s.Mul(p, sum)
+	s.setOut("sum", uni(p))
+	s.setOut("base", peak)
+	s.Free(x, t, p)
+	for _, c := range append(c, opposite, none, low) {
+		s.FreeConst(c)
+	}
+}
+
+// finish sets the block's base and its sum, which is that of e^(x - k ln 2).
+func (s *logSumExp) finish() {
+	f, u := s.scalar(toBase), s.scalar(sumAt)
+	s.Narrow()
+	sum, all := s.Vec("sum"), s.Vec("all")
+	s.Set(sum, u)
+	s.FreeUniform(u)
+	s.correct(sum)
+	s.Set(all, uni(sum))
+	s.MulAdd(all, sum, f)
+	s.setOut("sum", uni(all))
+	s.Free(sum, all)
+	s.Widen()
+	s.FreeUniform(f)
+	base := s.scalar(baseAt)
+	s.setOut("base", base)
+	s.FreeUniform(base)
+	s.setDot()
+}
+
+// correct adds to lane 0 of sum what it lacks by expSum5, and by n-k times ln2lo, n-k
+// being its own exponent, as that of what makes up most of it is.
+func (s *logSumExp) correct(sum *Vec) {
+	integer, low := s.Const(bits(1<<23)), s.Const(bits(-ln2lo))
+	bias, lack := s.Const(bits(1<<23+127)), s.Addend(bits(expSum5Lack))
+	n, x := s.Vec("n"), s.Vec("x")
+	s.Copy(n, sum)
+	s.ShiftLeft(n, -23)
+	s.eachUni(opOr, n, integer, n)
+	s.SubUni(x, n, bias)
+	s.MulAddUni(n, x, low, lack)
+	s.Copy(x, sum)
+	s.MulAddVec(sum, x, n)
+	s.Free(n, x)
+	for _, c := range []Uni{integer, low, bias, lack} {
+		s.FreeConst(c)
+	}
+}
+
+// vectors does the block vector by vector, its maximum m, which may be too great for
+// setBase and is freed, being the base, and the peak.
+func (s *logSumExp) vectors(m Uni) {
+	lowest := s.ConstReg(bits(-math.MaxFloat32)) // not -Inf, so that masked elements never meet -Inf - -Inf
+	s.isa.op(s.Asm, opMax, m.r, lowest, s.base.r)
+	s.FreeUniform(m)
+	s.FreeConst(lowest)
+	exp := s.newExpMinus(exp5)
+	if !s.isa.scales() {
+		s.SetUniform(s.low, exp.low) // until setBase
+		s.FreeUniform(exp.low)
+		exp.low = s.low
+	}
+	left := s.Reg()
+	s.Mov(s.p, s.q)
+	s.Mov(s.size, left)
+	if s.dots {
+		dot, loop := s.Vec("dot"), s.NewLabel("dots")
+		s.Set(dot, s.zero)
+		s.Label(loop)
+		s.addDots(dot, s.q, left, s.base, s.zero, s.weighted)
+		s.AddImm(4*lanes, s.q)
+		s.AddImm(-lanes, left)
+		s.JumpIfImm(left, ">", 0, loop)
+		s.keepDots(dot)
+		s.setDot()
+		s.Free(dot)
+		s.Mov(s.p, s.q)
+		s.Mov(s.size, left)
+	}
+	sum, ones, fill, vec := s.Vec("sum"), s.Vec("ones"), s.Const(negInf), s.NewLabel("vec")
+	s.Set(sum, s.zero)
+	s.Set(ones, s.zero)
+	s.Label(vec)
+	d := s.Vec("d")
+	s.LoadTail(d, s.q, left, fill)
+	s.ByPart(func() {
+		one := s.Vec("one")
+		s.SubUni(d, d, s.base)
+		s.EqOne(one, d, s.zero, exp.one)
+		e := exp.of(s.Asm, []*Vec{d})[0]
+		s.Sub(e, one)
+		s.Add(sum, e)
+		s.Add(ones, one)
+		s.Free(e, one)
+	})
+	s.Free(d)
+	s.AddImm(4*lanes, s.q)
+	s.AddImm(-lanes, left)
+	s.JumpIfImm(left, ">", 0, vec)
+	s.FreeReg(left)
+	s.FreeConst(fill)
+	s.FoldAdd(sum)
+	s.FoldAdd(ones)
+
+	out := s.Arg("peak")
+	s.StoreLane0(ones, out, 0)
+	s.takePeak(sum, s.base, out)
+	s.FreeReg(out)
+	s.setOut("sum", uni(sum))
+	s.setOut("base", s.base)
+	s.Free(sum, ones)
+	for _, c := range append(exp.c, exp.log2e, exp.round, exp.ln2, exp.one) {
+		s.FreeConst(c)
+	}
+}
+
+// takePeak leaves one of the elements that are the maximum m, whose number is at peak,
+// out of sum and puts it there, or -Inf if there is none.
+func (a *Asm) takePeak(sum *Vec, m Uni, peak Reg) {
+	some, done := a.NewLabel("some"), a.NewLabel("done")
+	none, zero, one := a.ConstReg(negInf), a.ConstReg(0), a.Const(bits(1))
+	a.Narrow()
+	ones := a.Vec("ones")
+	a.LoadLane0(ones, peak, 0)
+	a.JumpGreater(uni(ones), zero, some)
+	a.StoreUni(none, peak, 0)
+	a.Jump(done)
+	a.Label(some)
+	a.SubUni(ones, ones, one)
+	a.AddLane0(sum, ones)
+	a.StoreUni(m, peak, 0)
+	a.Label(done)
+	a.Free(ones)
+	a.Widen()
+	for _, c := range []Uni{none, zero, one} {
+		a.FreeConst(c)
+	}
+}
