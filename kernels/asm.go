@@ -288,6 +288,14 @@ func (a *Asm) LoadArg(name string, d Reg) { a.isa.arg(a, name, a.argOffset(name)
 // StoreArg changes a parameter.
 func (a *Asm) StoreArg(name string, s Reg) { a.isa.setArg(a, name, a.argOffset(name), s) }
 
+// AddArg adds a number to a parameter.
+func (a *Asm) AddArg(name string, imm int) {
+	t := a.Arg(name)
+	a.AddImm(imm, t)
+	a.StoreArg(name, t)
+	a.FreeReg(t)
+}
+
 func (a *Asm) argOffset(name string) int {
 	i := slices.IndexFunc(a.k.args, func(p arg) bool { return p.name == name })
 	if i < 0 {

@@ -104,12 +104,12 @@ func (s *expSum) write() {
 	s.toDst = s.Reg()
 	s.exp.keep(s.Asm, s.vregs())
 	if s.weighted {
-		s.startWeights()
+		s.relate("w")
 	}
 	row, block, known, last := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("known"), s.NewLabel("last")
 	s.LoadArg("x", s.ahead)
 	if s.trail {
-		s.startTrail()
+		s.relate("to")
 	}
 	s.forget()
 	s.Label(row)
@@ -124,7 +124,7 @@ func (s *expSum) write() {
 	s.block()
 	s.next(1)
 	if s.trail {
-		s.nextFactor()
+		s.AddArg("factor", 4)
 	}
 	s.AddImm(4*blockSize, s.p)
 	s.SubReg(s.size, s.n)
@@ -300,19 +300,33 @@ func (s *expSum) loadLocal(slot int) *Vec {
 	return v
 }
 
-func (s *expSum) storeLocal(v *Vec, slot int) {
-	local := s.Local(slot)
-	s.Store(v, local, 0)
-	s.FreeReg(local)
-	s.Free(v)
+// accumulators returns lanes to add up in, and those of the dots if there are some.
+func (s *expSum) accumulators() (sum, dot *Vec) {
+	sum = s.Vec("sum")
+	s.Set(sum, s.zero)
+	if s.dots {
+		dot = s.Vec("dot")
+		s.Set(dot, s.zero)
+	}
+	return sum, dot
 }
 
-// addUp adds sum to the block's lanes and frees it.
-func (s *expSum) addUp(sum *Vec, slot int) {
+// addUp adds accumulators to the block's lanes and frees them.
+func (s *expSum) addUp(sum, dot *Vec) {
+	s.addLocal(sum, blockSum)
+	if s.dots {
+		s.addLocal(dot, blockDot)
+	}
+}
+
+func (s *expSum) addLocal(v *Vec, slot int) {
 	before := s.loadLocal(slot)
-	s.Add(before, sum)
-	s.Free(sum)
-	s.storeLocal(before, slot)
+	s.Add(before, v)
+	s.Free(v)
+	local := s.Local(slot)
+	s.Store(before, local, 0)
+	s.FreeReg(local)
+	s.Free(before)
 }
 
 // inDst returns a register with the address in dst that goes with q.
@@ -328,13 +342,7 @@ func (s *expSum) inDst() Reg {
 // memory takes requests best like that.
 func (s *expSum) segment() {
 	s.FreeReg(s.left) // not in use here
-	sum := s.Vec("sum")
-	s.Set(sum, s.zero)
-	var dot *Vec
-	if s.dots {
-		dot = s.Vec("dot")
-		s.Set(dot, s.zero)
-	}
+	sum, dot := s.accumulators()
 	local := s.Local(nextMax)
 	max := s.LoadOne("max", local)
 	s.FreeReg(local)
@@ -365,10 +373,7 @@ func (s *expSum) segment() {
 	s.StoreOne(max, local)
 	s.FreeReg(local)
 	s.Free(max)
-	s.addUp(sum, blockSum)
-	if s.dots {
-		s.addUp(dot, blockDot)
-	}
+	s.addUp(sum, dot)
 	s.left = s.Reg()
 }
 
@@ -403,13 +408,7 @@ func (s *expSum) together(first, n int, sum, max, dot *Vec, dst, w Reg) {
 
 // vectors adds the left elements at q, one vector after the other, to the block's lanes.
 func (s *expSum) vectors() {
-	sum := s.Vec("sum")
-	s.Set(sum, s.zero)
-	var dot *Vec
-	if s.dots {
-		dot = s.Vec("dot")
-		s.Set(dot, s.zero)
-	}
+	sum, dot := s.accumulators()
 	tail := s.NewLabel("tail")
 	s.Label(tail)
 	if s.dots {
@@ -425,10 +424,7 @@ func (s *expSum) vectors() {
 	s.AddImm(4*lanes, s.q)
 	s.AddImm(-lanes, s.left)
 	s.JumpIfImm(s.left, ">", 0, tail)
-	s.addUp(sum, blockSum)
-	if s.dots {
-		s.addUp(dot, blockDot)
-	}
+	s.addUp(sum, dot)
 }
 
 // addDots adds x - m to dot for the min(n, 16) elements x at p, times the weights that
@@ -449,16 +445,16 @@ func (a *Asm) addDots(dot *Vec, p, n Reg, m, zero Uni, weighted bool) {
 	a.Free(x)
 }
 
-// startWeights makes w what takes an address in the row to that in the weights.
-func (a *Asm) startWeights() {
-	w, x := a.Arg("w"), a.Arg("x")
-	a.SubReg(x, w)
-	a.StoreArg("w", w)
+// relate makes a pointer what takes an address in the row to that in its own data.
+func (a *Asm) relate(name string) {
+	p, x := a.Arg(name), a.Arg("x")
+	a.SubReg(x, p)
+	a.StoreArg(name, p)
 	a.FreeReg(x)
-	a.FreeReg(w)
+	a.FreeReg(p)
 }
 
-// nextWeights is startWeights for the next row.
+// nextWeights makes w, which is related to a row, go with the next one.
 func (a *Asm) nextWeights() {
 	w, stride := a.Arg("w"), a.Arg("stride")
 	a.ShiftReg(2, stride)

@@ -111,7 +111,7 @@ func (s *logSumExp) write() {
 	s.keep(n, &s.c[0], &s.log2e, &s.ln2)
 	s.keepCoefficients(n, s.c[1:])
 	if s.weighted {
-		s.startWeights()
+		s.relate("w")
 	}
 
 	row, block, start, bad, beyond, apart := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("start"), s.NewLabel("bad"), s.NewLabel("beyond"), s.NewLabel("apart")
@@ -203,14 +203,6 @@ func (s *logSumExp) write() {
 	s.StoreArg("rows", s.n)
 	s.JumpIfImm(s.n, ">", 0, row)
 	s.Ret()
-}
-
-// AddArg adds a number to a parameter.
-func (a *Asm) AddArg(name string, imm int) {
-	t := a.Arg(name)
-	a.AddImm(imm, t)
-	a.StoreArg(name, t)
-	a.FreeReg(t)
 }
 
 // setOut sets a result of the block.

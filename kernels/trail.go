@@ -52,15 +52,6 @@ const (
 	trailSkew                        // bytes by which that part begins behind the block
 )
 
-// startTrail makes to what takes an address in x to that in to.
-func (s *expSum) startTrail() {
-	to, x := s.Arg("to"), s.Arg("x")
-	s.SubReg(x, to)
-	s.StoreArg("to", to)
-	s.FreeReg(x)
-	s.FreeReg(to)
-}
-
 // nextTrail goes on to the next row of to.
 func (s *expSum) nextTrail() {
 	to, t := s.Arg("to"), s.Arg("toStride")
@@ -75,14 +66,6 @@ func (s *expSum) nextTrail() {
 	s.StoreArg("add", t)
 	s.FreeReg(t)
 	s.FreeReg(to)
-}
-
-// nextFactor goes on to the factor of the next block.
-func (s *expSum) nextFactor() {
-	t := s.Arg("factor")
-	s.AddImm(4, t)
-	s.StoreArg("factor", t)
-	s.FreeReg(t)
 }
 
 // line loads the factor and the summand of the block; t is free to use.
