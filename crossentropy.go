@@ -259,12 +259,11 @@ func (j *ceJob[T, I]) trail(x, grad *view[T], lo, hi int, parts []float64) float
 			if j.share > 0 {
 				t.dot = r.dots
 			}
-			t.exps(row, n, r.sum, r.peak, before.sum, before.less)
+			t.exps(row, n, r.base, r.sum, r.more, before.base, before.less)
 			j.targeted(grad, last, rows, last, before)
 			targets := j.targets[row:][:n]
 			xs, e := x.from(row, n), view[T]{n, x.c, 1, t.e, x.c}
 			j.logits(&xs, targets, r)
-			j.rowDots(n, x.c, r)
 			j.sums(&xs, &e, row, r)
 			s = j.losses(s, targets, row, r)
 			r, before = before, r
@@ -275,7 +274,7 @@ func (j *ceJob[T, I]) trail(x, grad *view[T], lo, hi int, parts []float64) float
 		}
 		total += s
 	}
-	t.finish(0, before.sum, before.less)
+	t.finish(0, before.base, before.less)
 	j.targeted(grad, t.row, t.n, t.row, before)
 	return total
 }
@@ -359,20 +358,22 @@ type ceRoom[T Float] struct {
 	scale []float64 // what is subtracted at the target
 
 	x         []T // the target's logit
-	max       []T // the row's maximum
+	max       []T // the row's maximum, or what is close to its log-sum-exp
 	less      []T // the factor of the weights in the gradient
-	sum, peak []T // of the row's blocks, or their maxima and sums
+	sum, peak []T // of the row's blocks
+	base      []T // of these, and what turns their exponentials into gradients
+	more      []T // of these
 	dots      []T // of the row, or of its blocks
 	factor    []T // of the probabilities, in short rows
 }
 
 func (r *ceRoom[T]) init(b *[]float64, cols int) {
 	size, n := 8/elemSize[T](), max(ceRows, blocks(cols))
-	t := scratch[T](b, (4*size+4)*ceRows+3*n)[4*size*ceRows:]
-	f, p := (*b)[:4*ceRows], t[3*n:]
+	t := scratch[T](b, (4*size+4)*ceRows+5*n)[4*size*ceRows:]
+	f, p := (*b)[:4*ceRows], t[5*n:]
 	r.log, r.s, r.dot, r.scale = f[:ceRows], f[ceRows:][:ceRows], f[2*ceRows:][:ceRows], f[3*ceRows:]
 	r.x, r.max, r.less, r.factor = p[:ceRows], p[ceRows:][:ceRows], p[2*ceRows:][:ceRows], p[3*ceRows:][:ceRows]
-	r.sum, r.peak, r.dots = t[:n], t[n:2*n], t[2*n:3*n]
+	r.sum, r.peak, r.dots, r.base, r.more = t[:n], t[n:2*n], t[2*n:3*n], t[3*n:4*n], t[4*n:5*n]
 }
 
 func (j *ceJob[T, I]) forward(x *view[T], r *ceRoom[T]) {
@@ -425,30 +426,34 @@ func (j *ceJob[T, I]) accumulate(x, grad *view[T], first int, r *ceRoom[T]) {
 
 func (j *ceJob[T, I]) long(x, dst *view[T], first int, r *ceRoom[T]) {
 	j.exps(dst, x, r)
-	j.rowDots(x.n, x.c, r)
 	j.sums(x, dst, first, r)
 	j.scale(dst, r)
 	j.targeted(dst, 0, x.n, first, r)
 }
 
-// sums fills in the room given the exponentials e, their maxima and sums. The
-// maxima become what turns e into gradients, but for the elements at the targets.
+// sums fills in the room given the exponentials e and what is known of their blocks.
+// The bases become what turns e into gradients, but for the elements at the targets.
 func (j *ceJob[T, I]) sums(x, e *view[T], first int, r *ceRoom[T]) {
 	b := blocks(x.c)
+	var row expRow[T] // filled in place, as its parts are: see setRows
 	for c := range x.n {
-		max, row := r.sum[c*b:][:b], e.data[c*e.stride:][:x.c]
+		row.e, row.base, row.sum, row.more = e.data[c*e.stride:][:x.c], r.base[c*b:][:b], r.sum[c*b:][:b], r.more[c*b:][:b]
 		t := int(j.targets[first+c])
 		if t == j.ignore {
-			clear(row) // NaN times 0 would stay
-			fill(max, 0)
+			clear(row.e) // NaN times 0 would stay
+			fill(row.base, 0)
 			r.less[c] = 0
 			continue
 		}
-		m, s, all := sumOfRow(j.k, row, max, r.peak[c*b:][:b])
-		r.max[c], r.s[c], r.log[c] = m, s, s
+		row.addUp()
+		near, s := row.logSum(j.k, t, r.x[c])
+		r.max[c], r.s[c], r.log[c] = near, s, s
+		if j.share > 0 {
+			r.dot[c] = row.dotTo(near, r.dots[c*b:], j.blocks)
+		}
 		var p float64
 		p, r.less[c], r.scale[c] = j.factor(j.upstream(first+c), weightOf(j.opt.Weight, t))
-		probabilities(max, m, p/all)
+		row.probabilities(j.k, p)
 	}
 	j.k.log1p(ptr(r.log, 0), x.n)
 }
@@ -566,8 +571,7 @@ func (j *ceJob[T, I]) atMax(t int, take, less, s float64, smooth bool) T {
 	return T(v)
 }
 
-// exps fills dst with e^(x-max) and the room with the maxima, sums and, if there is
-// smoothing, dots of the blocks.
+// exps fills dst with exponentials and the room with what is known of the blocks.
 func (j *ceJob[T, I]) exps(dst, x *view[T], r *ceRoom[T]) {
 	var dots []T
 	var weight *T
@@ -575,54 +579,35 @@ func (j *ceJob[T, I]) exps(dst, x *view[T], r *ceRoom[T]) {
 		dots, weight = r.dots, ptr(j.opt.Weight, 0)
 	}
 	if j.w > 1 {
-		spreadExps(j.w, j.k, *dst, *x, r.sum, r.peak, dots, weight)
+		spreadExps(j.w, j.k, *dst, *x, r.base, r.sum, r.more, dots, weight)
 		return
 	}
-	expSumDots(j.k, ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.peak, 0), ptr(dots, 0), ptr(x.data, 0), weight, x.n, x.c, dst.stride, x.stride)
-}
-
-// rowDots fills in the rows' dots given their blocks' maxima and dots, if there is
-// smoothing.
-func (j *ceJob[T, I]) rowDots(rows, cols int, r *ceRoom[T]) {
-	b := blocks(cols)
-	switch {
-	case j.share == 0:
-		return
-	case b == 1:
-		widen(r.dot, r.dots[:rows])
-		return
-	}
-	for c := range rows {
-		max := r.sum[c*b:][:b]
-		s := sum[T]{base: slices.Max(max)}
-		s.addDots(max, r.dots[c*b:], j.blocks)
-		r.dot[c] = s.dot
-	}
+	expSumDots(j.k, ptr(dst.data, 0), ptr(r.base, 0), ptr(r.sum, 0), ptr(r.more, 0), ptr(dots, 0), ptr(x.data, 0), weight, x.n, x.c, dst.stride, x.stride)
 }
 
 // expSums runs the kernel on rows, or on the chunks of one that is longer.
-func expSums[T Float](k *kernels[T], dst, max, sum, x *T, rows, cols, dstStride, stride int) {
-	expSumDots(k, dst, max, sum, nil, x, nil, rows, cols, dstStride, stride)
+func expSums[T Float](k *kernels[T], dst, base, sum, more, x *T, rows, cols, dstStride, stride int) {
+	expSumDots(k, dst, base, sum, more, nil, x, nil, rows, cols, dstStride, stride)
 }
 
-// expSumDots is expSums and, unless dot is nil, sets it to the sums of w (x - max)
+// expSumDots is expSums and, unless dot is nil, sets it to the sums of w (x - base)
 // over the blocks, w being 1 if it is nil.
-func expSumDots[T Float](k *kernels[T], dst, max, sum, dot, x, w *T, rows, cols, dstStride, stride int) {
+func expSumDots[T Float](k *kernels[T], dst, base, sum, more, dot, x, w *T, rows, cols, dstStride, stride int) {
 	for {
 		n := min(cols, chunkSize)
 		switch {
 		case dot == nil:
-			k.expSum(dst, max, sum, x, rows, n, dstStride, stride)
+			k.expSum(dst, base, sum, more, x, rows, n, dstStride, stride)
 		case w == nil:
-			k.expSumDot(dst, max, sum, dot, x, rows, n, dstStride, stride)
+			k.expSumDot(dst, base, sum, more, dot, x, rows, n, dstStride, stride)
 		default:
-			k.expSumWeighted(dst, max, sum, dot, x, w, rows, n, dstStride, stride)
+			k.expSumWeighted(dst, base, sum, more, dot, x, w, rows, n, dstStride, stride)
 		}
 		if cols -= n; cols == 0 {
 			return
 		}
 		dst, x = &at(dst, n, 1)[0], &at(x, n, 1)[0]
-		max, sum = &at(max, chunkBlocks, 1)[0], &at(sum, chunkBlocks, 1)[0]
+		base, sum, more = &at(base, chunkBlocks, 1)[0], &at(sum, chunkBlocks, 1)[0], &at(more, chunkBlocks, 1)[0]
 		if dot != nil {
 			dot = &at(dot, chunkBlocks, 1)[0]
 		}
@@ -633,10 +618,10 @@ func expSumDots[T Float](k *kernels[T], dst, max, sum, dot, x, w *T, rows, cols,
 }
 
 // spreadExps is expSumDots for one row and w goroutines.
-func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], max, sum, dots []T, weight *T) {
+func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], base, sum, more, dots []T, weight *T) {
 	n := blocks(x.c)
-	parts := make([]T, 3*n)
-	maxs, sums, ds := parts[:n], parts[n:2*n], parts[2*n:]
+	parts := make([]T, 4*n)
+	bases, sums, mores, ds := parts[:n], parts[n:2*n], parts[2*n:3*n], parts[3*n:]
 	spreadChunks(w, x.c, func(c, off, n int) {
 		var dot, weights *T
 		if dots != nil {
@@ -645,38 +630,12 @@ func spreadExps[T Float](w int, k *kernels[T], dst, x view[T], max, sum, dots []
 		if weight != nil {
 			weights = &at(weight, off, n)[0]
 		}
-		expSumDots(k, ptr(dst.data, off), ptr(maxs, c*chunkBlocks), ptr(sums, c*chunkBlocks), dot, ptr(x.data, off), weights, 1, n, 0, 0)
+		expSumDots(k, ptr(dst.data, off), ptr(bases, c*chunkBlocks), ptr(sums, c*chunkBlocks), ptr(mores, c*chunkBlocks), dot, ptr(x.data, off), weights, 1, n, 0, 0)
 	})
-	copy(max, maxs)
+	copy(base, bases)
 	copy(sum, sums)
+	copy(more, mores)
 	copy(dots, ds)
-}
-
-// sumOfRow is sumOf for a row of exps, which keeps what a maximum that outweighs
-// the others would round away.
-func sumOfRow[T Float](k *kernels[T], e, max, sum []T) (m T, s, all float64) {
-	m, s, all = sumOf(max, sum)
-	if all >= 1.5 || all != all {
-		return m, s, all
-	}
-	// The maximum is in the first block that has it, and gives way to 0 while the
-	// kernel adds.
-	first := slices.Index(max, m)
-	s = 0
-	for b, v := range sum {
-		if b != first {
-			s += float64(float64(v) * exp64(float64(max[b])-float64(m)))
-		}
-	}
-	block := e[first*blockSize : min((first+1)*blockSize, len(e))]
-	var top [1]int
-	k.argMax(ptr(top[:], 0), ptr(block, 0), 1, len(block), 0)
-	block[top[0]] = 0
-	var t [1]float64
-	k.sum(ptr(t[:], 0), ptr(block, 0), 1, len(block), 0)
-	block[top[0]] = 1
-	s += t[0]
-	return m, s, 1 + s
 }
 
 // scale turns exps into gradients, but for the elements at the targets.
@@ -687,13 +646,13 @@ func (j *ceJob[T, I]) scale(dst *view[T], r *ceRoom[T]) {
 		if j.share > 0 {
 			weight = ptr(j.opt.Weight, 0)
 		}
-		spreadScale(j.w, j.k, *dst, r.sum, r.less[0], weight)
+		spreadScale(j.w, j.k, *dst, r.base, r.less[0], weight)
 	case j.share > 0 && j.opt.Weight != nil:
-		j.k.scaleWeighted(ptr(dst.data, 0), ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.less, 0), ptr(j.opt.Weight, 0), dst.n, dst.c, dst.stride, dst.stride)
+		j.k.scaleWeighted(ptr(dst.data, 0), ptr(dst.data, 0), ptr(r.base, 0), ptr(r.less, 0), ptr(j.opt.Weight, 0), dst.n, dst.c, dst.stride, dst.stride)
 	case j.share > 0:
-		j.k.scale(ptr(dst.data, 0), ptr(dst.data, 0), ptr(r.sum, 0), ptr(r.less, 0), dst.n, dst.c, dst.stride, dst.stride)
+		j.k.scale(ptr(dst.data, 0), ptr(dst.data, 0), ptr(r.base, 0), ptr(r.less, 0), dst.n, dst.c, dst.stride, dst.stride)
 	default:
-		j.k.scale(ptr(dst.data, 0), ptr(dst.data, 0), ptr(r.sum, 0), nil, dst.n, dst.c, dst.stride, dst.stride)
+		j.k.scale(ptr(dst.data, 0), ptr(dst.data, 0), ptr(r.base, 0), nil, dst.n, dst.c, dst.stride, dst.stride)
 	}
 }
 

@@ -40,20 +40,20 @@ type kernels[T Float] struct {
 	sumExpWeighted func(base, sum, peak, dot, x, w *T, rows, cols, stride int)
 	// log1p replaces x[i] by log(1 + x[i]) for i < n, x[i] >= 0.
 	log1p func(x *float64, n int)
-	// expSum sets row i of dst to e^(x-max), max being the greatest element of the
-	// row up to the end of the element's block, and fills in max and sum for each
-	// block, nothing left out of the sums.
-	expSum func(dst, max, sum, x *T, rows, cols, dstStride, stride int)
+	// expSum finds, for each block: base, an element of the row, or -MaxFloat if the
+	// block is masked; sum, that of the elements of dst; and more, so that e^(x-base)
+	// is 1 + more times the element of dst. more is 0 if base is the block's maximum.
+	expSum func(dst, base, sum, more, x *T, rows, cols, dstStride, stride int)
 	// expSumDot and expSumWeighted also set dot as sumExpDot and sumExpWeighted do.
-	expSumDot      func(dst, max, sum, dot, x *T, rows, cols, dstStride, stride int)
-	expSumWeighted func(dst, max, sum, dot, x, w *T, rows, cols, dstStride, stride int)
+	expSumDot      func(dst, base, sum, more, dot, x *T, rows, cols, dstStride, stride int)
+	expSumWeighted func(dst, base, sum, more, dot, x, w *T, rows, cols, dstStride, stride int)
 	// scaleExpSum is expSum, but first what is in dst goes to the rows of to, each
 	// block times its factor and plus add[i], past the caches.
-	scaleExpSum func(dst, max, sum, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)
+	scaleExpSum func(dst, base, sum, more, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)
 	// scaleExpSumDot is that for expSumDot; scaleExpSumWeighted for expSumWeighted,
 	// and adds add[i] w[j].
-	scaleExpSumDot      func(dst, max, sum, dot, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)
-	scaleExpSumWeighted func(dst, max, sum, dot, x, w *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)
+	scaleExpSumDot      func(dst, base, sum, more, dot, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)
+	scaleExpSumWeighted func(dst, base, sum, more, dot, x, w *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)
 	// shortSoftmax finds for rows of at most shortCols columns: max, the greatest
 	// element; sum, the sum of e^(x-max) without the maximum's own; and log, log(1 +
 	// sum). sum may be log, and all of them nil. A row with a NaN or +Inf, or of only

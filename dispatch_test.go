@@ -363,23 +363,25 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			}
 		}},
 		{"expSum", func() ([]armed, []armed, func()) {
-			x, y, max, sum := x(), y(), vec(0, rows*blocks), vec(1, rows*blocks)
-			return out(y, max, sum), out(x), func() { k.expSum(y.p(), max.p(), sum.p(), x.p(), rows, cols, dstStride, stride) }
+			x, y, base, sum, more := x(), y(), vec(0, rows*blocks), vec(1, rows*blocks), vec(3, rows*blocks)
+			return out(y, base, sum, more), out(x), func() { k.expSum(y.p(), base.p(), sum.p(), more.p(), x.p(), rows, cols, dstStride, stride) }
 		}},
 		{"expSum", func() ([]armed, []armed, func()) {
-			y, max, sum := y(), vec(0, rows*blocks), vec(1, rows*blocks)
-			return out(y, max, sum), nil, func() { k.expSum(y.p(), max.p(), sum.p(), y.p(), rows, cols, dstStride, dstStride) }
+			y, base, sum, more := y(), vec(0, rows*blocks), vec(1, rows*blocks), vec(3, rows*blocks)
+			return out(y, base, sum, more), nil, func() { k.expSum(y.p(), base.p(), sum.p(), more.p(), y.p(), rows, cols, dstStride, dstStride) }
 		}},
 		{"expSumDot", func() ([]armed, []armed, func()) {
-			y, max, sum, dot := y(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks)
-			return out(y, max, sum, dot), nil, func() { k.expSumDot(y.p(), max.p(), sum.p(), dot.p(), y.p(), rows, cols, dstStride, dstStride) }
+			y, base, sum, more, dot := y(), vec(0, rows*blocks), vec(1, rows*blocks), vec(3, rows*blocks), vec(2, rows*blocks)
+			return out(y, base, sum, more, dot), nil, func() {
+				k.expSumDot(y.p(), base.p(), sum.p(), more.p(), dot.p(), y.p(), rows, cols, dstStride, dstStride)
+			}
 		}},
 		{"expSumWeighted", func() ([]armed, []armed, func()) {
-			x, y, max, sum, dot := x(), y(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks)
+			x, y, base, sum, more, dot := x(), y(), vec(0, rows*blocks), vec(1, rows*blocks), vec(3, rows*blocks), vec(2, rows*blocks)
 			w := newArea[T](mem[2], 1, cols, 0, in.end)
 			guardFill(w.row, 1, 0)
-			return out(y, max, sum, dot), out(x, w), func() {
-				k.expSumWeighted(y.p(), max.p(), sum.p(), dot.p(), x.p(), w.p(), rows, cols, dstStride, stride)
+			return out(y, base, sum, more, dot), out(x, w), func() {
+				k.expSumWeighted(y.p(), base.p(), sum.p(), more.p(), dot.p(), x.p(), w.p(), rows, cols, dstStride, stride)
 			}
 		}},
 		{"shortSoftmax", func() ([]armed, []armed, func()) {
@@ -411,33 +413,33 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			}
 		}},
 		{"scaleExpSum", func() ([]armed, []armed, func()) {
-			x, y, to, max, sum := x(), y(), matrix(mem[2], dstStride), vec(0, rows*blocks), vec(1, rows*blocks)
+			x, y, to, base, sum, more := x(), y(), matrix(mem[2], dstStride), vec(0, rows*blocks), vec(1, rows*blocks), vec(3, rows*blocks)
 			factor, add := make([]T, rows*blocks), make([]T, rows)
-			return out(y, to, max, sum), out(x), func() {
-				k.scaleExpSum(y.p(), max.p(), sum.p(), x.p(), rows, cols, dstStride, stride, to.p(), &factor[0], &add[0], dstStride)
+			return out(y, to, base, sum, more), out(x), func() {
+				k.scaleExpSum(y.p(), base.p(), sum.p(), more.p(), x.p(), rows, cols, dstStride, stride, to.p(), &factor[0], &add[0], dstStride)
 			}
 		}},
 		{"scaleExpSum", func() ([]armed, []armed, func()) {
-			x, y, max, sum, factor, add := x(), y(), make([]T, rows*blocks), make([]T, rows*blocks), vec(0, rows*blocks), vec(1, rows)
+			x, y, base, sum, more, factor, add := x(), y(), make([]T, rows*blocks), make([]T, rows*blocks), make([]T, rows*blocks), vec(0, rows*blocks), vec(1, rows)
 			to := make([]T, rows*dstStride)
 			return out(y), out(x, factor, add), func() {
-				k.scaleExpSum(y.p(), &max[0], &sum[0], x.p(), rows, cols, dstStride, stride, &to[0], factor.p(), add.p(), dstStride)
+				k.scaleExpSum(y.p(), &base[0], &sum[0], &more[0], x.p(), rows, cols, dstStride, stride, &to[0], factor.p(), add.p(), dstStride)
 			}
 		}},
 		{"scaleExpSumDot", func() ([]armed, []armed, func()) {
-			x, y, to, max, sum, dot := x(), y(), matrix(mem[2], dstStride), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks)
+			x, y, to, base, sum, more, dot := x(), y(), matrix(mem[2], dstStride), vec(0, rows*blocks), vec(1, rows*blocks), vec(3, rows*blocks), vec(2, rows*blocks)
 			factor, add := make([]T, rows*blocks), make([]T, rows)
-			return out(y, to, max, sum, dot), out(x), func() {
-				k.scaleExpSumDot(y.p(), max.p(), sum.p(), dot.p(), x.p(), rows, cols, dstStride, stride, to.p(), &factor[0], &add[0], dstStride)
+			return out(y, to, base, sum, more, dot), out(x), func() {
+				k.scaleExpSumDot(y.p(), base.p(), sum.p(), more.p(), dot.p(), x.p(), rows, cols, dstStride, stride, to.p(), &factor[0], &add[0], dstStride)
 			}
 		}},
 		{"scaleExpSumWeighted", func() ([]armed, []armed, func()) {
-			x, to, max, sum, dot := x(), y(), vec(0, rows*blocks), vec(1, rows*blocks), vec(2, rows*blocks)
+			x, to, base, sum, more, dot := x(), y(), vec(0, rows*blocks), vec(1, rows*blocks), vec(3, rows*blocks), vec(2, rows*blocks)
 			w, y := newArea[T](mem[2], 1, cols, 0, in.end), make([]T, rows*dstStride)
 			guardFill(w.row, 1, 0)
 			factor, add := make([]T, rows*blocks), make([]T, rows)
-			return out(to, max, sum, dot), out(x, w), func() {
-				k.scaleExpSumWeighted(&y[0], max.p(), sum.p(), dot.p(), x.p(), w.p(), rows, cols, dstStride, stride, to.p(), &factor[0], &add[0], dstStride)
+			return out(to, base, sum, more, dot), out(x, w), func() {
+				k.scaleExpSumWeighted(&y[0], base.p(), sum.p(), more.p(), dot.p(), x.p(), w.p(), rows, cols, dstStride, stride, to.p(), &factor[0], &add[0], dstStride)
 			}
 		}},
 		{"shortSoftmaxDot", func() ([]armed, []armed, func()) {

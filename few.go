@@ -53,20 +53,22 @@ func fewCrossEntropy[T Float, I Index](x *view[T], targets []I, grad *view[T]) (
 // longCrossEntropyGrad sets grad to the gradient of the cross-entropy of one row,
 // which it returns.
 func longCrossEntropyGrad[T Float](k *kernels[T], x []T, target int, grad []T) float64 {
-	var maxs, sums [cacheSize / blockSize]T
+	var base, sums, more [cacheSize / blockSize]T
 	logit, b := x[target], blocks(len(x)) // grad may be x
-	k.expSum(ptr(grad, 0), ptr(maxs[:], 0), ptr(sums[:], 0), ptr(x, 0), 1, len(x), 0, 0)
-	max, sum, all := sumOfRow(k, grad, maxs[:b], sums[:b])
-	probabilities(maxs[:b], max, 1/all)
-	k.scale(ptr(grad, 0), ptr(grad, 0), ptr(maxs[:], 0), nil, 1, len(x), 0, 0)
+	k.expSum(ptr(grad, 0), ptr(base[:], 0), ptr(sums[:], 0), ptr(more[:], 0), ptr(x, 0), 1, len(x), 0, 0)
+	r := expRow[T]{e: grad, base: base[:b], sum: sums[:b], more: more[:b]}
+	r.addUp()
+	near, sum := r.logSum(k, target, logit)
+	r.probabilities(k, 1)
+	k.scale(ptr(grad, 0), ptr(grad, 0), ptr(base[:], 0), nil, 1, len(x), 0, 0)
 	log := [1]float64{sum}
 	k.log1p(ptr(log[:], 0), 1)
-	if logit == max {
+	if logit == near {
 		grad[target] = T(atMax(1, sum))
 	} else {
 		grad[target] = T(float64(grad[target]) - 1)
 	}
-	return (float64(max) - float64(logit)) + log[0]
+	return (float64(near) - float64(logit)) + log[0]
 }
 
 // atMax is the gradient at a target that is its row's maximum, take being taken

@@ -84,7 +84,7 @@ func testGuardKernels[T Float](t *testing.T, k *kernels[T]) {
 	if emulated() && k.name == "avx2" {
 		t.Skip("masked loads fault here")
 	}
-	mem := [][]byte{guarded(t, 4*4200*8), guarded(t, 4*4200*8), guarded(t, 4*4200*8), guarded(t, 100), guarded(t, 100), guarded(t, 100)}
+	mem := [][]byte{guarded(t, 4*4200*8), guarded(t, 4*4200*8), guarded(t, 4*4200*8), guarded(t, 100), guarded(t, 100), guarded(t, 100), guarded(t, 100)}
 	ran := map[string]bool{}
 	for c, cols := range guardSizes() {
 		for _, end := range []bool{false, true} {

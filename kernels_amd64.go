@@ -35,22 +35,22 @@ func sumExpWeightedAVX2(base, sum, peak, dot, x, w *float32, rows, cols, stride 
 func log1pAVX2(x *float64, n int)
 
 //go:noescape
-func expSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+func expSumAVX2(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func expSumDotAVX2(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int)
+func expSumDotAVX2(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func expSumWeightedAVX2(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int)
+func expSumWeightedAVX2(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleExpSumAVX2(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumAVX2(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
-func scaleExpSumDotAVX2(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumDotAVX2(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
-func scaleExpSumWeightedAVX2(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumWeightedAVX2(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
 func shortSoftmaxAVX2(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
@@ -208,22 +208,22 @@ func sumExpWeightedAVX512(base, sum, peak, dot, x, w *float32, rows, cols, strid
 func log1pAVX512(x *float64, n int)
 
 //go:noescape
-func expSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+func expSumAVX512(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func expSumDotAVX512(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int)
+func expSumDotAVX512(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func expSumWeightedAVX512(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int)
+func expSumWeightedAVX512(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleExpSumAVX512(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumAVX512(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
-func scaleExpSumDotAVX512(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumDotAVX512(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
-func scaleExpSumWeightedAVX512(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumWeightedAVX512(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
 func shortSoftmaxAVX512(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)

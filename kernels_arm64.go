@@ -35,22 +35,22 @@ func sumExpWeightedNEON(base, sum, peak, dot, x, w *float32, rows, cols, stride 
 func log1pNEON(x *float64, n int)
 
 //go:noescape
-func expSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int)
+func expSumNEON(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func expSumDotNEON(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int)
+func expSumDotNEON(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func expSumWeightedNEON(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int)
+func expSumWeightedNEON(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleExpSumNEON(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumNEON(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
-func scaleExpSumDotNEON(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumDotNEON(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
-func scaleExpSumWeightedNEON(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumWeightedNEON(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
 
 //go:noescape
 func shortSoftmaxNEON(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)

@@ -284,18 +284,19 @@ func log1pGeneric(x *float64, n int) {
 	}
 }
 
-func expSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride int) {
-	expSumWeightedGeneric(dst, max, sum, nil, x, nil, rows, cols, dstStride, stride)
+func expSumGeneric[T Float](dst, base, sum, more, x *T, rows, cols, dstStride, stride int) {
+	expSumWeightedGeneric(dst, base, sum, more, nil, x, nil, rows, cols, dstStride, stride)
 }
 
-func expSumDotGeneric[T Float](dst, max, sum, dot, x *T, rows, cols, dstStride, stride int) {
-	expSumWeightedGeneric(dst, max, sum, dot, x, nil, rows, cols, dstStride, stride)
+func expSumDotGeneric[T Float](dst, base, sum, more, dot, x *T, rows, cols, dstStride, stride int) {
+	expSumWeightedGeneric(dst, base, sum, more, dot, x, nil, rows, cols, dstStride, stride)
 }
 
 // expSumWeightedGeneric does without what is nil.
-func expSumWeightedGeneric[T Float](dst, max, sum, dot, x, w *T, rows, cols, dstStride, stride int) {
+func expSumWeightedGeneric[T Float](dst, base, sum, more, dot, x, w *T, rows, cols, dstStride, stride int) {
 	n := blocks(cols)
-	maxs, sums := at(max, 0, rows*n), at(sum, 0, rows*n)
+	bases, sums := at(base, 0, rows*n), at(sum, 0, rows*n)
+	clear(at(more, 0, rows*n))
 	for i := range rows {
 		m := lowest[T]()
 		for b := range n {
@@ -343,24 +344,24 @@ func expSumWeightedGeneric[T Float](dst, max, sum, dot, x, w *T, rows, cols, dst
 			if dot != nil {
 				at(dot, i*n+b, 1)[0] = T(d)
 			}
-			maxs[i*n+b], sums[i*n+b] = m, T(s)
+			bases[i*n+b], sums[i*n+b] = m, T(s)
 		}
 	}
 }
 
-func scaleExpSumGeneric[T Float](dst, max, sum, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int) {
+func scaleExpSumGeneric[T Float](dst, base, sum, more, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int) {
 	scaleGeneric(to, dst, factor, add, rows, cols, toStride, dstStride)
-	expSumGeneric(dst, max, sum, x, rows, cols, dstStride, stride)
+	expSumGeneric(dst, base, sum, more, x, rows, cols, dstStride, stride)
 }
 
-func scaleExpSumDotGeneric[T Float](dst, max, sum, dot, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int) {
+func scaleExpSumDotGeneric[T Float](dst, base, sum, more, dot, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int) {
 	scaleGeneric(to, dst, factor, add, rows, cols, toStride, dstStride)
-	expSumDotGeneric(dst, max, sum, dot, x, rows, cols, dstStride, stride)
+	expSumDotGeneric(dst, base, sum, more, dot, x, rows, cols, dstStride, stride)
 }
 
-func scaleExpSumWeightedGeneric[T Float](dst, max, sum, dot, x, w *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int) {
+func scaleExpSumWeightedGeneric[T Float](dst, base, sum, more, dot, x, w *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int) {
 	scaleWeightedGeneric(to, dst, factor, add, w, rows, cols, toStride, dstStride)
-	expSumWeightedGeneric(dst, max, sum, dot, x, w, rows, cols, dstStride, stride)
+	expSumWeightedGeneric(dst, base, sum, more, dot, x, w, rows, cols, dstStride, stride)
 }
 
 func shortSoftmaxGeneric[T Float](dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride int) {

@@ -172,9 +172,10 @@ func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
 		return j.rowLoss(mass, s, m, log)
 	}
 	grad = grad[:len(x)]
-	var m [1]T
-	j.k.max(ptr(m[:], 0), ptr(x, 0), 1, len(x), 0)
-	mass, s := j.against(x, q, m[0])
+	var top [1]int
+	j.k.argMax(ptr(top[:], 0), ptr(x, 0), 1, len(x), 0)
+	m := x[top[0]] // grad may be x
+	mass, s := j.against(x, q, m)
 
 	e := grad
 	if j.opt.Accumulate {
@@ -185,17 +186,20 @@ func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
 	n := blocks(len(x))
 	buf := buffers.Get().(*[]float64)
 	defer buffers.Put(buf)
-	parts := scratch[T](buf, 2*n)
-	max, sum := parts[:n], parts[n:]
-	expSums(j.k, ptr(e, 0), ptr(max, 0), ptr(sum, 0), ptr(x, 0), 1, len(x), 0, 0)
-	top, rest, all := sumOfRow(j.k, e, max, sum)
-	log := [1]float64{rest}
+	parts := scratch[T](buf, 3*n)
+	r := expRow[T]{e: e, base: parts[:n], sum: parts[n : 2*n], more: parts[2*n:]}
+	expSums(j.k, ptr(e, 0), ptr(r.base, 0), ptr(r.sum, 0), ptr(r.more, 0), ptr(x, 0), 1, len(x), 0, 0)
+	r.addUp()
+	var log [1]float64
+	near, rest := r.logSum(j.k, top[0], m)
+	log[0] = rest
 	j.k.log1p(ptr(log[:], 0), 1)
+	log[0] += float64(near) - float64(m)
 
 	up := upstream(j.opt.Upstream, row) * j.norm
-	probabilities(max, top, float64(up*mass)/all)
+	r.probabilities(j.k, float64(up*mass))
 	var zero [1]T
-	j.k.scale(ptr(e, 0), ptr(e, 0), ptr(max, 0), ptr(zero[:], 0), 1, len(x), 0, 0)
+	j.k.scale(ptr(e, 0), ptr(e, 0), ptr(r.base, 0), ptr(zero[:], 0), 1, len(x), 0, 0)
 	for c, y := range e {
 		g := float64(y) - float64(up*j.target(q[c], c))
 		if j.opt.Accumulate {
@@ -203,7 +207,7 @@ func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
 		}
 		grad[c] = T(g)
 	}
-	return j.rowLoss(mass, s, m[0], log[0])
+	return j.rowLoss(mass, s, m, log[0])
 }
 
 // against returns the sums of w q and of w q (m - x) over a row, q being

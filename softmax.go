@@ -157,110 +157,171 @@ func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 		rows := cachedRows(hi-lo, x.c)
 		buf := buffers.Get().(*[]float64)
 		defer buffers.Put(buf)
-		s := scratch[T](buf, rows*(x.c+3*b))
+		s := scratch[T](buf, rows*(x.c+4*b))
 		e, s := s[:rows*x.c], s[rows*x.c:]
-		softmaxTrail(k, dst, x, lo, hi, e, s[:rows*b], s[rows*b:2*rows*b], s[2*rows*b:])
+		softmaxTrail(k, dst, x, lo, hi, e, s[:rows*b], s[rows*b:2*rows*b], s[2*rows*b:3*rows*b], s[3*rows*b:])
 		return
 	}
 	if b > tile {
 		buf := buffers.Get().(*[]float64)
 		defer buffers.Put(buf)
-		parts := scratch[T](buf, 2*b)
-		softmaxRows(k, dst, x, lo, hi, parts[:b], parts[b:])
+		parts := scratch[T](buf, 3*b)
+		softmaxRows(k, dst, x, lo, hi, parts[:b], parts[b:2*b], parts[2*b:])
 		return
 	}
-	var max, sum [tile]T
-	softmaxRows(k, dst, x, lo, hi, max[:], sum[:])
+	var base, sum, more [tile]T
+	softmaxRows(k, dst, x, lo, hi, base[:], sum[:], more[:])
 }
 
-// softmaxRows has room for the maxima and sums of one row and more.
-func softmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, max, sum []T) {
+// softmaxRows has room for what expSum finds of one row and more.
+func softmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, base, sum, more []T) {
 	pages := newPager(k, x.data, x.c, x.stride)
 	for i := lo; i < hi; {
-		n := min(nearRows(hi-i, x.c), len(max)/blocks(x.c))
+		n := min(nearRows(hi-i, x.c), len(base)/blocks(x.c))
 		to, from := i*dst.stride, i*x.stride
 		pages.ahead(i, n)
-		expSums(k, ptr(dst.data, to), ptr(max, 0), ptr(sum, 0), ptr(x.data, from), n, x.c, dst.stride, x.stride)
-		factors(n, x.c, max, sum)
-		k.scale(ptr(dst.data, to), ptr(dst.data, to), ptr(max, 0), nil, n, x.c, dst.stride, dst.stride)
+		expSums(k, ptr(dst.data, to), ptr(base, 0), ptr(sum, 0), ptr(more, 0), ptr(x.data, from), n, x.c, dst.stride, x.stride)
+		e := dst.from(i, n)
+		factors(k, &e, base, sum, more)
+		k.scale(ptr(dst.data, to), ptr(dst.data, to), ptr(base, 0), nil, n, x.c, dst.stride, dst.stride)
 		i += n
 	}
 }
 
-// softmaxTrail has room for the exponentials, the maxima and sums of as many rows
-// as it takes at once, and for the next maxima.
-func softmaxTrail[T Float](k *kernels[T], dst, x *view[T], lo, hi int, e, max, next, sum []T) {
+// softmaxTrail has room for the exponentials of as many rows as it takes at once, the
+// factors of those before, and what expSum finds.
+func softmaxTrail[T Float](k *kernels[T], dst, x *view[T], lo, hi int, e, factor, base, sum, more []T) {
 	t := newTrail(k, dst, x, e)
 	var zero [tile]T
 	for i := lo; i < hi; {
 		n := cachedRows(hi-i, x.c)
-		t.exps(i, n, next, sum, max, zero[:])
-		factors(n, x.c, next, sum)
-		max, next = next, max
+		t.exps(i, n, base, sum, more, factor, zero[:])
+		factors(k, &view[T]{n, x.c, 1, e, x.c}, base, sum, more)
+		factor, base = base, factor
 		i += n
 	}
-	t.finish(0, max, zero[:])
+	t.finish(0, factor, zero[:])
 }
 
-// factors replaces the maxima of the blocks of n rows by what turns the results
-// of expSum into probabilities.
-func factors[T Float](n, cols int, max, sum []T) {
-	b := blocks(cols)
-	if b == 1 {
-		for i, s := range sum[:n] {
-			max[i] = T(1 / float64(s))
+// factors replaces the bases of the blocks of rows by what turns the exponentials e
+// into probabilities, of which none is to be greater than 1.
+func factors[T Float](k *kernels[T], e *view[T], base, sum, more []T) {
+	b := blocks(e.c)
+	var r expRow[T]
+	for i := range e.n {
+		at, f := i*b, 1.0
+		if more[at] != 0 {
+			f = 1 - 0x1p-24
 		}
-		return
-	}
-	for i := 0; i < n*b; i += b {
-		m, _, all := sumOf(max[i:][:b], sum[i:][:b])
-		probabilities(max[i:][:b], m, 1/all)
+		if b == 1 {
+			base[i] = T(f / float64(sum[i]))
+			continue
+		}
+		r.e, r.base, r.sum, r.more = e.row(i), base[at:][:b], sum[at:][:b], more[at:][:b]
+		r.addUp()
+		r.probabilities(k, f)
 	}
 }
 
-// sumOf adds up the blocks of a row: its maximum, the sum of e^(x-max) without
-// one maximum, and with it. A row of only -Inf gives NaN.
-func sumOf[T Float](max, sum []T) (m T, s, all float64) {
-	m = max[0]
-	for _, v := range max[1:] {
-		if v > m {
-			m = v
-		}
-	}
-	for i, v := range sum {
-		if d := float64(max[i]) - float64(m); d == 0 {
-			all += float64(v)
-		} else {
-			all += float64(float64(v) * exp64(d))
-		}
-	}
-	if all == 0 {
-		all = math.NaN()
-	}
-	return m, all - 1, all
+// An expRow is what expSum makes of a row: exponentials, and what is known of blocks.
+type expRow[T Float] struct {
+	e, base, sum, more []T
+
+	m   T       // the greatest of the bases
+	all float64 // the sum of e^(x-m), NaN for a row of only -Inf
 }
 
-// probabilities replaces the blocks' maxima by what turns the exps into
-// probabilities times f, f already being divided by the row's sum.
-func probabilities[T Float](max []T, m T, f float64) {
-	for i, v := range max {
-		if d := float64(v) - float64(m); d == 0 {
-			max[i] = T(f)
-		} else {
-			max[i] = T(exp64(d) * f)
+// addUp adds up the blocks.
+func (r *expRow[T]) addUp() {
+	r.m, r.all = r.base[0], 0
+	for _, v := range r.base[1:] {
+		if v > r.m {
+			r.m = v
 		}
 	}
+	for b, s := range r.sum {
+		r.all += float64(float64(s) * r.scale(b))
+	}
+	if r.all == 0 {
+		r.all = math.NaN()
+	}
+}
+
+// scale returns what takes an exponential of block b to e^(x-m).
+func (r *expRow[T]) scale(b int) float64 {
+	if r.base[b] == r.m { // the usual case
+		return 1 + float64(r.more[b])
+	}
+	return r.rescale(b)
+}
+
+func (r *expRow[T]) rescale(b int) float64 {
+	return float64((1 + float64(r.more[b])) * exp64(float64(r.base[b])-float64(r.m)))
+}
+
+// probabilities replaces the bases by what turns the exponentials into probabilities
+// times f.
+func (r *expRow[T]) probabilities(k *kernels[T], f float64) {
+	f /= r.all
+	for b := range r.base {
+		p := float64(f * r.scale(b))
+		if a := math.Abs(p); a < 0x1p-126 && a > 0 && r.more[b] != 0 { // too small for exponentials far above the base
+			block, shrink := r.block(b), [1]T{0x1p-96}
+			k.scale(ptr(block, 0), ptr(block, 0), ptr(shrink[:], 0), nil, 1, len(block), 0, 0)
+			p *= 0x1p96
+		}
+		r.base[b] = T(p)
+	}
+}
+
+// block returns the exponentials of a block.
+func (r *expRow[T]) block(b int) []T { return r.e[b*blockSize : min((b+1)*blockSize, len(r.e))] }
+
+// dotTo returns the sum of w (x - base) over the row, given those of the blocks to
+// their own bases and the sums of the weights.
+func (r *expRow[T]) dotTo(base T, dots []T, weights []float64) float64 {
+	var dot float64
+	for b, w := range weights {
+		dot += float64(dots[b]) + float64(w*(float64(r.base[b])-float64(base)))
+	}
+	return dot
+}
+
+// logSum returns a number that is close to the log-sum-exp of the row, and what that is
+// greater by, before log1p. If one element makes up most of the sum it is this one, so
+// that the sum of the others keeps its digits.
+func (r *expRow[T]) logSum(k *kernels[T], at int, x T) (T, float64) {
+	b := at / blockSize
+	one := float64(r.e[at]) * r.scale(b)
+	if !(one+one > r.all) {
+		return r.m, r.all - 1
+	}
+	var others float64
+	for i, s := range r.sum {
+		if i != b {
+			others += float64(float64(s) * r.scale(i))
+		}
+	}
+	block, e := r.block(b), r.e[at]
+	r.e[at] = 0
+	var rest [1]float64
+	k.sum(ptr(rest[:], 0), ptr(block, 0), 1, len(block), 0)
+	r.e[at] = e
+	return x, (others + float64(rest[0]*r.scale(b))) / one
 }
 
 // spreadSoftmax does one long row with w goroutines.
 func spreadSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
-	max, sum := make([]T, blocks(len(x))), make([]T, blocks(len(x)))
+	n := blocks(len(x))
+	parts := make([]T, 3*n)
+	base, sum, more := parts[:n], parts[n:2*n], parts[2*n:]
 	spreadChunks(w, len(x), func(c, off, n int) {
-		k.expSum(ptr(dst, off), ptr(max, c*chunkBlocks), ptr(sum, c*chunkBlocks), ptr(x, off), 1, n, 0, 0)
+		b := c * chunkBlocks
+		k.expSum(ptr(dst, off), ptr(base, b), ptr(sum, b), ptr(more, b), ptr(x, off), 1, n, 0, 0)
 	})
-	factors(1, len(x), max, sum)
+	factors(k, &view[T]{1, len(x), 1, dst, 0}, base, sum, more)
 	spreadChunks(w, len(x), func(c, off, n int) {
-		k.scale(ptr(dst, off), ptr(dst, off), ptr(max, c*chunkBlocks), nil, 1, n, 0, 0)
+		k.scale(ptr(dst, off), ptr(dst, off), ptr(base, c*chunkBlocks), nil, 1, n, 0, 0)
 	})
 }
 

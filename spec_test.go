@@ -236,11 +236,14 @@ func specDistance(grad, x, y []float32, scale float32) float64 {
 	})
 }
 
-// A specBlock is what sumExp returns for a block, or expSum, whose base is the maximum.
+// A specBlock is what sumExp returns for a block.
 type specBlock struct {
 	base, sum, peak float32
 	apart           bool // it was done vector by vector
 }
+
+// A specExps is what expSum returns for a block.
+type specExps struct{ base, sum, more float32 }
 
 // A specSums adds up a block in parts of 256 elements, and a last one that begins at
 // whole: their lanes are added up before they go to the block's.
@@ -420,11 +423,14 @@ func (b specBase) finish(sum float32) float32 {
 	return fma32(sum, b.toBase, sum)
 }
 
-// specCorrected adds to a sum what it lacks by specExpSum5, and by n-k times ln2lo, n-k
-// being its exponent.
-func specCorrected(sum float32) float32 {
+// specCorrected adds to a sum what it lacks.
+func specCorrected(sum float32) float32 { return fma32(sum, specLack(sum), sum) }
+
+// specLack is what part of itself a sum lacks by specExpSum5, and by n-k times ln2lo,
+// n-k being its exponent.
+func specLack(sum float32) float32 {
 	n := float32(int(math.Float32bits(sum)>>23) - 127)
-	return fma32(sum, fma32(n, -specLn2lo, specExpSum5Lack), sum)
+	return fma32(n, -specLn2lo, specExpSum5Lack)
 }
 
 // specApart is specSumExp for one block whose base would be too great, or no number:
@@ -472,27 +478,27 @@ func specBlockDot(block, weights []float32, m float32, whole int) float32 {
 }
 
 func init() {
-	dots := func(max, dot, x, w *float32, rows, cols, stride int) {
-		for i, m := range at(max, 0, rows*blocks(cols)) {
+	dots := func(base, dot, x, w *float32, rows, cols, stride int) {
+		for i, m := range at(base, 0, rows*blocks(cols)) {
 			block, weights := specDotted(x, w, i, cols, stride)
 			at(dot, i, 1)[0] = specBlockDot(block, weights, m, len(block)/step*step)
 		}
 	}
-	specTable.expSumDot = func(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int) {
-		specTable.expSumWeighted(dst, max, sum, dot, x, nil, rows, cols, dstStride, stride)
+	specTable.expSumDot = func(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int) {
+		specTable.expSumWeighted(dst, base, sum, more, dot, x, nil, rows, cols, dstStride, stride)
 	}
-	specTable.expSumWeighted = func(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int) {
+	specTable.expSumWeighted = func(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int) {
 		row := slices.Clone(at(x, 0, span(rows, cols, stride))) // dst may be x
-		specExpSumRows(dst, max, sum, x, rows, cols, dstStride, stride)
-		dots(max, dot, &row[0], w, rows, cols, stride)
+		specExpSumRows(dst, base, sum, more, x, rows, cols, dstStride, stride, true)
+		dots(base, dot, &row[0], w, rows, cols, stride)
 	}
-	specTable.scaleExpSumDot = func(dst, max, sum, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int) {
+	specTable.scaleExpSumDot = func(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int) {
 		specTable.scale(to, dst, factor, add, rows, cols, toStride, dstStride)
-		specTable.expSumDot(dst, max, sum, dot, x, rows, cols, dstStride, stride)
+		specTable.expSumDot(dst, base, sum, more, dot, x, rows, cols, dstStride, stride)
 	}
-	specTable.scaleExpSumWeighted = func(dst, max, sum, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int) {
+	specTable.scaleExpSumWeighted = func(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int) {
 		specTable.scaleWeighted(to, dst, factor, add, w, rows, cols, toStride, dstStride)
-		specTable.expSumWeighted(dst, max, sum, dot, x, w, rows, cols, dstStride, stride)
+		specTable.expSumWeighted(dst, base, sum, more, dot, x, w, rows, cols, dstStride, stride)
 	}
 	specTable.sumExpDot = func(base, sum, peak, dot, x *float32, rows, cols, stride int) {
 		specTable.sumExpWeighted(base, sum, peak, dot, x, nil, rows, cols, stride)
@@ -539,23 +545,49 @@ func specLog1p(x float64) float64 {
 	return math.FMA(float64(k), math.Ln2, float64(q*p))
 }
 
-// specExpSum sets dst to e^(x-max), max being the greatest x up to the end of
-// the block, and adds it up. It goes lane by lane through the end of the row only.
-func specExpSum(dst, row []float32) []specBlock {
-	var blocks []specBlock
-	m := float32(-math.MaxFloat32)
+// specExpSum sets dst to e^(x - k ln 2) and adds it up, or to e^(x - base) if something
+// is out of range or too far above the base. It goes lane by lane through the end of
+// the row only.
+func specExpSum(dst, row []float32, dots bool) []specExps {
+	above := float32(60)
+	if dots {
+		above = 33
+	}
+	var blocks []specExps
+	var b specBase
+	known := false
 	for first := 0; first < len(row); first += blockSize {
 		block := row[first:min(first+blockSize, len(row))]
 		e := dst[first:][:len(block)]
-		m = max(m, slices.Max(block))
-		for i, x := range block {
-			e[i] = specExpMinus(x-m, specExp6)
+		if !known {
+			n := min(len(block), step)
+			b, known = newSpecBase(specMax([]float32{block[0], block[n/2], block[n-1]}))
+		}
+		ok := known && !(specMax(block) > b.base+above)
+		for _, x := range block {
+			if ok {
+				_, _, ok = b.parts(x)
+			}
+		}
+		m := max(-math.MaxFloat32, slices.Max(block))
+		for i, x := range block { // dst may be x
+			if ok {
+				p, scale, _ := b.parts(x)
+				e[i] = p * scale
+			} else {
+				e[i] = specExpMinus(x-m, specExp6)
+			}
 		}
 		sum := specSums{whole: len(e) / step * step}
 		for i, e := range e {
 			*sum.lane(i) += e
 		}
-		blocks = append(blocks, specBlock{base: m, sum: sum.fold()})
+		out := specExps{base: m, sum: sum.fold()}
+		if ok {
+			lack := specLack(out.sum)
+			out.base, out.more = b.base, fma32(lack, b.toBase, lack)+b.toBase
+		}
+		blocks, known = append(blocks, out), ok
 	}
 	return blocks
 }
@@ -744,11 +776,11 @@ func specSumExpRows(base, sum, peak, x *float32, rows, cols, stride int, dots bo
 	return apart
 }
 
-func specExpSumRows(dst, max, sum, x *float32, rows, cols, dstStride, stride int) {
+func specExpSumRows(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int, dots bool) {
 	n := blocks(cols)
 	for i := range rows {
-		for b, v := range specExpSum(at(dst, i*dstStride, cols), at(x, i*stride, cols)) {
-			at(max, i*n+b, 1)[0], at(sum, i*n+b, 1)[0] = v.base, v.sum
+		for b, v := range specExpSum(at(dst, i*dstStride, cols), at(x, i*stride, cols), dots) {
+			at(base, i*n+b, 1)[0], at(sum, i*n+b, 1)[0], at(more, i*n+b, 1)[0] = v.base, v.sum, v.more
 		}
 	}
 }
@@ -806,10 +838,12 @@ var specTable = kernels[float32]{
 	mediumCols:       mediumCols,
 	mediumSoftmax:    specSoftmaxRows(specMedium),
 	mediumSoftmaxDot: specSoftmaxDotRows(specMediumDot),
-	expSum:           specExpSumRows,
-	scaleExpSum: func(dst, max, sum, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int) {
+	expSum: func(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int) {
+		specExpSumRows(dst, base, sum, more, x, rows, cols, dstStride, stride, false)
+	},
+	scaleExpSum: func(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int) {
 		specScaleRows(to, dst, factor, add, rows, cols, toStride, dstStride)
-		specExpSumRows(dst, max, sum, x, rows, cols, dstStride, stride)
+		specExpSumRows(dst, base, sum, more, x, rows, cols, dstStride, stride, false)
 	},
 	scale: specScaleRows,
 	scaleWeighted: func(dst, x, factor, add, w *float32, rows, cols, dstStride, stride int) {
@@ -997,22 +1031,22 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	out = append(out, newOutput("sumExpWeighted", slices.Clone(results)), newOutput("sumExpWeighted's dots", slices.Clone(dots)))
 
 	fill(dst.Data, gapValue)
-	k.expSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride)
+	k.expSum(&dst.Data[0], &max[0], &sum[0], &peak[0], in, n, x.Cols, dst.Stride, x.Stride)
 	afterNaN(forget)
 	afterNaN(func(i, b int) { clear(dst.row(i)[b*blockSize:]) })
 	for i := range max {
 		max[i] += 0
 	}
-	out = append(out, newOutput("expSum", slices.Clone(dst.Data)), newOutput("expSum's blocks", slices.Clone(results[:2*n*nb])))
+	out = append(out, newOutput("expSum", slices.Clone(dst.Data)), newOutput("expSum's blocks", slices.Clone(results)))
 
 	for _, w := range []*float32{nil, &weights[0]} {
 		fill(dst.Data, gapValue)
 		name := "expSumDot"
 		if w == nil {
-			k.expSumDot(&dst.Data[0], &max[0], &sum[0], &dots[0], in, n, x.Cols, dst.Stride, x.Stride)
+			k.expSumDot(&dst.Data[0], &max[0], &sum[0], &peak[0], &dots[0], in, n, x.Cols, dst.Stride, x.Stride)
 		} else {
 			name = "expSumWeighted"
-			k.expSumWeighted(&dst.Data[0], &max[0], &sum[0], &dots[0], in, w, n, x.Cols, dst.Stride, x.Stride)
+			k.expSumWeighted(&dst.Data[0], &max[0], &sum[0], &peak[0], &dots[0], in, w, n, x.Cols, dst.Stride, x.Stride)
 		}
 		afterNaN(forget)
 		afterNaN(func(i, b int) {
@@ -1023,7 +1057,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 			max[i] += 0
 			dots[i] += 0
 		}
-		out = append(out, newOutput(name, slices.Clone(dst.Data)), newOutput(name+"'s blocks", slices.Clone(results[:2*n*nb])),
+		out = append(out, newOutput(name, slices.Clone(dst.Data)), newOutput(name+"'s blocks", slices.Clone(results)),
 			newOutput(name+"'s dots", slices.Clone(dots)))
 	}
 
@@ -1037,11 +1071,11 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		switch i {
 		case 0:
 			clear(dots)
-			k.scaleExpSum(&dst.Data[0], &max[0], &sum[0], in, n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
+			k.scaleExpSum(&dst.Data[0], &max[0], &sum[0], &peak[0], in, n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
 		case 1:
-			k.scaleExpSumDot(&dst.Data[0], &max[0], &sum[0], &dots[0], in, n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
+			k.scaleExpSumDot(&dst.Data[0], &max[0], &sum[0], &peak[0], &dots[0], in, n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
 		case 2:
-			k.scaleExpSumWeighted(&dst.Data[0], &max[0], &sum[0], &dots[0], in, &weights[0], n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
+			k.scaleExpSumWeighted(&dst.Data[0], &max[0], &sum[0], &peak[0], &dots[0], in, &weights[0], n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
 		}
 		afterNaN(forget)
 		afterNaN(func(i, b int) {
@@ -1052,7 +1086,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 			max[i] += 0
 			dots[i] += 0
 		}
-		out = append(out, newOutput(name, slices.Clone(dst.Data)), newOutput(name+"'s blocks", slices.Clone(results[:2*n*nb])),
+		out = append(out, newOutput(name, slices.Clone(dst.Data)), newOutput(name+"'s blocks", slices.Clone(results)),
 			newOutput(name+"'s dots", slices.Clone(dots)), newOutput(name+"'s rows", to.Data))
 	}
 

@@ -27,23 +27,23 @@ func trails[T Float](dst, x *view[T]) bool {
 	return x.n > 1 && x.c >= streamCols && x.c <= 8*cacheSize && streams(dst.data, x.data, x.data, x.n*x.c)
 }
 
-// exps makes the exponentials e^(x-max) of n rows and fills in the maxima and
-// sums of their blocks. If there are rows before, factor is what the exponentials
-// of their blocks are multiplied by, and add[i] is added to row i.
-func (t *trail[T]) exps(row, n int, max, sum, factor, add []T) {
+// exps makes the exponentials of n rows and fills in what expSum finds of their
+// blocks. If there are rows before, factor is what the exponentials of their blocks
+// are multiplied by, and add[i] is added to row i.
+func (t *trail[T]) exps(row, n int, base, sum, more, factor, add []T) {
 	t.pages.ahead(row, n)
 	m, c, b, x := min(n, t.n), t.x.c, blocks(t.x.c), t.x.data[row*t.x.stride:]
 	t.finish(m, factor, add)
 	for off := 0; off < c && m > 0; off += chunkSize {
 		p, cols := off/blockSize, min(chunkSize, c-off)
-		e, max, sum, x, to, factor := ptr(t.e, off), ptr(max, p), ptr(sum, p), ptr(x, off), ptr(t.dst.data, t.row*t.dst.stride+off), ptr(factor, p)
+		e, base, sum, more, x, to, factor := ptr(t.e, off), ptr(base, p), ptr(sum, p), ptr(more, p), ptr(x, off), ptr(t.dst.data, t.row*t.dst.stride+off), ptr(factor, p)
 		switch {
 		case t.dot == nil:
-			t.k.scaleExpSum(e, max, sum, x, m, cols, c, t.x.stride, to, factor, ptr(add, 0), t.dst.stride)
+			t.k.scaleExpSum(e, base, sum, more, x, m, cols, c, t.x.stride, to, factor, ptr(add, 0), t.dst.stride)
 		case t.weight == nil:
-			t.k.scaleExpSumDot(e, max, sum, ptr(t.dot, p), x, m, cols, c, t.x.stride, to, factor, ptr(add, 0), t.dst.stride)
+			t.k.scaleExpSumDot(e, base, sum, more, ptr(t.dot, p), x, m, cols, c, t.x.stride, to, factor, ptr(add, 0), t.dst.stride)
 		default:
-			t.k.scaleExpSumWeighted(e, max, sum, ptr(t.dot, p), x, ptr(t.weight, off), m, cols, c, t.x.stride, to, factor, ptr(add, 0), t.dst.stride)
+			t.k.scaleExpSumWeighted(e, base, sum, more, ptr(t.dot, p), x, ptr(t.weight, off), m, cols, c, t.x.stride, to, factor, ptr(add, 0), t.dst.stride)
 		}
 	}
 	if m < n {
@@ -51,7 +51,7 @@ func (t *trail[T]) exps(row, n int, max, sum, factor, add []T) {
 		if t.dot != nil {
 			dot = ptr(t.dot, m*b)
 		}
-		expSumDots(t.k, ptr(t.e, m*c), ptr(max, m*b), ptr(sum, m*b), dot, ptr(x, m*t.x.stride), ptr(t.weight, 0), n-m, c, c, t.x.stride)
+		expSumDots(t.k, ptr(t.e, m*c), ptr(base, m*b), ptr(sum, m*b), ptr(more, m*b), dot, ptr(x, m*t.x.stride), ptr(t.weight, 0), n-m, c, c, t.x.stride)
 	}
 	t.row, t.n = row, n
 }

@@ -29,7 +29,7 @@ func TestUpperHalvesClean(t *testing.T) {
 		if Path() == "generic" {
 			t.Skip("no assembly")
 		}
-		mem := make([][]byte, 6)
+		mem := make([][]byte, 7)
 		for i := range mem {
 			mem[i] = make([]byte, 4*5100*4)
 		}

@@ -4,132 +4,135 @@ import "math"
 
 var expSumKernel = kernel{
 	name: "expSum",
-	doc: `Row i of dst is e^(x - max), max being the greatest x of the row up to the end
-of the element's block of 2048. max and sum, that of e^(x - max), are per block
-and row by row. Lane j of 16 adds up elements j, j+16, ... of 256, and their sum to
-the block's lane j; the end of the row, vector by vector. The lanes are folded at the
-block's end. The maximum of the next block, or of the next row's first, is found in
-the same loop.`,
-	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"},
+	doc: `For each block of 2048 elements x of a row, and row by row: e^(x - base) is (1 +
+more) times the element of dst, whose sum over the block is sum. As in sumExp, base
+is the greatest of three elements, and what is added up is e^(x - k ln 2), lane j of
+16 adding up elements j, j+16, ... of 256, and their sum to the block's lane j; the
+end of the row, vector by vector. If an element is out of range, or so much greater
+than base that the sum might be, base is the block's maximum, and what is added up
+e^(x - base). As dst may be x, this is looked for first if it is, or was the case
+before.`,
+	args: []arg{{"dst", "*float32"}, {"base", "*float32"}, {"sum", "*float32"}, {"more", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
-	body: func(a *Asm) {
-		s := newExpSum(a)
-		s.write()
-	},
+	body: func(a *Asm) { (&expSum{logSumExp: logSumExp{Asm: a}}).write() },
 }
 
 var expSumDotKernel = kernel{
 	name: "expSumDot",
-	doc:  `It is expSum and sets dot to the sum of x - max over the block, added up as well.`,
-	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"dot", "*float32"},
+	doc:  `It is expSum and sets dot to the sum of x - base over the block, added up as well.`,
+	args: []arg{{"dst", "*float32"}, {"base", "*float32"}, {"sum", "*float32"}, {"more", "*float32"}, {"dot", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
-	body: func(a *Asm) {
-		s := newExpSum(a)
-		s.dots = true
-		s.write()
-	},
+	body: func(a *Asm) { (&expSum{logSumExp: logSumExp{Asm: a, dots: true}}).write() },
 }
 
 var expSumWeightedKernel = kernel{
 	name: "expSumWeighted",
-	doc:  `It is expSumDot for the sum of w[j] (x - max).`,
-	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"dot", "*float32"},
+	doc:  `It is expSumDot for the sum of w[j] (x - base).`,
+	args: []arg{{"dst", "*float32"}, {"base", "*float32"}, {"sum", "*float32"}, {"more", "*float32"}, {"dot", "*float32"},
 		{"x", "*float32"}, {"w", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
-	body: func(a *Asm) {
-		s := newExpSum(a)
-		s.dots, s.weighted = true, true
-		s.write()
-	},
+	body: func(a *Asm) { (&expSum{logSumExp: logSumExp{Asm: a, dots: true, weighted: true}}).write() },
 }
 
-// An expSum writes one of the kernels.
+// An expSum writes one of the kernels that also store what a logSumExp adds up.
 type expSum struct {
-	*Asm
-	dots, weighted   bool // set dot, with weights
-	trail            bool // finish what was in dst
-	low, zero        Uni
-	exp              expMinus
-	m                Uni // the maximum
-	maxs, sums       Reg // where the next block's results go
-	n                Reg // elements left of the row
-	p, q             Reg // the block, the elements at hand
-	size, full, left Reg // of the block: its elements, the end of its full steps, what is behind
-	toDst            Reg // what takes an address in x to that in dst
-	cut              Reg // where the sums are to be added to the block's
-	ahead            Reg // what is behind the elements that nextMax is the maximum of
+	logSumExp
+	trail bool // finish what was in dst
+	toDst Reg  // what takes an address in x to that in dst
+	gate  Reg  // not 0 if blocks are checked first
 }
 
-// The room of an expSum on the stack: the sums of the block's lanes, and the
-// maxima of those of the next block.
+// The room of an expSum on the stack, behind what it has of a logSumExp.
+const blockSum = blockDots + 1
+
+// How much greater than base an element may be, and a sum that may come of it if one is
+// greater than that.
 const (
-	blockSum = iota
-	nextMax
-	blockDot
+	above, aboveDots         = 60, 33
+	suspicious, suspectsDots = 0x1p72, 0x1p36
 )
 
-// How far in front of the loop that finds maxima data is asked for: into the
-// second-level cache from memory, and in time for the loop from there. Requests
-// to the first-level cache alone are too few at a time for memory: on a Zen 4
-// 256x151936 take 0.20 ns an element on AVX2 with both, 0.24 with near alone, and
-// more with it farther away.
-const (
-	near = 4 * 1024
-	far  = 24 * 1024
-)
-
-func newExpSum(a *Asm) *expSum {
-	s := &expSum{Asm: a, low: a.Const(negInf), zero: a.Const(0)}
-	s.exp = a.newExpMinus(exp6)
-	s.m = a.Uniform()
-	s.maxs, s.sums, s.n = a.Arg("max"), a.Arg("sum"), a.Reg()
-	return s
-}
-
-// next moves on to the results of other blocks.
-func (s *expSum) next(blocks int) {
-	s.AddImm(4*blocks, s.maxs)
-	s.AddImm(4*blocks, s.sums)
-}
-
-// lowest returns the maximum to start from: not -Inf, so that masked elements
-// never meet -Inf - -Inf.
-func (s *expSum) lowest() Uni { return s.Const(bits(-math.MaxFloat32)) }
-
-// write writes the kernel. The registers are for the blocks; what belongs to the
-// rows stays in the parameters.
+// write writes the kernel.
 func (s *expSum) write() {
-	for _, r := range []*Reg{&s.p, &s.q, &s.size, &s.full, &s.left, &s.cut, &s.ahead} {
+	for _, r := range []*Reg{&s.n, &s.p, &s.q, &s.size, &s.full, &s.cut, &s.known, &s.toDst} {
 		*r = s.Reg()
 	}
-	s.toDst = s.Reg()
-	s.exp.keep(s.Asm, s.vregs())
+	s.zero = s.Const(0)
+	s.constants()
 	if s.weighted {
 		s.relate("w")
 	}
-	row, block, known, last := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("known"), s.NewLabel("last")
-	s.LoadArg("x", s.ahead)
+	row, block, ready, careful, kept := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("ready"), s.NewLabel("careful"), s.NewLabel("kept")
+	finish, suspect := s.NewLabel("finish"), s.NewLabel("suspect")
 	if s.trail {
 		s.relate("to")
+	} else {
+		s.gate = s.Reg()
+		out := s.Arg("dst")
+		in, apart := s.Arg("x"), s.NewLabel("apart")
+		s.MovImm(0, s.gate)
+		s.JumpIf(in, "!=", out, apart)
+		s.MovImm(1, s.gate)
+		s.Label(apart)
+		s.FreeReg(in)
+		s.FreeReg(out)
 	}
-	s.forget()
 	s.Label(row)
 	s.LoadArg("x", s.p)
 	s.LoadArg("cols", s.n)
 	s.LoadArg("dst", s.toDst)
 	s.SubReg(s.p, s.toDst)
-	start := s.lowest()
-	s.SetUniform(s.m, start)
-	s.FreeConst(start)
+	s.MovImm(unknown, s.known)
 	s.Label(block)
-	s.block()
-	s.next(1)
+	s.TakeBlock(s.n, s.size)
+	if s.trail {
+		s.trailRest()
+	}
+	s.wholeSteps()
+	s.JumpIfImm(s.known, "!=", unknown, ready)
+	m := s.sample()
+	s.setBase(m, careful)
+	s.FreeUniform(m)
+	s.MovImm(useful, s.known)
+	s.Label(ready)
+	if !s.trail {
+		checked := s.NewLabel("checked")
+		s.JumpIfImm(s.gate, "==", 0, checked)
+		s.check(careful)
+		s.Label(checked)
+	}
+	s.store(nil, suspect)
+	s.fold(finish)
+
+	s.Comment("Something is out of range, or may be, and dst is not x.")
+	s.Label(suspect)
+	if s.trail {
+		s.endTrail()
+	} else {
+		s.JumpIfImm(s.gate, "!=", 0, finish)
+		s.MovImm(1, s.gate)
+	}
+	s.check(careful)
+	s.Label(finish)
+	s.rest()
+	s.Jump(kept)
+
+	s.Label(careful)
+	s.carefully()
+	s.MovImm(unknown, s.known)
+
+	s.Label(kept)
+	for _, out := range []string{"base", "sum", "more"} {
+		s.AddArg(out, 4)
+	}
+	if s.dots {
+		s.AddArg("dot", 4)
+	}
 	if s.trail {
 		s.AddArg("factor", 4)
 	}
 	s.AddImm(4*blockSize, s.p)
 	s.SubReg(s.size, s.n)
-	s.JumpIfImm(s.n, ">", 0, known)
-	s.FreeReg(s.cut) // in use within blocks only
+	s.JumpIfImm(s.n, ">", 0, block)
 	s.AdvanceArg("x", "stride")
 	s.AdvanceArg("dst", "dstStride")
 	if s.trail {
@@ -138,216 +141,63 @@ func (s *expSum) write() {
 	if s.weighted {
 		s.nextWeights()
 	}
-	s.cut = s.Reg()
 	s.LoadArg("rows", s.n)
 	s.AddImm(-1, s.n)
 	s.StoreArg("rows", s.n)
-	s.JumpIfImm(s.n, "<=", 0, last)
-	s.LoadArg("x", s.p)
-	s.MovImm(0, s.n)
-
-	s.Comment("Nothing is known of the next block if the loop went over its own.")
-	s.Label(known)
-	kept := s.NewLabel("kept")
-	s.JumpIf(s.ahead, "!=", s.full, kept)
-	s.Mov(s.p, s.ahead)
-	s.forget()
-	s.Label(kept)
-	s.JumpIfImm(s.n, ">", 0, block)
-	s.Jump(row)
-	s.Label(last)
+	s.JumpIfImm(s.n, ">", 0, row)
 	s.Ret()
 }
 
-// forget makes nextMax the maximum of nothing.
-func (s *expSum) forget() { s.setLocal(nextMax, s.lowest()) }
-
-func (s *expSum) setLocal(slot int, u Uni) {
-	v, local := s.Vec("v"), s.Local(slot)
-	s.Set(v, u)
-	s.Store(v, local, 0)
-	s.Free(v)
-	s.FreeReg(local)
-	s.FreeConst(u)
-}
-
-// block does the block at p. In the end ahead is behind what nextMax has of the
-// next one; it equals full if that is nothing, and nextMax is of no use.
-func (s *expSum) block() {
-	s.TakeBlock(s.n, s.size)
-	if s.trail {
-		s.trailRest()
+// store stores the exponentials of the block and adds them up lane by lane: those of x
+// - base, carefully, or those that are right if nothing was out of range. It goes to
+// label if something was.
+func (s *expSum) store(exp *expMinus, label string) {
+	segment, loop, end, vec, done := s.NewLabel("segment"), s.NewLabel("loop"), s.NewLabel("end"), s.NewLabel("vec"), s.NewLabel("done")
+	var seen, dot *Vec
+	if exp == nil {
+		seen = s.One("seen", s.zero)
 	}
-	s.findMax()
-	s.StoreUni(s.m, s.maxs, 0)
-	s.forget()
-	s.setLocal(blockSum, s.Const(0))
-	if s.dots {
-		s.setLocal(blockDot, s.Const(0))
-	}
-	s.Mov(s.size, s.full)
-	s.AndImm(-step, s.full)
-	s.findNext()
-	s.ShiftReg(2, s.full)
-	s.AddReg(s.p, s.full)
-	s.Mov(s.p, s.q)
-	loop, within, tail, done := s.NewLabel("loop"), s.NewLabel("within"), s.NewLabel("tail"), s.NewLabel("done")
-	s.Negate(s.m) // adding -m to what is in memory is one instruction on x86, subtracting m two
-	s.Label(loop)
-	s.JumpIf(s.q, ">=", s.full, tail)
-	s.Mov(s.q, s.cut)
-	s.AddImm(4*partSize, s.cut)
-	s.JumpIf(s.cut, "<=", s.full, within)
-	s.Mov(s.full, s.cut)
-	s.Label(within)
-	s.segment()
-	s.Jump(loop)
-
-	s.Comment("The end of the row.")
-	s.Label(tail)
-	s.Negate(s.m)
-	s.Mov(s.size, s.left)
-	s.AndImm(step-1, s.left)
-	s.JumpIfImm(s.left, "==", 0, done)
-	s.vectors()
-
-	s.Label(done)
-	sum := s.loadLocal(blockSum)
-	s.FoldAdd(sum)
-	s.StoreLane0(sum, s.sums, 0)
-	s.Free(sum)
-	if s.dots {
-		dot, p := s.loadLocal(blockDot), s.Arg("dot")
-		s.FoldAdd(dot)
-		s.StoreLane0(dot, p, 0)
-		s.AddImm(4, p)
-		s.StoreArg("dot", p)
-		s.FreeReg(p)
-		s.Free(dot)
-	}
-}
-
-// uni returns v, whose lanes are all the same, as a Uni.
-func uni(v *Vec) Uni { return Uni{r: v.r[0]} }
-
-// vregs is the number of registers that the loops have in use for vectors at a time.
-func (s *expSum) vregs() int {
-	parts := lanes / s.isa.width()
-	n := 3*max(parts, 2) + parts + 1
-	if s.dots {
-		n += parts
-	}
-	return n
-}
-
-// findMax sets m to the maximum of m and the block, that of its elements up to
-// ahead being in nextMax.
-func (s *expSum) findMax() {
-	chains := max(2, 4*s.isa.width()/lanes) // of registers, four or more
-	v := append([]*Vec{s.loadLocal(nextMax)}, s.Vecs(chains-1, "other")...)
-	for _, other := range v[1:] {
-		s.Copy(other, v[0])
-	}
-	s.Mov(s.ahead, s.q)
-	s.Mov(s.q, s.cut)
-	s.SubReg(s.p, s.cut)
-	s.ShiftDown(2, s.cut)
-	s.Mov(s.size, s.left)
-	s.SubReg(s.cut, s.left)
-	s.Steps(s.q, s.left, func() {
-		for i := range 4 {
-			s.MaxLoad(v[i%len(v)], s.q, 4*lanes*i)
-		}
-	}, func() {
-		for _, other := range v[1:] {
-			s.Max(v[0], other)
-		}
-	}, func() {
-		s.LoadTail(v[1], s.q, s.left, s.low)
-		s.Max(v[0], v[1])
-	})
-	s.FoldMax(v[0])
-	s.MaxLanes(v[0], s.m)
-	s.Broadcast(s.m, v[0])
-	s.Free(v...)
-}
-
-// findNext sets ahead to the next block, of the row or of the next row, if it has
-// the elements of this one's full steps, and to this one otherwise.
-func (s *expSum) findNext() {
-	inRow, own, done := s.NewLabel("inRow"), s.NewLabel("own"), s.NewLabel("done")
-	s.Mov(s.p, s.ahead)
-	s.AddImm(4*blockSize, s.ahead)
-	s.Mov(s.n, s.left)
-	s.SubReg(s.size, s.left)
-	s.JumpIfImm(s.left, ">", 0, inRow)
-	s.LoadArg("rows", s.left)
-	s.JumpIfImm(s.left, "<=", 1, own)
-	s.LoadArg("x", s.ahead)
-	s.Advance(s.ahead, "stride")
-	s.LoadArg("cols", s.left)
-	s.Label(inRow)
-	s.JumpIf(s.left, ">=", s.full, done)
-	s.Label(own)
-	s.Mov(s.p, s.ahead)
-	s.Label(done)
-}
-
-func (s *expSum) loadLocal(slot int) *Vec {
-	v, local := s.Vec("local"), s.Local(slot)
-	s.Load(v, local, 0)
-	s.FreeReg(local)
-	return v
-}
-
-// accumulators returns lanes to add up in, and those of the dots if there are some.
-func (s *expSum) accumulators() (sum, dot *Vec) {
-	sum = s.Vec("sum")
+	sum := s.Vec("sum")
 	s.Set(sum, s.zero)
+	s.keepLanes(sum, blockSum)
 	if s.dots {
 		dot = s.Vec("dot")
 		s.Set(dot, s.zero)
+		s.keepLanes(dot, blockDots)
 	}
-	return sum, dot
-}
-
-// addUp adds accumulators to the block's lanes and frees them.
-func (s *expSum) addUp(sum, dot *Vec) {
-	s.addLocal(sum, blockSum)
+	exps := func(xs []*Vec) []*Vec {
+		if exp != nil {
+			for _, x := range xs {
+				s.SubUni(x, x, s.base)
+			}
+			return exp.of(s.Asm, xs)
+		}
+		ps, ts := s.reduced(xs)
+		s.OrAll(seen, ts)
+		for i, t := range ts {
+			s.ShiftLeft(t, 23)
+			s.Mul(ps[i], t)
+		}
+		s.Free(ts...)
+		return ps
+	}
+	addUp := func() {
+		s.addLanes(sum, blockSum)
+		if s.dots {
+			s.addLanes(dot, blockDots)
+		}
+	}
+	s.Mov(s.p, s.q)
+	s.Label(segment)
+	s.Set(sum, s.zero)
 	if s.dots {
-		s.addLocal(dot, blockDot)
+		s.Set(dot, s.zero)
 	}
-}
-
-func (s *expSum) addLocal(v *Vec, slot int) {
-	before := s.loadLocal(slot)
-	s.Add(before, v)
-	s.Free(v)
-	local := s.Local(slot)
-	s.Store(before, local, 0)
-	s.FreeReg(local)
-	s.Free(before)
-}
-
-// inDst returns a register with the address in dst that goes with q.
-func (s *expSum) inDst() Reg {
-	t := s.Reg()
-	s.Mov(s.q, t)
-	s.AddReg(s.toDst, t)
-	return t
-}
-
-// segment adds the elements from q to cut to the block's lanes, and finds the
-// maximum of as many at ahead. m is negated. It asks for those behind them, evenly:
-// memory takes requests best like that.
-func (s *expSum) segment() {
-	s.FreeReg(s.left) // not in use here
-	sum, dot := s.accumulators()
-	local := s.Local(nextMax)
-	max := s.LoadOne("max", local)
-	s.FreeReg(local)
-	steps := s.NewLabel("steps")
-	s.Label(steps)
+	s.JumpIf(s.q, ">=", s.full, end)
+	s.Mov(s.q, s.cut)
+	s.AddImm(4*partSize, s.cut)
+	s.MinReg(s.full, s.cut)
+	s.Label(loop)
 	if s.trail {
 		s.trailStep()
 	}
@@ -355,76 +205,211 @@ func (s *expSum) segment() {
 	if s.weighted {
 		w = s.inWeights(s.q)
 	}
-	n := 1 // vectors that take turns, where one is one register
-	if s.isa.width() == lanes {
-		n = 2
+	vectors := func(first, n int) {
+		xs := s.Vecs(n, "x")
+		for k, x := range xs {
+			off := 4 * lanes * (first + k)
+			if s.lo == 0 {
+				if s.trail {
+					s.Prefetch(s.q, sumNear+off)
+					s.PrefetchL2(s.q, sumFar+off)
+				} else {
+					s.Prefetch(s.q, soon+off)
+					s.Prefetch(dst, soon+off)
+				}
+			}
+			s.Load(x, s.q, off)
+			if s.dots {
+				d := s.Vec("d")
+				s.SubUni(d, x, s.base)
+				if s.weighted {
+					s.MulAddLoad(dot, d, w, off)
+				} else {
+					s.Add(dot, d)
+				}
+				s.Free(d)
+			}
+		}
+		es := exps(xs)
+		for k, e := range es {
+			s.Store(e, dst, 4*lanes*(first+k))
+			s.Add(sum, e)
+		}
+		s.Free(es...)
+		s.Free(xs...)
 	}
-	for i := 0; i < 4; i += n {
-		s.together(i, n, sum, max, dot, dst, w)
+	switch {
+	case exp != nil: // which have few registers left on arm64
+		for i := range 4 {
+			s.ByPart(func() { vectors(i, 1) })
+		}
+	case s.isa.width() == lanes:
+		vectors(0, 2)
+		vectors(2, 2)
+	default:
+		for i := range 4 {
+			vectors(i, 1)
+		}
 	}
 	s.FreeReg(dst)
 	if s.weighted {
 		s.FreeReg(w)
 	}
 	s.AddImm(4*step, s.q)
-	s.AddImm(4*step, s.ahead)
-	s.JumpIf(s.q, "<", s.cut, steps)
-	local = s.Local(nextMax)
-	s.StoreOne(max, local)
-	s.FreeReg(local)
-	s.Free(max)
-	s.addUp(sum, dot)
-	s.left = s.Reg()
-}
+	s.JumpIf(s.q, "<", s.cut, loop)
+	addUp()
+	s.Jump(segment)
 
-// together does n vectors of a step, from number first on.
-func (s *expSum) together(first, n int, sum, max, dot *Vec, dst, w Reg) {
-	ds := s.Vecs(n, "d")
-	for k, d := range ds {
-		off := 4 * lanes * (first + k)
-		s.Prefetch(s.ahead, near+off)
-		if !s.trail { // for data in the caches, where far costs more than it gains
-			s.Prefetch(dst, 4*8*step+off)
-		} else {
-			s.PrefetchL2(s.ahead, far+off)
-		}
-		s.AddLoad(d, s.m, s.q, off)
-		s.MaxLoadOne(max, s.ahead, off)
-		switch {
-		case s.weighted:
-			s.MulAddLoad(dot, d, w, off)
-		case s.dots:
-			s.Add(dot, d)
-		}
+	s.Comment("The end of the row.")
+	s.Label(end)
+	left := s.Reg()
+	s.Mov(s.size, left)
+	s.AndImm(step-1, left)
+	s.JumpIfImm(left, "==", 0, done)
+	fill := s.low
+	if exp != nil {
+		fill = s.Const(negInf)
 	}
-	es := s.exp.of(s.Asm, ds)
-	for k, e := range es {
-		s.Store(e, dst, 4*lanes*(first+k))
-		s.Add(sum, e)
-	}
-	s.Free(es...)
-	s.Free(ds...)
-}
-
-// vectors adds the left elements at q, one vector after the other, to the block's lanes.
-func (s *expSum) vectors() {
-	sum, dot := s.accumulators()
-	tail := s.NewLabel("tail")
-	s.Label(tail)
+	s.Label(vec)
 	if s.dots {
-		s.addDots(dot, s.q, s.left, s.m, s.zero, s.weighted)
+		s.addDots(dot, s.q, left, s.base, s.zero, s.weighted)
 	}
-	d, dst := s.Vec("d"), s.inDst()
-	s.LoadTail(d, s.q, s.left, s.low)
-	s.ByPart(func() { s.exp.replace(s.Asm, d, s.m) })
-	s.StoreTail(d, dst, s.left)
-	s.FreeReg(dst)
-	s.Add(sum, d)
-	s.Free(d)
+	x, to := s.Vec("x"), s.inDst()
+	s.LoadTail(x, s.q, left, fill)
+	s.ByPart(func() {
+		e := exps([]*Vec{x})[0]
+		s.Copy(x, e)
+		s.Free(e)
+	})
+	s.StoreTail(x, to, left)
+	s.FreeReg(to)
+	s.Add(sum, x)
+	s.Free(x)
 	s.AddImm(4*lanes, s.q)
-	s.AddImm(-lanes, s.left)
-	s.JumpIfImm(s.left, ">", 0, tail)
-	s.addUp(sum, dot)
+	s.AddImm(-lanes, left)
+	s.JumpIfImm(left, ">", 0, vec)
+	s.FreeReg(left)
+	addUp()
+	if exp != nil {
+		s.FreeConst(fill)
+	}
+	s.Label(done)
+	s.Free(sum)
+	if s.dots {
+		s.Free(dot)
+	}
+	if exp == nil {
+		s.JumpBits(seen, outOfRange, label)
+		s.Free(seen)
+	}
+}
+
+// check goes to label if an element of the block is out of range or too great.
+func (s *expSum) check(label string) {
+	m, seen, left := s.Vec("m"), s.One("seen", s.zero), s.Reg()
+	s.Set(m, s.low)
+	show := func(x *Vec) {
+		t := s.Vec("t")
+		s.Max(m, x)
+		s.MulAddUni(t, x, s.log2e, s.round)
+		s.OrAll(seen, []*Vec{t})
+		s.Free(t)
+	}
+	s.Mov(s.p, s.q)
+	s.Mov(s.size, left)
+	x := s.Vec("x")
+	s.Steps(s.q, left, func() {
+		for i := range 4 {
+			s.Load(x, s.q, 4*lanes*i)
+			show(x)
+		}
+	}, nil, func() {
+		s.LoadTail(x, s.q, left, s.low)
+		show(x)
+	})
+	s.FreeReg(left)
+	s.Free(x)
+	s.FoldMax(m)
+	limit := float32(above)
+	if s.dots {
+		limit = aboveDots
+	}
+	most, by := s.scalar(baseAt), s.Const(bits(limit))
+	s.isa.op(s.Asm, opAdd, most.r, by, most.r)
+	s.JumpGreater(uni(m), most, label)
+	s.FreeUniform(most)
+	s.FreeConst(by)
+	s.Free(m)
+	s.JumpBits(seen, outOfRange, label)
+	s.Free(seen)
+}
+
+// fold sets the block's sum and dot. It goes to label unless the sum is suspicious.
+func (s *expSum) fold(label string) {
+	s.setDot()
+	sum, local := s.Vec("sum"), s.Local(blockSum)
+	s.Load(sum, local, 0)
+	s.FreeReg(local)
+	s.FoldAdd(sum)
+	s.setOut("sum", uni(sum))
+	s.setScalar(sumAt, sum)
+	if label != "" {
+		great := float32(suspicious)
+		if s.dots {
+			great = suspectsDots
+		}
+		limit := s.ConstReg(bits(great))
+		s.JumpGreater(limit, uni(sum), label)
+		s.FreeUniform(limit)
+	}
+	s.Free(sum)
+}
+
+// rest sets what else there is of a block that was not done carefully.
+func (s *expSum) rest() {
+	base := s.scalar(baseAt)
+	s.setOut("base", base)
+	s.FreeUniform(base)
+	f, u := s.scalar(toBase), s.scalar(sumAt)
+	s.Narrow()
+	sum := s.Vec("sum")
+	s.Set(sum, u)
+	more, lack := s.lacking(sum), sum
+	s.Copy(lack, more)
+	s.MulAdd(more, lack, f)
+	s.eachUni(opAdd, more, f, more)
+	s.setOut("more", uni(more))
+	s.Free(more, lack)
+	s.Widen()
+	s.FreeUniform(f)
+	s.FreeUniform(u)
+}
+
+// carefully does a block by its maximum.
+func (s *expSum) carefully() {
+	s.max(s.base)
+	lowest := s.ConstReg(bits(-math.MaxFloat32)) // not -Inf, so that masked elements never meet -Inf - -Inf
+	s.isa.op(s.Asm, opMax, s.base.r, lowest, s.base.r)
+	s.FreeUniform(lowest)
+	s.setOut("base", s.base)
+	more := s.ConstReg(0)
+	s.setOut("more", more)
+	s.FreeUniform(more)
+	exp := s.expFromBase(exp6)
+	s.store(&exp, "")
+	s.freeExp(exp)
+	s.fold("")
+}
+
+// uni returns v, whose lanes are all the same, as a Uni.
+func uni(v *Vec) Uni { return Uni{r: v.r[0]} }
+
+// inDst returns a register with the address in dst that goes with q.
+func (s *expSum) inDst() Reg {
+	t := s.Reg()
+	s.Mov(s.q, t)
+	s.AddReg(s.toDst, t)
+	return t
 }
 
 // addDots adds x - m to dot for the min(n, 16) elements x at p, times the weights that

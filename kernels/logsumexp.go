@@ -78,8 +78,11 @@ const (
 	blockDots = parts + 4
 )
 
-// ulp is that of what n is rounded by.
-const ulp = 0x1p-22
+// ulp is that of what n is rounded by, outOfRange the bits that are set out of range.
+const (
+	ulp        = 0x1p-22
+	outOfRange = ^uint32(0x400000FF)
+)
 
 const (
 	nearBase = 1 << 20  // base is of use below: what n is added to is still in steps of ulp
@@ -98,18 +101,7 @@ func (s *logSumExp) write() {
 	for _, r := range []*Reg{&s.n, &s.p, &s.q, &s.size, &s.full, &s.part, &s.cut, &s.known, &s.held} {
 		*r = s.Reg()
 	}
-	s.zero = s.Const(0)
-	s.low, s.round = s.Uniform(), s.Uniform()
-	s.log2e, s.ln2, s.c = s.Const(bits(log2e*ulp)), s.Const(bits(-ln2/ulp)), s.coefficients(expSum5)
-	s.base = s.round
-	regs := lanes / s.isa.width()
-	n := 3*max(regs, 2) + regs + 1
-	if s.dots {
-		s.base = s.Uniform()
-		n += regs
-	}
-	s.keep(n, &s.c[0], &s.log2e, &s.ln2)
-	s.keepCoefficients(n, s.c[1:])
+	s.constants()
 	if s.weighted {
 		s.relate("w")
 	}
@@ -123,10 +115,7 @@ func (s *logSumExp) write() {
 	s.MovImm(unknown, s.known)
 	s.Label(block)
 	s.TakeBlock(s.n, s.size)
-	s.Mov(s.size, s.full)
-	s.AndImm(-step, s.full)
-	s.ShiftReg(2, s.full)
-	s.AddReg(s.p, s.full)
+	s.wholeSteps()
 	none := s.ConstReg(negInf)
 	s.setOut("peak", none)
 	s.FreeConst(none)
@@ -203,6 +192,30 @@ func (s *logSumExp) write() {
 	s.StoreArg("rows", s.n)
 	s.JumpIfImm(s.n, ">", 0, row)
 	s.Ret()
+}
+
+// constants sets what is the same in all blocks, or has a register for them.
+func (s *logSumExp) constants() {
+	s.zero = s.Const(0)
+	s.low, s.round = s.Uniform(), s.Uniform()
+	s.log2e, s.ln2, s.c = s.Const(bits(log2e*ulp)), s.Const(bits(-ln2/ulp)), s.coefficients(expSum5)
+	s.base = s.round
+	regs := lanes / s.isa.width()
+	n := 3*max(regs, 2) + regs + 1
+	if s.dots {
+		s.base = s.Uniform()
+		n += regs
+	}
+	s.keep(n, &s.c[0], &s.log2e, &s.ln2)
+	s.keepCoefficients(n, s.c[1:])
+}
+
+// wholeSteps sets full.
+func (s *logSumExp) wholeSteps() {
+	s.Mov(s.size, s.full)
+	s.AndImm(-step, s.full)
+	s.ShiftReg(2, s.full)
+	s.AddReg(s.p, s.full)
 }
 
 // setOut sets a result of the block.
@@ -327,13 +340,13 @@ func (s *logSumExp) lanes(hold bool, label string) {
 	if s.dots {
 		dot = s.Vec("dot")
 		s.Set(dot, s.zero)
-		s.keepDots(dot)
+		s.keepLanes(dot, blockDots)
 	}
 	next := func() {
 		s.Store(sum, s.part, 0)
 		s.AddImm(4*lanes, s.part)
 		if s.dots {
-			s.moreDots(dot)
+			s.addLanes(dot, blockDots)
 		}
 	}
 	s.Label(part)
@@ -417,7 +430,7 @@ func (s *logSumExp) lanes(hold bool, label string) {
 	if s.dots {
 		s.Free(dot)
 	}
-	s.JumpBits(seen, ^uint32(0x400000FF), label)
+	s.JumpBits(seen, outOfRange, label)
 	s.Free(seen)
 }
 
@@ -428,18 +441,18 @@ func (s *logSumExp) fill(d Reg) {
 	s.AndImm(4*partSize-1, d)
 }
 
-// keepDots stores the dots of the block's lanes.
-func (s *logSumExp) keepDots(dot *Vec) {
-	local := s.Local(blockDots)
-	s.Store(dot, local, 0)
+// keepLanes stores the lanes of v in a slot of the stack.
+func (s *logSumExp) keepLanes(v *Vec, slot int) {
+	local := s.Local(slot)
+	s.Store(v, local, 0)
 	s.FreeReg(local)
 }
 
-// moreDots adds dot to the dots of the block's lanes.
-func (s *logSumExp) moreDots(dot *Vec) {
-	local, all := s.Local(blockDots), s.Vec("all")
+// addLanes adds v to the lanes in a slot.
+func (s *logSumExp) addLanes(v *Vec, slot int) {
+	local, all := s.Local(slot), s.Vec("all")
 	s.Load(all, local, 0)
-	s.Add(all, dot)
+	s.Add(all, v)
 	s.Store(all, local, 0)
 	s.Free(all)
 	s.FreeReg(local)
@@ -716,6 +729,14 @@ func (s *logSumExp) finish() {
 // correct adds to lane 0 of sum what it lacks by expSum5, and by n-k times ln2lo, n-k
 // being its own exponent, as that of what makes up most of it is.
 func (s *logSumExp) correct(sum *Vec) {
+	lack, x := s.lacking(sum), s.Vec("x")
+	s.Copy(x, sum)
+	s.MulAddVec(sum, x, lack)
+	s.Free(lack, x)
+}
+
+// lacking returns how much of lane 0 of sum that is.
+func (s *logSumExp) lacking(sum *Vec) *Vec {
 	integer, low := s.Const(bits(1<<23)), s.Const(bits(-ln2lo))
 	bias, lack := s.Const(bits(1<<23+127)), s.Addend(bits(expSum5Lack))
 	n, x := s.Vec("n"), s.Vec("x")
@@ -724,12 +745,11 @@ func (s *logSumExp) correct(sum *Vec) {
 	s.eachUni(opOr, n, integer, n)
 	s.SubUni(x, n, bias)
 	s.MulAddUni(n, x, low, lack)
-	s.Copy(x, sum)
-	s.MulAddVec(sum, x, n)
-	s.Free(n, x)
+	s.Free(x)
 	for _, c := range []Uni{integer, low, bias, lack} {
 		s.FreeConst(c)
 	}
+	return n
 }
 
 // vectors does the block vector by vector, its maximum m, which may be too great for
@@ -739,12 +759,7 @@ func (s *logSumExp) vectors(m Uni) {
 	s.isa.op(s.Asm, opMax, m.r, lowest, s.base.r)
 	s.FreeUniform(m)
 	s.FreeConst(lowest)
-	exp := s.newExpMinus(exp5)
-	if !s.isa.scales() {
-		s.SetUniform(s.low, exp.low) // until setBase
-		s.FreeUniform(exp.low)
-		exp.low = s.low
-	}
+	exp := s.expFromBase(exp5)
 	left := s.Reg()
 	s.Mov(s.p, s.q)
 	s.Mov(s.size, left)
@@ -756,7 +771,7 @@ func (s *logSumExp) vectors(m Uni) {
 		s.AddImm(4*lanes, s.q)
 		s.AddImm(-lanes, left)
 		s.JumpIfImm(left, ">", 0, loop)
-		s.keepDots(dot)
+		s.keepLanes(dot, blockDots)
 		s.setDot()
 		s.Free(dot)
 		s.Mov(s.p, s.q)
@@ -794,7 +809,22 @@ func (s *logSumExp) vectors(m Uni) {
 	s.setOut("sum", uni(sum))
 	s.setOut("base", s.base)
 	s.Free(sum, ones)
-	for _, c := range append(exp.c, exp.log2e, exp.round, exp.ln2, exp.one) {
+	s.freeExp(exp)
+}
+
+// expFromBase is newExpMinus in the register of low, until setBase.
+func (s *logSumExp) expFromBase(poly []float32) expMinus {
+	e := s.newExpMinus(poly)
+	if !s.isa.scales() {
+		s.SetUniform(s.low, e.low)
+		s.FreeUniform(e.low)
+		e.low = s.low
+	}
+	return e
+}
+
+func (s *logSumExp) freeExp(e expMinus) {
+	for _, c := range append(e.c, e.log2e, e.round, e.ln2, e.one) {
 		s.FreeConst(c)
 	}
 }

@@ -9,46 +9,34 @@ var scaleExpSumKernel = kernel{
 	doc: `It is expSum, but first the rows in dst go to those of to, past the caches: each
 block of 2048 elements times its factor, plus add[i], with one rounding. The loop
 takes care of what is 64 bytes aligned in to.`,
-	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"},
+	args: []arg{{"dst", "*float32"}, {"base", "*float32"}, {"sum", "*float32"}, {"more", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
 		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
-	body: func(a *Asm) {
-		s := newExpSum(a)
-		s.trail = true
-		s.write()
-	},
+	body: func(a *Asm) { (&expSum{logSumExp: logSumExp{Asm: a}, trail: true}).write() },
 }
 
 var scaleExpSumDotKernel = kernel{
 	name: "scaleExpSumDot",
 	doc:  `It is scaleExpSum and sets dot as expSumDot does.`,
-	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"dot", "*float32"},
+	args: []arg{{"dst", "*float32"}, {"base", "*float32"}, {"sum", "*float32"}, {"more", "*float32"}, {"dot", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
 		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
-	body: func(a *Asm) {
-		s := newExpSum(a)
-		s.trail, s.dots = true, true
-		s.write()
-	},
+	body: func(a *Asm) { (&expSum{logSumExp: logSumExp{Asm: a, dots: true}, trail: true}).write() },
 }
 
 var scaleExpSumWeightedKernel = kernel{
 	name: "scaleExpSumWeighted",
 	doc: `It is scaleExpSum, but adds add[i] w[j] as scaleWeighted does, and sets dot as
 expSumWeighted does.`,
-	args: []arg{{"dst", "*float32"}, {"max", "*float32"}, {"sum", "*float32"}, {"dot", "*float32"},
+	args: []arg{{"dst", "*float32"}, {"base", "*float32"}, {"sum", "*float32"}, {"more", "*float32"}, {"dot", "*float32"},
 		{"x", "*float32"}, {"w", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
 		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
-	body: func(a *Asm) {
-		s := newExpSum(a)
-		s.trail, s.dots, s.weighted = true, true, true
-		s.write()
-	},
+	body: func(a *Asm) { (&expSum{logSumExp: logSumExp{Asm: a, dots: true, weighted: true}, trail: true}).write() },
 }
 
 // The room of a trail on the stack.
 const (
-	trailUntil = blockDot + 1 + iota // where the loop's part of the block ends, as an address in x
+	trailUntil = blockSum + 1 + iota // where the loop's part of the block ends, as an address in x
 	trailSkew                        // bytes by which that part begins behind the block
 )
 
@@ -85,7 +73,7 @@ func (s *expSum) line(t Reg) (f, c Uni) {
 // with 8 KB instead of 32 a Zen 4 takes up to an eighth more.
 func (s *expSum) trailRest() {
 	many, few, inner, vec, tail, done := s.NewLabel("many"), s.NewLabel("few"), s.NewLabel("inner"), s.NewLabel("vec"), s.NewLabel("tail"), s.NewLabel("done")
-	until, skew, t := s.cut, s.left, s.q
+	until, skew, t := s.cut, s.Reg(), s.q
 	weight := s.full // not in use here
 	f, c := s.line(t)
 	tailOf := func(src, dst, n Reg) {
@@ -140,7 +128,7 @@ func (s *expSum) trailRest() {
 	s.FreeReg(n)
 
 	s.Label(inner)
-	left, src, dst := s.left, s.q, s.cut
+	left, src, dst := skew, s.q, s.cut
 	s.LoadInt(trailSkew, src)
 	s.AddReg(until, src)
 	n = s.Reg()
@@ -161,7 +149,7 @@ func (s *expSum) trailRest() {
 	s.JumpIfImm(left, "<", lanes, tail)
 	v := s.Vec("e")
 	s.Load(v, src, 0)
-	s.finish(v, f, c, weight, 0)
+	s.complete(v, f, c, weight, 0)
 	s.Store(v, dst, 0)
 	s.Free(v)
 	s.AddImm(4*lanes, src)
@@ -175,18 +163,27 @@ func (s *expSum) trailRest() {
 	s.JumpIfImm(left, "==", 0, done)
 	tailOf(src, dst, left)
 	s.Label(done)
+	s.FreeReg(skew)
 	s.FreeUniform(f)
 	s.FreeUniform(c)
 }
 
-// finish multiplies v by f and adds c, times the weights at w+off if there are some.
-func (s *expSum) finish(v *Vec, f, c Uni, w Reg, off int) {
+// complete multiplies v by f and adds c, times the weights at w+off if there are some.
+func (s *expSum) complete(v *Vec, f, c Uni, w Reg, off int) {
 	if !s.weighted {
 		s.HornerUni(v, f, c)
 		return
 	}
 	s.HornerUni(v, f, s.zero)
 	s.MulAddUniLoad(v, c, w, off)
+}
+
+// endTrail is for when trailStep has finished the block.
+func (s *expSum) endTrail() {
+	none := s.Reg()
+	s.MovImm(0, none)
+	s.StoreInt(none, trailUntil)
+	s.FreeReg(none)
 }
 
 // trailStep finishes the step of dst at q, unless that is behind the loop's part.
@@ -209,7 +206,7 @@ func (s *expSum) trailStep() {
 	for i := range 4 {
 		v := s.Vec("e")
 		s.Load(v, src, 4*lanes*i)
-		s.finish(v, f, c, w, 4*lanes*i)
+		s.complete(v, f, c, w, 4*lanes*i)
 		s.StoreStream(v, dst, 4*lanes*i)
 		s.Free(v)
 	}
