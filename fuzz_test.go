@@ -334,7 +334,7 @@ func precisionOf[T Float](cols int) precision {
 	case active.name == "generic":
 		return precision{u, 0, u, u, u, 0x1p-149, 0x1p-149}
 	}
-	return precision{u, u, 1.1 * u, 1.05e-7 + 2*u, float64(min(cols/64, 8)+16) * u, 0x1.8p-127, 0x1p-149}
+	return precision{u, u, 1.1 * u, 1.05e-7 + 2*u, float64(min(cols/64, 8)+16) * u, 0x1p-126, 0x1p-149}
 }
 
 // diffError returns how much the sum of the e^(x-max), relative to it, owes to

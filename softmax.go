@@ -2,6 +2,7 @@ package logits
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"unsafe"
 )
@@ -204,23 +205,33 @@ func softmaxTrail[T Float](k *kernels[T], dst, x *view[T], lo, hi int, e, factor
 }
 
 // factors replaces the bases of the blocks of rows by what turns the exponentials e
-// into probabilities, of which none is to be greater than 1.
+// into probabilities.
 func factors[T Float](k *kernels[T], e *view[T], base, sum, more []T) {
 	b := blocks(e.c)
 	var r expRow[T]
 	for i := range e.n {
-		at, f := i*b, 1.0
-		if more[at] != 0 {
-			f = 1 - 0x1p-24
-		}
-		if b == 1 {
-			base[i] = T(f / float64(sum[i]))
-			continue
-		}
-		r.e, r.base, r.sum, r.more = e.row(i), base[at:][:b], sum[at:][:b], more[at:][:b]
+		r.e, r.base, r.sum, r.more = e.row(i), base[i*b:][:b], sum[i*b:][:b], more[i*b:][:b]
 		r.addUp()
-		r.probabilities(k, f)
+		if r.all < 1+0x1p-20 && r.more[0] != 0 {
+			r.center(k)
+		} else {
+			r.probabilities(k, 1)
+		}
 	}
+}
+
+// center is probabilities for a row of which m is all that counts: its exponential
+// becomes 1, and its probability no less if it is 1.
+func (r *expRow[T]) center(k *kernels[T]) {
+	b := slices.Index(r.base, r.m) // the block that has m
+	block := r.block(b)
+	var top [1]int
+	k.argMax(ptr(top[:], 0), ptr(block, 0), 1, len(block), 0)
+	one := float64(float64(block[top[0]]) * r.scale(b))
+	r.probabilities(k, r.all/one)
+	k.scale(ptr(r.e, 0), ptr(r.e, 0), ptr(r.base, 0), nil, 1, len(r.e), 0, 0)
+	block[top[0]] = 1
+	fill(r.base, T(one/r.all))
 }
 
 // An expRow is what expSum makes of a row: exponentials, and what is known of blocks.

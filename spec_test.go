@@ -243,7 +243,10 @@ type specBlock struct {
 }
 
 // A specExps is what expSum returns for a block.
-type specExps struct{ base, sum, more float32 }
+type specExps struct {
+	base, sum, more float32
+	apart           bool // it was done vector by vector
+}
 
 // A specSums adds up a block in parts of 256 elements, and a last one that begins at
 // whole: their lanes are added up before they go to the block's.
@@ -478,19 +481,19 @@ func specBlockDot(block, weights []float32, m float32, whole int) float32 {
 }
 
 func init() {
-	dots := func(base, dot, x, w *float32, rows, cols, stride int) {
-		for i, m := range at(base, 0, rows*blocks(cols)) {
-			block, weights := specDotted(x, w, i, cols, stride)
-			at(dot, i, 1)[0] = specBlockDot(block, weights, m, len(block)/step*step)
-		}
-	}
 	specTable.expSumDot = func(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int) {
 		specTable.expSumWeighted(dst, base, sum, more, dot, x, nil, rows, cols, dstStride, stride)
 	}
 	specTable.expSumWeighted = func(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int) {
 		row := slices.Clone(at(x, 0, span(rows, cols, stride))) // dst may be x
-		specExpSumRows(dst, base, sum, more, x, rows, cols, dstStride, stride, true)
-		dots(base, dot, &row[0], w, rows, cols, stride)
+		for i, apart := range specExpSumRows(dst, base, sum, more, x, rows, cols, dstStride, stride, true) {
+			block, weights := specDotted(&row[0], w, i, cols, stride)
+			whole := len(block) / step * step
+			if apart {
+				whole = 0
+			}
+			at(dot, i, 1)[0] = specBlockDot(block, weights, at(base, i, 1)[0], whole)
+		}
 	}
 	specTable.scaleExpSumDot = func(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int) {
 		specTable.scale(to, dst, factor, add, rows, cols, toStride, dstStride)
@@ -545,9 +548,8 @@ func specLog1p(x float64) float64 {
 	return math.FMA(float64(k), math.Ln2, float64(q*p))
 }
 
-// specExpSum sets dst to e^(x - k ln 2) and adds it up, or to e^(x - base) if something
-// is out of range or too far above the base. It goes lane by lane through the end of
-// the row only.
+// specExpSum sets dst to e^(x - k ln 2) and adds it up, or to e^(x - base) if the base
+// would be too great, or no number.
 func specExpSum(dst, row []float32, dots bool) []specExps {
 	above := float32(60)
 	if dots {
@@ -563,33 +565,39 @@ func specExpSum(dst, row []float32, dots bool) []specExps {
 			n := min(len(block), step)
 			b, known = newSpecBase(specMax([]float32{block[0], block[n/2], block[n-1]}))
 		}
-		ok := known && !(specMax(block) > b.base+above)
-		for _, x := range block {
-			if ok {
-				_, _, ok = b.parts(x)
-			}
+		m := slices.Max(block)
+		if !known || m > b.base+above {
+			b, known = newSpecBase(m)
 		}
-		m := max(-math.MaxFloat32, slices.Max(block))
-		for i, x := range block { // dst may be x
-			if ok {
-				p, scale, _ := b.parts(x)
-				e[i] = p * scale
-			} else {
-				e[i] = specExpMinus(x-m, specExp6)
-			}
+		if !known {
+			blocks = append(blocks, specExpsApart(e, block))
+			continue
 		}
 		sum := specSums{whole: len(e) / step * step}
-		for i, e := range e {
-			*sum.lane(i) += e
+		for i, x := range block { // dst may be x
+			p, scale, _ := b.parts(max(x, b.low))
+			e[i] = p * scale
+			*sum.lane(i) += e[i]
 		}
-		out := specExps{base: m, sum: sum.fold()}
-		if ok {
-			lack := specLack(out.sum)
-			out.base, out.more = b.base, fma32(lack, b.toBase, lack)+b.toBase
-		}
-		blocks, known = append(blocks, out), ok
+		out := specExps{base: b.base, sum: sum.fold()}
+		lack := specLack(out.sum)
+		out.more = fma32(lack, b.toBase, lack) + b.toBase
+		blocks = append(blocks, out)
 	}
 	return blocks
+}
+
+// specExpsApart is specExpSum for one block whose base is its maximum.
+func specExpsApart(dst, block []float32) specExps {
+	m := max(-math.MaxFloat32, slices.Max(block))
+	for i, x := range block {
+		dst[i] = specExpMinus(x-m, specExp6)
+	}
+	sum := specSums{whole: len(dst)}
+	for i, e := range dst {
+		*sum.lane(i) += e
+	}
+	return specExps{base: m, sum: sum.fold(), apart: true}
 }
 
 // specShort does a row of one vector: what shortSoftmax finds, and the
@@ -776,13 +784,16 @@ func specSumExpRows(base, sum, peak, x *float32, rows, cols, stride int, dots bo
 	return apart
 }
 
-func specExpSumRows(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int, dots bool) {
-	n := blocks(cols)
+// specExpSumRows also returns which blocks were done apart.
+func specExpSumRows(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int, dots bool) (apart []bool) {
 	for i := range rows {
-		for b, v := range specExpSum(at(dst, i*dstStride, cols), at(x, i*stride, cols), dots) {
-			at(base, i*n+b, 1)[0], at(sum, i*n+b, 1)[0], at(more, i*n+b, 1)[0] = v.base, v.sum, v.more
+		for _, v := range specExpSum(at(dst, i*dstStride, cols), at(x, i*stride, cols), dots) {
+			b := len(apart)
+			at(base, b, 1)[0], at(sum, b, 1)[0], at(more, b, 1)[0] = v.base, v.sum, v.more
+			apart = append(apart, v.apart)
 		}
 	}
+	return apart
 }
 
 func specScaleRows(dst, x, factor, add *float32, rows, cols, dstStride, stride int) {

@@ -1,17 +1,15 @@
 package main
 
-import "math"
-
 var expSumKernel = kernel{
 	name: "expSum",
 	doc: `For each block of 2048 elements x of a row, and row by row: e^(x - base) is (1 +
-more) times the element of dst, whose sum over the block is sum. As in sumExp, base
-is the greatest of three elements, and what is added up is e^(x - k ln 2), lane j of
-16 adding up elements j, j+16, ... of 256, and their sum to the block's lane j; the
-end of the row, vector by vector. If an element is out of range, or so much greater
-than base that the sum might be, base is the block's maximum, and what is added up
-e^(x - base). As dst may be x, this is looked for first if it is, or was the case
-before.`,
+more) times the element of dst, or that is 0; and sum is that of the elements of dst.
+As in sumExp, base is the greatest of three elements, or of a block, and what is
+added up e^(x - k ln 2): lane j of 16 adds up elements j, j+16, ... of 256, and their
+sum to the block's lane j; the end of the row, vector by vector. If something may be
+out of range, the block is done again, with small elements held at 0; and with its
+maximum for a base if that is much greater; and vector by vector if that is of no use.
+As dst may be x, the maximum is looked for first if it is, or was before.`,
 	args: []arg{{"dst", "*float32"}, {"base", "*float32"}, {"sum", "*float32"}, {"more", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 	body: func(a *Asm) { (&expSum{logSumExp: logSumExp{Asm: a}}).write() },
@@ -38,43 +36,39 @@ type expSum struct {
 	logSumExp
 	trail bool // finish what was in dst
 	toDst Reg  // what takes an address in x to that in dst
-	gate  Reg  // not 0 if blocks are checked first
 }
 
 // The room of an expSum on the stack, behind what it has of a logSumExp.
 const blockSum = blockDots + 1
 
-// How much greater than base an element may be, and a sum that may come of it if one is
-// greater than that.
+// How much greater than base an element may be, and a sum that is less if none is.
 const (
-	above, aboveDots         = 60, 33
-	suspicious, suspectsDots = 0x1p72, 0x1p36
+	above, aboveDots           = 60, 33
+	suspicious, suspiciousDots = 0x1p72, 0x1p36
 )
 
-// write writes the kernel.
+// write writes the kernel. If held is not 0, small elements are held, and the maximum
+// is looked for before a block is stored.
 func (s *expSum) write() {
-	for _, r := range []*Reg{&s.n, &s.p, &s.q, &s.size, &s.full, &s.cut, &s.known, &s.toDst} {
+	for _, r := range []*Reg{&s.n, &s.p, &s.q, &s.size, &s.full, &s.cut, &s.known, &s.held, &s.toDst} {
 		*r = s.Reg()
 	}
-	s.zero = s.Const(0)
 	s.constants()
 	if s.weighted {
 		s.relate("w")
 	}
-	row, block, ready, careful, kept := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("ready"), s.NewLabel("careful"), s.NewLabel("kept")
-	finish, suspect := s.NewLabel("finish"), s.NewLabel("suspect")
+	row, block, ready, held, finish := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("ready"), s.NewLabel("held"), s.NewLabel("finish")
+	suspect, inRange, tooGreat, beyond, apart, kept := s.NewLabel("suspect"), s.NewLabel("inRange"), s.NewLabel("tooGreat"), s.NewLabel("beyond"), s.NewLabel("apart"), s.NewLabel("kept")
+	s.MovImm(0, s.held)
 	if s.trail {
 		s.relate("to")
 	} else {
-		s.gate = s.Reg()
-		out := s.Arg("dst")
-		in, apart := s.Arg("x"), s.NewLabel("apart")
-		s.MovImm(0, s.gate)
-		s.JumpIf(in, "!=", out, apart)
-		s.MovImm(1, s.gate)
-		s.Label(apart)
-		s.FreeReg(in)
-		s.FreeReg(out)
+		x, other := s.Arg("x"), s.NewLabel("other")
+		s.LoadArg("dst", s.q)
+		s.JumpIf(x, "!=", s.q, other)
+		s.MovImm(1, s.held)
+		s.Label(other)
+		s.FreeReg(x)
 	}
 	s.Label(row)
 	s.LoadArg("x", s.p)
@@ -90,36 +84,46 @@ func (s *expSum) write() {
 	s.wholeSteps()
 	s.JumpIfImm(s.known, "!=", unknown, ready)
 	m := s.sample()
-	s.setBase(m, careful)
+	s.setBase(m, beyond)
 	s.FreeUniform(m)
 	s.MovImm(useful, s.known)
 	s.Label(ready)
-	if !s.trail {
-		checked := s.NewLabel("checked")
-		s.JumpIfImm(s.gate, "==", 0, checked)
-		s.check(careful)
-		s.Label(checked)
-	}
-	s.store(nil, suspect)
-	s.fold(finish)
+	s.JumpIfImm(s.held, "!=", 0, held)
+	s.store(false, suspect)
+	s.Label(finish)
+	s.fold(inRange)
 
-	s.Comment("Something is out of range, or may be, and dst is not x.")
+	s.Comment("An element may be out of range.")
 	s.Label(suspect)
+	s.JumpIfImm(s.held, "!=", 0, inRange)
+	s.MovImm(1, s.held)
 	if s.trail {
 		s.endTrail()
-	} else {
-		s.JumpIfImm(s.gate, "!=", 0, finish)
-		s.MovImm(1, s.gate)
 	}
-	s.check(careful)
-	s.Label(finish)
-	s.rest()
+	s.Label(held)
+	m = s.Uniform()
+	s.max(m)
+	s.great(m, tooGreat)
+	again := s.NewLabel("again")
+	s.Label(again)
+	s.store(true, "")
+	s.Jump(finish)
+
+	s.Label(beyond)
+	s.max(m)
+	s.Label(tooGreat)
+	s.setBase(m, apart)
+	s.MovImm(useful, s.known)
+	s.Jump(again)
+
+	s.Label(apart)
+	s.apart(m)
+	s.FreeUniform(m)
+	s.MovImm(unknown, s.known)
 	s.Jump(kept)
 
-	s.Label(careful)
-	s.carefully()
-	s.MovImm(unknown, s.known)
-
+	s.Label(inRange)
+	s.results()
 	s.Label(kept)
 	for _, out := range []string{"base", "sum", "more"} {
 		s.AddArg(out, 4)
@@ -148,13 +152,12 @@ func (s *expSum) write() {
 	s.Ret()
 }
 
-// store stores the exponentials of the block and adds them up lane by lane: those of x
-// - base, carefully, or those that are right if nothing was out of range. It goes to
-// label if something was.
-func (s *expSum) store(exp *expMinus, label string) {
+// store stores the exponentials of the block and adds them up lane by lane; small
+// elements are held at low, or it goes to label if something was out of range.
+func (s *expSum) store(hold bool, label string) {
 	segment, loop, end, vec, done := s.NewLabel("segment"), s.NewLabel("loop"), s.NewLabel("end"), s.NewLabel("vec"), s.NewLabel("done")
 	var seen, dot *Vec
-	if exp == nil {
+	if !hold {
 		seen = s.One("seen", s.zero)
 	}
 	sum := s.Vec("sum")
@@ -166,14 +169,15 @@ func (s *expSum) store(exp *expMinus, label string) {
 		s.keepLanes(dot, blockDots)
 	}
 	exps := func(xs []*Vec) []*Vec {
-		if exp != nil {
+		if hold {
 			for _, x := range xs {
-				s.SubUni(x, x, s.base)
+				s.AtLeast(x, s.low)
 			}
-			return exp.of(s.Asm, xs)
 		}
 		ps, ts := s.reduced(xs)
-		s.OrAll(seen, ts)
+		if !hold {
+			s.OrAll(seen, ts)
+		}
 		for i, t := range ts {
 			s.ShiftLeft(t, 23)
 			s.Mul(ps[i], t)
@@ -205,18 +209,20 @@ func (s *expSum) store(exp *expMinus, label string) {
 	if s.weighted {
 		w = s.inWeights(s.q)
 	}
-	vectors := func(first, n int) {
+	n := 1 // vectors that take turns, where one is one register
+	if s.isa.width() == lanes {
+		n = 2
+	}
+	for i := 0; i < 4; i += n {
 		xs := s.Vecs(n, "x")
 		for k, x := range xs {
-			off := 4 * lanes * (first + k)
-			if s.lo == 0 {
-				if s.trail {
-					s.Prefetch(s.q, sumNear+off)
-					s.PrefetchL2(s.q, sumFar+off)
-				} else {
-					s.Prefetch(s.q, soon+off)
-					s.Prefetch(dst, soon+off)
-				}
+			off := 4 * lanes * (i + k)
+			if s.trail {
+				s.Prefetch(s.q, sumNear+off)
+				s.PrefetchL2(s.q, sumFar+off)
+			} else {
+				s.Prefetch(s.q, soon+off)
+				s.Prefetch(dst, soon+off)
 			}
 			s.Load(x, s.q, off)
 			if s.dots {
@@ -232,24 +238,11 @@ func (s *expSum) store(exp *expMinus, label string) {
 		}
 		es := exps(xs)
 		for k, e := range es {
-			s.Store(e, dst, 4*lanes*(first+k))
+			s.Store(e, dst, 4*lanes*(i+k))
 			s.Add(sum, e)
 		}
 		s.Free(es...)
 		s.Free(xs...)
-	}
-	switch {
-	case exp != nil: // which have few registers left on arm64
-		for i := range 4 {
-			s.ByPart(func() { vectors(i, 1) })
-		}
-	case s.isa.width() == lanes:
-		vectors(0, 2)
-		vectors(2, 2)
-	default:
-		for i := range 4 {
-			vectors(i, 1)
-		}
 	}
 	s.FreeReg(dst)
 	if s.weighted {
@@ -266,85 +259,47 @@ func (s *expSum) store(exp *expMinus, label string) {
 	s.Mov(s.size, left)
 	s.AndImm(step-1, left)
 	s.JumpIfImm(left, "==", 0, done)
-	fill := s.low
-	if exp != nil {
-		fill = s.Const(negInf)
-	}
 	s.Label(vec)
 	if s.dots {
 		s.addDots(dot, s.q, left, s.base, s.zero, s.weighted)
 	}
 	x, to := s.Vec("x"), s.inDst()
-	s.LoadTail(x, s.q, left, fill)
-	s.ByPart(func() {
-		e := exps([]*Vec{x})[0]
-		s.Copy(x, e)
-		s.Free(e)
-	})
-	s.StoreTail(x, to, left)
+	s.LoadTail(x, s.q, left, s.low)
+	es := exps([]*Vec{x})
+	s.StoreTail(es[0], to, left)
 	s.FreeReg(to)
-	s.Add(sum, x)
-	s.Free(x)
+	s.Add(sum, es[0])
+	s.Free(x, es[0])
 	s.AddImm(4*lanes, s.q)
 	s.AddImm(-lanes, left)
 	s.JumpIfImm(left, ">", 0, vec)
 	s.FreeReg(left)
 	addUp()
-	if exp != nil {
-		s.FreeConst(fill)
-	}
 	s.Label(done)
 	s.Free(sum)
 	if s.dots {
 		s.Free(dot)
 	}
-	if exp == nil {
+	if !hold {
 		s.JumpBits(seen, outOfRange, label)
 		s.Free(seen)
 	}
 }
 
-// check goes to label if an element of the block is out of range or too great.
-func (s *expSum) check(label string) {
-	m, seen, left := s.Vec("m"), s.One("seen", s.zero), s.Reg()
-	s.Set(m, s.low)
-	show := func(x *Vec) {
-		t := s.Vec("t")
-		s.Max(m, x)
-		s.MulAddUni(t, x, s.log2e, s.round)
-		s.OrAll(seen, []*Vec{t})
-		s.Free(t)
-	}
-	s.Mov(s.p, s.q)
-	s.Mov(s.size, left)
-	x := s.Vec("x")
-	s.Steps(s.q, left, func() {
-		for i := range 4 {
-			s.Load(x, s.q, 4*lanes*i)
-			show(x)
-		}
-	}, nil, func() {
-		s.LoadTail(x, s.q, left, s.low)
-		show(x)
-	})
-	s.FreeReg(left)
-	s.Free(x)
-	s.FoldMax(m)
-	limit := float32(above)
+// great goes to label if m is much greater than base.
+func (s *expSum) great(m Uni, label string) {
+	most := float32(above)
 	if s.dots {
-		limit = aboveDots
+		most = aboveDots
 	}
-	most, by := s.scalar(baseAt), s.Const(bits(limit))
-	s.isa.op(s.Asm, opAdd, most.r, by, most.r)
-	s.JumpGreater(uni(m), most, label)
-	s.FreeUniform(most)
+	limit, by := s.scalar(baseAt), s.Const(bits(most))
+	s.isa.op(s.Asm, opAdd, limit.r, by, limit.r)
+	s.JumpGreater(m, limit, label)
+	s.FreeUniform(limit)
 	s.FreeConst(by)
-	s.Free(m)
-	s.JumpBits(seen, outOfRange, label)
-	s.Free(seen)
 }
 
-// fold sets the block's sum and dot. It goes to label unless the sum is suspicious.
+// fold sets the block's sum and dot. It goes to label if the sum is not suspicious.
 func (s *expSum) fold(label string) {
 	s.setDot()
 	sum, local := s.Vec("sum"), s.Local(blockSum)
@@ -353,52 +308,90 @@ func (s *expSum) fold(label string) {
 	s.FoldAdd(sum)
 	s.setOut("sum", uni(sum))
 	s.setScalar(sumAt, sum)
-	if label != "" {
-		great := float32(suspicious)
-		if s.dots {
-			great = suspectsDots
-		}
-		limit := s.ConstReg(bits(great))
-		s.JumpGreater(limit, uni(sum), label)
-		s.FreeUniform(limit)
+	most := float32(suspicious)
+	if s.dots {
+		most = suspiciousDots
 	}
+	limit := s.ConstReg(bits(most))
+	s.JumpGreater(limit, uni(sum), label)
+	s.FreeUniform(limit)
 	s.Free(sum)
 }
 
-// rest sets what else there is of a block that was not done carefully.
-func (s *expSum) rest() {
-	base := s.scalar(baseAt)
+// results sets what fold has not.
+func (s *expSum) results() {
+	base, f, u := s.scalar(baseAt), s.scalar(toBase), s.scalar(sumAt)
 	s.setOut("base", base)
-	s.FreeUniform(base)
-	f, u := s.scalar(toBase), s.scalar(sumAt)
 	s.Narrow()
-	sum := s.Vec("sum")
-	s.Set(sum, u)
-	more, lack := s.lacking(sum), sum
+	lack := s.Vec("lack")
+	s.Set(lack, u)
+	more := s.lacking(lack)
 	s.Copy(lack, more)
 	s.MulAdd(more, lack, f)
 	s.eachUni(opAdd, more, f, more)
 	s.setOut("more", uni(more))
 	s.Free(more, lack)
 	s.Widen()
-	s.FreeUniform(f)
-	s.FreeUniform(u)
+	for _, u := range []Uni{base, f, u} {
+		s.FreeUniform(u)
+	}
 }
 
-// carefully does a block by its maximum.
-func (s *expSum) carefully() {
-	s.max(s.base)
-	lowest := s.ConstReg(bits(-math.MaxFloat32)) // not -Inf, so that masked elements never meet -Inf - -Inf
-	s.isa.op(s.Asm, opMax, s.base.r, lowest, s.base.r)
-	s.FreeUniform(lowest)
+// apart does the block vector by vector, its maximum m being the base.
+func (s *expSum) apart(m Uni) {
+	if s.trail {
+		s.trailSteps()
+	}
+	none, loop := s.ConstReg(0), s.NewLabel("vec")
+	s.setOut("more", none)
+	s.FreeUniform(none)
+	s.takeBase(m)
 	s.setOut("base", s.base)
-	more := s.ConstReg(0)
-	s.setOut("more", more)
-	s.FreeUniform(more)
 	exp := s.expFromBase(exp6)
-	s.store(&exp, "")
+	sum, fill, left, within := s.Vec("sum"), s.Const(negInf), s.Reg(), s.NewLabel("within")
+	s.Set(sum, s.zero)
+	s.keepLanes(sum, blockSum)
+	var dot *Vec
+	if s.dots {
+		dot = s.Vec("dot")
+		s.Set(dot, s.zero)
+	}
+	s.Mov(s.p, s.q)
+	s.Mov(s.size, left)
+	s.Label(loop)
+	if s.dots {
+		s.addDots(dot, s.q, left, s.base, s.zero, s.weighted)
+	}
+	d, dst := s.Vec("d"), s.inDst()
+	s.LoadTail(d, s.q, left, fill)
+	s.ByPart(func() { exp.replace(s.Asm, d, s.base) })
+	s.StoreTail(d, dst, left)
+	s.FreeReg(dst)
+	s.Add(sum, d)
+	s.Free(d)
+	s.AddImm(4*lanes, s.q)
+	s.fill(s.cut)
+	s.JumpIfImm(s.cut, "!=", 0, within)
+	s.addLanes(sum, blockSum)
+	s.Set(sum, s.zero)
+	s.Label(within)
+	s.AddImm(-lanes, left)
+	s.JumpIfImm(left, ">", 0, loop)
+	s.addLanes(sum, blockSum)
+	s.FreeReg(left)
+	s.FreeConst(fill)
 	s.freeExp(exp)
-	s.fold("")
+	if s.dots {
+		s.keepLanes(dot, blockDots)
+		s.Free(dot)
+		s.setDot()
+	}
+	local := s.Local(blockSum)
+	s.Load(sum, local, 0)
+	s.FreeReg(local)
+	s.FoldAdd(sum)
+	s.setOut("sum", uni(sum))
+	s.Free(sum)
 }
 
 // uni returns v, whose lanes are all the same, as a Uni.

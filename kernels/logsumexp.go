@@ -755,10 +755,8 @@ func (s *logSumExp) lacking(sum *Vec) *Vec {
 // vectors does the block vector by vector, its maximum m, which may be too great for
 // setBase and is freed, being the base, and the peak.
 func (s *logSumExp) vectors(m Uni) {
-	lowest := s.ConstReg(bits(-math.MaxFloat32)) // not -Inf, so that masked elements never meet -Inf - -Inf
-	s.isa.op(s.Asm, opMax, m.r, lowest, s.base.r)
+	s.takeBase(m)
 	s.FreeUniform(m)
-	s.FreeConst(lowest)
 	exp := s.expFromBase(exp5)
 	left := s.Reg()
 	s.Mov(s.p, s.q)
@@ -810,6 +808,13 @@ func (s *logSumExp) vectors(m Uni) {
 	s.setOut("base", s.base)
 	s.Free(sum, ones)
 	s.freeExp(exp)
+}
+
+// takeBase makes m the base, unless it is -Inf: masked elements never meet -Inf - -Inf.
+func (s *logSumExp) takeBase(m Uni) {
+	lowest := s.ConstReg(bits(-math.MaxFloat32))
+	s.isa.op(s.Asm, opMax, m.r, lowest, s.base.r)
+	s.FreeConst(lowest)
 }
 
 // expFromBase is newExpMinus in the register of low, until setBase.

@@ -178,6 +178,18 @@ func (s *expSum) complete(v *Vec, f, c Uni, w Reg, off int) {
 	s.MulAddUniLoad(v, c, w, off)
 }
 
+// trailSteps finishes all that trailStep would in the course of the block.
+func (s *expSum) trailSteps() {
+	loop, done := s.NewLabel("trail"), s.NewLabel("done")
+	s.Mov(s.p, s.q)
+	s.Label(loop)
+	s.JumpIf(s.q, ">=", s.full, done)
+	s.trailStep()
+	s.AddImm(4*step, s.q)
+	s.Jump(loop)
+	s.Label(done)
+}
+
 // endTrail is for when trailStep has finished the block.
 func (s *expSum) endTrail() {
 	none := s.Reg()
