@@ -220,18 +220,24 @@ func factors[T Float](k *kernels[T], e *view[T], base, sum, more []T) {
 	}
 }
 
-// center is probabilities for a row of which m is all that counts: its exponential
-// becomes 1, and its probability no less if it is 1.
+// center is probabilities for a row of which m is all that counts. Its exponential
+// becomes 1 if its probability would be another than the closest to what it is, which
+// may be 1.
 func (r *expRow[T]) center(k *kernels[T]) {
 	b := slices.Index(r.base, r.m) // the block that has m
 	block := r.block(b)
 	var top [1]int
 	k.argMax(ptr(top[:], 0), ptr(block, 0), 1, len(block), 0)
-	one := float64(float64(block[top[0]]) * r.scale(b))
-	r.probabilities(k, r.all/one)
+	e, all := block[top[0]], r.all
+	one := float64(float64(e) * r.scale(b))
+	if p := T(one / all); T(e*T(r.scale(b)/all)) == p {
+		r.probabilities(k, 1)
+		return
+	}
+	r.probabilities(k, all/one)
 	k.scale(ptr(r.e, 0), ptr(r.e, 0), ptr(r.base, 0), nil, 1, len(r.e), 0, 0)
 	block[top[0]] = 1
-	fill(r.base, T(one/r.all))
+	fill(r.base, T(one/all))
 }
 
 // An expRow is what expSum makes of a row: exponentials, and what is known of blocks.

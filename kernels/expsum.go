@@ -39,7 +39,10 @@ type expSum struct {
 }
 
 // The room of an expSum on the stack, behind what it has of a logSumExp.
-const blockSum = blockDots + 1
+const (
+	blockSum = blockDots + 1 + iota
+	maxAt
+)
 
 // How much greater than base an element may be, and a sum that is less if none is.
 const (
@@ -47,8 +50,14 @@ const (
 	suspicious, suspiciousDots = 0x1p72, 0x1p36
 )
 
-// write writes the kernel. If held is not 0, small elements are held, and the maximum
-// is looked for before a block is stored.
+// What held tells: that small elements are held, or that the maximum is looked for
+// before as well.
+const (
+	small = 1 + iota
+	great
+)
+
+// write writes the kernel.
 func (s *expSum) write() {
 	for _, r := range []*Reg{&s.n, &s.p, &s.q, &s.size, &s.full, &s.cut, &s.known, &s.held, &s.toDst} {
 		*r = s.Reg()
@@ -57,8 +66,8 @@ func (s *expSum) write() {
 	if s.weighted {
 		s.relate("w")
 	}
-	row, block, ready, held, finish := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("ready"), s.NewLabel("held"), s.NewLabel("finish")
-	suspect, inRange, tooGreat, beyond, apart, kept := s.NewLabel("suspect"), s.NewLabel("inRange"), s.NewLabel("tooGreat"), s.NewLabel("beyond"), s.NewLabel("apart"), s.NewLabel("kept")
+	row, block, ready, held, again, folded := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("ready"), s.NewLabel("held"), s.NewLabel("again"), s.NewLabel("folded")
+	tooSmall, suspect, beyond, rebase, apart, kept := s.NewLabel("tooSmall"), s.NewLabel("suspect"), s.NewLabel("beyond"), s.NewLabel("rebase"), s.NewLabel("apart"), s.NewLabel("kept")
 	s.MovImm(0, s.held)
 	if s.trail {
 		s.relate("to")
@@ -66,7 +75,7 @@ func (s *expSum) write() {
 		x, other := s.Arg("x"), s.NewLabel("other")
 		s.LoadArg("dst", s.q)
 		s.JumpIf(x, "!=", s.q, other)
-		s.MovImm(1, s.held)
+		s.MovImm(great, s.held)
 		s.Label(other)
 		s.FreeReg(x)
 	}
@@ -89,42 +98,50 @@ func (s *expSum) write() {
 	s.MovImm(useful, s.known)
 	s.Label(ready)
 	s.JumpIfImm(s.held, "!=", 0, held)
-	s.store(false, suspect)
-	s.Label(finish)
-	s.fold(inRange)
+	s.store(false, tooSmall)
+	s.Label(folded)
+	s.fold(kept)
+	s.JumpIfImm(s.held, "==", great, kept)
 
-	s.Comment("An element may be out of range.")
+	s.Comment("An element may be too great.")
 	s.Label(suspect)
-	s.JumpIfImm(s.held, "!=", 0, inRange)
-	s.MovImm(1, s.held)
-	if s.trail {
-		s.endTrail()
-	}
-	s.Label(held)
-	m = s.Uniform()
-	s.max(m)
-	s.great(m, tooGreat)
-	again := s.NewLabel("again")
-	s.Label(again)
-	s.store(true, "")
-	s.Jump(finish)
+	s.endTrail()
+	s.findMax()
+	s.MovImm(great, s.held)
+	s.great(rebase)
+	s.Jump(folded)
 
+	s.Comment("There is no base, or one is too great for it.")
 	s.Label(beyond)
-	s.max(m)
-	s.Label(tooGreat)
+	s.findMax()
+	s.Label(rebase)
+	m = s.scalar(maxAt)
 	s.setBase(m, apart)
+	s.FreeUniform(m)
 	s.MovImm(useful, s.known)
 	s.Jump(again)
 
-	s.Label(apart)
-	s.apart(m)
-	s.FreeUniform(m)
-	s.MovImm(unknown, s.known)
-	s.Jump(kept)
+	s.Comment("One is too small, in the first place.")
+	s.Label(tooSmall)
+	s.endTrail()
+	s.MovImm(small, s.held)
+	s.Label(held)
+	s.JumpIfImm(s.held, "!=", great, again)
+	s.findMax()
+	s.great(rebase)
+	s.Label(again)
+	s.store(true, suspect)
+	s.Jump(folded)
 
-	s.Label(inRange)
-	s.results()
+	next := s.NewLabel("next")
+	s.Label(apart)
+	s.apart()
+	s.MovImm(unknown, s.known)
+	s.Jump(next)
+
 	s.Label(kept)
+	s.results()
+	s.Label(next)
 	for _, out := range []string{"base", "sum", "more"} {
 		s.AddArg(out, 4)
 	}
@@ -153,14 +170,12 @@ func (s *expSum) write() {
 }
 
 // store stores the exponentials of the block and adds them up lane by lane; small
-// elements are held at low, or it goes to label if something was out of range.
+// elements are held at low if they are to. It goes to label if something was out of
+// range, unless held tells that nothing is.
 func (s *expSum) store(hold bool, label string) {
 	segment, loop, end, vec, done := s.NewLabel("segment"), s.NewLabel("loop"), s.NewLabel("end"), s.NewLabel("vec"), s.NewLabel("done")
-	var seen, dot *Vec
-	if !hold {
-		seen = s.One("seen", s.zero)
-	}
-	sum := s.Vec("sum")
+	var dot *Vec
+	seen, sum := s.One("seen", s.zero), s.Vec("sum")
 	s.Set(sum, s.zero)
 	s.keepLanes(sum, blockSum)
 	if s.dots {
@@ -175,9 +190,7 @@ func (s *expSum) store(hold bool, label string) {
 			}
 		}
 		ps, ts := s.reduced(xs)
-		if !hold {
-			s.OrAll(seen, ts)
-		}
+		s.OrAll(seen, ts)
 		for i, t := range ts {
 			s.ShiftLeft(t, 23)
 			s.Mul(ps[i], t)
@@ -251,6 +264,9 @@ func (s *expSum) store(hold bool, label string) {
 	s.AddImm(4*step, s.q)
 	s.JumpIf(s.q, "<", s.cut, loop)
 	addUp()
+	if !hold && !s.trail { // soon, for there may be many rows with small elements
+		s.JumpBits(seen, outOfRange, label)
+	}
 	s.Jump(segment)
 
 	s.Comment("The end of the row.")
@@ -280,21 +296,32 @@ func (s *expSum) store(hold bool, label string) {
 	if s.dots {
 		s.Free(dot)
 	}
-	if !hold {
-		s.JumpBits(seen, outOfRange, label)
-		s.Free(seen)
-	}
+	sure := s.NewLabel("sure")
+	s.JumpIfImm(s.held, "==", great, sure)
+	s.JumpBits(seen, outOfRange, label)
+	s.Label(sure)
+	s.Free(seen)
 }
 
-// great goes to label if m is much greater than base.
-func (s *expSum) great(m Uni, label string) {
+// findMax puts the block's maximum on the stack.
+func (s *expSum) findMax() {
+	m, local := s.Uniform(), s.Local(maxAt)
+	s.max(m)
+	s.StoreUni(m, local, 0)
+	s.FreeReg(local)
+	s.FreeUniform(m)
+}
+
+// great goes to label if the maximum is much greater than base.
+func (s *expSum) great(label string) {
 	most := float32(above)
 	if s.dots {
 		most = aboveDots
 	}
-	limit, by := s.scalar(baseAt), s.Const(bits(most))
+	m, limit, by := s.scalar(maxAt), s.scalar(baseAt), s.Const(bits(most))
 	s.isa.op(s.Asm, opAdd, limit.r, by, limit.r)
 	s.JumpGreater(m, limit, label)
+	s.FreeUniform(m)
 	s.FreeUniform(limit)
 	s.FreeConst(by)
 }
@@ -337,15 +364,17 @@ func (s *expSum) results() {
 	}
 }
 
-// apart does the block vector by vector, its maximum m being the base.
-func (s *expSum) apart(m Uni) {
+// apart does the block vector by vector, its maximum being the base.
+func (s *expSum) apart() {
 	if s.trail {
 		s.trailSteps()
 	}
 	none, loop := s.ConstReg(0), s.NewLabel("vec")
 	s.setOut("more", none)
 	s.FreeUniform(none)
+	m := s.scalar(maxAt)
 	s.takeBase(m)
+	s.FreeUniform(m)
 	s.setOut("base", s.base)
 	exp := s.expFromBase(exp6)
 	sum, fill, left, within := s.Vec("sum"), s.Const(negInf), s.Reg(), s.NewLabel("within")

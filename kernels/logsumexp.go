@@ -262,25 +262,30 @@ func (s *logSumExp) sample() Uni {
 
 // max sets u to the maximum of the block.
 func (s *logSumExp) max(u Uni) {
-	m, low, left := s.Vec("m"), s.ConstReg(negInf), s.Reg()
-	s.Set(m, low)
+	chains := max(2, 4*s.isa.width()/lanes) // of registers, four or more
+	ms, low, left := s.Vecs(chains, "m"), s.ConstReg(negInf), s.Reg()
+	for _, m := range ms {
+		s.Set(m, low)
+	}
 	s.Mov(s.p, s.q)
 	s.Mov(s.size, left)
 	s.Steps(s.q, left, func() {
 		for i := range 4 {
-			s.MaxLoad(m, s.q, 4*lanes*i)
+			s.MaxLoad(ms[i%len(ms)], s.q, 4*lanes*i)
 		}
-	}, nil, func() {
-		v := s.Vec("v")
-		s.LoadTail(v, s.q, left, low)
-		s.Max(m, v)
-		s.Free(v)
+	}, func() {
+		for _, m := range ms[1:] {
+			s.Max(ms[0], m)
+		}
+	}, func() {
+		s.LoadTail(ms[1], s.q, left, low)
+		s.Max(ms[0], ms[1])
 	})
 	s.FreeReg(left)
 	s.FreeConst(low)
-	s.FoldMax(m)
-	s.Broadcast(u, m)
-	s.Free(m)
+	s.FoldMax(ms[0])
+	s.Broadcast(u, ms[0])
+	s.Free(ms...)
 }
 
 // setBase makes m the base, and sets what comes of it. It goes to label if that is too

@@ -36,8 +36,8 @@ expSumWeighted does.`,
 
 // The room of a trail on the stack.
 const (
-	trailUntil = blockSum + 1 + iota // where the loop's part of the block ends, as an address in x
-	trailSkew                        // bytes by which that part begins behind the block
+	trailUntil = maxAt + 1 + iota // where the loop's part of the block ends, as an address in x
+	trailSkew                     // bytes by which that part begins behind the block
 )
 
 // nextTrail goes on to the next row of to.
@@ -192,6 +192,9 @@ func (s *expSum) trailSteps() {
 
 // endTrail is for when trailStep has finished the block.
 func (s *expSum) endTrail() {
+	if !s.trail {
+		return
+	}
 	none := s.Reg()
 	s.MovImm(0, none)
 	s.StoreInt(none, trailUntil)
