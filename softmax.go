@@ -210,15 +210,22 @@ func factors[T Float](k *kernels[T], e *view[T], base, sum, more []T) {
 	b := blocks(e.c)
 	var r expRow[T]
 	for i := range e.n {
+		if s := float64(sum[i]); b == 1 && !(s+float64(s*float64(more[i])) < centered) { // as addUp and probabilities do
+			base[i] = T(1 / s)
+			continue
+		}
 		r.e, r.base, r.sum, r.more = e.row(i), base[i*b:][:b], sum[i*b:][:b], more[i*b:][:b]
 		r.addUp()
-		if r.all < 1+0x1p-20 && r.more[0] != 0 {
+		if r.all < centered && more[i*b] != 0 {
 			r.center(k)
 		} else {
 			r.probabilities(k, 1)
 		}
 	}
 }
+
+// centered is a sum of e^(x-m) that is hardly more than the one of m.
+const centered = 1 + 0x1p-20
 
 // center is probabilities for a row of which m is all that counts. Its exponential
 // becomes 1 if its probability would be another than the closest to what it is, which
