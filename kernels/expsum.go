@@ -234,7 +234,11 @@ func (s *expSum) store(hold bool, label string) {
 				s.Prefetch(s.q, sumNear+off)
 				s.PrefetchL2(s.q, sumFar+off)
 			} else {
-				s.Prefetch(s.q, soon+off)
+				ahead := soon
+				if hold { // in place the next block's maximum comes first
+					ahead = 4 * blockSize
+				}
+				s.Prefetch(s.q, ahead+off)
 				s.Prefetch(dst, soon+off)
 			}
 			s.Load(x, s.q, off)
