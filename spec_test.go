@@ -1050,6 +1050,17 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	}
 	out = append(out, newOutput("expSum", slices.Clone(dst.Data)), newOutput("expSum's blocks", slices.Clone(results)))
 
+	for i := range n {
+		copy(dst.row(i), x.row(i))
+	}
+	k.expSum(&dst.Data[0], &max[0], &sum[0], &peak[0], &dst.Data[0], n, x.Cols, dst.Stride, dst.Stride)
+	afterNaN(forget)
+	afterNaN(func(i, b int) { clear(dst.row(i)[b*blockSize:]) })
+	for i := range max {
+		max[i] += 0
+	}
+	out = append(out, newOutput("expSum in place", slices.Clone(dst.Data)), newOutput("expSum's blocks in place", slices.Clone(results)))
+
 	for _, w := range []*float32{nil, &weights[0]} {
 		fill(dst.Data, gapValue)
 		name := "expSumDot"
