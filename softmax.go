@@ -264,23 +264,25 @@ func (r *expRow[T]) addUp() {
 		}
 	}
 	for b, s := range r.sum {
-		r.all += float64(float64(s) * r.scale(b))
+		f := 1 + float64(r.more[b])
+		if r.base[b] != r.m {
+			f = r.scale(b)
+		}
+		r.all += float64(float64(s) * f)
 	}
 	if r.all == 0 {
 		r.all = math.NaN()
 	}
 }
 
-// scale returns what takes an exponential of block b to e^(x-m).
+// scale returns what takes an exponential of block b to e^(x-m). Loops do without the
+// call where it is only 1 + more.
 func (r *expRow[T]) scale(b int) float64 {
-	if r.base[b] == r.m { // the usual case
-		return 1 + float64(r.more[b])
+	f := 1 + float64(r.more[b])
+	if r.base[b] != r.m {
+		f *= exp64(float64(r.base[b]) - float64(r.m))
 	}
-	return r.rescale(b)
-}
-
-func (r *expRow[T]) rescale(b int) float64 {
-	return float64((1 + float64(r.more[b])) * exp64(float64(r.base[b])-float64(r.m)))
+	return f
 }
 
 // probabilities replaces the bases by what turns the exponentials into probabilities
@@ -288,7 +290,11 @@ func (r *expRow[T]) rescale(b int) float64 {
 func (r *expRow[T]) probabilities(k *kernels[T], f float64) {
 	f /= r.all
 	for b := range r.base {
-		p := float64(f * r.scale(b))
+		p := 1 + float64(r.more[b])
+		if r.base[b] != r.m {
+			p = r.scale(b)
+		}
+		p *= f
 		if a := math.Abs(p); a < 0x1p-126 && a > 0 && r.more[b] != 0 { // too small for exponentials far above the base
 			block, shrink := r.block(b), [1]T{0x1p-96}
 			k.scale(ptr(block, 0), ptr(block, 0), ptr(shrink[:], 0), nil, 1, len(block), 0, 0)
@@ -316,7 +322,10 @@ func (r *expRow[T]) dotTo(base T, dots []T, weights []float64) float64 {
 // that the sum of the others keeps its digits.
 func (r *expRow[T]) logSum(k *kernels[T], at int, x T) (T, float64) {
 	b := at / blockSize
-	one := float64(r.e[at]) * r.scale(b)
+	one := float64(r.e[at]) * (1 + float64(r.more[b]))
+	if r.base[b] != r.m {
+		one = float64(r.e[at]) * r.scale(b)
+	}
 	if !(one+one > r.all) {
 		return r.m, r.all - 1
 	}
