@@ -48,12 +48,13 @@ type kernels[T Float] struct {
 	expSumDot      func(dst, base, sum, more, dot, x *T, rows, cols, dstStride, stride int)
 	expSumWeighted func(dst, base, sum, more, dot, x, w *T, rows, cols, dstStride, stride int)
 	// scaleExpSum is expSum, but first what is in dst goes to the rows of to, each
-	// block times its factor and plus add[i], past the caches.
-	scaleExpSum func(dst, base, sum, more, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)
+	// block times its factor and plus add[i]. If stream is not 0 that may go past the
+	// caches.
+	scaleExpSum func(dst, base, sum, more, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride, stream int)
 	// scaleExpSumDot is that for expSumDot; scaleExpSumWeighted for expSumWeighted,
 	// and adds add[i] w[j].
-	scaleExpSumDot      func(dst, base, sum, more, dot, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)
-	scaleExpSumWeighted func(dst, base, sum, more, dot, x, w *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int)
+	scaleExpSumDot      func(dst, base, sum, more, dot, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride, stream int)
+	scaleExpSumWeighted func(dst, base, sum, more, dot, x, w *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride, stream int)
 	// shortSoftmax finds for rows of at most shortCols columns: max, the greatest
 	// element; sum, the sum of e^(x-max) without the maximum's own; and log, log(1 +
 	// sum). sum may be log, and all of them nil. A row with a NaN or +Inf, or of only

@@ -416,21 +416,21 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			x, y, to, base, sum, more := x(), y(), matrix(mem[2], dstStride), vec(0, rows*blocks), vec(1, rows*blocks), vec(3, rows*blocks)
 			factor, add := make([]T, rows*blocks), make([]T, rows)
 			return out(y, to, base, sum, more), out(x), func() {
-				k.scaleExpSum(y.p(), base.p(), sum.p(), more.p(), x.p(), rows, cols, dstStride, stride, to.p(), &factor[0], &add[0], dstStride)
+				k.scaleExpSum(y.p(), base.p(), sum.p(), more.p(), x.p(), rows, cols, dstStride, stride, to.p(), &factor[0], &add[0], dstStride, rows%2)
 			}
 		}},
 		{"scaleExpSum", func() ([]armed, []armed, func()) {
 			x, y, base, sum, more, factor, add := x(), y(), make([]T, rows*blocks), make([]T, rows*blocks), make([]T, rows*blocks), vec(0, rows*blocks), vec(1, rows)
 			to := make([]T, rows*dstStride)
 			return out(y), out(x, factor, add), func() {
-				k.scaleExpSum(y.p(), &base[0], &sum[0], &more[0], x.p(), rows, cols, dstStride, stride, &to[0], factor.p(), add.p(), dstStride)
+				k.scaleExpSum(y.p(), &base[0], &sum[0], &more[0], x.p(), rows, cols, dstStride, stride, &to[0], factor.p(), add.p(), dstStride, rows%2)
 			}
 		}},
 		{"scaleExpSumDot", func() ([]armed, []armed, func()) {
 			x, y, to, base, sum, more, dot := x(), y(), matrix(mem[2], dstStride), vec(0, rows*blocks), vec(1, rows*blocks), vec(3, rows*blocks), vec(2, rows*blocks)
 			factor, add := make([]T, rows*blocks), make([]T, rows)
 			return out(y, to, base, sum, more, dot), out(x), func() {
-				k.scaleExpSumDot(y.p(), base.p(), sum.p(), more.p(), dot.p(), x.p(), rows, cols, dstStride, stride, to.p(), &factor[0], &add[0], dstStride)
+				k.scaleExpSumDot(y.p(), base.p(), sum.p(), more.p(), dot.p(), x.p(), rows, cols, dstStride, stride, to.p(), &factor[0], &add[0], dstStride, rows%2)
 			}
 		}},
 		{"scaleExpSumWeighted", func() ([]armed, []armed, func()) {
@@ -439,7 +439,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			guardFill(w.row, 1, 0)
 			factor, add := make([]T, rows*blocks), make([]T, rows)
 			return out(to, base, sum, more, dot), out(x, w), func() {
-				k.scaleExpSumWeighted(&y[0], base.p(), sum.p(), more.p(), dot.p(), x.p(), w.p(), rows, cols, dstStride, stride, to.p(), &factor[0], &add[0], dstStride)
+				k.scaleExpSumWeighted(&y[0], base.p(), sum.p(), more.p(), dot.p(), x.p(), w.p(), rows, cols, dstStride, stride, to.p(), &factor[0], &add[0], dstStride, rows%2)
 			}
 		}},
 		{"shortSoftmaxDot", func() ([]armed, []armed, func()) {

@@ -44,13 +44,13 @@ func expSumDotAVX2(dst, base, sum, more, dot, x *float32, rows, cols, dstStride,
 func expSumWeightedAVX2(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleExpSumAVX2(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumAVX2(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, stream int)
 
 //go:noescape
-func scaleExpSumDotAVX2(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumDotAVX2(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, stream int)
 
 //go:noescape
-func scaleExpSumWeightedAVX2(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumWeightedAVX2(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, stream int)
 
 //go:noescape
 func shortSoftmaxAVX2(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
@@ -217,13 +217,13 @@ func expSumDotAVX512(dst, base, sum, more, dot, x *float32, rows, cols, dstStrid
 func expSumWeightedAVX512(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleExpSumAVX512(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumAVX512(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, stream int)
 
 //go:noescape
-func scaleExpSumDotAVX512(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumDotAVX512(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, stream int)
 
 //go:noescape
-func scaleExpSumWeightedAVX512(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumWeightedAVX512(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, stream int)
 
 //go:noescape
 func shortSoftmaxAVX512(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)

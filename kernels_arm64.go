@@ -44,13 +44,13 @@ func expSumDotNEON(dst, base, sum, more, dot, x *float32, rows, cols, dstStride,
 func expSumWeightedNEON(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func scaleExpSumNEON(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumNEON(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, stream int)
 
 //go:noescape
-func scaleExpSumDotNEON(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumDotNEON(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, stream int)
 
 //go:noescape
-func scaleExpSumWeightedNEON(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int)
+func scaleExpSumWeightedNEON(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, stream int)
 
 //go:noescape
 func shortSoftmaxNEON(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)

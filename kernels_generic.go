@@ -349,17 +349,17 @@ func expSumWeightedGeneric[T Float](dst, base, sum, more, dot, x, w *T, rows, co
 	}
 }
 
-func scaleExpSumGeneric[T Float](dst, base, sum, more, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int) {
+func scaleExpSumGeneric[T Float](dst, base, sum, more, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride, _ int) {
 	scaleGeneric(to, dst, factor, add, rows, cols, toStride, dstStride)
 	expSumGeneric(dst, base, sum, more, x, rows, cols, dstStride, stride)
 }
 
-func scaleExpSumDotGeneric[T Float](dst, base, sum, more, dot, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int) {
+func scaleExpSumDotGeneric[T Float](dst, base, sum, more, dot, x *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride, _ int) {
 	scaleGeneric(to, dst, factor, add, rows, cols, toStride, dstStride)
 	expSumDotGeneric(dst, base, sum, more, dot, x, rows, cols, dstStride, stride)
 }
 
-func scaleExpSumWeightedGeneric[T Float](dst, base, sum, more, dot, x, w *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride int) {
+func scaleExpSumWeightedGeneric[T Float](dst, base, sum, more, dot, x, w *T, rows, cols, dstStride, stride int, to, factor, add *T, toStride, _ int) {
 	scaleWeightedGeneric(to, dst, factor, add, w, rows, cols, toStride, dstStride)
 	expSumWeightedGeneric(dst, base, sum, more, dot, x, w, rows, cols, dstStride, stride)
 }

@@ -495,11 +495,11 @@ func init() {
 			at(dot, i, 1)[0] = specBlockDot(block, weights, at(base, i, 1)[0], whole)
 		}
 	}
-	specTable.scaleExpSumDot = func(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int) {
+	specTable.scaleExpSumDot = func(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, _ int) {
 		specTable.scale(to, dst, factor, add, rows, cols, toStride, dstStride)
 		specTable.expSumDot(dst, base, sum, more, dot, x, rows, cols, dstStride, stride)
 	}
-	specTable.scaleExpSumWeighted = func(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int) {
+	specTable.scaleExpSumWeighted = func(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, _ int) {
 		specTable.scaleWeighted(to, dst, factor, add, w, rows, cols, toStride, dstStride)
 		specTable.expSumWeighted(dst, base, sum, more, dot, x, w, rows, cols, dstStride, stride)
 	}
@@ -852,7 +852,7 @@ var specTable = kernels[float32]{
 	expSum: func(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int) {
 		specExpSumRows(dst, base, sum, more, x, rows, cols, dstStride, stride, false)
 	},
-	scaleExpSum: func(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride int) {
+	scaleExpSum: func(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, _ int) {
 		specScaleRows(to, dst, factor, add, rows, cols, toStride, dstStride)
 		specExpSumRows(dst, base, sum, more, x, rows, cols, dstStride, stride, false)
 	},
@@ -1088,16 +1088,17 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	for i := range factor {
 		factor[i] = 1 / float32(3+i)
 	}
-	for i, name := range []string{"scaleExpSum", "scaleExpSumDot", "scaleExpSumWeighted"} {
+	for i, name := range []string{"scaleExpSum", "scaleExpSumDot", "scaleExpSumWeighted", "scaleExpSum, streamed", "scaleExpSumDot, streamed", "scaleExpSumWeighted, streamed"} {
+		stream := i / 3
 		to := newMatrix[float32](n, x.Cols, 1+n%3, (x.Cols+i)%17)
-		switch i {
+		switch i % 3 {
 		case 0:
 			clear(dots)
-			k.scaleExpSum(&dst.Data[0], &max[0], &sum[0], &peak[0], in, n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
+			k.scaleExpSum(&dst.Data[0], &max[0], &sum[0], &peak[0], in, n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride, stream)
 		case 1:
-			k.scaleExpSumDot(&dst.Data[0], &max[0], &sum[0], &peak[0], &dots[0], in, n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
+			k.scaleExpSumDot(&dst.Data[0], &max[0], &sum[0], &peak[0], &dots[0], in, n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride, stream)
 		case 2:
-			k.scaleExpSumWeighted(&dst.Data[0], &max[0], &sum[0], &peak[0], &dots[0], in, &weights[0], n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride)
+			k.scaleExpSumWeighted(&dst.Data[0], &max[0], &sum[0], &peak[0], &dots[0], in, &weights[0], n, x.Cols, dst.Stride, x.Stride, &to.Data[0], &factor[0], &factor[n*nb], to.Stride, stream)
 		}
 		afterNaN(forget)
 		afterNaN(func(i, b int) {

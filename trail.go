@@ -1,8 +1,8 @@
 package logits
 
 // A trail takes exponentials to a large dst. They stay in e, in a cache, until
-// the kernel that makes the next ones stores them, past the caches and between
-// its arithmetic: two thirds of the traffic, and no wait for it.
+// the kernel that makes the next ones stores them, between its arithmetic and
+// perhaps past the caches: two thirds of the traffic, and no wait for it.
 type trail[T Float] struct {
 	k      *kernels[T]
 	dst, x *view[T] // all rows
@@ -21,10 +21,15 @@ func newTrail[T Float](k *kernels[T], dst, x *view[T], e []T) trail[T] {
 	return trail[T]{k: k, dst: dst, x: x, e: e, pages: newPager(k, x.data, x.c, x.stride)}
 }
 
+// trailSize is the number of elements from which a trail is of use: where x and dst
+// are not in the second-level cache. On a Xeon with 2 MB of it 32x32000 takes a tenth
+// less time, 64x4096 takes two fifths more.
+const trailSize = 1 << 19
+
 // trails tells whether exponentials of the rows of x should go to dst by a trail.
 // Longer rows do not stay in a cache.
 func trails[T Float](dst, x *view[T]) bool {
-	return x.n > 1 && x.c >= streamCols && x.c <= 8*cacheSize && streams(dst.data, x.data, x.data, x.n*x.c)
+	return x.n > 1 && x.c >= streamCols && x.c <= 8*cacheSize && x.n*x.c >= trailSize && addr(dst.data) != addr(x.data)
 }
 
 // exps makes the exponentials of n rows and fills in what expSum finds of their
@@ -34,16 +39,17 @@ func (t *trail[T]) exps(row, n int, base, sum, more, factor, add []T) {
 	t.pages.ahead(row, n)
 	m, c, b, x := min(n, t.n), t.x.c, blocks(t.x.c), t.x.data[row*t.x.stride:]
 	t.finish(m, factor, add)
+	stream := bit(t.x.n*c >= streamSize)
 	for off := 0; off < c && m > 0; off += chunkSize {
 		p, cols := off/blockSize, min(chunkSize, c-off)
 		e, base, sum, more, x, to, factor := ptr(t.e, off), ptr(base, p), ptr(sum, p), ptr(more, p), ptr(x, off), ptr(t.dst.data, t.row*t.dst.stride+off), ptr(factor, p)
 		switch {
 		case t.dot == nil:
-			t.k.scaleExpSum(e, base, sum, more, x, m, cols, c, t.x.stride, to, factor, ptr(add, 0), t.dst.stride)
+			t.k.scaleExpSum(e, base, sum, more, x, m, cols, c, t.x.stride, to, factor, ptr(add, 0), t.dst.stride, stream)
 		case t.weight == nil:
-			t.k.scaleExpSumDot(e, base, sum, more, ptr(t.dot, p), x, m, cols, c, t.x.stride, to, factor, ptr(add, 0), t.dst.stride)
+			t.k.scaleExpSumDot(e, base, sum, more, ptr(t.dot, p), x, m, cols, c, t.x.stride, to, factor, ptr(add, 0), t.dst.stride, stream)
 		default:
-			t.k.scaleExpSumWeighted(e, base, sum, more, ptr(t.dot, p), x, ptr(t.weight, off), m, cols, c, t.x.stride, to, factor, ptr(add, 0), t.dst.stride)
+			t.k.scaleExpSumWeighted(e, base, sum, more, ptr(t.dot, p), x, ptr(t.weight, off), m, cols, c, t.x.stride, to, factor, ptr(add, 0), t.dst.stride, stream)
 		}
 	}
 	if m < n {

@@ -34,8 +34,8 @@ var expSumWeightedKernel = kernel{
 // An expSum writes one of the kernels that also store what a logSumExp adds up.
 type expSum struct {
 	logSumExp
-	trail bool // finish what was in dst
-	toDst Reg  // what takes an address in x to that in dst
+	trail, stream bool // finish what was in dst, past the caches
+	toDst         Reg  // what takes an address in x to that in dst
 }
 
 // The room of an expSum on the stack, behind what it has of a logSumExp.
@@ -230,10 +230,13 @@ func (s *expSum) store(hold bool, label string) {
 		xs := s.Vecs(n, "x")
 		for k, x := range xs {
 			off := 4 * lanes * (i + k)
-			if s.trail {
+			switch {
+			case s.stream:
 				s.Prefetch(s.q, sumNear+off)
 				s.PrefetchL2(s.q, sumFar+off)
-			} else {
+			case s.trail: // from a cache, and dst is in a nearer one
+				s.Prefetch(s.q, soon+off)
+			default:
 				ahead := soon
 				if hold { // in place the next block's maximum comes first
 					ahead = 4 * blockSize

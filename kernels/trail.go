@@ -2,17 +2,17 @@ package main
 
 // The loop of the exponentials also finishes earlier ones: what it still holds
 // of the rows before is scaled and stored past the caches while the arithmetic of
-// the new ones keeps the ports busy.
+// the new ones keeps the ports busy; or into them, where there is room.
 
 var scaleExpSumKernel = kernel{
 	name: "scaleExpSum",
-	doc: `It is expSum, but first the rows in dst go to those of to, past the caches: each
-block of 2048 elements times its factor, plus add[i], with one rounding. The loop
-takes care of what is 64 bytes aligned in to.`,
+	doc: `It is expSum, but first the rows in dst go to those of to, past the caches if stream
+is not 0: each block of 2048 elements times its factor, plus add[i], with one
+rounding. The loop takes care of what is 64 bytes aligned in to.`,
 	args: []arg{{"dst", "*float32"}, {"base", "*float32"}, {"sum", "*float32"}, {"more", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
-		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
-	body: func(a *Asm) { (&expSum{logSumExp: logSumExp{Asm: a}, trail: true}).write() },
+		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}, {"stream", "int"}},
+	body: func(a *Asm) { trails(a, logSumExp{Asm: a}) },
 }
 
 var scaleExpSumDotKernel = kernel{
@@ -20,8 +20,8 @@ var scaleExpSumDotKernel = kernel{
 	doc:  `It is scaleExpSum and sets dot as expSumDot does.`,
 	args: []arg{{"dst", "*float32"}, {"base", "*float32"}, {"sum", "*float32"}, {"more", "*float32"}, {"dot", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
-		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
-	body: func(a *Asm) { (&expSum{logSumExp: logSumExp{Asm: a, dots: true}, trail: true}).write() },
+		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}, {"stream", "int"}},
+	body: func(a *Asm) { trails(a, logSumExp{Asm: a, dots: true}) },
 }
 
 var scaleExpSumWeightedKernel = kernel{
@@ -30,8 +30,12 @@ var scaleExpSumWeightedKernel = kernel{
 expSumWeighted does.`,
 	args: []arg{{"dst", "*float32"}, {"base", "*float32"}, {"sum", "*float32"}, {"more", "*float32"}, {"dot", "*float32"},
 		{"x", "*float32"}, {"w", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
-		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}},
-	body: func(a *Asm) { (&expSum{logSumExp: logSumExp{Asm: a, dots: true, weighted: true}, trail: true}).write() },
+		{"to", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"toStride", "int"}, {"stream", "int"}},
+	body: func(a *Asm) { trails(a, logSumExp{Asm: a, dots: true, weighted: true}) },
+}
+
+func trails(a *Asm, s logSumExp) {
+	a.Streams(func(stream bool) { (&expSum{logSumExp: s, trail: true, stream: stream}).write() })
 }
 
 // The room of a trail on the stack.
@@ -222,7 +226,10 @@ func (s *expSum) trailStep() {
 		v := s.Vec("e")
 		s.Load(v, src, 4*lanes*i)
 		s.complete(v, f, c, w, 4*lanes*i)
-		s.StoreStream(v, dst, 4*lanes*i)
+		if !s.stream {
+			s.Prefetch(dst, soon+4*lanes*i)
+		}
+		s.StoreTo(s.stream, v, dst, 4*lanes*i)
 		s.Free(v)
 	}
 	s.FreeUniform(f)
