@@ -1519,3 +1519,22 @@ func TestLargeResults(t *testing.T) {
 		}
 	})
 }
+
+// TestFarAboveBase checks gradients whose factor is no normal number, as most of the sum
+// is far above the elements that a base is chosen from.
+func TestFarAboveBase(t *testing.T) {
+	onPaths(t, func(t *testing.T) {
+		x, grad := newMatrix[float32](1, 300, 0, 0), newMatrix[float32](1, 300, 0, 0)
+		clear(x.Data)
+		x.Data[5], x.Data[200] = 58.5, 58
+		up := float32(1e-14)
+		_, err := CrossEntropyGrad(grad, x, []int{1}, &Options[float32]{Upstream: []float32{up}})
+		must(t, err)
+		ref := refRow(x.Data)
+		for _, j := range []int{5, 200} {
+			if want := ref.soft[j] * float64(up); math.Abs(float64(grad.Data[j])-want) > 4e-7*want {
+				t.Errorf("%s: element %d is %v, want %v", Path(), j, grad.Data[j], want)
+			}
+		}
+	})
+}

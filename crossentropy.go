@@ -354,7 +354,7 @@ const ceRows = 4 * tile
 type ceRoom[T Float] struct {
 	log   []float64 // log1p of the sum without the maximum
 	s     []float64 // that sum
-	dot   []float64 // sum of w[j] (x[j] - max), whose terms have one sign
+	dot   []float64 // sum of w[j] (x[j] - max)
 	scale []float64 // what is subtracted at the target
 
 	x         []T // the target's logit

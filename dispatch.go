@@ -42,7 +42,7 @@ type kernels[T Float] struct {
 	log1p func(x *float64, n int)
 	// expSum finds, for each block: base, an element of the row, or -MaxFloat if the
 	// block is masked; sum, that of the elements of dst; and more, so that e^(x-base)
-	// is 1 + more times the element of dst. more is 0 if base is the block's maximum.
+	// is 1 + more times the element of dst, or that is 0. x is at most base + 60.
 	expSum func(dst, base, sum, more, x *T, rows, cols, dstStride, stride int)
 	// expSumDot and expSumWeighted also set dot as sumExpDot and sumExpWeighted do.
 	expSumDot      func(dst, base, sum, more, dot, x *T, rows, cols, dstStride, stride int)

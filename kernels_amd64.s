@@ -5348,7 +5348,7 @@ logged3:
 // sum to the block's lane j; the end of the row, vector by vector. If something may be
 // out of range, the block is done again, with small elements held at 0; and with its
 // maximum for a base if that is much greater; and vector by vector if that is of no use.
-// As dst may be x, the maximum is looked for first if it is, or was before.
+// If dst is x, or a block was too great, the maximum is looked for first.
 TEXT ·expSumAVX2(SB), 0, $1024-72
 	VMOVUPS c3f8000003f800000<>(SB), Y13
 	VMOVUPS c34b8aa3b34b8aa3b<>(SB), Y12
@@ -36295,7 +36295,7 @@ logged3:
 // sum to the block's lane j; the end of the row, vector by vector. If something may be
 // out of range, the block is done again, with small elements held at 0; and with its
 // maximum for a base if that is much greater; and vector by vector if that is of no use.
-// As dst may be x, the maximum is looked for first if it is, or was before.
+// If dst is x, or a block was too great, the maximum is looked for first.
 TEXT ·expSumAVX512(SB), 0, $1024-72
 	VBROADCASTSD c3f8000003f800000<>(SB), Z13
 	VBROADCASTSD c34b8aa3b34b8aa3b<>(SB), Z12

@@ -7988,7 +7988,7 @@ logged3:
 // sum to the block's lane j; the end of the row, vector by vector. If something may be
 // out of range, the block is done again, with small elements held at 0; and with its
 // maximum for a base if that is much greater; and vector by vector if that is of no use.
-// As dst may be x, the maximum is looked for first if it is, or was before.
+// If dst is x, or a block was too great, the maximum is looked for first.
 TEXT ·expSumNEON(SB), 0, $1024-72
 	MOVD $consts<>(SB), R26
 	MOVD $0x0000000000000000, R9

@@ -190,9 +190,8 @@ func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
 	r := expRow[T]{e: e, base: parts[:n], sum: parts[n : 2*n], more: parts[2*n:]}
 	expSums(j.k, ptr(e, 0), ptr(r.base, 0), ptr(r.sum, 0), ptr(r.more, 0), ptr(x, 0), 1, len(x), 0, 0)
 	r.addUp()
-	var log [1]float64
 	near, rest := r.logSum(j.k, top[0], m)
-	log[0] = rest
+	log := [1]float64{rest}
 	j.k.log1p(ptr(log[:], 0), 1)
 	log[0] += float64(near) - float64(m)
 

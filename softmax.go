@@ -136,12 +136,11 @@ func runRows[T Float](op rowOp, k *kernels[T], dst, x, y *view[T], lo, hi int) {
 }
 
 // cachedRows is the number of rows that a loop of several passes should take
-// at once: those that stay in the second-level cache, since the kernels look
-// ahead into the next row.
+// at once: those that stay in the second-level cache.
 func cachedRows(left, cols int) int { return min(left, tile, max(1, cacheSize/cols)) }
 
 // nearRows is cachedRows for the first-level cache, where a pass over exponentials
-// should find them. Finding the first maximum of each group again costs less.
+// should find them.
 func nearRows(left, cols int) int { return min(left, tile, max(1, nearSize/cols)) }
 
 func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
@@ -216,7 +215,7 @@ func factors[T Float](k *kernels[T], e *view[T], base, sum, more []T) {
 		}
 		r.e, r.base, r.sum, r.more = e.row(i), base[i*b:][:b], sum[i*b:][:b], more[i*b:][:b]
 		r.addUp()
-		if r.all < centered && more[i*b] != 0 {
+		if r.all < centered {
 			r.center(k)
 		} else {
 			r.probabilities(k, 1)
@@ -295,7 +294,7 @@ func (r *expRow[T]) probabilities(k *kernels[T], f float64) {
 			p = r.scale(b)
 		}
 		p *= f
-		if a := math.Abs(p); a < 0x1p-126 && a > 0 && r.more[b] != 0 { // too small for exponentials far above the base
+		if a := math.Abs(p); a < 0x1p-126 && a > 0 && is32[T]() { // too small, as exponentials may be as great as e^60
 			block, shrink := r.block(b), [1]T{0x1p-96}
 			k.scale(ptr(block, 0), ptr(block, 0), ptr(shrink[:], 0), nil, 1, len(block), 0, 0)
 			p *= 0x1p96

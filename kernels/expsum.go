@@ -9,7 +9,7 @@ added up e^(x - k ln 2): lane j of 16 adds up elements j, j+16, ... of 256, and 
 sum to the block's lane j; the end of the row, vector by vector. If something may be
 out of range, the block is done again, with small elements held at 0; and with its
 maximum for a base if that is much greater; and vector by vector if that is of no use.
-As dst may be x, the maximum is looked for first if it is, or was before.`,
+If dst is x, or a block was too great, the maximum is looked for first.`,
 	args: []arg{{"dst", "*float32"}, {"base", "*float32"}, {"sum", "*float32"}, {"more", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 	body: func(a *Asm) { (&expSum{logSumExp: logSumExp{Asm: a}}).write() },
