@@ -637,9 +637,6 @@ func (a *Asm) Copy(d, x *Vec) {
 	}
 }
 
-// MaxLanes sets d = max(d, u) in the first register of d.
-func (a *Asm) MaxLanes(d *Vec, u Uni) { a.isa.op(a, opMax, d.r[0], u, d.r[0]) }
-
 // Load loads 16 elements at base+off.
 func (a *Asm) Load(d *Vec, base Reg, off int) {
 	a.isa.load(a, base, off+a.offset(a.lo), d.r[a.lo:a.hi]...)
@@ -730,17 +727,6 @@ func (a *Asm) MaxLoad(d *Vec, base Reg, off int) {
 	a.isa.opLoad(a, opMax, d.r[a.lo:a.hi], base, off+a.offset(a.lo), d.r[a.lo:a.hi])
 }
 
-// LoadOne returns a Vec of one register, with the first elements at base. Its
-// lanes are for all those of other Vecs that they stand in for.
-func (a *Asm) LoadOne(name string, base Reg) *Vec {
-	hi := a.hi
-	a.Narrow()
-	v := a.Vec(name)
-	a.Load(v, base, 0)
-	a.hi = hi
-	return v
-}
-
 // One returns a Vec of one register, set to u.
 func (a *Asm) One(name string, u Uni) *Vec {
 	hi := a.hi
@@ -767,16 +753,6 @@ func (a *Asm) JumpBits(v *Vec, mask uint32, label string) {
 	a.isa.jumpBits(a, v.r[0], mask, label)
 }
 
-// StoreOne stores the register of s, a Vec of one.
-func (a *Asm) StoreOne(s *Vec, base Reg) { a.isa.store(a, base, 0, s.r[0]) }
-
-// MaxLoadOne sets each lane of d, a Vec of one register, to the maximum of it and
-// those of the 16 elements at base+off that it stands in for.
-func (a *Asm) MaxLoadOne(d *Vec, base Reg, off int) {
-	all := slices.Repeat(d.r[:1], lanes/a.isa.width())
-	a.isa.opLoad(a, opMax, all, base, off, all)
-}
-
 // MulLoad multiplies d by the 16 elements at base+off.
 func (a *Asm) MulLoad(d *Vec, base Reg, off int) {
 	a.isa.opLoad(a, opMul, d.r[a.lo:a.hi], base, off+a.offset(a.lo), d.r[a.lo:a.hi])
@@ -785,11 +761,6 @@ func (a *Asm) MulLoad(d *Vec, base Reg, off int) {
 // SubLoad subtracts the 16 elements at base+off from d.
 func (a *Asm) SubLoad(d *Vec, base Reg, off int) {
 	a.isa.opLoad(a, opSub, d.r[a.lo:a.hi], base, off+a.offset(a.lo), d.r[a.lo:a.hi])
-}
-
-// AddLoad sets d to u plus the 16 elements at base+off.
-func (a *Asm) AddLoad(d *Vec, u Uni, base Reg, off int) {
-	a.isa.opLoad(a, opAdd, a.same(u), base, off+a.offset(a.lo), d.r[a.lo:a.hi])
 }
 
 // AtLeast sets d = max(d, bound), and leaves a NaN in d a NaN. The bound is in a register.
