@@ -449,7 +449,9 @@ func (j *ceJob[T, I]) sums(x, e *view[T], first int, r *ceRoom[T]) {
 		near, s := row.logSum(j.k, t, r.x[c])
 		r.max[c], r.s[c], r.log[c] = near, s, s
 		if j.share > 0 {
-			r.dot[c] = row.dotTo(near, r.dots[c*b:], j.blocks)
+			d := sum[T]{base: near}
+			d.addDots(row.base, r.dots[c*b:], j.blocks)
+			r.dot[c] = d.dot
 		}
 		var p float64
 		p, r.less[c], r.scale[c] = j.factor(j.upstream(first+c), weightOf(j.opt.Weight, t))

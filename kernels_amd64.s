@@ -1713,13 +1713,13 @@ short11:
 	MOVQ peak+16(FP), R11
 	VMOVSS X8, (R11)
 	CMPQ R9, $0
-	JNE start3
+	JNE have12
 	VBROADCASTSS (BX), Y8
 	MOVQ DX, R11
 	CMPQ DX, $64
-	JLE short12
+	JLE short13
 	MOVQ $64, R11
-short12:
+short13:
 	SHLQ $1, R11
 	ANDQ $-4, R11
 	ADDQ BX, R11
@@ -1727,23 +1727,23 @@ short12:
 	VMAXPS Y7, Y8, Y8
 	MOVQ DX, R11
 	CMPQ DX, $64
-	JLE short13
+	JLE short14
 	MOVQ $64, R11
-short13:
+short14:
 	SHLQ $2, R11
 	ADDQ BX, R11
 	VBROADCASTSS -4(R11), Y7
 	VMAXPS Y7, Y8, Y8
 	VMOVUPS cc9800000c9800000<>(SB), Y7
 	VUCOMISS X7, X8
-	JHI positive14
+	JHI positive15
 	JMP beyond5
-positive14:
+positive15:
 	VXORPS c8000000080000000<>(SB), Y7, Y7
 	VUCOMISS X8, X7
-	JHI inside15
+	JHI inside16
 	JMP beyond5
-inside15:
+inside16:
 	VMOVUPS Y8, Y1
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
@@ -1775,6 +1775,7 @@ inside15:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R9
+have12:
 start3:
 	CMPQ R10, $0
 	JNE held7
@@ -1783,16 +1784,16 @@ start3:
 	MOVQ R11, DI
 	MOVQ BX, CX
 	VMOVUPS c0000000000000000<>(SB), Y0
-part16:
+part17:
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
 	CMPQ CX, SI
-	JGE end18
+	JGE end19
 	MOVQ CX, R8
 	ADDQ $1024, R8
 	CMPQ SI, R8
 	CMOVQLT SI, R8
-loop17:
+loop18:
 	PREFETCHT0 12288(CX)
 	PREFETCHT1 32768(CX)
 	VMOVUPS (CX), Y3
@@ -1915,31 +1916,31 @@ loop17:
 	VFMADD231PS Y6, Y8, Y2
 	ADDQ $256, CX
 	CMPQ CX, R8
-	JLT loop17
+	JLT loop18
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JNE end18
+	JNE end19
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y2, 32(DI)
 	ADDQ $64, DI
-	JMP part16
+	JMP part17
 	// The last part may end with less than a step.
-end18:
+end19:
 	MOVQ DX, R11
 	ANDQ $63, R11
 	CMPQ R11, $0
-	JGT vec19
+	JGT vec20
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JEQ done21
-	JMP store20
-vec19:
+	JEQ done22
+	JMP store21
+vec20:
 	CMPQ R11, $16
-	JGE whole22
+	JGE whole23
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y5
@@ -1951,11 +1952,11 @@ vec19:
 	VANDNPS Y15, Y5, Y5
 	VORPS Y5, Y4, Y4
 	NEGQ R11
-	JMP done23
-whole22:
+	JMP done24
+whole23:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX), Y4
-done23:
+done24:
 	VMOVUPS Y14, Y5
 	VFMADD231PS Y12, Y3, Y5
 	VMOVUPS Y14, Y6
@@ -1985,31 +1986,31 @@ done23:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec19
-store20:
+	JGT vec20
+store21:
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y2, 32(DI)
 	ADDQ $64, DI
-done21:
+done22:
 	VPTEST cbfffff00bfffff00<>(SB), Y0
 	JNE bad4
-	JMP added24
+	JMP added25
 held7:
 	LEAQ local7-512(SP), R11
 	ANDQ $-64, R11
 	MOVQ R11, DI
 	MOVQ BX, CX
 	VMOVUPS c0000000000000000<>(SB), Y0
-part25:
+part26:
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
 	CMPQ CX, SI
-	JGE end27
+	JGE end28
 	MOVQ CX, R8
 	ADDQ $1024, R8
 	CMPQ SI, R8
 	CMOVQLT SI, R8
-loop26:
+loop27:
 	PREFETCHT0 12288(CX)
 	PREFETCHT1 32768(CX)
 	VMOVUPS (CX), Y3
@@ -2140,31 +2141,31 @@ loop26:
 	VFMADD231PS Y6, Y8, Y2
 	ADDQ $256, CX
 	CMPQ CX, R8
-	JLT loop26
+	JLT loop27
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JNE end27
+	JNE end28
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y2, 32(DI)
 	ADDQ $64, DI
-	JMP part25
+	JMP part26
 	// The last part may end with less than a step.
-end27:
+end28:
 	MOVQ DX, R11
 	ANDQ $63, R11
 	CMPQ R11, $0
-	JGT vec28
+	JGT vec29
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JEQ done30
-	JMP store29
-vec28:
+	JEQ done31
+	JMP store30
+vec29:
 	CMPQ R11, $16
-	JGE whole31
+	JGE whole32
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y5
@@ -2176,11 +2177,11 @@ vec28:
 	VANDNPS Y15, Y5, Y5
 	VORPS Y5, Y4, Y4
 	NEGQ R11
-	JMP done32
-whole31:
+	JMP done33
+whole32:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX), Y4
-done32:
+done33:
 	VMAXPS Y3, Y15, Y3
 	VMAXPS Y4, Y15, Y4
 	VMOVUPS Y14, Y5
@@ -2212,15 +2213,15 @@ done32:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec28
-store29:
+	JGT vec29
+store30:
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y2, 32(DI)
 	ADDQ $64, DI
-done30:
+done31:
 	VPTEST cbfffff00bfffff00<>(SB), Y0
 	JNE bad4
-added24:
+added25:
 	VMOVUPS c0000000000000000<>(SB), Y7
 	LEAQ local7-512(SP), R11
 	ANDQ $-64, R11
@@ -2229,7 +2230,7 @@ added24:
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
 	VMOVUPS c0000000000000000<>(SB), Y3
-more33:
+more34:
 	VMOVUPS (CX), Y4
 	VANDPS cfffffff0fffffff0<>(SB), Y4, Y5
 	VORPD Y7, Y5, Y5
@@ -2243,7 +2244,7 @@ more33:
 	VPADDQ c0000000100000001<>(SB), Y7, Y7
 	ADDQ $64, CX
 	CMPQ CX, DI
-	JLT more33
+	JLT more34
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VADDPS X4, X0, X0
@@ -2261,9 +2262,9 @@ more33:
 	VBROADCASTSS X2, Y8
 	VMOVUPS c7180000071800000<>(SB), Y7
 	VUCOMISS X0, X7
-	JHI finite34
+	JHI finite35
 	JMP bad4
-finite34:
+finite35:
 	LEAQ local10-704(SP), R11
 	ANDQ $-64, R11
 	VMOVSS X0, (R11)
@@ -2276,7 +2277,7 @@ finite34:
 	VMULPS c3ffffcb93ffffcb9<>(SB), Y3, Y3
 	VUCOMISS X2, X3
 	JHI peak8
-plain35:
+plain36:
 	LEAQ local8-576(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y7
@@ -2326,11 +2327,11 @@ peak8:
 	SHLL $8, R13
 	ORL R13, R12
 	TESTL R12, R12
-	JEQ none37
+	JEQ none38
 	BSFL R12, R12
-	JMP found36
-none37:
-found36:
+	JMP found37
+none38:
+found37:
 	// The lane's elements
 	MOVQ DX, R11
 	SHLQ $2, R11
@@ -2412,7 +2413,7 @@ found36:
 	VADDPS X4, X2, X2
 	VMOVUPS c3f8000003f800000<>(SB), Y6
 	VUCOMISS X6, X2
-	JHI plain35
+	JHI plain36
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPS X2, X0, X0
@@ -2427,7 +2428,7 @@ found36:
 	MOVQ R11, CX
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
-more38:
+more39:
 	VMOVUPS (CX), Y2
 	VANDPS cfffffff0fffffff0<>(SB), Y2, Y3
 	VORPD Y5, Y3, Y3
@@ -2445,7 +2446,7 @@ more38:
 	VPADDQ c0000000100000001<>(SB), Y5, Y5
 	ADDQ $64, CX
 	CMPQ CX, DI
-	JLT more38
+	JLT more39
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPS X2, X0, X0
@@ -2510,8 +2511,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest40
-step39:
+	JLT rest41
+step40:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -2523,15 +2524,15 @@ step39:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step39
+	JGE step40
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest40:
+rest41:
 	CMPQ R11, $0
-	JLE done42
-vec41:
+	JLE done43
+vec42:
 	CMPQ R11, $16
-	JGE whole43
+	JGE whole44
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y4
@@ -2543,18 +2544,18 @@ vec41:
 	VANDNPS Y7, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R11
-	JMP done44
-whole43:
+	JMP done45
+whole44:
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-done44:
+done45:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec41
-done42:
+	JGT vec42
+done43:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -2565,14 +2566,14 @@ done42:
 	VBROADCASTSS X0, Y8
 	VMOVUPS cc9800000c9800000<>(SB), Y7
 	VUCOMISS X7, X8
-	JHI positive45
+	JHI positive46
 	JMP apart6
-positive45:
+positive46:
 	VXORPS c8000000080000000<>(SB), Y7, Y7
 	VUCOMISS X8, X7
-	JHI inside46
+	JHI inside47
 	JMP apart6
-inside46:
+inside47:
 	VMOVUPS Y8, Y1
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
@@ -2616,9 +2617,9 @@ apart6:
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
 	VMOVUPS c0000000000000000<>(SB), Y3
-vec47:
+vec48:
 	CMPQ R11, $16
-	JGE whole48
+	JGE whole49
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y6
@@ -2630,11 +2631,11 @@ vec47:
 	VANDNPS cff800000ff800000<>(SB), Y6, Y6
 	VORPS Y6, Y5, Y5
 	NEGQ R11
-	JMP done49
-whole48:
+	JMP done50
+whole49:
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-done49:
+done50:
 	VSUBPS Y14, Y4, Y4
 	VCMPPS $0, c0000000000000000<>(SB), Y4, Y6
 	VANDPS c3f8000003f800000<>(SB), Y6, Y6
@@ -2676,7 +2677,7 @@ done49:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec47
+	JGT vec48
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VADDPS X4, X0, X0
@@ -2697,14 +2698,14 @@ done49:
 	VMOVUPS c0000000000000000<>(SB), Y7
 	VBROADCASTSS (R11), Y4
 	VUCOMISS X7, X4
-	JHI some50
+	JHI some51
 	VMOVSS X8, (R11)
-	JMP done51
-some50:
+	JMP done52
+some51:
 	VSUBPS c3f8000003f800000<>(SB), Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VMOVSS X14, (R11)
-done51:
+done52:
 	MOVQ sum+8(FP), R11
 	VMOVSS X0, (R11)
 	MOVQ base+0(FP), R11
@@ -2766,13 +2767,13 @@ short11:
 	MOVQ peak+16(FP), R11
 	VMOVSS X10, (R11)
 	CMPQ R9, $0
-	JNE start3
+	JNE have12
 	VBROADCASTSS (BX), Y10
 	MOVQ DX, R11
 	CMPQ DX, $64
-	JLE short12
+	JLE short13
 	MOVQ $64, R11
-short12:
+short13:
 	SHLQ $1, R11
 	ANDQ $-4, R11
 	ADDQ BX, R11
@@ -2780,23 +2781,23 @@ short12:
 	VMAXPS Y9, Y10, Y10
 	MOVQ DX, R11
 	CMPQ DX, $64
-	JLE short13
+	JLE short14
 	MOVQ $64, R11
-short13:
+short14:
 	SHLQ $2, R11
 	ADDQ BX, R11
 	VBROADCASTSS -4(R11), Y9
 	VMAXPS Y9, Y10, Y10
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
-	JHI positive14
+	JHI positive15
 	JMP beyond5
-positive14:
+positive15:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
-	JHI inside15
+	JHI inside16
 	JMP beyond5
-inside15:
+inside16:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
 	LEAQ local9-640(SP), R11
@@ -2829,6 +2830,7 @@ inside15:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R9
+have12:
 start3:
 	CMPQ R10, $0
 	JNE held7
@@ -2843,18 +2845,18 @@ start3:
 	ANDQ $-64, R11
 	VMOVUPS Y3, (R11)
 	VMOVUPS Y4, 32(R11)
-part16:
+part17:
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
 	VMOVUPS c0000000000000000<>(SB), Y3
 	VMOVUPS c0000000000000000<>(SB), Y4
 	CMPQ CX, SI
-	JGE end18
+	JGE end19
 	MOVQ CX, R8
 	ADDQ $1024, R8
 	CMPQ SI, R8
 	CMOVQLT SI, R8
-loop17:
+loop18:
 	PREFETCHT0 12288(CX)
 	PREFETCHT1 32768(CX)
 	VMOVUPS (CX), Y5
@@ -2993,12 +2995,12 @@ loop17:
 	VFMADD231PS Y8, Y10, Y2
 	ADDQ $256, CX
 	CMPQ CX, R8
-	JLT loop17
+	JLT loop18
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JNE end18
+	JNE end19
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y2, 32(DI)
 	ADDQ $64, DI
@@ -3010,22 +3012,22 @@ loop17:
 	VADDPS Y4, Y6, Y6
 	VMOVUPS Y5, (R12)
 	VMOVUPS Y6, 32(R12)
-	JMP part16
+	JMP part17
 	// The last part may end with less than a step.
-end18:
+end19:
 	MOVQ DX, R11
 	ANDQ $63, R11
 	CMPQ R11, $0
-	JGT vec19
+	JGT vec20
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JEQ done21
-	JMP store20
-vec19:
+	JEQ done22
+	JMP store21
+vec20:
 	CMPQ R11, $16
-	JGE whole22
+	JGE whole23
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y7
@@ -3037,17 +3039,17 @@ vec19:
 	VANDNPS Y13, Y7, Y7
 	VORPS Y7, Y6, Y6
 	NEGQ R11
-	JMP done23
-whole22:
+	JMP done24
+whole23:
 	VMOVUPS (CX), Y5
 	VMOVUPS 32(CX), Y6
-done23:
+done24:
 	VSUBPS Y13, Y5, Y5
 	VSUBPS Y13, Y6, Y6
 	VADDPS Y5, Y3, Y3
 	VADDPS Y6, Y4, Y4
 	CMPQ R11, $16
-	JGE whole24
+	JGE whole25
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y7
@@ -3059,11 +3061,11 @@ done23:
 	VANDNPS Y15, Y7, Y7
 	VORPS Y7, Y6, Y6
 	NEGQ R11
-	JMP done25
-whole24:
+	JMP done26
+whole25:
 	VMOVUPS (CX), Y5
 	VMOVUPS 32(CX), Y6
-done25:
+done26:
 	VMOVUPS Y14, Y7
 	VFMADD231PS Y11, Y5, Y7
 	VMOVUPS Y14, Y8
@@ -3093,8 +3095,8 @@ done25:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec19
-store20:
+	JGT vec20
+store21:
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y2, 32(DI)
 	ADDQ $64, DI
@@ -3106,10 +3108,10 @@ store20:
 	VADDPS Y4, Y6, Y6
 	VMOVUPS Y5, (R12)
 	VMOVUPS Y6, 32(R12)
-done21:
+done22:
 	VPTEST cbfffff00bfffff00<>(SB), Y0
 	JNE bad4
-	JMP added26
+	JMP added27
 held7:
 	LEAQ local7-512(SP), R11
 	ANDQ $-64, R11
@@ -3122,18 +3124,18 @@ held7:
 	ANDQ $-64, R11
 	VMOVUPS Y3, (R11)
 	VMOVUPS Y4, 32(R11)
-part27:
+part28:
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
 	VMOVUPS c0000000000000000<>(SB), Y3
 	VMOVUPS c0000000000000000<>(SB), Y4
 	CMPQ CX, SI
-	JGE end29
+	JGE end30
 	MOVQ CX, R8
 	ADDQ $1024, R8
 	CMPQ SI, R8
 	CMOVQLT SI, R8
-loop28:
+loop29:
 	PREFETCHT0 12288(CX)
 	PREFETCHT1 32768(CX)
 	VMOVUPS (CX), Y5
@@ -3280,12 +3282,12 @@ loop28:
 	VFMADD231PS Y8, Y10, Y2
 	ADDQ $256, CX
 	CMPQ CX, R8
-	JLT loop28
+	JLT loop29
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JNE end29
+	JNE end30
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y2, 32(DI)
 	ADDQ $64, DI
@@ -3297,22 +3299,22 @@ loop28:
 	VADDPS Y4, Y6, Y6
 	VMOVUPS Y5, (R12)
 	VMOVUPS Y6, 32(R12)
-	JMP part27
+	JMP part28
 	// The last part may end with less than a step.
-end29:
+end30:
 	MOVQ DX, R11
 	ANDQ $63, R11
 	CMPQ R11, $0
-	JGT vec30
+	JGT vec31
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JEQ done32
-	JMP store31
-vec30:
+	JEQ done33
+	JMP store32
+vec31:
 	CMPQ R11, $16
-	JGE whole33
+	JGE whole34
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y7
@@ -3324,17 +3326,17 @@ vec30:
 	VANDNPS Y13, Y7, Y7
 	VORPS Y7, Y6, Y6
 	NEGQ R11
-	JMP done34
-whole33:
+	JMP done35
+whole34:
 	VMOVUPS (CX), Y5
 	VMOVUPS 32(CX), Y6
-done34:
+done35:
 	VSUBPS Y13, Y5, Y5
 	VSUBPS Y13, Y6, Y6
 	VADDPS Y5, Y3, Y3
 	VADDPS Y6, Y4, Y4
 	CMPQ R11, $16
-	JGE whole35
+	JGE whole36
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y7
@@ -3346,11 +3348,11 @@ done34:
 	VANDNPS Y15, Y7, Y7
 	VORPS Y7, Y6, Y6
 	NEGQ R11
-	JMP done36
-whole35:
+	JMP done37
+whole36:
 	VMOVUPS (CX), Y5
 	VMOVUPS 32(CX), Y6
-done36:
+done37:
 	VMAXPS Y5, Y15, Y5
 	VMAXPS Y6, Y15, Y6
 	VMOVUPS Y14, Y7
@@ -3382,8 +3384,8 @@ done36:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec30
-store31:
+	JGT vec31
+store32:
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y2, 32(DI)
 	ADDQ $64, DI
@@ -3395,10 +3397,10 @@ store31:
 	VADDPS Y4, Y6, Y6
 	VMOVUPS Y5, (R12)
 	VMOVUPS Y6, 32(R12)
-done32:
+done33:
 	VPTEST cbfffff00bfffff00<>(SB), Y0
 	JNE bad4
-added26:
+added27:
 	VMOVUPS c0000000000000000<>(SB), Y9
 	LEAQ local7-512(SP), R11
 	ANDQ $-64, R11
@@ -3407,7 +3409,7 @@ added26:
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
 	VMOVUPS c0000000000000000<>(SB), Y3
-more37:
+more38:
 	VMOVUPS (CX), Y4
 	VANDPS cfffffff0fffffff0<>(SB), Y4, Y5
 	VORPD Y9, Y5, Y5
@@ -3421,7 +3423,7 @@ more37:
 	VPADDQ c0000000100000001<>(SB), Y9, Y9
 	ADDQ $64, CX
 	CMPQ CX, DI
-	JLT more37
+	JLT more38
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VADDPS X4, X0, X0
@@ -3439,9 +3441,9 @@ more37:
 	VBROADCASTSS X2, Y10
 	VMOVUPS c5780000057800000<>(SB), Y9
 	VUCOMISS X0, X9
-	JHI finite38
+	JHI finite39
 	JMP bad4
-finite38:
+finite39:
 	LEAQ local10-704(SP), R11
 	ANDQ $-64, R11
 	VMOVSS X0, (R11)
@@ -3454,7 +3456,7 @@ finite38:
 	VMULPS c3ffffcb93ffffcb9<>(SB), Y3, Y3
 	VUCOMISS X2, X3
 	JHI peak8
-plain39:
+plain40:
 	LEAQ local8-576(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y9
@@ -3517,11 +3519,11 @@ peak8:
 	SHLL $8, R13
 	ORL R13, R12
 	TESTL R12, R12
-	JEQ none41
+	JEQ none42
 	BSFL R12, R12
-	JMP found40
-none41:
-found40:
+	JMP found41
+none42:
+found41:
 	// The lane's elements
 	MOVQ DX, R11
 	SHLQ $2, R11
@@ -3603,7 +3605,7 @@ found40:
 	VADDPS X4, X2, X2
 	VMOVUPS c3f8000003f800000<>(SB), Y8
 	VUCOMISS X8, X2
-	JHI plain39
+	JHI plain40
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPS X2, X0, X0
@@ -3618,7 +3620,7 @@ found40:
 	MOVQ R11, CX
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
-more42:
+more43:
 	VMOVUPS (CX), Y2
 	VANDPS cfffffff0fffffff0<>(SB), Y2, Y3
 	VORPD Y7, Y3, Y3
@@ -3636,7 +3638,7 @@ more42:
 	VPADDQ c0000000100000001<>(SB), Y7, Y7
 	ADDQ $64, CX
 	CMPQ CX, DI
-	JLT more42
+	JLT more43
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPS X2, X0, X0
@@ -3650,7 +3652,7 @@ more42:
 	LEAQ local10-704(SP), R11
 	ANDQ $-64, R11
 	VMOVSS X0, (R11)
-	JMP plain39
+	JMP plain40
 	// Something is out of range: too small, in the first place.
 bad4:
 	CMPQ R10, $0
@@ -3672,8 +3674,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest44
-step43:
+	JLT rest45
+step44:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -3685,15 +3687,15 @@ step43:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step43
+	JGE step44
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest44:
+rest45:
 	CMPQ R11, $0
-	JLE done46
-vec45:
+	JLE done47
+vec46:
 	CMPQ R11, $16
-	JGE whole47
+	JGE whole48
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y4
@@ -3705,18 +3707,18 @@ vec45:
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R11
-	JMP done48
-whole47:
+	JMP done49
+whole48:
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-done48:
+done49:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec45
-done46:
+	JGT vec46
+done47:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -3727,14 +3729,14 @@ done46:
 	VBROADCASTSS X0, Y10
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
-	JHI positive49
+	JHI positive50
 	JMP apart6
-positive49:
+positive50:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
-	JHI inside50
+	JHI inside51
 	JMP apart6
-inside50:
+inside51:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
 	LEAQ local9-640(SP), R11
@@ -3777,9 +3779,9 @@ apart6:
 	MOVQ DX, R11
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
-dots51:
+dots52:
 	CMPQ R11, $16
-	JGE whole52
+	JGE whole53
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y4
@@ -3791,11 +3793,11 @@ dots51:
 	VANDNPS Y13, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R11
-	JMP done53
-whole52:
+	JMP done54
+whole53:
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-done53:
+done54:
 	VSUBPS Y13, Y2, Y2
 	VSUBPS Y13, Y3, Y3
 	VADDPS Y2, Y0, Y0
@@ -3803,7 +3805,7 @@ done53:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT dots51
+	JGT dots52
 	LEAQ local12-832(SP), R12
 	ANDQ $-64, R12
 	VMOVUPS Y0, (R12)
@@ -3827,9 +3829,9 @@ done53:
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
 	VMOVUPS c0000000000000000<>(SB), Y3
-vec54:
+vec55:
 	CMPQ R11, $16
-	JGE whole55
+	JGE whole56
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y6
@@ -3841,11 +3843,11 @@ vec54:
 	VANDNPS cff800000ff800000<>(SB), Y6, Y6
 	VORPS Y6, Y5, Y5
 	NEGQ R11
-	JMP done56
-whole55:
+	JMP done57
+whole56:
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-done56:
+done57:
 	VSUBPS Y13, Y4, Y4
 	VCMPPS $0, c0000000000000000<>(SB), Y4, Y6
 	VANDPS c3f8000003f800000<>(SB), Y6, Y6
@@ -3887,7 +3889,7 @@ done56:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec54
+	JGT vec55
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VADDPS X4, X0, X0
@@ -3908,14 +3910,14 @@ done56:
 	VMOVUPS c0000000000000000<>(SB), Y9
 	VBROADCASTSS (R11), Y4
 	VUCOMISS X9, X4
-	JHI some57
+	JHI some58
 	VMOVSS X10, (R11)
-	JMP done58
-some57:
+	JMP done59
+some58:
 	VSUBPS c3f8000003f800000<>(SB), Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VMOVSS X13, (R11)
-done58:
+done59:
 	MOVQ sum+8(FP), R11
 	VMOVSS X0, (R11)
 	MOVQ base+0(FP), R11
@@ -3983,13 +3985,13 @@ short11:
 	MOVQ peak+16(FP), R11
 	VMOVSS X10, (R11)
 	CMPQ R9, $0
-	JNE start3
+	JNE have12
 	VBROADCASTSS (BX), Y10
 	MOVQ DX, R11
 	CMPQ DX, $64
-	JLE short12
+	JLE short13
 	MOVQ $64, R11
-short12:
+short13:
 	SHLQ $1, R11
 	ANDQ $-4, R11
 	ADDQ BX, R11
@@ -3997,23 +3999,23 @@ short12:
 	VMAXPS Y9, Y10, Y10
 	MOVQ DX, R11
 	CMPQ DX, $64
-	JLE short13
+	JLE short14
 	MOVQ $64, R11
-short13:
+short14:
 	SHLQ $2, R11
 	ADDQ BX, R11
 	VBROADCASTSS -4(R11), Y9
 	VMAXPS Y9, Y10, Y10
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
-	JHI positive14
+	JHI positive15
 	JMP beyond5
-positive14:
+positive15:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
-	JHI inside15
+	JHI inside16
 	JMP beyond5
-inside15:
+inside16:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
 	LEAQ local9-640(SP), R11
@@ -4046,6 +4048,7 @@ inside15:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R9
+have12:
 start3:
 	CMPQ R10, $0
 	JNE held7
@@ -4060,18 +4063,18 @@ start3:
 	ANDQ $-64, R11
 	VMOVUPS Y3, (R11)
 	VMOVUPS Y4, 32(R11)
-part16:
+part17:
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
 	VMOVUPS c0000000000000000<>(SB), Y3
 	VMOVUPS c0000000000000000<>(SB), Y4
 	CMPQ CX, SI
-	JGE end18
+	JGE end19
 	MOVQ CX, R8
 	ADDQ $1024, R8
 	CMPQ SI, R8
 	CMOVQLT SI, R8
-loop17:
+loop18:
 	MOVQ w+40(FP), R11
 	ADDQ CX, R11
 	PREFETCHT0 12288(CX)
@@ -4212,12 +4215,12 @@ loop17:
 	VFMADD231PS Y8, Y10, Y2
 	ADDQ $256, CX
 	CMPQ CX, R8
-	JLT loop17
+	JLT loop18
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JNE end18
+	JNE end19
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y2, 32(DI)
 	ADDQ $64, DI
@@ -4229,22 +4232,22 @@ loop17:
 	VADDPS Y4, Y6, Y6
 	VMOVUPS Y5, (R12)
 	VMOVUPS Y6, 32(R12)
-	JMP part16
+	JMP part17
 	// The last part may end with less than a step.
-end18:
+end19:
 	MOVQ DX, R11
 	ANDQ $63, R11
 	CMPQ R11, $0
-	JGT vec19
+	JGT vec20
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JEQ done21
-	JMP store20
-vec19:
+	JEQ done22
+	JMP store21
+vec20:
 	CMPQ R11, $16
-	JGE whole22
+	JGE whole23
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y7
@@ -4256,17 +4259,17 @@ vec19:
 	VANDNPS Y13, Y7, Y7
 	VORPS Y7, Y6, Y6
 	NEGQ R11
-	JMP done23
-whole22:
+	JMP done24
+whole23:
 	VMOVUPS (CX), Y5
 	VMOVUPS 32(CX), Y6
-done23:
+done24:
 	VSUBPS Y13, Y5, Y5
 	VSUBPS Y13, Y6, Y6
 	MOVQ w+40(FP), R12
 	ADDQ CX, R12
 	CMPQ R11, $16
-	JGE whole24
+	JGE whole25
 	LEAQ tails<>+64(SB), R13
 	NEGQ R11
 	VMOVUPS 0(R13)(R11*4), Y9
@@ -4278,15 +4281,15 @@ done23:
 	VANDNPS c0000000000000000<>(SB), Y9, Y9
 	VORPS Y9, Y8, Y8
 	NEGQ R11
-	JMP done25
-whole24:
+	JMP done26
+whole25:
 	VMOVUPS (R12), Y7
 	VMOVUPS 32(R12), Y8
-done25:
+done26:
 	VFMADD231PS Y7, Y5, Y3
 	VFMADD231PS Y8, Y6, Y4
 	CMPQ R11, $16
-	JGE whole26
+	JGE whole27
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y7
@@ -4298,11 +4301,11 @@ done25:
 	VANDNPS Y15, Y7, Y7
 	VORPS Y7, Y6, Y6
 	NEGQ R11
-	JMP done27
-whole26:
+	JMP done28
+whole27:
 	VMOVUPS (CX), Y5
 	VMOVUPS 32(CX), Y6
-done27:
+done28:
 	VMOVUPS Y14, Y7
 	VFMADD231PS Y11, Y5, Y7
 	VMOVUPS Y14, Y8
@@ -4332,8 +4335,8 @@ done27:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec19
-store20:
+	JGT vec20
+store21:
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y2, 32(DI)
 	ADDQ $64, DI
@@ -4345,10 +4348,10 @@ store20:
 	VADDPS Y4, Y6, Y6
 	VMOVUPS Y5, (R12)
 	VMOVUPS Y6, 32(R12)
-done21:
+done22:
 	VPTEST cbfffff00bfffff00<>(SB), Y0
 	JNE bad4
-	JMP added28
+	JMP added29
 held7:
 	LEAQ local7-512(SP), R11
 	ANDQ $-64, R11
@@ -4361,18 +4364,18 @@ held7:
 	ANDQ $-64, R11
 	VMOVUPS Y3, (R11)
 	VMOVUPS Y4, 32(R11)
-part29:
+part30:
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
 	VMOVUPS c0000000000000000<>(SB), Y3
 	VMOVUPS c0000000000000000<>(SB), Y4
 	CMPQ CX, SI
-	JGE end31
+	JGE end32
 	MOVQ CX, R8
 	ADDQ $1024, R8
 	CMPQ SI, R8
 	CMOVQLT SI, R8
-loop30:
+loop31:
 	MOVQ w+40(FP), R11
 	ADDQ CX, R11
 	PREFETCHT0 12288(CX)
@@ -4521,12 +4524,12 @@ loop30:
 	VFMADD231PS Y8, Y10, Y2
 	ADDQ $256, CX
 	CMPQ CX, R8
-	JLT loop30
+	JLT loop31
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JNE end31
+	JNE end32
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y2, 32(DI)
 	ADDQ $64, DI
@@ -4538,22 +4541,22 @@ loop30:
 	VADDPS Y4, Y6, Y6
 	VMOVUPS Y5, (R12)
 	VMOVUPS Y6, 32(R12)
-	JMP part29
+	JMP part30
 	// The last part may end with less than a step.
-end31:
+end32:
 	MOVQ DX, R11
 	ANDQ $63, R11
 	CMPQ R11, $0
-	JGT vec32
+	JGT vec33
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JEQ done34
-	JMP store33
-vec32:
+	JEQ done35
+	JMP store34
+vec33:
 	CMPQ R11, $16
-	JGE whole35
+	JGE whole36
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y7
@@ -4565,17 +4568,17 @@ vec32:
 	VANDNPS Y13, Y7, Y7
 	VORPS Y7, Y6, Y6
 	NEGQ R11
-	JMP done36
-whole35:
+	JMP done37
+whole36:
 	VMOVUPS (CX), Y5
 	VMOVUPS 32(CX), Y6
-done36:
+done37:
 	VSUBPS Y13, Y5, Y5
 	VSUBPS Y13, Y6, Y6
 	MOVQ w+40(FP), R12
 	ADDQ CX, R12
 	CMPQ R11, $16
-	JGE whole37
+	JGE whole38
 	LEAQ tails<>+64(SB), R13
 	NEGQ R11
 	VMOVUPS 0(R13)(R11*4), Y9
@@ -4587,15 +4590,15 @@ done36:
 	VANDNPS c0000000000000000<>(SB), Y9, Y9
 	VORPS Y9, Y8, Y8
 	NEGQ R11
-	JMP done38
-whole37:
+	JMP done39
+whole38:
 	VMOVUPS (R12), Y7
 	VMOVUPS 32(R12), Y8
-done38:
+done39:
 	VFMADD231PS Y7, Y5, Y3
 	VFMADD231PS Y8, Y6, Y4
 	CMPQ R11, $16
-	JGE whole39
+	JGE whole40
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y7
@@ -4607,11 +4610,11 @@ done38:
 	VANDNPS Y15, Y7, Y7
 	VORPS Y7, Y6, Y6
 	NEGQ R11
-	JMP done40
-whole39:
+	JMP done41
+whole40:
 	VMOVUPS (CX), Y5
 	VMOVUPS 32(CX), Y6
-done40:
+done41:
 	VMAXPS Y5, Y15, Y5
 	VMAXPS Y6, Y15, Y6
 	VMOVUPS Y14, Y7
@@ -4643,8 +4646,8 @@ done40:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec32
-store33:
+	JGT vec33
+store34:
 	VMOVUPS Y1, (DI)
 	VMOVUPS Y2, 32(DI)
 	ADDQ $64, DI
@@ -4656,10 +4659,10 @@ store33:
 	VADDPS Y4, Y6, Y6
 	VMOVUPS Y5, (R12)
 	VMOVUPS Y6, 32(R12)
-done34:
+done35:
 	VPTEST cbfffff00bfffff00<>(SB), Y0
 	JNE bad4
-added28:
+added29:
 	VMOVUPS c0000000000000000<>(SB), Y9
 	LEAQ local7-512(SP), R11
 	ANDQ $-64, R11
@@ -4668,7 +4671,7 @@ added28:
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
 	VMOVUPS c0000000000000000<>(SB), Y3
-more41:
+more42:
 	VMOVUPS (CX), Y4
 	VANDPS cfffffff0fffffff0<>(SB), Y4, Y5
 	VORPD Y9, Y5, Y5
@@ -4682,7 +4685,7 @@ more41:
 	VPADDQ c0000000100000001<>(SB), Y9, Y9
 	ADDQ $64, CX
 	CMPQ CX, DI
-	JLT more41
+	JLT more42
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VADDPS X4, X0, X0
@@ -4700,9 +4703,9 @@ more41:
 	VBROADCASTSS X2, Y10
 	VMOVUPS c5780000057800000<>(SB), Y9
 	VUCOMISS X0, X9
-	JHI finite42
+	JHI finite43
 	JMP bad4
-finite42:
+finite43:
 	LEAQ local10-704(SP), R11
 	ANDQ $-64, R11
 	VMOVSS X0, (R11)
@@ -4715,7 +4718,7 @@ finite42:
 	VMULPS c3ffffcb93ffffcb9<>(SB), Y3, Y3
 	VUCOMISS X2, X3
 	JHI peak8
-plain43:
+plain44:
 	LEAQ local8-576(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y9
@@ -4778,11 +4781,11 @@ peak8:
 	SHLL $8, R13
 	ORL R13, R12
 	TESTL R12, R12
-	JEQ none45
+	JEQ none46
 	BSFL R12, R12
-	JMP found44
-none45:
-found44:
+	JMP found45
+none46:
+found45:
 	// The lane's elements
 	MOVQ DX, R11
 	SHLQ $2, R11
@@ -4864,7 +4867,7 @@ found44:
 	VADDPS X4, X2, X2
 	VMOVUPS c3f8000003f800000<>(SB), Y8
 	VUCOMISS X8, X2
-	JHI plain43
+	JHI plain44
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPS X2, X0, X0
@@ -4879,7 +4882,7 @@ found44:
 	MOVQ R11, CX
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
-more46:
+more47:
 	VMOVUPS (CX), Y2
 	VANDPS cfffffff0fffffff0<>(SB), Y2, Y3
 	VORPD Y7, Y3, Y3
@@ -4897,7 +4900,7 @@ more46:
 	VPADDQ c0000000100000001<>(SB), Y7, Y7
 	ADDQ $64, CX
 	CMPQ CX, DI
-	JLT more46
+	JLT more47
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPS X2, X0, X0
@@ -4911,7 +4914,7 @@ more46:
 	LEAQ local10-704(SP), R11
 	ANDQ $-64, R11
 	VMOVSS X0, (R11)
-	JMP plain43
+	JMP plain44
 	// Something is out of range: too small, in the first place.
 bad4:
 	CMPQ R10, $0
@@ -4933,8 +4936,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest48
-step47:
+	JLT rest49
+step48:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -4946,15 +4949,15 @@ step47:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step47
+	JGE step48
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest48:
+rest49:
 	CMPQ R11, $0
-	JLE done50
-vec49:
+	JLE done51
+vec50:
 	CMPQ R11, $16
-	JGE whole51
+	JGE whole52
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y4
@@ -4966,18 +4969,18 @@ vec49:
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R11
-	JMP done52
-whole51:
+	JMP done53
+whole52:
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-done52:
+done53:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec49
-done50:
+	JGT vec50
+done51:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -4988,14 +4991,14 @@ done50:
 	VBROADCASTSS X0, Y10
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
-	JHI positive53
+	JHI positive54
 	JMP apart6
-positive53:
+positive54:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
-	JHI inside54
+	JHI inside55
 	JMP apart6
-inside54:
+inside55:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
 	LEAQ local9-640(SP), R11
@@ -5038,9 +5041,9 @@ apart6:
 	MOVQ DX, R11
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
-dots55:
+dots56:
 	CMPQ R11, $16
-	JGE whole56
+	JGE whole57
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y4
@@ -5052,17 +5055,17 @@ dots55:
 	VANDNPS Y13, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R11
-	JMP done57
-whole56:
+	JMP done58
+whole57:
 	VMOVUPS (CX), Y2
 	VMOVUPS 32(CX), Y3
-done57:
+done58:
 	VSUBPS Y13, Y2, Y2
 	VSUBPS Y13, Y3, Y3
 	MOVQ w+40(FP), R12
 	ADDQ CX, R12
 	CMPQ R11, $16
-	JGE whole58
+	JGE whole59
 	LEAQ tails<>+64(SB), R13
 	NEGQ R11
 	VMOVUPS 0(R13)(R11*4), Y6
@@ -5074,17 +5077,17 @@ done57:
 	VANDNPS c0000000000000000<>(SB), Y6, Y6
 	VORPS Y6, Y5, Y5
 	NEGQ R11
-	JMP done59
-whole58:
+	JMP done60
+whole59:
 	VMOVUPS (R12), Y4
 	VMOVUPS 32(R12), Y5
-done59:
+done60:
 	VFMADD231PS Y4, Y2, Y0
 	VFMADD231PS Y5, Y3, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT dots55
+	JGT dots56
 	LEAQ local12-832(SP), R12
 	ANDQ $-64, R12
 	VMOVUPS Y0, (R12)
@@ -5108,9 +5111,9 @@ done59:
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
 	VMOVUPS c0000000000000000<>(SB), Y3
-vec60:
+vec61:
 	CMPQ R11, $16
-	JGE whole61
+	JGE whole62
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y6
@@ -5122,11 +5125,11 @@ vec60:
 	VANDNPS cff800000ff800000<>(SB), Y6, Y6
 	VORPS Y6, Y5, Y5
 	NEGQ R11
-	JMP done62
-whole61:
+	JMP done63
+whole62:
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
-done62:
+done63:
 	VSUBPS Y13, Y4, Y4
 	VCMPPS $0, c0000000000000000<>(SB), Y4, Y6
 	VANDPS c3f8000003f800000<>(SB), Y6, Y6
@@ -5168,7 +5171,7 @@ done62:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec60
+	JGT vec61
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VADDPS X4, X0, X0
@@ -5189,14 +5192,14 @@ done62:
 	VMOVUPS c0000000000000000<>(SB), Y9
 	VBROADCASTSS (R11), Y4
 	VUCOMISS X9, X4
-	JHI some63
+	JHI some64
 	VMOVSS X10, (R11)
-	JMP done64
-some63:
+	JMP done65
+some64:
 	VSUBPS c3f8000003f800000<>(SB), Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VMOVSS X13, (R11)
-done64:
+done65:
 	MOVQ sum+8(FP), R11
 	VMOVSS X0, (R11)
 	MOVQ base+0(FP), R11
@@ -5359,9 +5362,9 @@ TEXT ·expSumAVX2(SB), 0, $1024-72
 	MOVQ x+32(FP), R11
 	MOVQ dst+0(FP), CX
 	CMPQ R11, CX
-	JNE other13
+	JNE other12
 	MOVQ $2, R9
-other13:
+other12:
 row1:
 	MOVQ x+32(FP), BX
 	MOVQ cols+48(FP), AX
@@ -5371,15 +5374,15 @@ row1:
 block2:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short14
+	JLE short13
 	MOVQ $2048, DX
-short14:
+short13:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready3
+	JNE have14
 	VBROADCASTSS (BX), Y8
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -5403,12 +5406,12 @@ short16:
 	VMOVUPS cc9800000c9800000<>(SB), Y7
 	VUCOMISS X7, X8
 	JHI positive17
-	JMP beyond9
+	JMP beyond8
 positive17:
 	VXORPS c8000000080000000<>(SB), Y7, Y7
 	VUCOMISS X8, X7
 	JHI inside18
-	JMP beyond9
+	JMP beyond8
 inside18:
 	VMOVUPS Y8, Y1
 	LEAQ local9-640(SP), R11
@@ -5441,9 +5444,9 @@ inside18:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready3:
+have14:
 	CMPQ R9, $0
-	JNE held4
+	JNE held3
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
@@ -5612,7 +5615,7 @@ loop20:
 	VMOVUPS Y3, (R11)
 	VMOVUPS Y4, 32(R11)
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE tooSmall7
+	JNE tooSmall6
 	JMP segment19
 	// The end of the row.
 end21:
@@ -5716,9 +5719,9 @@ done23:
 	CMPQ R9, $2
 	JEQ sure32
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE tooSmall7
+	JNE tooSmall6
 sure32:
-folded6:
+folded5:
 	LEAQ local13-896(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS (R11), Y0
@@ -5737,11 +5740,11 @@ folded6:
 	VMOVSS X0, (R11)
 	VMOVUPS c6380000063800000<>(SB), Y8
 	VUCOMISS X0, X8
-	JHI kept12
+	JHI kept11
 	CMPQ R9, $2
-	JEQ kept12
+	JEQ kept11
 	// An element may be too great.
-suspect8:
+suspect7:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y7
@@ -5815,10 +5818,10 @@ done36:
 	VBROADCASTSS (R11), Y7
 	VADDPS c4270000042700000<>(SB), Y7, Y7
 	VUCOMISS X7, X8
-	JHI rebase10
-	JMP folded6
+	JHI rebase9
+	JMP folded5
 	// There is no base, or one is too great for it.
-beyond9:
+beyond8:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y7
@@ -5883,19 +5886,19 @@ done42:
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Y8
 	VMOVSS X8, (R11)
-rebase10:
+rebase9:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y8
 	VMOVUPS cc9800000c9800000<>(SB), Y7
 	VUCOMISS X7, X8
 	JHI positive45
-	JMP apart11
+	JMP apart10
 positive45:
 	VXORPS c8000000080000000<>(SB), Y7, Y7
 	VUCOMISS X8, X7
 	JHI inside46
-	JMP apart11
+	JMP apart10
 inside46:
 	VMOVUPS Y8, Y1
 	LEAQ local9-640(SP), R11
@@ -5928,13 +5931,13 @@ inside46:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-	JMP again5
+	JMP again4
 	// One is too small, in the first place.
-tooSmall7:
+tooSmall6:
 	MOVQ $1, R9
-held4:
+held3:
 	CMPQ R9, $2
-	JNE again5
+	JNE again4
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y7
@@ -6007,8 +6010,8 @@ done50:
 	VBROADCASTSS (R11), Y7
 	VADDPS c4270000042700000<>(SB), Y7, Y7
 	VUCOMISS X7, X8
-	JHI rebase10
-again5:
+	JHI rebase9
+again4:
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
@@ -6289,10 +6292,10 @@ done57:
 	CMPQ R9, $2
 	JEQ sure66
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE suspect8
+	JNE suspect7
 sure66:
-	JMP folded6
-apart11:
+	JMP folded5
+apart10:
 	VMOVUPS c0000000000000000<>(SB), Y8
 	MOVQ more+24(FP), R11
 	VMOVSS X8, (R11)
@@ -6442,7 +6445,7 @@ within69:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next67
-kept12:
+kept11:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y8
@@ -6480,16 +6483,16 @@ next67:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block2
-	MOVQ x+32(FP), R11
-	MOVQ stride+64(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+32(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+56(FP), R12
 	SHLQ $2, R12
 	ADDQ R12, R11
 	MOVQ R11, dst+0(FP)
+	MOVQ x+32(FP), R11
+	MOVQ stride+64(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+32(FP)
 	MOVQ rows+40(FP), AX
 	ADDQ $-1, AX
 	MOVQ AX, rows+40(FP)
@@ -6508,9 +6511,9 @@ TEXT ·expSumDotAVX2(SB), 0, $1024-80
 	MOVQ x+40(FP), R11
 	MOVQ dst+0(FP), CX
 	CMPQ R11, CX
-	JNE other13
+	JNE other12
 	MOVQ $2, R9
-other13:
+other12:
 row1:
 	MOVQ x+40(FP), BX
 	MOVQ cols+56(FP), AX
@@ -6520,15 +6523,15 @@ row1:
 block2:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short14
+	JLE short13
 	MOVQ $2048, DX
-short14:
+short13:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready3
+	JNE have14
 	VBROADCASTSS (BX), Y10
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -6552,12 +6555,12 @@ short16:
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
 	JHI positive17
-	JMP beyond9
+	JMP beyond8
 positive17:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
 	JHI inside18
-	JMP beyond9
+	JMP beyond8
 inside18:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
@@ -6591,9 +6594,9 @@ inside18:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready3:
+have14:
 	CMPQ R9, $0
-	JNE held4
+	JNE held3
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
@@ -6794,7 +6797,7 @@ loop20:
 	VMOVUPS Y5, (R11)
 	VMOVUPS Y6, 32(R11)
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE tooSmall7
+	JNE tooSmall6
 	JMP segment19
 	// The end of the row.
 end21:
@@ -6928,9 +6931,9 @@ done23:
 	CMPQ R9, $2
 	JEQ sure34
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE tooSmall7
+	JNE tooSmall6
 sure34:
-folded6:
+folded5:
 	LEAQ local12-832(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS (R11), Y0
@@ -6962,11 +6965,11 @@ folded6:
 	VMOVSS X0, (R11)
 	VMOVUPS c5180000051800000<>(SB), Y10
 	VUCOMISS X0, X10
-	JHI kept12
+	JHI kept11
 	CMPQ R9, $2
-	JEQ kept12
+	JEQ kept11
 	// An element may be too great.
-suspect8:
+suspect7:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
@@ -7040,10 +7043,10 @@ done38:
 	VBROADCASTSS (R11), Y9
 	VADDPS c4204000042040000<>(SB), Y9, Y9
 	VUCOMISS X9, X10
-	JHI rebase10
-	JMP folded6
+	JHI rebase9
+	JMP folded5
 	// There is no base, or one is too great for it.
-beyond9:
+beyond8:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
@@ -7108,19 +7111,19 @@ done44:
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Y10
 	VMOVSS X10, (R11)
-rebase10:
+rebase9:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y10
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
 	JHI positive47
-	JMP apart11
+	JMP apart10
 positive47:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
 	JHI inside48
-	JMP apart11
+	JMP apart10
 inside48:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
@@ -7154,13 +7157,13 @@ inside48:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-	JMP again5
+	JMP again4
 	// One is too small, in the first place.
-tooSmall7:
+tooSmall6:
 	MOVQ $1, R9
-held4:
+held3:
 	CMPQ R9, $2
-	JNE again5
+	JNE again4
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
@@ -7233,8 +7236,8 @@ done52:
 	VBROADCASTSS (R11), Y9
 	VADDPS c4204000042040000<>(SB), Y9, Y9
 	VUCOMISS X9, X10
-	JHI rebase10
-again5:
+	JHI rebase9
+again4:
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
@@ -7577,10 +7580,10 @@ done59:
 	CMPQ R9, $2
 	JEQ sure70
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE suspect8
+	JNE suspect7
 sure70:
-	JMP folded6
-apart11:
+	JMP folded5
+apart10:
 	VMOVUPS c0000000000000000<>(SB), Y10
 	MOVQ more+24(FP), R11
 	VMOVSS X10, (R11)
@@ -7771,7 +7774,7 @@ within73:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next71
-kept12:
+kept11:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y10
@@ -7812,16 +7815,16 @@ next71:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block2
-	MOVQ x+40(FP), R11
-	MOVQ stride+72(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+40(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+64(FP), R12
 	SHLQ $2, R12
 	ADDQ R12, R11
 	MOVQ R11, dst+0(FP)
+	MOVQ x+40(FP), R11
+	MOVQ stride+72(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+40(FP)
 	MOVQ rows+48(FP), AX
 	ADDQ $-1, AX
 	MOVQ AX, rows+48(FP)
@@ -7844,9 +7847,9 @@ TEXT ·expSumWeightedAVX2(SB), 0, $1024-88
 	MOVQ x+40(FP), R11
 	MOVQ dst+0(FP), CX
 	CMPQ R11, CX
-	JNE other13
+	JNE other12
 	MOVQ $2, R9
-other13:
+other12:
 row1:
 	MOVQ x+40(FP), BX
 	MOVQ cols+64(FP), AX
@@ -7856,15 +7859,15 @@ row1:
 block2:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short14
+	JLE short13
 	MOVQ $2048, DX
-short14:
+short13:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready3
+	JNE have14
 	VBROADCASTSS (BX), Y10
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -7888,12 +7891,12 @@ short16:
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
 	JHI positive17
-	JMP beyond9
+	JMP beyond8
 positive17:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
 	JHI inside18
-	JMP beyond9
+	JMP beyond8
 inside18:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
@@ -7927,9 +7930,9 @@ inside18:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready3:
+have14:
 	CMPQ R9, $0
-	JNE held4
+	JNE held3
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
@@ -8115,45 +8118,45 @@ loop20:
 	ADDQ $256, CX
 	CMPQ CX, DI
 	JLT loop20
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y5
-	VMOVUPS 32(R12), Y6
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 	VADDPS Y1, Y5, Y5
 	VADDPS Y2, Y6, Y6
-	VMOVUPS Y5, (R12)
-	VMOVUPS Y6, 32(R12)
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y5
-	VMOVUPS 32(R12), Y6
+	VMOVUPS Y5, (R11)
+	VMOVUPS Y6, 32(R11)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 	VADDPS Y3, Y5, Y5
 	VADDPS Y4, Y6, Y6
-	VMOVUPS Y5, (R12)
-	VMOVUPS Y6, 32(R12)
+	VMOVUPS Y5, (R11)
+	VMOVUPS Y6, 32(R11)
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE tooSmall7
+	JNE tooSmall6
 	JMP segment19
 	// The end of the row.
 end21:
-	MOVQ DX, R12
-	ANDQ $63, R12
-	CMPQ R12, $0
+	MOVQ DX, R11
+	ANDQ $63, R11
+	CMPQ R11, $0
 	JEQ done23
 vec22:
-	CMPQ R12, $16
+	CMPQ R11, $16
 	JGE whole24
-	LEAQ tails<>+64(SB), R11
-	NEGQ R12
-	VMOVUPS 0(R11)(R12*4), Y7
+	LEAQ tails<>+64(SB), R12
+	NEGQ R11
+	VMOVUPS 0(R12)(R11*4), Y7
 	VMASKMOVPS (CX), Y7, Y5
 	VANDNPS Y13, Y7, Y7
 	VORPS Y7, Y5, Y5
-	VMOVUPS 32(R11)(R12*4), Y7
+	VMOVUPS 32(R12)(R11*4), Y7
 	VMASKMOVPS 32(CX), Y7, Y6
 	VANDNPS Y13, Y7, Y7
 	VORPS Y7, Y6, Y6
-	NEGQ R12
+	NEGQ R11
 	JMP done25
 whole24:
 	VMOVUPS (CX), Y5
@@ -8161,43 +8164,43 @@ whole24:
 done25:
 	VSUBPS Y13, Y5, Y5
 	VSUBPS Y13, Y6, Y6
-	MOVQ w+48(FP), R11
-	ADDQ CX, R11
-	CMPQ R12, $16
+	MOVQ w+48(FP), R12
+	ADDQ CX, R12
+	CMPQ R11, $16
 	JGE whole26
 	LEAQ tails<>+64(SB), R13
-	NEGQ R12
-	VMOVUPS 0(R13)(R12*4), Y9
-	VMASKMOVPS (R11), Y9, Y7
+	NEGQ R11
+	VMOVUPS 0(R13)(R11*4), Y9
+	VMASKMOVPS (R12), Y9, Y7
 	VANDNPS c0000000000000000<>(SB), Y9, Y9
 	VORPS Y9, Y7, Y7
-	VMOVUPS 32(R13)(R12*4), Y9
-	VMASKMOVPS 32(R11), Y9, Y8
+	VMOVUPS 32(R13)(R11*4), Y9
+	VMASKMOVPS 32(R12), Y9, Y8
 	VANDNPS c0000000000000000<>(SB), Y9, Y9
 	VORPS Y9, Y8, Y8
-	NEGQ R12
+	NEGQ R11
 	JMP done27
 whole26:
-	VMOVUPS (R11), Y7
-	VMOVUPS 32(R11), Y8
+	VMOVUPS (R12), Y7
+	VMOVUPS 32(R12), Y8
 done27:
 	VFMADD231PS Y7, Y5, Y3
 	VFMADD231PS Y8, Y6, Y4
-	MOVQ CX, R11
-	ADDQ R10, R11
-	CMPQ R12, $16
+	MOVQ CX, R12
+	ADDQ R10, R12
+	CMPQ R11, $16
 	JGE whole28
 	LEAQ tails<>+64(SB), R13
-	NEGQ R12
-	VMOVUPS 0(R13)(R12*4), Y7
+	NEGQ R11
+	VMOVUPS 0(R13)(R11*4), Y7
 	VMASKMOVPS (CX), Y7, Y5
 	VANDNPS Y15, Y7, Y7
 	VORPS Y7, Y5, Y5
-	VMOVUPS 32(R13)(R12*4), Y7
+	VMOVUPS 32(R13)(R11*4), Y7
 	VMASKMOVPS 32(CX), Y7, Y6
 	VANDNPS Y15, Y7, Y7
 	VORPS Y7, Y6, Y6
-	NEGQ R12
+	NEGQ R11
 	JMP done29
 whole28:
 	VMOVUPS (CX), Y5
@@ -8229,70 +8232,70 @@ done29:
 	VPSLLD $23, Y8, Y8
 	VMULPS Y7, Y9, Y9
 	VMULPS Y8, Y10, Y10
-	CMPQ R12, $16
+	CMPQ R11, $16
 	JGE whole30
-	MOVQ R11, R13
+	MOVQ R12, R13
 	VMOVUPS Y9, Y7
-	TESTQ $8, R12
+	TESTQ $8, R11
 	JEQ skip32
 	VMOVUPS Y7, (R13)
 	VMOVUPS Y10, Y7
 	ADDQ $32, R13
 skip32:
-	TESTQ $4, R12
+	TESTQ $4, R11
 	JEQ skip33
 	VMOVUPS X7, (R13)
 	VEXTRACTF128 $1, Y7, X7
 	ADDQ $16, R13
 skip33:
-	TESTQ $2, R12
+	TESTQ $2, R11
 	JEQ skip34
 	VMOVLPS X7, (R13)
 	VPERMILPD $1, X7, X7
 	ADDQ $8, R13
 skip34:
-	TESTQ $1, R12
+	TESTQ $1, R11
 	JEQ skip35
 	VMOVSS X7, (R13)
 skip35:
 	JMP done31
 whole30:
-	VMOVUPS Y9, (R11)
-	VMOVUPS Y10, 32(R11)
+	VMOVUPS Y9, (R12)
+	VMOVUPS Y10, 32(R12)
 done31:
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
 	ADDQ $64, CX
-	ADDQ $-16, R12
-	CMPQ R12, $0
+	ADDQ $-16, R11
+	CMPQ R11, $0
 	JGT vec22
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y5
-	VMOVUPS 32(R12), Y6
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 	VADDPS Y1, Y5, Y5
 	VADDPS Y2, Y6, Y6
-	VMOVUPS Y5, (R12)
-	VMOVUPS Y6, 32(R12)
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y5
-	VMOVUPS 32(R12), Y6
+	VMOVUPS Y5, (R11)
+	VMOVUPS Y6, 32(R11)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 	VADDPS Y3, Y5, Y5
 	VADDPS Y4, Y6, Y6
-	VMOVUPS Y5, (R12)
-	VMOVUPS Y6, 32(R12)
+	VMOVUPS Y5, (R11)
+	VMOVUPS Y6, 32(R11)
 done23:
 	CMPQ R9, $2
 	JEQ sure36
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE tooSmall7
+	JNE tooSmall6
 sure36:
-folded6:
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y0
-	VMOVUPS 32(R12), Y1
+folded5:
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPS X2, X0, X0
@@ -8300,12 +8303,12 @@ folded6:
 	VADDPS X2, X0, X0
 	VMOVSHDUP X0, X2
 	VADDPS X2, X0, X0
-	MOVQ dot+32(FP), R12
-	VMOVSS X0, (R12)
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y0
-	VMOVUPS 32(R12), Y1
+	MOVQ dot+32(FP), R11
+	VMOVSS X0, (R11)
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPS X2, X0, X0
@@ -8313,28 +8316,28 @@ folded6:
 	VADDPS X2, X0, X0
 	VMOVSHDUP X0, X2
 	VADDPS X2, X0, X0
-	MOVQ sum+16(FP), R12
-	VMOVSS X0, (R12)
-	LEAQ local10-704(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X0, (R12)
+	MOVQ sum+16(FP), R11
+	VMOVSS X0, (R11)
+	LEAQ local10-704(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X0, (R11)
 	VMOVUPS c5180000051800000<>(SB), Y10
 	VUCOMISS X0, X10
-	JHI kept12
+	JHI kept11
 	CMPQ R9, $2
-	JEQ kept12
+	JEQ kept11
 	// An element may be too great.
-suspect8:
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
+suspect7:
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
 	VMOVUPS Y9, Y0
 	VMOVUPS Y9, Y1
 	VMOVUPS Y9, Y2
 	VMOVUPS Y9, Y3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest38
 step37:
 	VMAXPS (CX), Y0, Y0
@@ -8346,28 +8349,28 @@ step37:
 	VMAXPS 192(CX), Y2, Y2
 	VMAXPS 224(CX), Y3, Y3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step37
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 rest38:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done40
 vec39:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole41
 	LEAQ tails<>+64(SB), R13
-	NEGQ R11
-	VMOVUPS 0(R13)(R11*4), Y4
+	NEGQ R12
+	VMOVUPS 0(R13)(R12*4), Y4
 	VMASKMOVPS (CX), Y4, Y2
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y2, Y2
-	VMOVUPS 32(R13)(R11*4), Y4
+	VMOVUPS 32(R13)(R12*4), Y4
 	VMASKMOVPS 32(CX), Y4, Y3
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y3, Y3
-	NEGQ R11
+	NEGQ R12
 	JMP done42
 whole41:
 	VMOVUPS (CX), Y2
@@ -8376,8 +8379,8 @@ done42:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec39
 done40:
 	VMAXPS Y1, Y0, Y0
@@ -8388,30 +8391,30 @@ done40:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Y10
-	VMOVSS X10, (R12)
+	VMOVSS X10, (R11)
 	MOVQ $2, R9
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Y10
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Y9
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Y10
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Y9
 	VADDPS c4204000042040000<>(SB), Y9, Y9
 	VUCOMISS X9, X10
-	JHI rebase10
-	JMP folded6
+	JHI rebase9
+	JMP folded5
 	// There is no base, or one is too great for it.
-beyond9:
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
+beyond8:
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
 	VMOVUPS Y9, Y0
 	VMOVUPS Y9, Y1
 	VMOVUPS Y9, Y2
 	VMOVUPS Y9, Y3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest44
 step43:
 	VMAXPS (CX), Y0, Y0
@@ -8423,28 +8426,28 @@ step43:
 	VMAXPS 192(CX), Y2, Y2
 	VMAXPS 224(CX), Y3, Y3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step43
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 rest44:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done46
 vec45:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole47
 	LEAQ tails<>+64(SB), R13
-	NEGQ R11
-	VMOVUPS 0(R13)(R11*4), Y4
+	NEGQ R12
+	VMOVUPS 0(R13)(R12*4), Y4
 	VMASKMOVPS (CX), Y4, Y2
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y2, Y2
-	VMOVUPS 32(R13)(R11*4), Y4
+	VMOVUPS 32(R13)(R12*4), Y4
 	VMASKMOVPS 32(CX), Y4, Y3
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y3, Y3
-	NEGQ R11
+	NEGQ R12
 	JMP done48
 whole47:
 	VMOVUPS (CX), Y2
@@ -8453,8 +8456,8 @@ done48:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec45
 done46:
 	VMAXPS Y1, Y0, Y0
@@ -8465,26 +8468,26 @@ done46:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Y10
-	VMOVSS X10, (R12)
-rebase10:
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Y10
+	VMOVSS X10, (R11)
+rebase9:
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Y10
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
 	JHI positive49
-	JMP apart11
+	JMP apart10
 positive49:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
 	JHI inside50
-	JMP apart11
+	JMP apart10
 inside50:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X1, (R12)
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X1, (R11)
 	VMOVUPS c4b4000004b400000<>(SB), Y0
 	VFMADD231PS c3fb8aa3b3fb8aa3b<>(SB), Y1, Y0
 	VSUBPS c4b4000004b400000<>(SB), Y0, Y0
@@ -8504,31 +8507,31 @@ inside50:
 	VFMADD213PS c3efffffe3efffffe<>(SB), Y1, Y2
 	VFMADD213PS c3f8000003f800000<>(SB), Y1, Y2
 	VMULPS Y1, Y2, Y2
-	LEAQ local8-576(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X2, (R12)
+	LEAQ local8-576(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X2, (R11)
 	VMOVUPS c0000000000000000<>(SB), Y2
-	LEAQ local11-768(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X2, (R12)
+	LEAQ local11-768(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X2, (R11)
 	MOVQ $1, R8
-	JMP again5
+	JMP again4
 	// One is too small, in the first place.
-tooSmall7:
+tooSmall6:
 	MOVQ $1, R9
-held4:
+held3:
 	CMPQ R9, $2
-	JNE again5
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
+	JNE again4
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
 	VMOVUPS Y9, Y0
 	VMOVUPS Y9, Y1
 	VMOVUPS Y9, Y2
 	VMOVUPS Y9, Y3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest52
 step51:
 	VMAXPS (CX), Y0, Y0
@@ -8540,28 +8543,28 @@ step51:
 	VMAXPS 192(CX), Y2, Y2
 	VMAXPS 224(CX), Y3, Y3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step51
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 rest52:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done54
 vec53:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole55
 	LEAQ tails<>+64(SB), R13
-	NEGQ R11
-	VMOVUPS 0(R13)(R11*4), Y4
+	NEGQ R12
+	VMOVUPS 0(R13)(R12*4), Y4
 	VMASKMOVPS (CX), Y4, Y2
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y2, Y2
-	VMOVUPS 32(R13)(R11*4), Y4
+	VMOVUPS 32(R13)(R12*4), Y4
 	VMASKMOVPS 32(CX), Y4, Y3
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y3, Y3
-	NEGQ R11
+	NEGQ R12
 	JMP done56
 whole55:
 	VMOVUPS (CX), Y2
@@ -8570,8 +8573,8 @@ done56:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec53
 done54:
 	VMAXPS Y1, Y0, Y0
@@ -8582,30 +8585,30 @@ done54:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Y10
-	VMOVSS X10, (R12)
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Y10
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Y9
+	VMOVSS X10, (R11)
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Y10
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Y9
 	VADDPS c4204000042040000<>(SB), Y9, Y9
 	VUCOMISS X9, X10
-	JHI rebase10
-again5:
+	JHI rebase9
+again4:
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS Y1, (R12)
-	VMOVUPS Y2, 32(R12)
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS Y1, (R11)
+	VMOVUPS Y2, 32(R11)
 	VMOVUPS c0000000000000000<>(SB), Y3
 	VMOVUPS c0000000000000000<>(SB), Y4
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS Y3, (R12)
-	VMOVUPS Y4, 32(R12)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS Y3, (R11)
+	VMOVUPS Y4, 32(R11)
 	MOVQ BX, CX
 segment57:
 	VMOVUPS c0000000000000000<>(SB), Y1
@@ -8619,18 +8622,18 @@ segment57:
 	CMPQ SI, DI
 	CMOVQLT SI, DI
 loop58:
-	MOVQ CX, R12
-	ADDQ R10, R12
-	MOVQ w+48(FP), R11
-	ADDQ CX, R11
+	MOVQ CX, R11
+	ADDQ R10, R11
+	MOVQ w+48(FP), R12
+	ADDQ CX, R12
 	PREFETCHT0 8192(CX)
-	PREFETCHT0 2048(R12)
+	PREFETCHT0 2048(R11)
 	VMOVUPS (CX), Y5
 	VMOVUPS 32(CX), Y6
 	VSUBPS Y13, Y5, Y7
 	VSUBPS Y13, Y6, Y8
-	VFMADD231PS (R11), Y7, Y3
-	VFMADD231PS 32(R11), Y8, Y4
+	VFMADD231PS (R12), Y7, Y3
+	VFMADD231PS 32(R12), Y8, Y4
 	VMAXPS Y5, Y15, Y5
 	VMAXPS Y6, Y15, Y6
 	VMOVUPS Y14, Y7
@@ -8659,18 +8662,18 @@ loop58:
 	VPSLLD $23, Y8, Y8
 	VMULPS Y7, Y9, Y9
 	VMULPS Y8, Y10, Y10
-	VMOVUPS Y9, (R12)
-	VMOVUPS Y10, 32(R12)
+	VMOVUPS Y9, (R11)
+	VMOVUPS Y10, 32(R11)
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
 	PREFETCHT0 8256(CX)
-	PREFETCHT0 2112(R12)
+	PREFETCHT0 2112(R11)
 	VMOVUPS 64(CX), Y5
 	VMOVUPS 96(CX), Y6
 	VSUBPS Y13, Y5, Y7
 	VSUBPS Y13, Y6, Y8
-	VFMADD231PS 64(R11), Y7, Y3
-	VFMADD231PS 96(R11), Y8, Y4
+	VFMADD231PS 64(R12), Y7, Y3
+	VFMADD231PS 96(R12), Y8, Y4
 	VMAXPS Y5, Y15, Y5
 	VMAXPS Y6, Y15, Y6
 	VMOVUPS Y14, Y7
@@ -8699,18 +8702,18 @@ loop58:
 	VPSLLD $23, Y8, Y8
 	VMULPS Y7, Y9, Y9
 	VMULPS Y8, Y10, Y10
-	VMOVUPS Y9, 64(R12)
-	VMOVUPS Y10, 96(R12)
+	VMOVUPS Y9, 64(R11)
+	VMOVUPS Y10, 96(R11)
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
 	PREFETCHT0 8320(CX)
-	PREFETCHT0 2176(R12)
+	PREFETCHT0 2176(R11)
 	VMOVUPS 128(CX), Y5
 	VMOVUPS 160(CX), Y6
 	VSUBPS Y13, Y5, Y7
 	VSUBPS Y13, Y6, Y8
-	VFMADD231PS 128(R11), Y7, Y3
-	VFMADD231PS 160(R11), Y8, Y4
+	VFMADD231PS 128(R12), Y7, Y3
+	VFMADD231PS 160(R12), Y8, Y4
 	VMAXPS Y5, Y15, Y5
 	VMAXPS Y6, Y15, Y6
 	VMOVUPS Y14, Y7
@@ -8739,18 +8742,18 @@ loop58:
 	VPSLLD $23, Y8, Y8
 	VMULPS Y7, Y9, Y9
 	VMULPS Y8, Y10, Y10
-	VMOVUPS Y9, 128(R12)
-	VMOVUPS Y10, 160(R12)
+	VMOVUPS Y9, 128(R11)
+	VMOVUPS Y10, 160(R11)
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
 	PREFETCHT0 8384(CX)
-	PREFETCHT0 2240(R12)
+	PREFETCHT0 2240(R11)
 	VMOVUPS 192(CX), Y5
 	VMOVUPS 224(CX), Y6
 	VSUBPS Y13, Y5, Y7
 	VSUBPS Y13, Y6, Y8
-	VFMADD231PS 192(R11), Y7, Y3
-	VFMADD231PS 224(R11), Y8, Y4
+	VFMADD231PS 192(R12), Y7, Y3
+	VFMADD231PS 224(R12), Y8, Y4
 	VMAXPS Y5, Y15, Y5
 	VMAXPS Y6, Y15, Y6
 	VMOVUPS Y14, Y7
@@ -8779,8 +8782,8 @@ loop58:
 	VPSLLD $23, Y8, Y8
 	VMULPS Y7, Y9, Y9
 	VMULPS Y8, Y10, Y10
-	VMOVUPS Y9, 192(R12)
-	VMOVUPS Y10, 224(R12)
+	VMOVUPS Y9, 192(R11)
+	VMOVUPS Y10, 224(R11)
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
 	ADDQ $256, CX
@@ -8957,10 +8960,10 @@ done61:
 	CMPQ R9, $2
 	JEQ sure74
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE suspect8
+	JNE suspect7
 sure74:
-	JMP folded6
-apart11:
+	JMP folded5
+apart10:
 	VMOVUPS c0000000000000000<>(SB), Y10
 	MOVQ more+24(FP), R11
 	VMOVSS X10, (R11)
@@ -9171,7 +9174,7 @@ within77:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next75
-kept12:
+kept11:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y10
@@ -9212,16 +9215,16 @@ next75:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block2
-	MOVQ x+40(FP), R11
-	MOVQ stride+80(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+40(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+72(FP), R12
 	SHLQ $2, R12
 	ADDQ R12, R11
 	MOVQ R11, dst+0(FP)
+	MOVQ x+40(FP), R11
+	MOVQ stride+80(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+40(FP)
 	MOVQ w+48(FP), R11
 	MOVQ stride+80(FP), R12
 	SHLQ $2, R12
@@ -9263,9 +9266,9 @@ row2:
 block3:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short14
+	JLE short13
 	MOVQ $2048, DX
-short14:
+short13:
 	MOVQ factor+80(FP), CX
 	VBROADCASTSS (CX), Y8
 	MOVQ add+88(FP), CX
@@ -9279,15 +9282,15 @@ short14:
 	XORL R11, R11
 	ADDQ $-64, DI
 	CMPQ DI, $0
-	JGT many15
+	JGT many14
 	XORL DI, DI
-	JMP few16
-many15:
+	JMP few15
+many14:
 	MOVQ to+72(FP), CX
 	SUBQ CX, R11
 	SUBQ BX, R11
 	ANDQ $63, R11
-few16:
+few15:
 	SHLQ $2, DI
 	ADDQ BX, DI
 	LEAQ local15-1024(SP), R12
@@ -9297,14 +9300,14 @@ few16:
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	CMPQ R11, $0
-	JEQ inner17
+	JEQ inner16
 	SHRQ $2, R11
 	MOVQ BX, CX
 	ADDQ R10, CX
 	MOVQ to+72(FP), R12
 	ADDQ BX, R12
 	CMPQ R11, $16
-	JGE whole21
+	JGE whole20
 	LEAQ tails<>+64(SB), R13
 	NEGQ R11
 	VMOVUPS 0(R13)(R11*4), Y2
@@ -9316,45 +9319,45 @@ few16:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done22
-whole21:
+	JMP done21
+whole20:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done22:
+done21:
 	VFMADD213PS Y7, Y8, Y0
 	VFMADD213PS Y7, Y8, Y1
 	CMPQ R11, $16
-	JGE whole23
+	JGE whole22
 	MOVQ R12, R13
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip25
+	JEQ skip24
 	VMOVUPS Y2, (R13)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R13
-skip25:
+skip24:
 	TESTQ $4, R11
-	JEQ skip26
+	JEQ skip25
 	VMOVUPS X2, (R13)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R13
-skip26:
+skip25:
 	TESTQ $2, R11
-	JEQ skip27
+	JEQ skip26
 	VMOVLPS X2, (R13)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R13
-skip27:
+skip26:
 	TESTQ $1, R11
-	JEQ skip28
+	JEQ skip27
 	VMOVSS X2, (R13)
-skip28:
-	JMP done24
-whole23:
+skip27:
+	JMP done23
+whole22:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y1, 32(R12)
-done24:
-inner17:
+done23:
+inner16:
 	LEAQ local16-1088(SP), CX
 	ANDQ $-64, CX
 	MOVQ (CX), CX
@@ -9367,9 +9370,9 @@ inner17:
 	MOVQ to+72(FP), DI
 	ADDQ CX, DI
 	ADDQ R10, CX
-vec18:
+vec17:
 	CMPQ R11, $16
-	JLT tail19
+	JLT tail18
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VFMADD213PS Y7, Y8, Y0
@@ -9379,12 +9382,12 @@ vec18:
 	ADDQ $64, CX
 	ADDQ $64, DI
 	ADDQ $-16, R11
-	JMP vec18
-tail19:
+	JMP vec17
+tail18:
 	CMPQ R11, $0
-	JEQ done20
+	JEQ done19
 	CMPQ R11, $16
-	JGE whole29
+	JGE whole28
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -9396,51 +9399,51 @@ tail19:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done30
-whole29:
+	JMP done29
+whole28:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done30:
+done29:
 	VFMADD213PS Y7, Y8, Y0
 	VFMADD213PS Y7, Y8, Y1
 	CMPQ R11, $16
-	JGE whole31
+	JGE whole30
 	MOVQ DI, R12
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip33
+	JEQ skip32
 	VMOVUPS Y2, (R12)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R12
-skip33:
+skip32:
 	TESTQ $4, R11
-	JEQ skip34
+	JEQ skip33
 	VMOVUPS X2, (R12)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R12
-skip34:
+skip33:
 	TESTQ $2, R11
-	JEQ skip35
+	JEQ skip34
 	VMOVLPS X2, (R12)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R12
-skip35:
+skip34:
 	TESTQ $1, R11
-	JEQ skip36
+	JEQ skip35
 	VMOVSS X2, (R12)
-skip36:
-	JMP done32
-whole31:
+skip35:
+	JMP done31
+whole30:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
-done32:
-done20:
+done31:
+done19:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready4
+	JNE have36
 	VBROADCASTSS (BX), Y8
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -9464,12 +9467,12 @@ short38:
 	VMOVUPS cc9800000c9800000<>(SB), Y7
 	VUCOMISS X7, X8
 	JHI positive39
-	JMP beyond10
+	JMP beyond9
 positive39:
 	VXORPS c8000000080000000<>(SB), Y7, Y7
 	VUCOMISS X8, X7
 	JHI inside40
-	JMP beyond10
+	JMP beyond9
 inside40:
 	VMOVUPS Y8, Y1
 	LEAQ local9-640(SP), R11
@@ -9502,9 +9505,9 @@ inside40:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready4:
+have36:
 	CMPQ R9, $0
-	JNE held5
+	JNE held4
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
@@ -9816,9 +9819,9 @@ done45:
 	CMPQ R9, $2
 	JEQ sure55
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE tooSmall8
+	JNE tooSmall7
 sure55:
-folded7:
+folded6:
 	LEAQ local13-896(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS (R11), Y0
@@ -9837,11 +9840,11 @@ folded7:
 	VMOVSS X0, (R11)
 	VMOVUPS c6380000063800000<>(SB), Y8
 	VUCOMISS X0, X8
-	JHI kept13
+	JHI kept12
 	CMPQ R9, $2
-	JEQ kept13
+	JEQ kept12
 	// An element may be too great.
-suspect9:
+suspect8:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
@@ -9919,10 +9922,10 @@ done59:
 	VBROADCASTSS (R11), Y7
 	VADDPS c4270000042700000<>(SB), Y7, Y7
 	VUCOMISS X7, X8
-	JHI rebase11
-	JMP folded7
+	JHI rebase10
+	JMP folded6
 	// There is no base, or one is too great for it.
-beyond10:
+beyond9:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y7
@@ -9987,19 +9990,19 @@ done65:
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Y8
 	VMOVSS X8, (R11)
-rebase11:
+rebase10:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y8
 	VMOVUPS cc9800000c9800000<>(SB), Y7
 	VUCOMISS X7, X8
 	JHI positive68
-	JMP apart12
+	JMP apart11
 positive68:
 	VXORPS c8000000080000000<>(SB), Y7, Y7
 	VUCOMISS X8, X7
 	JHI inside69
-	JMP apart12
+	JMP apart11
 inside69:
 	VMOVUPS Y8, Y1
 	LEAQ local9-640(SP), R11
@@ -10032,17 +10035,17 @@ inside69:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-	JMP again6
+	JMP again5
 	// One is too small, in the first place.
-tooSmall8:
+tooSmall7:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	MOVQ $1, R9
-held5:
+held4:
 	CMPQ R9, $2
-	JNE again6
+	JNE again5
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y7
@@ -10115,8 +10118,8 @@ done73:
 	VBROADCASTSS (R11), Y7
 	VADDPS c4270000042700000<>(SB), Y7, Y7
 	VUCOMISS X7, X8
-	JHI rebase11
-again6:
+	JHI rebase10
+again5:
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
@@ -10438,10 +10441,10 @@ done80:
 	CMPQ R9, $2
 	JEQ sure90
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE suspect9
+	JNE suspect8
 sure90:
-	JMP folded7
-apart12:
+	JMP folded6
+apart11:
 	MOVQ BX, CX
 trail92:
 	CMPQ CX, SI
@@ -10643,7 +10646,7 @@ within96:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next91
-kept13:
+kept12:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y8
@@ -10684,11 +10687,6 @@ next91:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block3
-	MOVQ x+32(FP), R11
-	MOVQ stride+64(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+32(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+56(FP), R12
 	SHLQ $2, R12
@@ -10705,6 +10703,11 @@ next91:
 	MOVQ add+88(FP), R12
 	ADDQ $4, R12
 	MOVQ R12, add+88(FP)
+	MOVQ x+32(FP), R11
+	MOVQ stride+64(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+32(FP)
 	MOVQ rows+40(FP), AX
 	ADDQ $-1, AX
 	MOVQ AX, rows+40(FP)
@@ -10732,9 +10735,9 @@ row105:
 block106:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short117
+	JLE short116
 	MOVQ $2048, DX
-short117:
+short116:
 	MOVQ factor+80(FP), CX
 	VBROADCASTSS (CX), Y8
 	MOVQ add+88(FP), CX
@@ -10748,15 +10751,15 @@ short117:
 	XORL R11, R11
 	ADDQ $-64, DI
 	CMPQ DI, $0
-	JGT many118
+	JGT many117
 	XORL DI, DI
-	JMP few119
-many118:
+	JMP few118
+many117:
 	MOVQ to+72(FP), CX
 	SUBQ CX, R11
 	SUBQ BX, R11
 	ANDQ $63, R11
-few119:
+few118:
 	SHLQ $2, DI
 	ADDQ BX, DI
 	LEAQ local15-1024(SP), R12
@@ -10766,14 +10769,14 @@ few119:
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	CMPQ R11, $0
-	JEQ inner120
+	JEQ inner119
 	SHRQ $2, R11
 	MOVQ BX, CX
 	ADDQ R10, CX
 	MOVQ to+72(FP), R12
 	ADDQ BX, R12
 	CMPQ R11, $16
-	JGE whole124
+	JGE whole123
 	LEAQ tails<>+64(SB), R13
 	NEGQ R11
 	VMOVUPS 0(R13)(R11*4), Y2
@@ -10785,45 +10788,45 @@ few119:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done125
-whole124:
+	JMP done124
+whole123:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done125:
+done124:
 	VFMADD213PS Y7, Y8, Y0
 	VFMADD213PS Y7, Y8, Y1
 	CMPQ R11, $16
-	JGE whole126
+	JGE whole125
 	MOVQ R12, R13
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip128
+	JEQ skip127
 	VMOVUPS Y2, (R13)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R13
-skip128:
+skip127:
 	TESTQ $4, R11
-	JEQ skip129
+	JEQ skip128
 	VMOVUPS X2, (R13)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R13
-skip129:
+skip128:
 	TESTQ $2, R11
-	JEQ skip130
+	JEQ skip129
 	VMOVLPS X2, (R13)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R13
-skip130:
+skip129:
 	TESTQ $1, R11
-	JEQ skip131
+	JEQ skip130
 	VMOVSS X2, (R13)
-skip131:
-	JMP done127
-whole126:
+skip130:
+	JMP done126
+whole125:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y1, 32(R12)
-done127:
-inner120:
+done126:
+inner119:
 	LEAQ local16-1088(SP), CX
 	ANDQ $-64, CX
 	MOVQ (CX), CX
@@ -10836,9 +10839,9 @@ inner120:
 	MOVQ to+72(FP), DI
 	ADDQ CX, DI
 	ADDQ R10, CX
-vec121:
+vec120:
 	CMPQ R11, $16
-	JLT tail122
+	JLT tail121
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VFMADD213PS Y7, Y8, Y0
@@ -10848,12 +10851,12 @@ vec121:
 	ADDQ $64, CX
 	ADDQ $64, DI
 	ADDQ $-16, R11
-	JMP vec121
-tail122:
+	JMP vec120
+tail121:
 	CMPQ R11, $0
-	JEQ done123
+	JEQ done122
 	CMPQ R11, $16
-	JGE whole132
+	JGE whole131
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -10865,51 +10868,51 @@ tail122:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done133
-whole132:
+	JMP done132
+whole131:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done133:
+done132:
 	VFMADD213PS Y7, Y8, Y0
 	VFMADD213PS Y7, Y8, Y1
 	CMPQ R11, $16
-	JGE whole134
+	JGE whole133
 	MOVQ DI, R12
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip136
+	JEQ skip135
 	VMOVUPS Y2, (R12)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R12
-skip136:
+skip135:
 	TESTQ $4, R11
-	JEQ skip137
+	JEQ skip136
 	VMOVUPS X2, (R12)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R12
-skip137:
+skip136:
 	TESTQ $2, R11
-	JEQ skip138
+	JEQ skip137
 	VMOVLPS X2, (R12)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R12
-skip138:
+skip137:
 	TESTQ $1, R11
-	JEQ skip139
+	JEQ skip138
 	VMOVSS X2, (R12)
-skip139:
-	JMP done135
-whole134:
+skip138:
+	JMP done134
+whole133:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
-done135:
-done123:
+done134:
+done122:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready107
+	JNE have139
 	VBROADCASTSS (BX), Y8
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -10933,12 +10936,12 @@ short141:
 	VMOVUPS cc9800000c9800000<>(SB), Y7
 	VUCOMISS X7, X8
 	JHI positive142
-	JMP beyond113
+	JMP beyond112
 positive142:
 	VXORPS c8000000080000000<>(SB), Y7, Y7
 	VUCOMISS X8, X7
 	JHI inside143
-	JMP beyond113
+	JMP beyond112
 inside143:
 	VMOVUPS Y8, Y1
 	LEAQ local9-640(SP), R11
@@ -10971,9 +10974,9 @@ inside143:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready107:
+have139:
 	CMPQ R9, $0
-	JNE held108
+	JNE held107
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
@@ -11285,9 +11288,9 @@ done148:
 	CMPQ R9, $2
 	JEQ sure158
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE tooSmall111
+	JNE tooSmall110
 sure158:
-folded110:
+folded109:
 	LEAQ local13-896(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS (R11), Y0
@@ -11306,11 +11309,11 @@ folded110:
 	VMOVSS X0, (R11)
 	VMOVUPS c6380000063800000<>(SB), Y8
 	VUCOMISS X0, X8
-	JHI kept116
+	JHI kept115
 	CMPQ R9, $2
-	JEQ kept116
+	JEQ kept115
 	// An element may be too great.
-suspect112:
+suspect111:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
@@ -11388,10 +11391,10 @@ done162:
 	VBROADCASTSS (R11), Y7
 	VADDPS c4270000042700000<>(SB), Y7, Y7
 	VUCOMISS X7, X8
-	JHI rebase114
-	JMP folded110
+	JHI rebase113
+	JMP folded109
 	// There is no base, or one is too great for it.
-beyond113:
+beyond112:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y7
@@ -11456,19 +11459,19 @@ done168:
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Y8
 	VMOVSS X8, (R11)
-rebase114:
+rebase113:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y8
 	VMOVUPS cc9800000c9800000<>(SB), Y7
 	VUCOMISS X7, X8
 	JHI positive171
-	JMP apart115
+	JMP apart114
 positive171:
 	VXORPS c8000000080000000<>(SB), Y7, Y7
 	VUCOMISS X8, X7
 	JHI inside172
-	JMP apart115
+	JMP apart114
 inside172:
 	VMOVUPS Y8, Y1
 	LEAQ local9-640(SP), R11
@@ -11501,17 +11504,17 @@ inside172:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-	JMP again109
+	JMP again108
 	// One is too small, in the first place.
-tooSmall111:
+tooSmall110:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	MOVQ $1, R9
-held108:
+held107:
 	CMPQ R9, $2
-	JNE again109
+	JNE again108
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y7
@@ -11584,8 +11587,8 @@ done176:
 	VBROADCASTSS (R11), Y7
 	VADDPS c4270000042700000<>(SB), Y7, Y7
 	VUCOMISS X7, X8
-	JHI rebase114
-again109:
+	JHI rebase113
+again108:
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
@@ -11907,10 +11910,10 @@ done183:
 	CMPQ R9, $2
 	JEQ sure193
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE suspect112
+	JNE suspect111
 sure193:
-	JMP folded110
-apart115:
+	JMP folded109
+apart114:
 	MOVQ BX, CX
 trail195:
 	CMPQ CX, SI
@@ -12108,7 +12111,7 @@ within199:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next194
-kept116:
+kept115:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y8
@@ -12149,11 +12152,6 @@ next194:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block106
-	MOVQ x+32(FP), R11
-	MOVQ stride+64(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+32(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+56(FP), R12
 	SHLQ $2, R12
@@ -12170,6 +12168,11 @@ next194:
 	MOVQ add+88(FP), R12
 	ADDQ $4, R12
 	MOVQ R12, add+88(FP)
+	MOVQ x+32(FP), R11
+	MOVQ stride+64(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+32(FP)
 	MOVQ rows+40(FP), AX
 	ADDQ $-1, AX
 	MOVQ AX, rows+40(FP)
@@ -12202,9 +12205,9 @@ row2:
 block3:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short14
+	JLE short13
 	MOVQ $2048, DX
-short14:
+short13:
 	MOVQ factor+88(FP), CX
 	VBROADCASTSS (CX), Y10
 	MOVQ add+96(FP), CX
@@ -12218,15 +12221,15 @@ short14:
 	XORL R11, R11
 	ADDQ $-64, DI
 	CMPQ DI, $0
-	JGT many15
+	JGT many14
 	XORL DI, DI
-	JMP few16
-many15:
+	JMP few15
+many14:
 	MOVQ to+80(FP), CX
 	SUBQ CX, R11
 	SUBQ BX, R11
 	ANDQ $63, R11
-few16:
+few15:
 	SHLQ $2, DI
 	ADDQ BX, DI
 	LEAQ local15-1024(SP), R12
@@ -12236,14 +12239,14 @@ few16:
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	CMPQ R11, $0
-	JEQ inner17
+	JEQ inner16
 	SHRQ $2, R11
 	MOVQ BX, CX
 	ADDQ R10, CX
 	MOVQ to+80(FP), R12
 	ADDQ BX, R12
 	CMPQ R11, $16
-	JGE whole21
+	JGE whole20
 	LEAQ tails<>+64(SB), R13
 	NEGQ R11
 	VMOVUPS 0(R13)(R11*4), Y2
@@ -12255,45 +12258,45 @@ few16:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done22
-whole21:
+	JMP done21
+whole20:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done22:
+done21:
 	VFMADD213PS Y9, Y10, Y0
 	VFMADD213PS Y9, Y10, Y1
 	CMPQ R11, $16
-	JGE whole23
+	JGE whole22
 	MOVQ R12, R13
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip25
+	JEQ skip24
 	VMOVUPS Y2, (R13)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R13
-skip25:
+skip24:
 	TESTQ $4, R11
-	JEQ skip26
+	JEQ skip25
 	VMOVUPS X2, (R13)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R13
-skip26:
+skip25:
 	TESTQ $2, R11
-	JEQ skip27
+	JEQ skip26
 	VMOVLPS X2, (R13)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R13
-skip27:
+skip26:
 	TESTQ $1, R11
-	JEQ skip28
+	JEQ skip27
 	VMOVSS X2, (R13)
-skip28:
-	JMP done24
-whole23:
+skip27:
+	JMP done23
+whole22:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y1, 32(R12)
-done24:
-inner17:
+done23:
+inner16:
 	LEAQ local16-1088(SP), CX
 	ANDQ $-64, CX
 	MOVQ (CX), CX
@@ -12306,9 +12309,9 @@ inner17:
 	MOVQ to+80(FP), DI
 	ADDQ CX, DI
 	ADDQ R10, CX
-vec18:
+vec17:
 	CMPQ R11, $16
-	JLT tail19
+	JLT tail18
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VFMADD213PS Y9, Y10, Y0
@@ -12318,12 +12321,12 @@ vec18:
 	ADDQ $64, CX
 	ADDQ $64, DI
 	ADDQ $-16, R11
-	JMP vec18
-tail19:
+	JMP vec17
+tail18:
 	CMPQ R11, $0
-	JEQ done20
+	JEQ done19
 	CMPQ R11, $16
-	JGE whole29
+	JGE whole28
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -12335,51 +12338,51 @@ tail19:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done30
-whole29:
+	JMP done29
+whole28:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done30:
+done29:
 	VFMADD213PS Y9, Y10, Y0
 	VFMADD213PS Y9, Y10, Y1
 	CMPQ R11, $16
-	JGE whole31
+	JGE whole30
 	MOVQ DI, R12
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip33
+	JEQ skip32
 	VMOVUPS Y2, (R12)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R12
-skip33:
+skip32:
 	TESTQ $4, R11
-	JEQ skip34
+	JEQ skip33
 	VMOVUPS X2, (R12)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R12
-skip34:
+skip33:
 	TESTQ $2, R11
-	JEQ skip35
+	JEQ skip34
 	VMOVLPS X2, (R12)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R12
-skip35:
+skip34:
 	TESTQ $1, R11
-	JEQ skip36
+	JEQ skip35
 	VMOVSS X2, (R12)
-skip36:
-	JMP done32
-whole31:
+skip35:
+	JMP done31
+whole30:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
-done32:
-done20:
+done31:
+done19:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready4
+	JNE have36
 	VBROADCASTSS (BX), Y10
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -12403,12 +12406,12 @@ short38:
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
 	JHI positive39
-	JMP beyond10
+	JMP beyond9
 positive39:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
 	JHI inside40
-	JMP beyond10
+	JMP beyond9
 inside40:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
@@ -12442,9 +12445,9 @@ inside40:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready4:
+have36:
 	CMPQ R9, $0
-	JNE held5
+	JNE held4
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
@@ -12818,9 +12821,9 @@ done45:
 	CMPQ R9, $2
 	JEQ sure57
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE tooSmall8
+	JNE tooSmall7
 sure57:
-folded7:
+folded6:
 	LEAQ local12-832(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS (R11), Y0
@@ -12852,11 +12855,11 @@ folded7:
 	VMOVSS X0, (R11)
 	VMOVUPS c5180000051800000<>(SB), Y10
 	VUCOMISS X0, X10
-	JHI kept13
+	JHI kept12
 	CMPQ R9, $2
-	JEQ kept13
+	JEQ kept12
 	// An element may be too great.
-suspect9:
+suspect8:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
@@ -12934,10 +12937,10 @@ done61:
 	VBROADCASTSS (R11), Y9
 	VADDPS c4204000042040000<>(SB), Y9, Y9
 	VUCOMISS X9, X10
-	JHI rebase11
-	JMP folded7
+	JHI rebase10
+	JMP folded6
 	// There is no base, or one is too great for it.
-beyond10:
+beyond9:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
@@ -13002,19 +13005,19 @@ done67:
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Y10
 	VMOVSS X10, (R11)
-rebase11:
+rebase10:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y10
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
 	JHI positive70
-	JMP apart12
+	JMP apart11
 positive70:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
 	JHI inside71
-	JMP apart12
+	JMP apart11
 inside71:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
@@ -13048,17 +13051,17 @@ inside71:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-	JMP again6
+	JMP again5
 	// One is too small, in the first place.
-tooSmall8:
+tooSmall7:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	MOVQ $1, R9
-held5:
+held4:
 	CMPQ R9, $2
-	JNE again6
+	JNE again5
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
@@ -13131,8 +13134,8 @@ done75:
 	VBROADCASTSS (R11), Y9
 	VADDPS c4204000042040000<>(SB), Y9, Y9
 	VUCOMISS X9, X10
-	JHI rebase11
-again6:
+	JHI rebase10
+again5:
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
@@ -13516,10 +13519,10 @@ done82:
 	CMPQ R9, $2
 	JEQ sure94
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE suspect9
+	JNE suspect8
 sure94:
-	JMP folded7
-apart12:
+	JMP folded6
+apart11:
 	MOVQ BX, CX
 trail96:
 	CMPQ CX, SI
@@ -13762,7 +13765,7 @@ within100:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next95
-kept13:
+kept12:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y10
@@ -13806,11 +13809,6 @@ next95:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block3
-	MOVQ x+40(FP), R11
-	MOVQ stride+72(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+40(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+64(FP), R12
 	SHLQ $2, R12
@@ -13827,6 +13825,11 @@ next95:
 	MOVQ add+96(FP), R12
 	ADDQ $4, R12
 	MOVQ R12, add+96(FP)
+	MOVQ x+40(FP), R11
+	MOVQ stride+72(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+40(FP)
 	MOVQ rows+48(FP), AX
 	ADDQ $-1, AX
 	MOVQ AX, rows+48(FP)
@@ -13851,9 +13854,9 @@ row111:
 block112:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short123
+	JLE short122
 	MOVQ $2048, DX
-short123:
+short122:
 	MOVQ factor+88(FP), CX
 	VBROADCASTSS (CX), Y10
 	MOVQ add+96(FP), CX
@@ -13867,15 +13870,15 @@ short123:
 	XORL R11, R11
 	ADDQ $-64, DI
 	CMPQ DI, $0
-	JGT many124
+	JGT many123
 	XORL DI, DI
-	JMP few125
-many124:
+	JMP few124
+many123:
 	MOVQ to+80(FP), CX
 	SUBQ CX, R11
 	SUBQ BX, R11
 	ANDQ $63, R11
-few125:
+few124:
 	SHLQ $2, DI
 	ADDQ BX, DI
 	LEAQ local15-1024(SP), R12
@@ -13885,14 +13888,14 @@ few125:
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	CMPQ R11, $0
-	JEQ inner126
+	JEQ inner125
 	SHRQ $2, R11
 	MOVQ BX, CX
 	ADDQ R10, CX
 	MOVQ to+80(FP), R12
 	ADDQ BX, R12
 	CMPQ R11, $16
-	JGE whole130
+	JGE whole129
 	LEAQ tails<>+64(SB), R13
 	NEGQ R11
 	VMOVUPS 0(R13)(R11*4), Y2
@@ -13904,45 +13907,45 @@ few125:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done131
-whole130:
+	JMP done130
+whole129:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done131:
+done130:
 	VFMADD213PS Y9, Y10, Y0
 	VFMADD213PS Y9, Y10, Y1
 	CMPQ R11, $16
-	JGE whole132
+	JGE whole131
 	MOVQ R12, R13
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip134
+	JEQ skip133
 	VMOVUPS Y2, (R13)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R13
-skip134:
+skip133:
 	TESTQ $4, R11
-	JEQ skip135
+	JEQ skip134
 	VMOVUPS X2, (R13)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R13
-skip135:
+skip134:
 	TESTQ $2, R11
-	JEQ skip136
+	JEQ skip135
 	VMOVLPS X2, (R13)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R13
-skip136:
+skip135:
 	TESTQ $1, R11
-	JEQ skip137
+	JEQ skip136
 	VMOVSS X2, (R13)
-skip137:
-	JMP done133
-whole132:
+skip136:
+	JMP done132
+whole131:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y1, 32(R12)
-done133:
-inner126:
+done132:
+inner125:
 	LEAQ local16-1088(SP), CX
 	ANDQ $-64, CX
 	MOVQ (CX), CX
@@ -13955,9 +13958,9 @@ inner126:
 	MOVQ to+80(FP), DI
 	ADDQ CX, DI
 	ADDQ R10, CX
-vec127:
+vec126:
 	CMPQ R11, $16
-	JLT tail128
+	JLT tail127
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VFMADD213PS Y9, Y10, Y0
@@ -13967,12 +13970,12 @@ vec127:
 	ADDQ $64, CX
 	ADDQ $64, DI
 	ADDQ $-16, R11
-	JMP vec127
-tail128:
+	JMP vec126
+tail127:
 	CMPQ R11, $0
-	JEQ done129
+	JEQ done128
 	CMPQ R11, $16
-	JGE whole138
+	JGE whole137
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -13984,51 +13987,51 @@ tail128:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done139
-whole138:
+	JMP done138
+whole137:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done139:
+done138:
 	VFMADD213PS Y9, Y10, Y0
 	VFMADD213PS Y9, Y10, Y1
 	CMPQ R11, $16
-	JGE whole140
+	JGE whole139
 	MOVQ DI, R12
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip142
+	JEQ skip141
 	VMOVUPS Y2, (R12)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R12
-skip142:
+skip141:
 	TESTQ $4, R11
-	JEQ skip143
+	JEQ skip142
 	VMOVUPS X2, (R12)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R12
-skip143:
+skip142:
 	TESTQ $2, R11
-	JEQ skip144
+	JEQ skip143
 	VMOVLPS X2, (R12)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R12
-skip144:
+skip143:
 	TESTQ $1, R11
-	JEQ skip145
+	JEQ skip144
 	VMOVSS X2, (R12)
-skip145:
-	JMP done141
-whole140:
+skip144:
+	JMP done140
+whole139:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
-done141:
-done129:
+done140:
+done128:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready113
+	JNE have145
 	VBROADCASTSS (BX), Y10
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -14052,12 +14055,12 @@ short147:
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
 	JHI positive148
-	JMP beyond119
+	JMP beyond118
 positive148:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
 	JHI inside149
-	JMP beyond119
+	JMP beyond118
 inside149:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
@@ -14091,9 +14094,9 @@ inside149:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready113:
+have145:
 	CMPQ R9, $0
-	JNE held114
+	JNE held113
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
@@ -14467,9 +14470,9 @@ done154:
 	CMPQ R9, $2
 	JEQ sure166
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE tooSmall117
+	JNE tooSmall116
 sure166:
-folded116:
+folded115:
 	LEAQ local12-832(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS (R11), Y0
@@ -14501,11 +14504,11 @@ folded116:
 	VMOVSS X0, (R11)
 	VMOVUPS c5180000051800000<>(SB), Y10
 	VUCOMISS X0, X10
-	JHI kept122
+	JHI kept121
 	CMPQ R9, $2
-	JEQ kept122
+	JEQ kept121
 	// An element may be too great.
-suspect118:
+suspect117:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
@@ -14583,10 +14586,10 @@ done170:
 	VBROADCASTSS (R11), Y9
 	VADDPS c4204000042040000<>(SB), Y9, Y9
 	VUCOMISS X9, X10
-	JHI rebase120
-	JMP folded116
+	JHI rebase119
+	JMP folded115
 	// There is no base, or one is too great for it.
-beyond119:
+beyond118:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
@@ -14651,19 +14654,19 @@ done176:
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Y10
 	VMOVSS X10, (R11)
-rebase120:
+rebase119:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y10
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
 	JHI positive179
-	JMP apart121
+	JMP apart120
 positive179:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
 	JHI inside180
-	JMP apart121
+	JMP apart120
 inside180:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
@@ -14697,17 +14700,17 @@ inside180:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-	JMP again115
+	JMP again114
 	// One is too small, in the first place.
-tooSmall117:
+tooSmall116:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	MOVQ $1, R9
-held114:
+held113:
 	CMPQ R9, $2
-	JNE again115
+	JNE again114
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
@@ -14780,8 +14783,8 @@ done184:
 	VBROADCASTSS (R11), Y9
 	VADDPS c4204000042040000<>(SB), Y9, Y9
 	VUCOMISS X9, X10
-	JHI rebase120
-again115:
+	JHI rebase119
+again114:
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
@@ -15165,10 +15168,10 @@ done191:
 	CMPQ R9, $2
 	JEQ sure203
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE suspect118
+	JNE suspect117
 sure203:
-	JMP folded116
-apart121:
+	JMP folded115
+apart120:
 	MOVQ BX, CX
 trail205:
 	CMPQ CX, SI
@@ -15407,7 +15410,7 @@ within209:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next204
-kept122:
+kept121:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y10
@@ -15451,11 +15454,6 @@ next204:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block112
-	MOVQ x+40(FP), R11
-	MOVQ stride+72(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+40(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+64(FP), R12
 	SHLQ $2, R12
@@ -15472,6 +15470,11 @@ next204:
 	MOVQ add+96(FP), R12
 	ADDQ $4, R12
 	MOVQ R12, add+96(FP)
+	MOVQ x+40(FP), R11
+	MOVQ stride+72(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+40(FP)
 	MOVQ rows+48(FP), AX
 	ADDQ $-1, AX
 	MOVQ AX, rows+48(FP)
@@ -15509,9 +15512,9 @@ row2:
 block3:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short14
+	JLE short13
 	MOVQ $2048, DX
-short14:
+short13:
 	MOVQ factor+96(FP), CX
 	VBROADCASTSS (CX), Y10
 	MOVQ add+104(FP), CX
@@ -15525,15 +15528,15 @@ short14:
 	XORL R11, R11
 	ADDQ $-64, DI
 	CMPQ DI, $0
-	JGT many15
+	JGT many14
 	XORL DI, DI
-	JMP few16
-many15:
+	JMP few15
+many14:
 	MOVQ to+88(FP), CX
 	SUBQ CX, R11
 	SUBQ BX, R11
 	ANDQ $63, R11
-few16:
+few15:
 	SHLQ $2, DI
 	ADDQ BX, DI
 	LEAQ local15-1024(SP), R12
@@ -15543,7 +15546,7 @@ few16:
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	CMPQ R11, $0
-	JEQ inner17
+	JEQ inner16
 	SHRQ $2, R11
 	MOVQ w+48(FP), SI
 	ADDQ BX, SI
@@ -15552,7 +15555,7 @@ few16:
 	MOVQ to+88(FP), R12
 	ADDQ BX, R12
 	CMPQ R11, $16
-	JGE whole21
+	JGE whole20
 	LEAQ tails<>+64(SB), R13
 	NEGQ R11
 	VMOVUPS 0(R13)(R11*4), Y4
@@ -15564,13 +15567,13 @@ few16:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R11
-	JMP done22
-whole21:
+	JMP done21
+whole20:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done22:
+done21:
 	CMPQ R11, $16
-	JGE whole23
+	JGE whole22
 	LEAQ tails<>+64(SB), R13
 	NEGQ R11
 	VMOVUPS 0(R13)(R11*4), Y4
@@ -15582,47 +15585,47 @@ done22:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y1, Y1
 	NEGQ R11
-	JMP done24
-whole23:
+	JMP done23
+whole22:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done24:
+done23:
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y0
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y1
 	VFMADD231PS Y9, Y2, Y0
 	VFMADD231PS Y9, Y3, Y1
 	CMPQ R11, $16
-	JGE whole25
+	JGE whole24
 	MOVQ R12, R13
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip27
+	JEQ skip26
 	VMOVUPS Y2, (R13)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R13
-skip27:
+skip26:
 	TESTQ $4, R11
-	JEQ skip28
+	JEQ skip27
 	VMOVUPS X2, (R13)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R13
-skip28:
+skip27:
 	TESTQ $2, R11
-	JEQ skip29
+	JEQ skip28
 	VMOVLPS X2, (R13)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R13
-skip29:
+skip28:
 	TESTQ $1, R11
-	JEQ skip30
+	JEQ skip29
 	VMOVSS X2, (R13)
-skip30:
-	JMP done26
-whole25:
+skip29:
+	JMP done25
+whole24:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y1, 32(R12)
-done26:
-inner17:
+done25:
+inner16:
 	LEAQ local16-1088(SP), CX
 	ANDQ $-64, CX
 	MOVQ (CX), CX
@@ -15637,9 +15640,9 @@ inner17:
 	MOVQ to+88(FP), DI
 	ADDQ CX, DI
 	ADDQ R10, CX
-vec18:
+vec17:
 	CMPQ R11, $16
-	JLT tail19
+	JLT tail18
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y0
@@ -15652,12 +15655,12 @@ vec18:
 	ADDQ $64, DI
 	ADDQ $64, SI
 	ADDQ $-16, R11
-	JMP vec18
-tail19:
+	JMP vec17
+tail18:
 	CMPQ R11, $0
-	JEQ done20
+	JEQ done19
 	CMPQ R11, $16
-	JGE whole31
+	JGE whole30
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y4
@@ -15669,13 +15672,13 @@ tail19:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R11
-	JMP done32
-whole31:
+	JMP done31
+whole30:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done32:
+done31:
 	CMPQ R11, $16
-	JGE whole33
+	JGE whole32
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y4
@@ -15687,53 +15690,53 @@ done32:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y1, Y1
 	NEGQ R11
-	JMP done34
-whole33:
+	JMP done33
+whole32:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done34:
+done33:
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y0
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y1
 	VFMADD231PS Y9, Y2, Y0
 	VFMADD231PS Y9, Y3, Y1
 	CMPQ R11, $16
-	JGE whole35
+	JGE whole34
 	MOVQ DI, R12
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip37
+	JEQ skip36
 	VMOVUPS Y2, (R12)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R12
-skip37:
+skip36:
 	TESTQ $4, R11
-	JEQ skip38
+	JEQ skip37
 	VMOVUPS X2, (R12)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R12
-skip38:
+skip37:
 	TESTQ $2, R11
-	JEQ skip39
+	JEQ skip38
 	VMOVLPS X2, (R12)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R12
-skip39:
+skip38:
 	TESTQ $1, R11
-	JEQ skip40
+	JEQ skip39
 	VMOVSS X2, (R12)
-skip40:
-	JMP done36
-whole35:
+skip39:
+	JMP done35
+whole34:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
-done36:
-done20:
+done35:
+done19:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready4
+	JNE have40
 	VBROADCASTSS (BX), Y10
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -15757,12 +15760,12 @@ short42:
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
 	JHI positive43
-	JMP beyond10
+	JMP beyond9
 positive43:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
 	JHI inside44
-	JMP beyond10
+	JMP beyond9
 inside44:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
@@ -15796,9 +15799,9 @@ inside44:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready4:
+have40:
 	CMPQ R9, $0
-	JNE held5
+	JNE held4
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
@@ -16035,43 +16038,43 @@ skip50:
 	ADDQ $256, CX
 	CMPQ CX, DI
 	JLT loop46
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y5
-	VMOVUPS 32(R12), Y6
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 	VADDPS Y1, Y5, Y5
 	VADDPS Y2, Y6, Y6
-	VMOVUPS Y5, (R12)
-	VMOVUPS Y6, 32(R12)
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y5
-	VMOVUPS 32(R12), Y6
+	VMOVUPS Y5, (R11)
+	VMOVUPS Y6, 32(R11)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 	VADDPS Y3, Y5, Y5
 	VADDPS Y4, Y6, Y6
-	VMOVUPS Y5, (R12)
-	VMOVUPS Y6, 32(R12)
+	VMOVUPS Y5, (R11)
+	VMOVUPS Y6, 32(R11)
 	JMP segment45
 	// The end of the row.
 end47:
-	MOVQ DX, R12
-	ANDQ $63, R12
-	CMPQ R12, $0
+	MOVQ DX, R11
+	ANDQ $63, R11
+	CMPQ R11, $0
 	JEQ done49
 vec48:
-	CMPQ R12, $16
+	CMPQ R11, $16
 	JGE whole51
-	LEAQ tails<>+64(SB), R11
-	NEGQ R12
-	VMOVUPS 0(R11)(R12*4), Y7
+	LEAQ tails<>+64(SB), R12
+	NEGQ R11
+	VMOVUPS 0(R12)(R11*4), Y7
 	VMASKMOVPS (CX), Y7, Y5
 	VANDNPS Y13, Y7, Y7
 	VORPS Y7, Y5, Y5
-	VMOVUPS 32(R11)(R12*4), Y7
+	VMOVUPS 32(R12)(R11*4), Y7
 	VMASKMOVPS 32(CX), Y7, Y6
 	VANDNPS Y13, Y7, Y7
 	VORPS Y7, Y6, Y6
-	NEGQ R12
+	NEGQ R11
 	JMP done52
 whole51:
 	VMOVUPS (CX), Y5
@@ -16079,43 +16082,43 @@ whole51:
 done52:
 	VSUBPS Y13, Y5, Y5
 	VSUBPS Y13, Y6, Y6
-	MOVQ w+48(FP), R11
-	ADDQ CX, R11
-	CMPQ R12, $16
+	MOVQ w+48(FP), R12
+	ADDQ CX, R12
+	CMPQ R11, $16
 	JGE whole53
 	LEAQ tails<>+64(SB), R13
-	NEGQ R12
-	VMOVUPS 0(R13)(R12*4), Y9
-	VMASKMOVPS (R11), Y9, Y7
+	NEGQ R11
+	VMOVUPS 0(R13)(R11*4), Y9
+	VMASKMOVPS (R12), Y9, Y7
 	VANDNPS c0000000000000000<>(SB), Y9, Y9
 	VORPS Y9, Y7, Y7
-	VMOVUPS 32(R13)(R12*4), Y9
-	VMASKMOVPS 32(R11), Y9, Y8
+	VMOVUPS 32(R13)(R11*4), Y9
+	VMASKMOVPS 32(R12), Y9, Y8
 	VANDNPS c0000000000000000<>(SB), Y9, Y9
 	VORPS Y9, Y8, Y8
-	NEGQ R12
+	NEGQ R11
 	JMP done54
 whole53:
-	VMOVUPS (R11), Y7
-	VMOVUPS 32(R11), Y8
+	VMOVUPS (R12), Y7
+	VMOVUPS 32(R12), Y8
 done54:
 	VFMADD231PS Y7, Y5, Y3
 	VFMADD231PS Y8, Y6, Y4
-	MOVQ CX, R11
-	ADDQ R10, R11
-	CMPQ R12, $16
+	MOVQ CX, R12
+	ADDQ R10, R12
+	CMPQ R11, $16
 	JGE whole55
 	LEAQ tails<>+64(SB), R13
-	NEGQ R12
-	VMOVUPS 0(R13)(R12*4), Y7
+	NEGQ R11
+	VMOVUPS 0(R13)(R11*4), Y7
 	VMASKMOVPS (CX), Y7, Y5
 	VANDNPS Y15, Y7, Y7
 	VORPS Y7, Y5, Y5
-	VMOVUPS 32(R13)(R12*4), Y7
+	VMOVUPS 32(R13)(R11*4), Y7
 	VMASKMOVPS 32(CX), Y7, Y6
 	VANDNPS Y15, Y7, Y7
 	VORPS Y7, Y6, Y6
-	NEGQ R12
+	NEGQ R11
 	JMP done56
 whole55:
 	VMOVUPS (CX), Y5
@@ -16147,70 +16150,70 @@ done56:
 	VPSLLD $23, Y8, Y8
 	VMULPS Y7, Y9, Y9
 	VMULPS Y8, Y10, Y10
-	CMPQ R12, $16
+	CMPQ R11, $16
 	JGE whole57
-	MOVQ R11, R13
+	MOVQ R12, R13
 	VMOVUPS Y9, Y7
-	TESTQ $8, R12
+	TESTQ $8, R11
 	JEQ skip59
 	VMOVUPS Y7, (R13)
 	VMOVUPS Y10, Y7
 	ADDQ $32, R13
 skip59:
-	TESTQ $4, R12
+	TESTQ $4, R11
 	JEQ skip60
 	VMOVUPS X7, (R13)
 	VEXTRACTF128 $1, Y7, X7
 	ADDQ $16, R13
 skip60:
-	TESTQ $2, R12
+	TESTQ $2, R11
 	JEQ skip61
 	VMOVLPS X7, (R13)
 	VPERMILPD $1, X7, X7
 	ADDQ $8, R13
 skip61:
-	TESTQ $1, R12
+	TESTQ $1, R11
 	JEQ skip62
 	VMOVSS X7, (R13)
 skip62:
 	JMP done58
 whole57:
-	VMOVUPS Y9, (R11)
-	VMOVUPS Y10, 32(R11)
+	VMOVUPS Y9, (R12)
+	VMOVUPS Y10, 32(R12)
 done58:
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
 	ADDQ $64, CX
-	ADDQ $-16, R12
-	CMPQ R12, $0
+	ADDQ $-16, R11
+	CMPQ R11, $0
 	JGT vec48
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y5
-	VMOVUPS 32(R12), Y6
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 	VADDPS Y1, Y5, Y5
 	VADDPS Y2, Y6, Y6
-	VMOVUPS Y5, (R12)
-	VMOVUPS Y6, 32(R12)
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y5
-	VMOVUPS 32(R12), Y6
+	VMOVUPS Y5, (R11)
+	VMOVUPS Y6, 32(R11)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 	VADDPS Y3, Y5, Y5
 	VADDPS Y4, Y6, Y6
-	VMOVUPS Y5, (R12)
-	VMOVUPS Y6, 32(R12)
+	VMOVUPS Y5, (R11)
+	VMOVUPS Y6, 32(R11)
 done49:
 	CMPQ R9, $2
 	JEQ sure63
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE tooSmall8
+	JNE tooSmall7
 sure63:
-folded7:
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y0
-	VMOVUPS 32(R12), Y1
+folded6:
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPS X2, X0, X0
@@ -16218,12 +16221,12 @@ folded7:
 	VADDPS X2, X0, X0
 	VMOVSHDUP X0, X2
 	VADDPS X2, X0, X0
-	MOVQ dot+32(FP), R12
-	VMOVSS X0, (R12)
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y0
-	VMOVUPS 32(R12), Y1
+	MOVQ dot+32(FP), R11
+	VMOVSS X0, (R11)
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPS X2, X0, X0
@@ -16231,32 +16234,32 @@ folded7:
 	VADDPS X2, X0, X0
 	VMOVSHDUP X0, X2
 	VADDPS X2, X0, X0
-	MOVQ sum+16(FP), R12
-	VMOVSS X0, (R12)
-	LEAQ local10-704(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X0, (R12)
+	MOVQ sum+16(FP), R11
+	VMOVSS X0, (R11)
+	LEAQ local10-704(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X0, (R11)
 	VMOVUPS c5180000051800000<>(SB), Y10
 	VUCOMISS X0, X10
-	JHI kept13
+	JHI kept12
 	CMPQ R9, $2
-	JEQ kept13
+	JEQ kept12
 	// An element may be too great.
-suspect9:
-	XORL R12, R12
-	LEAQ local15-1024(SP), R11
-	ANDQ $-64, R11
-	MOVQ R12, (R11)
-	LEAQ local14-960(SP), R12
+suspect8:
+	XORL R11, R11
+	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
+	MOVQ R11, (R12)
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
 	VMOVUPS Y9, Y0
 	VMOVUPS Y9, Y1
 	VMOVUPS Y9, Y2
 	VMOVUPS Y9, Y3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest65
 step64:
 	VMAXPS (CX), Y0, Y0
@@ -16268,28 +16271,28 @@ step64:
 	VMAXPS 192(CX), Y2, Y2
 	VMAXPS 224(CX), Y3, Y3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step64
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 rest65:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done67
 vec66:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole68
 	LEAQ tails<>+64(SB), R13
-	NEGQ R11
-	VMOVUPS 0(R13)(R11*4), Y4
+	NEGQ R12
+	VMOVUPS 0(R13)(R12*4), Y4
 	VMASKMOVPS (CX), Y4, Y2
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y2, Y2
-	VMOVUPS 32(R13)(R11*4), Y4
+	VMOVUPS 32(R13)(R12*4), Y4
 	VMASKMOVPS 32(CX), Y4, Y3
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y3, Y3
-	NEGQ R11
+	NEGQ R12
 	JMP done69
 whole68:
 	VMOVUPS (CX), Y2
@@ -16298,8 +16301,8 @@ done69:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec66
 done67:
 	VMAXPS Y1, Y0, Y0
@@ -16310,30 +16313,30 @@ done67:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Y10
-	VMOVSS X10, (R12)
+	VMOVSS X10, (R11)
 	MOVQ $2, R9
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Y10
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Y9
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Y10
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Y9
 	VADDPS c4204000042040000<>(SB), Y9, Y9
 	VUCOMISS X9, X10
-	JHI rebase11
-	JMP folded7
+	JHI rebase10
+	JMP folded6
 	// There is no base, or one is too great for it.
-beyond10:
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
+beyond9:
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
 	VMOVUPS Y9, Y0
 	VMOVUPS Y9, Y1
 	VMOVUPS Y9, Y2
 	VMOVUPS Y9, Y3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest71
 step70:
 	VMAXPS (CX), Y0, Y0
@@ -16345,28 +16348,28 @@ step70:
 	VMAXPS 192(CX), Y2, Y2
 	VMAXPS 224(CX), Y3, Y3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step70
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 rest71:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done73
 vec72:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole74
 	LEAQ tails<>+64(SB), R13
-	NEGQ R11
-	VMOVUPS 0(R13)(R11*4), Y4
+	NEGQ R12
+	VMOVUPS 0(R13)(R12*4), Y4
 	VMASKMOVPS (CX), Y4, Y2
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y2, Y2
-	VMOVUPS 32(R13)(R11*4), Y4
+	VMOVUPS 32(R13)(R12*4), Y4
 	VMASKMOVPS 32(CX), Y4, Y3
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y3, Y3
-	NEGQ R11
+	NEGQ R12
 	JMP done75
 whole74:
 	VMOVUPS (CX), Y2
@@ -16375,8 +16378,8 @@ done75:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec72
 done73:
 	VMAXPS Y1, Y0, Y0
@@ -16387,26 +16390,26 @@ done73:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Y10
-	VMOVSS X10, (R12)
-rebase11:
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Y10
+	VMOVSS X10, (R11)
+rebase10:
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Y10
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
 	JHI positive76
-	JMP apart12
+	JMP apart11
 positive76:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
 	JHI inside77
-	JMP apart12
+	JMP apart11
 inside77:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X1, (R12)
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X1, (R11)
 	VMOVUPS c4b4000004b400000<>(SB), Y0
 	VFMADD231PS c3fb8aa3b3fb8aa3b<>(SB), Y1, Y0
 	VSUBPS c4b4000004b400000<>(SB), Y0, Y0
@@ -16426,35 +16429,35 @@ inside77:
 	VFMADD213PS c3efffffe3efffffe<>(SB), Y1, Y2
 	VFMADD213PS c3f8000003f800000<>(SB), Y1, Y2
 	VMULPS Y1, Y2, Y2
-	LEAQ local8-576(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X2, (R12)
-	VMOVUPS c0000000000000000<>(SB), Y2
-	LEAQ local11-768(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X2, (R12)
-	MOVQ $1, R8
-	JMP again6
-	// One is too small, in the first place.
-tooSmall8:
-	XORL R12, R12
-	LEAQ local15-1024(SP), R11
+	LEAQ local8-576(SP), R11
 	ANDQ $-64, R11
-	MOVQ R12, (R11)
-	MOVQ $1, R9
-held5:
-	CMPQ R9, $2
-	JNE again6
-	LEAQ local14-960(SP), R12
+	VMOVSS X2, (R11)
+	VMOVUPS c0000000000000000<>(SB), Y2
+	LEAQ local11-768(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X2, (R11)
+	MOVQ $1, R8
+	JMP again5
+	// One is too small, in the first place.
+tooSmall7:
+	XORL R11, R11
+	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
+	MOVQ R11, (R12)
+	MOVQ $1, R9
+held4:
+	CMPQ R9, $2
+	JNE again5
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
 	VMOVUPS Y9, Y0
 	VMOVUPS Y9, Y1
 	VMOVUPS Y9, Y2
 	VMOVUPS Y9, Y3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest79
 step78:
 	VMAXPS (CX), Y0, Y0
@@ -16466,28 +16469,28 @@ step78:
 	VMAXPS 192(CX), Y2, Y2
 	VMAXPS 224(CX), Y3, Y3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step78
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 rest79:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done81
 vec80:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole82
 	LEAQ tails<>+64(SB), R13
-	NEGQ R11
-	VMOVUPS 0(R13)(R11*4), Y4
+	NEGQ R12
+	VMOVUPS 0(R13)(R12*4), Y4
 	VMASKMOVPS (CX), Y4, Y2
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y2, Y2
-	VMOVUPS 32(R13)(R11*4), Y4
+	VMOVUPS 32(R13)(R12*4), Y4
 	VMASKMOVPS 32(CX), Y4, Y3
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y3, Y3
-	NEGQ R11
+	NEGQ R12
 	JMP done83
 whole82:
 	VMOVUPS (CX), Y2
@@ -16496,8 +16499,8 @@ done83:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec80
 done81:
 	VMAXPS Y1, Y0, Y0
@@ -16508,30 +16511,30 @@ done81:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Y10
-	VMOVSS X10, (R12)
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Y10
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Y9
+	VMOVSS X10, (R11)
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Y10
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Y9
 	VADDPS c4204000042040000<>(SB), Y9, Y9
 	VUCOMISS X9, X10
-	JHI rebase11
-again6:
+	JHI rebase10
+again5:
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS Y1, (R12)
-	VMOVUPS Y2, 32(R12)
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS Y1, (R11)
+	VMOVUPS Y2, 32(R11)
 	VMOVUPS c0000000000000000<>(SB), Y3
 	VMOVUPS c0000000000000000<>(SB), Y4
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS Y3, (R12)
-	VMOVUPS Y4, 32(R12)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS Y3, (R11)
+	VMOVUPS Y4, 32(R11)
 	MOVQ BX, CX
 segment84:
 	VMOVUPS c0000000000000000<>(SB), Y1
@@ -16545,72 +16548,72 @@ segment84:
 	CMPQ SI, DI
 	CMOVQLT SI, DI
 loop85:
-	LEAQ local15-1024(SP), R12
-	ANDQ $-64, R12
-	MOVQ (R12), R12
-	CMPQ CX, R12
+	LEAQ local15-1024(SP), R11
+	ANDQ $-64, R11
+	MOVQ (R11), R11
+	CMPQ CX, R11
 	JGE skip89
-	MOVQ factor+96(FP), R12
-	VBROADCASTSS (R12), Y10
-	MOVQ add+104(FP), R12
-	VBROADCASTSS (R12), Y9
-	LEAQ local16-1088(SP), R12
-	ANDQ $-64, R12
-	MOVQ (R12), R12
-	ADDQ CX, R12
-	MOVQ to+88(FP), R11
-	ADDQ R12, R11
+	MOVQ factor+96(FP), R11
+	VBROADCASTSS (R11), Y10
+	MOVQ add+104(FP), R11
+	VBROADCASTSS (R11), Y9
+	LEAQ local16-1088(SP), R11
+	ANDQ $-64, R11
+	MOVQ (R11), R11
+	ADDQ CX, R11
+	MOVQ to+88(FP), R12
+	ADDQ R11, R12
 	MOVQ w+48(FP), R13
-	ADDQ R12, R13
-	ADDQ R10, R12
-	VMOVUPS (R12), Y5
-	VMOVUPS 32(R12), Y6
+	ADDQ R11, R13
+	ADDQ R10, R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y5
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y6
 	VFMADD231PS (R13), Y9, Y5
 	VFMADD231PS 32(R13), Y9, Y6
-	PREFETCHT0 2048(R11)
-	VMOVUPS Y5, (R11)
-	VMOVUPS Y6, 32(R11)
-	VMOVUPS 64(R12), Y5
-	VMOVUPS 96(R12), Y6
+	PREFETCHT0 2048(R12)
+	VMOVUPS Y5, (R12)
+	VMOVUPS Y6, 32(R12)
+	VMOVUPS 64(R11), Y5
+	VMOVUPS 96(R11), Y6
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y5
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y6
 	VFMADD231PS 64(R13), Y9, Y5
 	VFMADD231PS 96(R13), Y9, Y6
-	PREFETCHT0 2112(R11)
-	VMOVUPS Y5, 64(R11)
-	VMOVUPS Y6, 96(R11)
-	VMOVUPS 128(R12), Y5
-	VMOVUPS 160(R12), Y6
+	PREFETCHT0 2112(R12)
+	VMOVUPS Y5, 64(R12)
+	VMOVUPS Y6, 96(R12)
+	VMOVUPS 128(R11), Y5
+	VMOVUPS 160(R11), Y6
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y5
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y6
 	VFMADD231PS 128(R13), Y9, Y5
 	VFMADD231PS 160(R13), Y9, Y6
-	PREFETCHT0 2176(R11)
-	VMOVUPS Y5, 128(R11)
-	VMOVUPS Y6, 160(R11)
-	VMOVUPS 192(R12), Y5
-	VMOVUPS 224(R12), Y6
+	PREFETCHT0 2176(R12)
+	VMOVUPS Y5, 128(R12)
+	VMOVUPS Y6, 160(R12)
+	VMOVUPS 192(R11), Y5
+	VMOVUPS 224(R11), Y6
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y5
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y6
 	VFMADD231PS 192(R13), Y9, Y5
 	VFMADD231PS 224(R13), Y9, Y6
-	PREFETCHT0 2240(R11)
-	VMOVUPS Y5, 192(R11)
-	VMOVUPS Y6, 224(R11)
+	PREFETCHT0 2240(R12)
+	VMOVUPS Y5, 192(R12)
+	VMOVUPS Y6, 224(R12)
 skip89:
-	MOVQ CX, R12
-	ADDQ R10, R12
-	MOVQ w+48(FP), R11
-	ADDQ CX, R11
+	MOVQ CX, R11
+	ADDQ R10, R11
+	MOVQ w+48(FP), R12
+	ADDQ CX, R12
 	PREFETCHT0 2048(CX)
 	VMOVUPS (CX), Y5
 	VMOVUPS 32(CX), Y6
 	VSUBPS Y13, Y5, Y7
 	VSUBPS Y13, Y6, Y8
-	VFMADD231PS (R11), Y7, Y3
-	VFMADD231PS 32(R11), Y8, Y4
+	VFMADD231PS (R12), Y7, Y3
+	VFMADD231PS 32(R12), Y8, Y4
 	VMAXPS Y5, Y15, Y5
 	VMAXPS Y6, Y15, Y6
 	VMOVUPS Y14, Y7
@@ -16639,8 +16642,8 @@ skip89:
 	VPSLLD $23, Y8, Y8
 	VMULPS Y7, Y9, Y9
 	VMULPS Y8, Y10, Y10
-	VMOVUPS Y9, (R12)
-	VMOVUPS Y10, 32(R12)
+	VMOVUPS Y9, (R11)
+	VMOVUPS Y10, 32(R11)
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
 	PREFETCHT0 2112(CX)
@@ -16648,8 +16651,8 @@ skip89:
 	VMOVUPS 96(CX), Y6
 	VSUBPS Y13, Y5, Y7
 	VSUBPS Y13, Y6, Y8
-	VFMADD231PS 64(R11), Y7, Y3
-	VFMADD231PS 96(R11), Y8, Y4
+	VFMADD231PS 64(R12), Y7, Y3
+	VFMADD231PS 96(R12), Y8, Y4
 	VMAXPS Y5, Y15, Y5
 	VMAXPS Y6, Y15, Y6
 	VMOVUPS Y14, Y7
@@ -16678,8 +16681,8 @@ skip89:
 	VPSLLD $23, Y8, Y8
 	VMULPS Y7, Y9, Y9
 	VMULPS Y8, Y10, Y10
-	VMOVUPS Y9, 64(R12)
-	VMOVUPS Y10, 96(R12)
+	VMOVUPS Y9, 64(R11)
+	VMOVUPS Y10, 96(R11)
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
 	PREFETCHT0 2176(CX)
@@ -16687,8 +16690,8 @@ skip89:
 	VMOVUPS 160(CX), Y6
 	VSUBPS Y13, Y5, Y7
 	VSUBPS Y13, Y6, Y8
-	VFMADD231PS 128(R11), Y7, Y3
-	VFMADD231PS 160(R11), Y8, Y4
+	VFMADD231PS 128(R12), Y7, Y3
+	VFMADD231PS 160(R12), Y8, Y4
 	VMAXPS Y5, Y15, Y5
 	VMAXPS Y6, Y15, Y6
 	VMOVUPS Y14, Y7
@@ -16717,8 +16720,8 @@ skip89:
 	VPSLLD $23, Y8, Y8
 	VMULPS Y7, Y9, Y9
 	VMULPS Y8, Y10, Y10
-	VMOVUPS Y9, 128(R12)
-	VMOVUPS Y10, 160(R12)
+	VMOVUPS Y9, 128(R11)
+	VMOVUPS Y10, 160(R11)
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
 	PREFETCHT0 2240(CX)
@@ -16726,8 +16729,8 @@ skip89:
 	VMOVUPS 224(CX), Y6
 	VSUBPS Y13, Y5, Y7
 	VSUBPS Y13, Y6, Y8
-	VFMADD231PS 192(R11), Y7, Y3
-	VFMADD231PS 224(R11), Y8, Y4
+	VFMADD231PS 192(R12), Y7, Y3
+	VFMADD231PS 224(R12), Y8, Y4
 	VMAXPS Y5, Y15, Y5
 	VMAXPS Y6, Y15, Y6
 	VMOVUPS Y14, Y7
@@ -16756,8 +16759,8 @@ skip89:
 	VPSLLD $23, Y8, Y8
 	VMULPS Y7, Y9, Y9
 	VMULPS Y8, Y10, Y10
-	VMOVUPS Y9, 192(R12)
-	VMOVUPS Y10, 224(R12)
+	VMOVUPS Y9, 192(R11)
+	VMOVUPS Y10, 224(R11)
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
 	ADDQ $256, CX
@@ -16934,10 +16937,10 @@ done88:
 	CMPQ R9, $2
 	JEQ sure102
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE suspect9
+	JNE suspect8
 sure102:
-	JMP folded7
-apart12:
+	JMP folded6
+apart11:
 	MOVQ BX, CX
 trail104:
 	CMPQ CX, SI
@@ -17210,7 +17213,7 @@ within108:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next103
-kept13:
+kept12:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y10
@@ -17254,11 +17257,6 @@ next103:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block3
-	MOVQ x+40(FP), R11
-	MOVQ stride+80(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+40(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+72(FP), R12
 	SHLQ $2, R12
@@ -17275,6 +17273,11 @@ next103:
 	MOVQ add+104(FP), R12
 	ADDQ $4, R12
 	MOVQ R12, add+104(FP)
+	MOVQ x+40(FP), R11
+	MOVQ stride+80(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+40(FP)
 	MOVQ w+48(FP), R11
 	MOVQ stride+80(FP), R12
 	SHLQ $2, R12
@@ -17308,9 +17311,9 @@ row121:
 block122:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short133
+	JLE short132
 	MOVQ $2048, DX
-short133:
+short132:
 	MOVQ factor+96(FP), CX
 	VBROADCASTSS (CX), Y10
 	MOVQ add+104(FP), CX
@@ -17324,15 +17327,15 @@ short133:
 	XORL R11, R11
 	ADDQ $-64, DI
 	CMPQ DI, $0
-	JGT many134
+	JGT many133
 	XORL DI, DI
-	JMP few135
-many134:
+	JMP few134
+many133:
 	MOVQ to+88(FP), CX
 	SUBQ CX, R11
 	SUBQ BX, R11
 	ANDQ $63, R11
-few135:
+few134:
 	SHLQ $2, DI
 	ADDQ BX, DI
 	LEAQ local15-1024(SP), R12
@@ -17342,7 +17345,7 @@ few135:
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	CMPQ R11, $0
-	JEQ inner136
+	JEQ inner135
 	SHRQ $2, R11
 	MOVQ w+48(FP), SI
 	ADDQ BX, SI
@@ -17351,7 +17354,7 @@ few135:
 	MOVQ to+88(FP), R12
 	ADDQ BX, R12
 	CMPQ R11, $16
-	JGE whole140
+	JGE whole139
 	LEAQ tails<>+64(SB), R13
 	NEGQ R11
 	VMOVUPS 0(R13)(R11*4), Y4
@@ -17363,13 +17366,13 @@ few135:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R11
-	JMP done141
-whole140:
+	JMP done140
+whole139:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done141:
+done140:
 	CMPQ R11, $16
-	JGE whole142
+	JGE whole141
 	LEAQ tails<>+64(SB), R13
 	NEGQ R11
 	VMOVUPS 0(R13)(R11*4), Y4
@@ -17381,47 +17384,47 @@ done141:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y1, Y1
 	NEGQ R11
-	JMP done143
-whole142:
+	JMP done142
+whole141:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done143:
+done142:
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y0
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y1
 	VFMADD231PS Y9, Y2, Y0
 	VFMADD231PS Y9, Y3, Y1
 	CMPQ R11, $16
-	JGE whole144
+	JGE whole143
 	MOVQ R12, R13
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip146
+	JEQ skip145
 	VMOVUPS Y2, (R13)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R13
-skip146:
+skip145:
 	TESTQ $4, R11
-	JEQ skip147
+	JEQ skip146
 	VMOVUPS X2, (R13)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R13
-skip147:
+skip146:
 	TESTQ $2, R11
-	JEQ skip148
+	JEQ skip147
 	VMOVLPS X2, (R13)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R13
-skip148:
+skip147:
 	TESTQ $1, R11
-	JEQ skip149
+	JEQ skip148
 	VMOVSS X2, (R13)
-skip149:
-	JMP done145
-whole144:
+skip148:
+	JMP done144
+whole143:
 	VMOVUPS Y0, (R12)
 	VMOVUPS Y1, 32(R12)
-done145:
-inner136:
+done144:
+inner135:
 	LEAQ local16-1088(SP), CX
 	ANDQ $-64, CX
 	MOVQ (CX), CX
@@ -17436,9 +17439,9 @@ inner136:
 	MOVQ to+88(FP), DI
 	ADDQ CX, DI
 	ADDQ R10, CX
-vec137:
+vec136:
 	CMPQ R11, $16
-	JLT tail138
+	JLT tail137
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y0
@@ -17451,12 +17454,12 @@ vec137:
 	ADDQ $64, DI
 	ADDQ $64, SI
 	ADDQ $-16, R11
-	JMP vec137
-tail138:
+	JMP vec136
+tail137:
 	CMPQ R11, $0
-	JEQ done139
+	JEQ done138
 	CMPQ R11, $16
-	JGE whole150
+	JGE whole149
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y4
@@ -17468,13 +17471,13 @@ tail138:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R11
-	JMP done151
-whole150:
+	JMP done150
+whole149:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done151:
+done150:
 	CMPQ R11, $16
-	JGE whole152
+	JGE whole151
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y4
@@ -17486,53 +17489,53 @@ done151:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y1, Y1
 	NEGQ R11
-	JMP done153
-whole152:
+	JMP done152
+whole151:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done153:
+done152:
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y0
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y1
 	VFMADD231PS Y9, Y2, Y0
 	VFMADD231PS Y9, Y3, Y1
 	CMPQ R11, $16
-	JGE whole154
+	JGE whole153
 	MOVQ DI, R12
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip156
+	JEQ skip155
 	VMOVUPS Y2, (R12)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R12
-skip156:
+skip155:
 	TESTQ $4, R11
-	JEQ skip157
+	JEQ skip156
 	VMOVUPS X2, (R12)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R12
-skip157:
+skip156:
 	TESTQ $2, R11
-	JEQ skip158
+	JEQ skip157
 	VMOVLPS X2, (R12)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R12
-skip158:
+skip157:
 	TESTQ $1, R11
-	JEQ skip159
+	JEQ skip158
 	VMOVSS X2, (R12)
-skip159:
-	JMP done155
-whole154:
+skip158:
+	JMP done154
+whole153:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
-done155:
-done139:
+done154:
+done138:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready123
+	JNE have159
 	VBROADCASTSS (BX), Y10
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -17556,12 +17559,12 @@ short161:
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
 	JHI positive162
-	JMP beyond129
+	JMP beyond128
 positive162:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
 	JHI inside163
-	JMP beyond129
+	JMP beyond128
 inside163:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
@@ -17595,9 +17598,9 @@ inside163:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready123:
+have159:
 	CMPQ R9, $0
-	JNE held124
+	JNE held123
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
@@ -17834,43 +17837,43 @@ skip169:
 	ADDQ $256, CX
 	CMPQ CX, DI
 	JLT loop165
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y5
-	VMOVUPS 32(R12), Y6
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 	VADDPS Y1, Y5, Y5
 	VADDPS Y2, Y6, Y6
-	VMOVUPS Y5, (R12)
-	VMOVUPS Y6, 32(R12)
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y5
-	VMOVUPS 32(R12), Y6
+	VMOVUPS Y5, (R11)
+	VMOVUPS Y6, 32(R11)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 	VADDPS Y3, Y5, Y5
 	VADDPS Y4, Y6, Y6
-	VMOVUPS Y5, (R12)
-	VMOVUPS Y6, 32(R12)
+	VMOVUPS Y5, (R11)
+	VMOVUPS Y6, 32(R11)
 	JMP segment164
 	// The end of the row.
 end166:
-	MOVQ DX, R12
-	ANDQ $63, R12
-	CMPQ R12, $0
+	MOVQ DX, R11
+	ANDQ $63, R11
+	CMPQ R11, $0
 	JEQ done168
 vec167:
-	CMPQ R12, $16
+	CMPQ R11, $16
 	JGE whole170
-	LEAQ tails<>+64(SB), R11
-	NEGQ R12
-	VMOVUPS 0(R11)(R12*4), Y7
+	LEAQ tails<>+64(SB), R12
+	NEGQ R11
+	VMOVUPS 0(R12)(R11*4), Y7
 	VMASKMOVPS (CX), Y7, Y5
 	VANDNPS Y13, Y7, Y7
 	VORPS Y7, Y5, Y5
-	VMOVUPS 32(R11)(R12*4), Y7
+	VMOVUPS 32(R12)(R11*4), Y7
 	VMASKMOVPS 32(CX), Y7, Y6
 	VANDNPS Y13, Y7, Y7
 	VORPS Y7, Y6, Y6
-	NEGQ R12
+	NEGQ R11
 	JMP done171
 whole170:
 	VMOVUPS (CX), Y5
@@ -17878,43 +17881,43 @@ whole170:
 done171:
 	VSUBPS Y13, Y5, Y5
 	VSUBPS Y13, Y6, Y6
-	MOVQ w+48(FP), R11
-	ADDQ CX, R11
-	CMPQ R12, $16
+	MOVQ w+48(FP), R12
+	ADDQ CX, R12
+	CMPQ R11, $16
 	JGE whole172
 	LEAQ tails<>+64(SB), R13
-	NEGQ R12
-	VMOVUPS 0(R13)(R12*4), Y9
-	VMASKMOVPS (R11), Y9, Y7
+	NEGQ R11
+	VMOVUPS 0(R13)(R11*4), Y9
+	VMASKMOVPS (R12), Y9, Y7
 	VANDNPS c0000000000000000<>(SB), Y9, Y9
 	VORPS Y9, Y7, Y7
-	VMOVUPS 32(R13)(R12*4), Y9
-	VMASKMOVPS 32(R11), Y9, Y8
+	VMOVUPS 32(R13)(R11*4), Y9
+	VMASKMOVPS 32(R12), Y9, Y8
 	VANDNPS c0000000000000000<>(SB), Y9, Y9
 	VORPS Y9, Y8, Y8
-	NEGQ R12
+	NEGQ R11
 	JMP done173
 whole172:
-	VMOVUPS (R11), Y7
-	VMOVUPS 32(R11), Y8
+	VMOVUPS (R12), Y7
+	VMOVUPS 32(R12), Y8
 done173:
 	VFMADD231PS Y7, Y5, Y3
 	VFMADD231PS Y8, Y6, Y4
-	MOVQ CX, R11
-	ADDQ R10, R11
-	CMPQ R12, $16
+	MOVQ CX, R12
+	ADDQ R10, R12
+	CMPQ R11, $16
 	JGE whole174
 	LEAQ tails<>+64(SB), R13
-	NEGQ R12
-	VMOVUPS 0(R13)(R12*4), Y7
+	NEGQ R11
+	VMOVUPS 0(R13)(R11*4), Y7
 	VMASKMOVPS (CX), Y7, Y5
 	VANDNPS Y15, Y7, Y7
 	VORPS Y7, Y5, Y5
-	VMOVUPS 32(R13)(R12*4), Y7
+	VMOVUPS 32(R13)(R11*4), Y7
 	VMASKMOVPS 32(CX), Y7, Y6
 	VANDNPS Y15, Y7, Y7
 	VORPS Y7, Y6, Y6
-	NEGQ R12
+	NEGQ R11
 	JMP done175
 whole174:
 	VMOVUPS (CX), Y5
@@ -17946,70 +17949,70 @@ done175:
 	VPSLLD $23, Y8, Y8
 	VMULPS Y7, Y9, Y9
 	VMULPS Y8, Y10, Y10
-	CMPQ R12, $16
+	CMPQ R11, $16
 	JGE whole176
-	MOVQ R11, R13
+	MOVQ R12, R13
 	VMOVUPS Y9, Y7
-	TESTQ $8, R12
+	TESTQ $8, R11
 	JEQ skip178
 	VMOVUPS Y7, (R13)
 	VMOVUPS Y10, Y7
 	ADDQ $32, R13
 skip178:
-	TESTQ $4, R12
+	TESTQ $4, R11
 	JEQ skip179
 	VMOVUPS X7, (R13)
 	VEXTRACTF128 $1, Y7, X7
 	ADDQ $16, R13
 skip179:
-	TESTQ $2, R12
+	TESTQ $2, R11
 	JEQ skip180
 	VMOVLPS X7, (R13)
 	VPERMILPD $1, X7, X7
 	ADDQ $8, R13
 skip180:
-	TESTQ $1, R12
+	TESTQ $1, R11
 	JEQ skip181
 	VMOVSS X7, (R13)
 skip181:
 	JMP done177
 whole176:
-	VMOVUPS Y9, (R11)
-	VMOVUPS Y10, 32(R11)
+	VMOVUPS Y9, (R12)
+	VMOVUPS Y10, 32(R12)
 done177:
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
 	ADDQ $64, CX
-	ADDQ $-16, R12
-	CMPQ R12, $0
+	ADDQ $-16, R11
+	CMPQ R11, $0
 	JGT vec167
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y5
-	VMOVUPS 32(R12), Y6
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 	VADDPS Y1, Y5, Y5
 	VADDPS Y2, Y6, Y6
-	VMOVUPS Y5, (R12)
-	VMOVUPS Y6, 32(R12)
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y5
-	VMOVUPS 32(R12), Y6
+	VMOVUPS Y5, (R11)
+	VMOVUPS Y6, 32(R11)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 	VADDPS Y3, Y5, Y5
 	VADDPS Y4, Y6, Y6
-	VMOVUPS Y5, (R12)
-	VMOVUPS Y6, 32(R12)
+	VMOVUPS Y5, (R11)
+	VMOVUPS Y6, 32(R11)
 done168:
 	CMPQ R9, $2
 	JEQ sure182
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE tooSmall127
+	JNE tooSmall126
 sure182:
-folded126:
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y0
-	VMOVUPS 32(R12), Y1
+folded125:
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPS X2, X0, X0
@@ -18017,12 +18020,12 @@ folded126:
 	VADDPS X2, X0, X0
 	VMOVSHDUP X0, X2
 	VADDPS X2, X0, X0
-	MOVQ dot+32(FP), R12
-	VMOVSS X0, (R12)
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Y0
-	VMOVUPS 32(R12), Y1
+	MOVQ dot+32(FP), R11
+	VMOVSS X0, (R11)
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Y0
+	VMOVUPS 32(R11), Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
 	VADDPS X2, X0, X0
@@ -18030,32 +18033,32 @@ folded126:
 	VADDPS X2, X0, X0
 	VMOVSHDUP X0, X2
 	VADDPS X2, X0, X0
-	MOVQ sum+16(FP), R12
-	VMOVSS X0, (R12)
-	LEAQ local10-704(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X0, (R12)
+	MOVQ sum+16(FP), R11
+	VMOVSS X0, (R11)
+	LEAQ local10-704(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X0, (R11)
 	VMOVUPS c5180000051800000<>(SB), Y10
 	VUCOMISS X0, X10
-	JHI kept132
+	JHI kept131
 	CMPQ R9, $2
-	JEQ kept132
+	JEQ kept131
 	// An element may be too great.
-suspect128:
-	XORL R12, R12
-	LEAQ local15-1024(SP), R11
-	ANDQ $-64, R11
-	MOVQ R12, (R11)
-	LEAQ local14-960(SP), R12
+suspect127:
+	XORL R11, R11
+	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
+	MOVQ R11, (R12)
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
 	VMOVUPS Y9, Y0
 	VMOVUPS Y9, Y1
 	VMOVUPS Y9, Y2
 	VMOVUPS Y9, Y3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest184
 step183:
 	VMAXPS (CX), Y0, Y0
@@ -18067,28 +18070,28 @@ step183:
 	VMAXPS 192(CX), Y2, Y2
 	VMAXPS 224(CX), Y3, Y3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step183
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 rest184:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done186
 vec185:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole187
 	LEAQ tails<>+64(SB), R13
-	NEGQ R11
-	VMOVUPS 0(R13)(R11*4), Y4
+	NEGQ R12
+	VMOVUPS 0(R13)(R12*4), Y4
 	VMASKMOVPS (CX), Y4, Y2
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y2, Y2
-	VMOVUPS 32(R13)(R11*4), Y4
+	VMOVUPS 32(R13)(R12*4), Y4
 	VMASKMOVPS 32(CX), Y4, Y3
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y3, Y3
-	NEGQ R11
+	NEGQ R12
 	JMP done188
 whole187:
 	VMOVUPS (CX), Y2
@@ -18097,8 +18100,8 @@ done188:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec185
 done186:
 	VMAXPS Y1, Y0, Y0
@@ -18109,30 +18112,30 @@ done186:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Y10
-	VMOVSS X10, (R12)
+	VMOVSS X10, (R11)
 	MOVQ $2, R9
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Y10
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Y9
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Y10
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Y9
 	VADDPS c4204000042040000<>(SB), Y9, Y9
 	VUCOMISS X9, X10
-	JHI rebase130
-	JMP folded126
+	JHI rebase129
+	JMP folded125
 	// There is no base, or one is too great for it.
-beyond129:
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
+beyond128:
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
 	VMOVUPS Y9, Y0
 	VMOVUPS Y9, Y1
 	VMOVUPS Y9, Y2
 	VMOVUPS Y9, Y3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest190
 step189:
 	VMAXPS (CX), Y0, Y0
@@ -18144,28 +18147,28 @@ step189:
 	VMAXPS 192(CX), Y2, Y2
 	VMAXPS 224(CX), Y3, Y3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step189
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 rest190:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done192
 vec191:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole193
 	LEAQ tails<>+64(SB), R13
-	NEGQ R11
-	VMOVUPS 0(R13)(R11*4), Y4
+	NEGQ R12
+	VMOVUPS 0(R13)(R12*4), Y4
 	VMASKMOVPS (CX), Y4, Y2
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y2, Y2
-	VMOVUPS 32(R13)(R11*4), Y4
+	VMOVUPS 32(R13)(R12*4), Y4
 	VMASKMOVPS 32(CX), Y4, Y3
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y3, Y3
-	NEGQ R11
+	NEGQ R12
 	JMP done194
 whole193:
 	VMOVUPS (CX), Y2
@@ -18174,8 +18177,8 @@ done194:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec191
 done192:
 	VMAXPS Y1, Y0, Y0
@@ -18186,26 +18189,26 @@ done192:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Y10
-	VMOVSS X10, (R12)
-rebase130:
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Y10
+	VMOVSS X10, (R11)
+rebase129:
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Y10
 	VMOVUPS cc9800000c9800000<>(SB), Y9
 	VUCOMISS X9, X10
 	JHI positive195
-	JMP apart131
+	JMP apart130
 positive195:
 	VXORPS c8000000080000000<>(SB), Y9, Y9
 	VUCOMISS X10, X9
 	JHI inside196
-	JMP apart131
+	JMP apart130
 inside196:
 	VMOVUPS Y10, Y1
 	VMOVUPS Y10, Y13
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X1, (R12)
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X1, (R11)
 	VMOVUPS c4b4000004b400000<>(SB), Y0
 	VFMADD231PS c3fb8aa3b3fb8aa3b<>(SB), Y1, Y0
 	VSUBPS c4b4000004b400000<>(SB), Y0, Y0
@@ -18225,35 +18228,35 @@ inside196:
 	VFMADD213PS c3efffffe3efffffe<>(SB), Y1, Y2
 	VFMADD213PS c3f8000003f800000<>(SB), Y1, Y2
 	VMULPS Y1, Y2, Y2
-	LEAQ local8-576(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X2, (R12)
-	VMOVUPS c0000000000000000<>(SB), Y2
-	LEAQ local11-768(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X2, (R12)
-	MOVQ $1, R8
-	JMP again125
-	// One is too small, in the first place.
-tooSmall127:
-	XORL R12, R12
-	LEAQ local15-1024(SP), R11
+	LEAQ local8-576(SP), R11
 	ANDQ $-64, R11
-	MOVQ R12, (R11)
-	MOVQ $1, R9
-held124:
-	CMPQ R9, $2
-	JNE again125
-	LEAQ local14-960(SP), R12
+	VMOVSS X2, (R11)
+	VMOVUPS c0000000000000000<>(SB), Y2
+	LEAQ local11-768(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X2, (R11)
+	MOVQ $1, R8
+	JMP again124
+	// One is too small, in the first place.
+tooSmall126:
+	XORL R11, R11
+	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
+	MOVQ R11, (R12)
+	MOVQ $1, R9
+held123:
+	CMPQ R9, $2
+	JNE again124
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VMOVUPS cff800000ff800000<>(SB), Y9
 	VMOVUPS Y9, Y0
 	VMOVUPS Y9, Y1
 	VMOVUPS Y9, Y2
 	VMOVUPS Y9, Y3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest198
 step197:
 	VMAXPS (CX), Y0, Y0
@@ -18265,28 +18268,28 @@ step197:
 	VMAXPS 192(CX), Y2, Y2
 	VMAXPS 224(CX), Y3, Y3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step197
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 rest198:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done200
 vec199:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole201
 	LEAQ tails<>+64(SB), R13
-	NEGQ R11
-	VMOVUPS 0(R13)(R11*4), Y4
+	NEGQ R12
+	VMOVUPS 0(R13)(R12*4), Y4
 	VMASKMOVPS (CX), Y4, Y2
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y2, Y2
-	VMOVUPS 32(R13)(R11*4), Y4
+	VMOVUPS 32(R13)(R12*4), Y4
 	VMASKMOVPS 32(CX), Y4, Y3
 	VANDNPS Y9, Y4, Y4
 	VORPS Y4, Y3, Y3
-	NEGQ R11
+	NEGQ R12
 	JMP done202
 whole201:
 	VMOVUPS (CX), Y2
@@ -18295,8 +18298,8 @@ done202:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec199
 done200:
 	VMAXPS Y1, Y0, Y0
@@ -18307,30 +18310,30 @@ done200:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Y10
-	VMOVSS X10, (R12)
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Y10
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Y9
+	VMOVSS X10, (R11)
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Y10
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Y9
 	VADDPS c4204000042040000<>(SB), Y9, Y9
 	VUCOMISS X9, X10
-	JHI rebase130
-again125:
+	JHI rebase129
+again124:
 	VMOVUPS c0000000000000000<>(SB), Y0
 	VMOVUPS c0000000000000000<>(SB), Y1
 	VMOVUPS c0000000000000000<>(SB), Y2
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS Y1, (R12)
-	VMOVUPS Y2, 32(R12)
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS Y1, (R11)
+	VMOVUPS Y2, 32(R11)
 	VMOVUPS c0000000000000000<>(SB), Y3
 	VMOVUPS c0000000000000000<>(SB), Y4
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS Y3, (R12)
-	VMOVUPS Y4, 32(R12)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS Y3, (R11)
+	VMOVUPS Y4, 32(R11)
 	MOVQ BX, CX
 segment203:
 	VMOVUPS c0000000000000000<>(SB), Y1
@@ -18344,69 +18347,69 @@ segment203:
 	CMPQ SI, DI
 	CMOVQLT SI, DI
 loop204:
-	LEAQ local15-1024(SP), R12
-	ANDQ $-64, R12
-	MOVQ (R12), R12
-	CMPQ CX, R12
+	LEAQ local15-1024(SP), R11
+	ANDQ $-64, R11
+	MOVQ (R11), R11
+	CMPQ CX, R11
 	JGE skip208
-	MOVQ factor+96(FP), R12
-	VBROADCASTSS (R12), Y10
-	MOVQ add+104(FP), R12
-	VBROADCASTSS (R12), Y9
-	LEAQ local16-1088(SP), R12
-	ANDQ $-64, R12
-	MOVQ (R12), R12
-	ADDQ CX, R12
-	MOVQ to+88(FP), R11
-	ADDQ R12, R11
+	MOVQ factor+96(FP), R11
+	VBROADCASTSS (R11), Y10
+	MOVQ add+104(FP), R11
+	VBROADCASTSS (R11), Y9
+	LEAQ local16-1088(SP), R11
+	ANDQ $-64, R11
+	MOVQ (R11), R11
+	ADDQ CX, R11
+	MOVQ to+88(FP), R12
+	ADDQ R11, R12
 	MOVQ w+48(FP), R13
-	ADDQ R12, R13
-	ADDQ R10, R12
-	VMOVUPS (R12), Y5
-	VMOVUPS 32(R12), Y6
+	ADDQ R11, R13
+	ADDQ R10, R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y5
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y6
 	VFMADD231PS (R13), Y9, Y5
 	VFMADD231PS 32(R13), Y9, Y6
-	VMOVNTPS Y5, (R11)
-	VMOVNTPS Y6, 32(R11)
-	VMOVUPS 64(R12), Y5
-	VMOVUPS 96(R12), Y6
+	VMOVNTPS Y5, (R12)
+	VMOVNTPS Y6, 32(R12)
+	VMOVUPS 64(R11), Y5
+	VMOVUPS 96(R11), Y6
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y5
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y6
 	VFMADD231PS 64(R13), Y9, Y5
 	VFMADD231PS 96(R13), Y9, Y6
-	VMOVNTPS Y5, 64(R11)
-	VMOVNTPS Y6, 96(R11)
-	VMOVUPS 128(R12), Y5
-	VMOVUPS 160(R12), Y6
+	VMOVNTPS Y5, 64(R12)
+	VMOVNTPS Y6, 96(R12)
+	VMOVUPS 128(R11), Y5
+	VMOVUPS 160(R11), Y6
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y5
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y6
 	VFMADD231PS 128(R13), Y9, Y5
 	VFMADD231PS 160(R13), Y9, Y6
-	VMOVNTPS Y5, 128(R11)
-	VMOVNTPS Y6, 160(R11)
-	VMOVUPS 192(R12), Y5
-	VMOVUPS 224(R12), Y6
+	VMOVNTPS Y5, 128(R12)
+	VMOVNTPS Y6, 160(R12)
+	VMOVUPS 192(R11), Y5
+	VMOVUPS 224(R11), Y6
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y5
 	VFMADD213PS c0000000000000000<>(SB), Y10, Y6
 	VFMADD231PS 192(R13), Y9, Y5
 	VFMADD231PS 224(R13), Y9, Y6
-	VMOVNTPS Y5, 192(R11)
-	VMOVNTPS Y6, 224(R11)
+	VMOVNTPS Y5, 192(R12)
+	VMOVNTPS Y6, 224(R12)
 skip208:
-	MOVQ CX, R12
-	ADDQ R10, R12
-	MOVQ w+48(FP), R11
-	ADDQ CX, R11
+	MOVQ CX, R11
+	ADDQ R10, R11
+	MOVQ w+48(FP), R12
+	ADDQ CX, R12
 	PREFETCHT0 12288(CX)
 	PREFETCHT1 32768(CX)
 	VMOVUPS (CX), Y5
 	VMOVUPS 32(CX), Y6
 	VSUBPS Y13, Y5, Y7
 	VSUBPS Y13, Y6, Y8
-	VFMADD231PS (R11), Y7, Y3
-	VFMADD231PS 32(R11), Y8, Y4
+	VFMADD231PS (R12), Y7, Y3
+	VFMADD231PS 32(R12), Y8, Y4
 	VMAXPS Y5, Y15, Y5
 	VMAXPS Y6, Y15, Y6
 	VMOVUPS Y14, Y7
@@ -18435,8 +18438,8 @@ skip208:
 	VPSLLD $23, Y8, Y8
 	VMULPS Y7, Y9, Y9
 	VMULPS Y8, Y10, Y10
-	VMOVUPS Y9, (R12)
-	VMOVUPS Y10, 32(R12)
+	VMOVUPS Y9, (R11)
+	VMOVUPS Y10, 32(R11)
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
 	PREFETCHT0 12352(CX)
@@ -18445,8 +18448,8 @@ skip208:
 	VMOVUPS 96(CX), Y6
 	VSUBPS Y13, Y5, Y7
 	VSUBPS Y13, Y6, Y8
-	VFMADD231PS 64(R11), Y7, Y3
-	VFMADD231PS 96(R11), Y8, Y4
+	VFMADD231PS 64(R12), Y7, Y3
+	VFMADD231PS 96(R12), Y8, Y4
 	VMAXPS Y5, Y15, Y5
 	VMAXPS Y6, Y15, Y6
 	VMOVUPS Y14, Y7
@@ -18475,8 +18478,8 @@ skip208:
 	VPSLLD $23, Y8, Y8
 	VMULPS Y7, Y9, Y9
 	VMULPS Y8, Y10, Y10
-	VMOVUPS Y9, 64(R12)
-	VMOVUPS Y10, 96(R12)
+	VMOVUPS Y9, 64(R11)
+	VMOVUPS Y10, 96(R11)
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
 	PREFETCHT0 12416(CX)
@@ -18485,8 +18488,8 @@ skip208:
 	VMOVUPS 160(CX), Y6
 	VSUBPS Y13, Y5, Y7
 	VSUBPS Y13, Y6, Y8
-	VFMADD231PS 128(R11), Y7, Y3
-	VFMADD231PS 160(R11), Y8, Y4
+	VFMADD231PS 128(R12), Y7, Y3
+	VFMADD231PS 160(R12), Y8, Y4
 	VMAXPS Y5, Y15, Y5
 	VMAXPS Y6, Y15, Y6
 	VMOVUPS Y14, Y7
@@ -18515,8 +18518,8 @@ skip208:
 	VPSLLD $23, Y8, Y8
 	VMULPS Y7, Y9, Y9
 	VMULPS Y8, Y10, Y10
-	VMOVUPS Y9, 128(R12)
-	VMOVUPS Y10, 160(R12)
+	VMOVUPS Y9, 128(R11)
+	VMOVUPS Y10, 160(R11)
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
 	PREFETCHT0 12480(CX)
@@ -18525,8 +18528,8 @@ skip208:
 	VMOVUPS 224(CX), Y6
 	VSUBPS Y13, Y5, Y7
 	VSUBPS Y13, Y6, Y8
-	VFMADD231PS 192(R11), Y7, Y3
-	VFMADD231PS 224(R11), Y8, Y4
+	VFMADD231PS 192(R12), Y7, Y3
+	VFMADD231PS 224(R12), Y8, Y4
 	VMAXPS Y5, Y15, Y5
 	VMAXPS Y6, Y15, Y6
 	VMOVUPS Y14, Y7
@@ -18555,8 +18558,8 @@ skip208:
 	VPSLLD $23, Y8, Y8
 	VMULPS Y7, Y9, Y9
 	VMULPS Y8, Y10, Y10
-	VMOVUPS Y9, 192(R12)
-	VMOVUPS Y10, 224(R12)
+	VMOVUPS Y9, 192(R11)
+	VMOVUPS Y10, 224(R11)
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
 	ADDQ $256, CX
@@ -18733,10 +18736,10 @@ done207:
 	CMPQ R9, $2
 	JEQ sure221
 	VPTEST cbfffff00bfffff00<>(SB), Y0
-	JNE suspect128
+	JNE suspect127
 sure221:
-	JMP folded126
-apart131:
+	JMP folded125
+apart130:
 	MOVQ BX, CX
 trail223:
 	CMPQ CX, SI
@@ -19005,7 +19008,7 @@ within227:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next222
-kept132:
+kept131:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Y10
@@ -19049,11 +19052,6 @@ next222:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block122
-	MOVQ x+40(FP), R11
-	MOVQ stride+80(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+40(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+72(FP), R12
 	SHLQ $2, R12
@@ -19070,6 +19068,11 @@ next222:
 	MOVQ add+104(FP), R12
 	ADDQ $4, R12
 	MOVQ R12, add+104(FP)
+	MOVQ x+40(FP), R11
+	MOVQ stride+80(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+40(FP)
 	MOVQ w+48(FP), R11
 	MOVQ stride+80(FP), R12
 	SHLQ $2, R12
@@ -33581,13 +33584,13 @@ short11:
 	MOVQ peak+16(FP), R11
 	VMOVSS X7, (R11)
 	CMPQ R9, $0
-	JNE start3
+	JNE have12
 	VBROADCASTSS (BX), Z7
 	MOVQ DX, R11
 	CMPQ DX, $64
-	JLE short12
+	JLE short13
 	MOVQ $64, R11
-short12:
+short13:
 	SHLQ $1, R11
 	ANDQ $-4, R11
 	ADDQ BX, R11
@@ -33595,23 +33598,23 @@ short12:
 	VMAXPS Z6, Z7, Z7
 	MOVQ DX, R11
 	CMPQ DX, $64
-	JLE short13
+	JLE short14
 	MOVQ $64, R11
-short13:
+short14:
 	SHLQ $2, R11
 	ADDQ BX, R11
 	VBROADCASTSS -4(R11), Z6
 	VMAXPS Z6, Z7, Z7
 	VBROADCASTSD cc9800000c9800000<>(SB), Z6
 	VUCOMISS X6, X7
-	JHI positive14
+	JHI positive15
 	JMP beyond5
-positive14:
+positive15:
 	VXORPS.BCST c8000000080000000<>(SB), Z6, Z6
 	VUCOMISS X7, X6
-	JHI inside15
+	JHI inside16
 	JMP beyond5
-inside15:
+inside16:
 	VMOVUPS Z7, Z1
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
@@ -33643,6 +33646,7 @@ inside15:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R9
+have12:
 start3:
 	CMPQ R10, $0
 	JNE held7
@@ -33651,15 +33655,15 @@ start3:
 	MOVQ R11, DI
 	MOVQ BX, CX
 	VBROADCASTSD c0000000000000000<>(SB), Z0
-part16:
+part17:
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	CMPQ CX, SI
-	JGE end18
+	JGE end19
 	MOVQ CX, R8
 	ADDQ $1024, R8
 	CMPQ SI, R8
 	CMOVQLT SI, R8
-loop17:
+loop18:
 	PREFETCHT0 12288(CX)
 	PREFETCHT1 32768(CX)
 	VMOVUPS (CX), Z2
@@ -33724,38 +33728,38 @@ loop17:
 	VFMADD231PS Z5, Z7, Z1
 	ADDQ $256, CX
 	CMPQ CX, R8
-	JLT loop17
+	JLT loop18
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JNE end18
+	JNE end19
 	VMOVUPS Z1, (DI)
 	ADDQ $64, DI
-	JMP part16
+	JMP part17
 	// The last part may end with less than a step.
-end18:
+end19:
 	MOVQ DX, R11
 	ANDQ $63, R11
 	CMPQ R11, $0
-	JGT vec19
+	JGT vec20
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JEQ done21
-	JMP store20
-vec19:
+	JEQ done22
+	JMP store21
+vec20:
 	CMPQ R11, $16
-	JGE whole22
+	JGE whole23
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z15, Z2
 	VMOVUPS (CX), K1, Z2
-	JMP done23
-whole22:
+	JMP done24
+whole23:
 	VMOVUPS (CX), Z2
-done23:
+done24:
 	VMOVUPS Z14, Z3
 	VFMADD231PS Z12, Z2, Z3
 	VSUBPS Z14, Z3, Z4
@@ -33772,30 +33776,30 @@ done23:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec19
-store20:
+	JGT vec20
+store21:
 	VMOVUPS Z1, (DI)
 	ADDQ $64, DI
-done21:
+done22:
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
 	JNE bad4
-	JMP added24
+	JMP added25
 held7:
 	LEAQ local7-512(SP), R11
 	ANDQ $-64, R11
 	MOVQ R11, DI
 	MOVQ BX, CX
 	VBROADCASTSD c0000000000000000<>(SB), Z0
-part25:
+part26:
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	CMPQ CX, SI
-	JGE end27
+	JGE end28
 	MOVQ CX, R8
 	ADDQ $1024, R8
 	CMPQ SI, R8
 	CMOVQLT SI, R8
-loop26:
+loop27:
 	PREFETCHT0 12288(CX)
 	PREFETCHT1 32768(CX)
 	VMOVUPS (CX), Z2
@@ -33864,38 +33868,38 @@ loop26:
 	VFMADD231PS Z5, Z7, Z1
 	ADDQ $256, CX
 	CMPQ CX, R8
-	JLT loop26
+	JLT loop27
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JNE end27
+	JNE end28
 	VMOVUPS Z1, (DI)
 	ADDQ $64, DI
-	JMP part25
+	JMP part26
 	// The last part may end with less than a step.
-end27:
+end28:
 	MOVQ DX, R11
 	ANDQ $63, R11
 	CMPQ R11, $0
-	JGT vec28
+	JGT vec29
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JEQ done30
-	JMP store29
-vec28:
+	JEQ done31
+	JMP store30
+vec29:
 	CMPQ R11, $16
-	JGE whole31
+	JGE whole32
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z15, Z2
 	VMOVUPS (CX), K1, Z2
-	JMP done32
-whole31:
+	JMP done33
+whole32:
 	VMOVUPS (CX), Z2
-done32:
+done33:
 	VMAXPS Z2, Z15, Z2
 	VMOVUPS Z14, Z3
 	VFMADD231PS Z12, Z2, Z3
@@ -33913,22 +33917,22 @@ done32:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec28
-store29:
+	JGT vec29
+store30:
 	VMOVUPS Z1, (DI)
 	ADDQ $64, DI
-done30:
+done31:
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
 	JNE bad4
-added24:
+added25:
 	VBROADCASTSD c0000000000000000<>(SB), Z6
 	LEAQ local7-512(SP), R11
 	ANDQ $-64, R11
 	MOVQ R11, CX
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
-more33:
+more34:
 	VMOVUPS (CX), Z2
 	VANDPS.BCST cfffffff0fffffff0<>(SB), Z2, Z3
 	VORPD Z6, Z3, Z3
@@ -33937,7 +33941,7 @@ more33:
 	VPADDQ.BCST c0000000100000001<>(SB), Z6, Z6
 	ADDQ $64, CX
 	CMPQ CX, DI
-	JLT more33
+	JLT more34
 	VEXTRACTF64X4 $1, Z0, Y2
 	VADDPS Y2, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
@@ -33957,9 +33961,9 @@ more33:
 	VBROADCASTSS X1, Z7
 	VBROADCASTSD c7180000071800000<>(SB), Z6
 	VUCOMISS X0, X6
-	JHI finite34
+	JHI finite35
 	JMP bad4
-finite34:
+finite35:
 	LEAQ local10-704(SP), R11
 	ANDQ $-64, R11
 	VMOVSS X0, (R11)
@@ -33972,7 +33976,7 @@ finite34:
 	VMULPS.BCST c3ffffcb93ffffcb9<>(SB), Z2, Z2
 	VUCOMISS X1, X2
 	JHI peak8
-plain35:
+plain36:
 	LEAQ local8-576(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z6
@@ -34016,11 +34020,11 @@ peak8:
 	VCMPPS $0, Z6, Z0, K2
 	KMOVW K2, R12
 	TESTL R12, R12
-	JEQ none37
+	JEQ none38
 	BSFL R12, R12
-	JMP found36
-none37:
-found36:
+	JMP found37
+none38:
+found37:
 	// The lane's elements
 	MOVQ DX, R11
 	SHLQ $2, R11
@@ -34079,7 +34083,7 @@ found36:
 	VADDPS X2, X1, X1
 	VBROADCASTSD c3f8000003f800000<>(SB), Z5
 	VUCOMISS X5, X1
-	JHI plain35
+	JHI plain36
 	VEXTRACTF64X4 $1, Z0, Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -34094,7 +34098,7 @@ found36:
 	ANDQ $-64, R11
 	MOVQ R11, CX
 	VBROADCASTSD c0000000000000000<>(SB), Z0
-more38:
+more39:
 	VMOVUPS (CX), Z1
 	VANDPS.BCST cfffffff0fffffff0<>(SB), Z1, Z2
 	VORPD Z4, Z2, Z2
@@ -34105,7 +34109,7 @@ more38:
 	VPADDQ.BCST c0000000100000001<>(SB), Z4, Z4
 	ADDQ $64, CX
 	CMPQ CX, DI
-	JLT more38
+	JLT more39
 	VEXTRACTF64X4 $1, Z0, Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -34171,8 +34175,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest40
-step39:
+	JLT rest41
+step40:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -34180,30 +34184,30 @@ step39:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step39
+	JGE step40
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest40:
+rest41:
 	CMPQ R11, $0
-	JLE done42
-vec41:
+	JLE done43
+vec42:
 	CMPQ R11, $16
-	JGE whole43
+	JGE whole44
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z6, Z1
 	VMOVUPS (CX), K1, Z1
-	JMP done44
-whole43:
+	JMP done45
+whole44:
 	VMOVUPS (CX), Z1
-done44:
+done45:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec41
-done42:
+	JGT vec42
+done43:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -34215,14 +34219,14 @@ done42:
 	VBROADCASTSS X0, Z7
 	VBROADCASTSD cc9800000c9800000<>(SB), Z6
 	VUCOMISS X6, X7
-	JHI positive45
+	JHI positive46
 	JMP apart6
-positive45:
+positive46:
 	VXORPS.BCST c8000000080000000<>(SB), Z6, Z6
 	VUCOMISS X7, X6
-	JHI inside46
+	JHI inside47
 	JMP apart6
-inside46:
+inside47:
 	VMOVUPS Z7, Z1
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
@@ -34262,17 +34266,17 @@ apart6:
 	MOVQ DX, R11
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
-vec47:
+vec48:
 	CMPQ R11, $16
-	JGE whole48
+	JGE whole49
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD cff800000ff800000<>(SB), Z2
 	VMOVUPS (CX), K1, Z2
-	JMP done49
-whole48:
+	JMP done50
+whole49:
 	VMOVUPS (CX), Z2
-done49:
+done50:
 	VSUBPS Z14, Z2, Z2
 	VCMPPS.BCST $0, c0000000000000000<>(SB), Z2, K2
 	VBROADCASTSS.Z c3f8000003f800000<>(SB), K2, Z3
@@ -34294,7 +34298,7 @@ done49:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec47
+	JGT vec48
 	VEXTRACTF64X4 $1, Z0, Y2
 	VADDPS Y2, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
@@ -34317,14 +34321,14 @@ done49:
 	VBROADCASTSD c0000000000000000<>(SB), Z6
 	VBROADCASTSS (R11), Z2
 	VUCOMISS X6, X2
-	JHI some50
+	JHI some51
 	VMOVSS X7, (R11)
-	JMP done51
-some50:
+	JMP done52
+some51:
 	VSUBPS.BCST c3f8000003f800000<>(SB), Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VMOVSS X14, (R11)
-done51:
+done52:
 	MOVQ sum+8(FP), R11
 	VMOVSS X0, (R11)
 	MOVQ base+0(FP), R11
@@ -34388,13 +34392,13 @@ short11:
 	MOVQ peak+16(FP), R11
 	VMOVSS X8, (R11)
 	CMPQ R9, $0
-	JNE start3
+	JNE have12
 	VBROADCASTSS (BX), Z8
 	MOVQ DX, R11
 	CMPQ DX, $64
-	JLE short12
+	JLE short13
 	MOVQ $64, R11
-short12:
+short13:
 	SHLQ $1, R11
 	ANDQ $-4, R11
 	ADDQ BX, R11
@@ -34402,23 +34406,23 @@ short12:
 	VMAXPS Z7, Z8, Z8
 	MOVQ DX, R11
 	CMPQ DX, $64
-	JLE short13
+	JLE short14
 	MOVQ $64, R11
-short13:
+short14:
 	SHLQ $2, R11
 	ADDQ BX, R11
 	VBROADCASTSS -4(R11), Z7
 	VMAXPS Z7, Z8, Z8
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
-	JHI positive14
+	JHI positive15
 	JMP beyond5
-positive14:
+positive15:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
-	JHI inside15
+	JHI inside16
 	JMP beyond5
-inside15:
+inside16:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
 	LEAQ local9-640(SP), R11
@@ -34451,6 +34455,7 @@ inside15:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R9
+have12:
 start3:
 	CMPQ R10, $0
 	JNE held7
@@ -34463,16 +34468,16 @@ start3:
 	LEAQ local12-832(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS Z2, (R11)
-part16:
+part17:
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VBROADCASTSD c0000000000000000<>(SB), Z2
 	CMPQ CX, SI
-	JGE end18
+	JGE end19
 	MOVQ CX, R8
 	ADDQ $1024, R8
 	CMPQ SI, R8
 	CMOVQLT SI, R8
-loop17:
+loop18:
 	PREFETCHT0 12288(CX)
 	PREFETCHT1 32768(CX)
 	VMOVUPS (CX), Z3
@@ -34545,12 +34550,12 @@ loop17:
 	VFMADD231PS Z6, Z8, Z1
 	ADDQ $256, CX
 	CMPQ CX, R8
-	JLT loop17
+	JLT loop18
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JNE end18
+	JNE end19
 	VMOVUPS Z1, (DI)
 	ADDQ $64, DI
 	LEAQ local12-832(SP), R12
@@ -34558,42 +34563,42 @@ loop17:
 	VMOVUPS (R12), Z3
 	VADDPS Z2, Z3, Z3
 	VMOVUPS Z3, (R12)
-	JMP part16
+	JMP part17
 	// The last part may end with less than a step.
-end18:
+end19:
 	MOVQ DX, R11
 	ANDQ $63, R11
 	CMPQ R11, $0
-	JGT vec19
+	JGT vec20
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JEQ done21
-	JMP store20
-vec19:
+	JEQ done22
+	JMP store21
+vec20:
 	CMPQ R11, $16
-	JGE whole22
+	JGE whole23
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z13, Z3
 	VMOVUPS (CX), K1, Z3
-	JMP done23
-whole22:
+	JMP done24
+whole23:
 	VMOVUPS (CX), Z3
-done23:
+done24:
 	VSUBPS Z13, Z3, Z3
 	VADDPS Z3, Z2, Z2
 	CMPQ R11, $16
-	JGE whole24
+	JGE whole25
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z15, Z3
 	VMOVUPS (CX), K1, Z3
-	JMP done25
-whole24:
+	JMP done26
+whole25:
 	VMOVUPS (CX), Z3
-done25:
+done26:
 	VMOVUPS Z14, Z4
 	VFMADD231PS Z11, Z3, Z4
 	VSUBPS Z14, Z4, Z5
@@ -34610,8 +34615,8 @@ done25:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec19
-store20:
+	JGT vec20
+store21:
 	VMOVUPS Z1, (DI)
 	ADDQ $64, DI
 	LEAQ local12-832(SP), R12
@@ -34619,11 +34624,11 @@ store20:
 	VMOVUPS (R12), Z3
 	VADDPS Z2, Z3, Z3
 	VMOVUPS Z3, (R12)
-done21:
+done22:
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
 	JNE bad4
-	JMP added26
+	JMP added27
 held7:
 	LEAQ local7-512(SP), R11
 	ANDQ $-64, R11
@@ -34634,16 +34639,16 @@ held7:
 	LEAQ local12-832(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS Z2, (R11)
-part27:
+part28:
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VBROADCASTSD c0000000000000000<>(SB), Z2
 	CMPQ CX, SI
-	JGE end29
+	JGE end30
 	MOVQ CX, R8
 	ADDQ $1024, R8
 	CMPQ SI, R8
 	CMOVQLT SI, R8
-loop28:
+loop29:
 	PREFETCHT0 12288(CX)
 	PREFETCHT1 32768(CX)
 	VMOVUPS (CX), Z3
@@ -34720,12 +34725,12 @@ loop28:
 	VFMADD231PS Z6, Z8, Z1
 	ADDQ $256, CX
 	CMPQ CX, R8
-	JLT loop28
+	JLT loop29
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JNE end29
+	JNE end30
 	VMOVUPS Z1, (DI)
 	ADDQ $64, DI
 	LEAQ local12-832(SP), R12
@@ -34733,42 +34738,42 @@ loop28:
 	VMOVUPS (R12), Z3
 	VADDPS Z2, Z3, Z3
 	VMOVUPS Z3, (R12)
-	JMP part27
+	JMP part28
 	// The last part may end with less than a step.
-end29:
+end30:
 	MOVQ DX, R11
 	ANDQ $63, R11
 	CMPQ R11, $0
-	JGT vec30
+	JGT vec31
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JEQ done32
-	JMP store31
-vec30:
+	JEQ done33
+	JMP store32
+vec31:
 	CMPQ R11, $16
-	JGE whole33
+	JGE whole34
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z13, Z3
 	VMOVUPS (CX), K1, Z3
-	JMP done34
-whole33:
+	JMP done35
+whole34:
 	VMOVUPS (CX), Z3
-done34:
+done35:
 	VSUBPS Z13, Z3, Z3
 	VADDPS Z3, Z2, Z2
 	CMPQ R11, $16
-	JGE whole35
+	JGE whole36
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z15, Z3
 	VMOVUPS (CX), K1, Z3
-	JMP done36
-whole35:
+	JMP done37
+whole36:
 	VMOVUPS (CX), Z3
-done36:
+done37:
 	VMAXPS Z3, Z15, Z3
 	VMOVUPS Z14, Z4
 	VFMADD231PS Z11, Z3, Z4
@@ -34786,8 +34791,8 @@ done36:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec30
-store31:
+	JGT vec31
+store32:
 	VMOVUPS Z1, (DI)
 	ADDQ $64, DI
 	LEAQ local12-832(SP), R12
@@ -34795,18 +34800,18 @@ store31:
 	VMOVUPS (R12), Z3
 	VADDPS Z2, Z3, Z3
 	VMOVUPS Z3, (R12)
-done32:
+done33:
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
 	JNE bad4
-added26:
+added27:
 	VBROADCASTSD c0000000000000000<>(SB), Z7
 	LEAQ local7-512(SP), R11
 	ANDQ $-64, R11
 	MOVQ R11, CX
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
-more37:
+more38:
 	VMOVUPS (CX), Z2
 	VANDPS.BCST cfffffff0fffffff0<>(SB), Z2, Z3
 	VORPD Z7, Z3, Z3
@@ -34815,7 +34820,7 @@ more37:
 	VPADDQ.BCST c0000000100000001<>(SB), Z7, Z7
 	ADDQ $64, CX
 	CMPQ CX, DI
-	JLT more37
+	JLT more38
 	VEXTRACTF64X4 $1, Z0, Y2
 	VADDPS Y2, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
@@ -34835,9 +34840,9 @@ more37:
 	VBROADCASTSS X1, Z8
 	VBROADCASTSD c5780000057800000<>(SB), Z7
 	VUCOMISS X0, X7
-	JHI finite38
+	JHI finite39
 	JMP bad4
-finite38:
+finite39:
 	LEAQ local10-704(SP), R11
 	ANDQ $-64, R11
 	VMOVSS X0, (R11)
@@ -34850,7 +34855,7 @@ finite38:
 	VMULPS.BCST c3ffffcb93ffffcb9<>(SB), Z2, Z2
 	VUCOMISS X1, X2
 	JHI peak8
-plain39:
+plain40:
 	LEAQ local8-576(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z7
@@ -34907,11 +34912,11 @@ peak8:
 	VCMPPS $0, Z7, Z0, K2
 	KMOVW K2, R12
 	TESTL R12, R12
-	JEQ none41
+	JEQ none42
 	BSFL R12, R12
-	JMP found40
-none41:
-found40:
+	JMP found41
+none42:
+found41:
 	// The lane's elements
 	MOVQ DX, R11
 	SHLQ $2, R11
@@ -34970,7 +34975,7 @@ found40:
 	VADDPS X2, X1, X1
 	VBROADCASTSD c3f8000003f800000<>(SB), Z6
 	VUCOMISS X6, X1
-	JHI plain39
+	JHI plain40
 	VEXTRACTF64X4 $1, Z0, Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -34985,7 +34990,7 @@ found40:
 	ANDQ $-64, R11
 	MOVQ R11, CX
 	VBROADCASTSD c0000000000000000<>(SB), Z0
-more42:
+more43:
 	VMOVUPS (CX), Z1
 	VANDPS.BCST cfffffff0fffffff0<>(SB), Z1, Z2
 	VORPD Z5, Z2, Z2
@@ -34996,7 +35001,7 @@ more42:
 	VPADDQ.BCST c0000000100000001<>(SB), Z5, Z5
 	ADDQ $64, CX
 	CMPQ CX, DI
-	JLT more42
+	JLT more43
 	VEXTRACTF64X4 $1, Z0, Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -35011,7 +35016,7 @@ more42:
 	LEAQ local10-704(SP), R11
 	ANDQ $-64, R11
 	VMOVSS X0, (R11)
-	JMP plain39
+	JMP plain40
 	// Something is out of range: too small, in the first place.
 bad4:
 	CMPQ R10, $0
@@ -35033,8 +35038,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest44
-step43:
+	JLT rest45
+step44:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -35042,30 +35047,30 @@ step43:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step43
+	JGE step44
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest44:
+rest45:
 	CMPQ R11, $0
-	JLE done46
-vec45:
+	JLE done47
+vec46:
 	CMPQ R11, $16
-	JGE whole47
+	JGE whole48
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z7, Z1
 	VMOVUPS (CX), K1, Z1
-	JMP done48
-whole47:
+	JMP done49
+whole48:
 	VMOVUPS (CX), Z1
-done48:
+done49:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec45
-done46:
+	JGT vec46
+done47:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -35077,14 +35082,14 @@ done46:
 	VBROADCASTSS X0, Z8
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
-	JHI positive49
+	JHI positive50
 	JMP apart6
-positive49:
+positive50:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
-	JHI inside50
+	JHI inside51
 	JMP apart6
-inside50:
+inside51:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
 	LEAQ local9-640(SP), R11
@@ -35124,23 +35129,23 @@ apart6:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	VBROADCASTSD c0000000000000000<>(SB), Z0
-dots51:
+dots52:
 	CMPQ R11, $16
-	JGE whole52
+	JGE whole53
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z13, Z1
 	VMOVUPS (CX), K1, Z1
-	JMP done53
-whole52:
+	JMP done54
+whole53:
 	VMOVUPS (CX), Z1
-done53:
+done54:
 	VSUBPS Z13, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT dots51
+	JGT dots52
 	LEAQ local12-832(SP), R12
 	ANDQ $-64, R12
 	VMOVUPS Z0, (R12)
@@ -35161,17 +35166,17 @@ done53:
 	MOVQ DX, R11
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
-vec54:
+vec55:
 	CMPQ R11, $16
-	JGE whole55
+	JGE whole56
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD cff800000ff800000<>(SB), Z2
 	VMOVUPS (CX), K1, Z2
-	JMP done56
-whole55:
+	JMP done57
+whole56:
 	VMOVUPS (CX), Z2
-done56:
+done57:
 	VSUBPS Z13, Z2, Z2
 	VCMPPS.BCST $0, c0000000000000000<>(SB), Z2, K2
 	VBROADCASTSS.Z c3f8000003f800000<>(SB), K2, Z3
@@ -35193,7 +35198,7 @@ done56:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec54
+	JGT vec55
 	VEXTRACTF64X4 $1, Z0, Y2
 	VADDPS Y2, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
@@ -35216,14 +35221,14 @@ done56:
 	VBROADCASTSD c0000000000000000<>(SB), Z7
 	VBROADCASTSS (R11), Z2
 	VUCOMISS X7, X2
-	JHI some57
+	JHI some58
 	VMOVSS X8, (R11)
-	JMP done58
-some57:
+	JMP done59
+some58:
 	VSUBPS.BCST c3f8000003f800000<>(SB), Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VMOVSS X13, (R11)
-done58:
+done59:
 	MOVQ sum+8(FP), R11
 	VMOVSS X0, (R11)
 	MOVQ base+0(FP), R11
@@ -35293,13 +35298,13 @@ short11:
 	MOVQ peak+16(FP), R11
 	VMOVSS X8, (R11)
 	CMPQ R9, $0
-	JNE start3
+	JNE have12
 	VBROADCASTSS (BX), Z8
 	MOVQ DX, R11
 	CMPQ DX, $64
-	JLE short12
+	JLE short13
 	MOVQ $64, R11
-short12:
+short13:
 	SHLQ $1, R11
 	ANDQ $-4, R11
 	ADDQ BX, R11
@@ -35307,23 +35312,23 @@ short12:
 	VMAXPS Z7, Z8, Z8
 	MOVQ DX, R11
 	CMPQ DX, $64
-	JLE short13
+	JLE short14
 	MOVQ $64, R11
-short13:
+short14:
 	SHLQ $2, R11
 	ADDQ BX, R11
 	VBROADCASTSS -4(R11), Z7
 	VMAXPS Z7, Z8, Z8
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
-	JHI positive14
+	JHI positive15
 	JMP beyond5
-positive14:
+positive15:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
-	JHI inside15
+	JHI inside16
 	JMP beyond5
-inside15:
+inside16:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
 	LEAQ local9-640(SP), R11
@@ -35356,6 +35361,7 @@ inside15:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R9
+have12:
 start3:
 	CMPQ R10, $0
 	JNE held7
@@ -35368,16 +35374,16 @@ start3:
 	LEAQ local12-832(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS Z2, (R11)
-part16:
+part17:
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VBROADCASTSD c0000000000000000<>(SB), Z2
 	CMPQ CX, SI
-	JGE end18
+	JGE end19
 	MOVQ CX, R8
 	ADDQ $1024, R8
 	CMPQ SI, R8
 	CMOVQLT SI, R8
-loop17:
+loop18:
 	MOVQ w+40(FP), R11
 	ADDQ CX, R11
 	PREFETCHT0 12288(CX)
@@ -35452,12 +35458,12 @@ loop17:
 	VFMADD231PS Z6, Z8, Z1
 	ADDQ $256, CX
 	CMPQ CX, R8
-	JLT loop17
+	JLT loop18
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JNE end18
+	JNE end19
 	VMOVUPS Z1, (DI)
 	ADDQ $64, DI
 	LEAQ local12-832(SP), R12
@@ -35465,54 +35471,54 @@ loop17:
 	VMOVUPS (R12), Z3
 	VADDPS Z2, Z3, Z3
 	VMOVUPS Z3, (R12)
-	JMP part16
+	JMP part17
 	// The last part may end with less than a step.
-end18:
+end19:
 	MOVQ DX, R11
 	ANDQ $63, R11
 	CMPQ R11, $0
-	JGT vec19
+	JGT vec20
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JEQ done21
-	JMP store20
-vec19:
+	JEQ done22
+	JMP store21
+vec20:
 	CMPQ R11, $16
-	JGE whole22
+	JGE whole23
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z13, Z3
 	VMOVUPS (CX), K1, Z3
-	JMP done23
-whole22:
+	JMP done24
+whole23:
 	VMOVUPS (CX), Z3
-done23:
+done24:
 	VSUBPS Z13, Z3, Z3
 	MOVQ w+40(FP), R12
 	ADDQ CX, R12
 	CMPQ R11, $16
-	JGE whole24
+	JGE whole25
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z4
 	VMOVUPS (R12), K1, Z4
-	JMP done25
-whole24:
+	JMP done26
+whole25:
 	VMOVUPS (R12), Z4
-done25:
+done26:
 	VFMADD231PS Z4, Z3, Z2
 	CMPQ R11, $16
-	JGE whole26
+	JGE whole27
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z15, Z3
 	VMOVUPS (CX), K1, Z3
-	JMP done27
-whole26:
+	JMP done28
+whole27:
 	VMOVUPS (CX), Z3
-done27:
+done28:
 	VMOVUPS Z14, Z4
 	VFMADD231PS Z11, Z3, Z4
 	VSUBPS Z14, Z4, Z5
@@ -35529,8 +35535,8 @@ done27:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec19
-store20:
+	JGT vec20
+store21:
 	VMOVUPS Z1, (DI)
 	ADDQ $64, DI
 	LEAQ local12-832(SP), R12
@@ -35538,11 +35544,11 @@ store20:
 	VMOVUPS (R12), Z3
 	VADDPS Z2, Z3, Z3
 	VMOVUPS Z3, (R12)
-done21:
+done22:
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
 	JNE bad4
-	JMP added28
+	JMP added29
 held7:
 	LEAQ local7-512(SP), R11
 	ANDQ $-64, R11
@@ -35553,16 +35559,16 @@ held7:
 	LEAQ local12-832(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS Z2, (R11)
-part29:
+part30:
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VBROADCASTSD c0000000000000000<>(SB), Z2
 	CMPQ CX, SI
-	JGE end31
+	JGE end32
 	MOVQ CX, R8
 	ADDQ $1024, R8
 	CMPQ SI, R8
 	CMOVQLT SI, R8
-loop30:
+loop31:
 	MOVQ w+40(FP), R11
 	ADDQ CX, R11
 	PREFETCHT0 12288(CX)
@@ -35641,12 +35647,12 @@ loop30:
 	VFMADD231PS Z6, Z8, Z1
 	ADDQ $256, CX
 	CMPQ CX, R8
-	JLT loop30
+	JLT loop31
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JNE end31
+	JNE end32
 	VMOVUPS Z1, (DI)
 	ADDQ $64, DI
 	LEAQ local12-832(SP), R12
@@ -35654,54 +35660,54 @@ loop30:
 	VMOVUPS (R12), Z3
 	VADDPS Z2, Z3, Z3
 	VMOVUPS Z3, (R12)
-	JMP part29
+	JMP part30
 	// The last part may end with less than a step.
-end31:
+end32:
 	MOVQ DX, R11
 	ANDQ $63, R11
 	CMPQ R11, $0
-	JGT vec32
+	JGT vec33
 	MOVQ CX, R11
 	SUBQ BX, R11
 	ANDQ $1023, R11
 	CMPQ R11, $0
-	JEQ done34
-	JMP store33
-vec32:
+	JEQ done35
+	JMP store34
+vec33:
 	CMPQ R11, $16
-	JGE whole35
+	JGE whole36
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z13, Z3
 	VMOVUPS (CX), K1, Z3
-	JMP done36
-whole35:
+	JMP done37
+whole36:
 	VMOVUPS (CX), Z3
-done36:
+done37:
 	VSUBPS Z13, Z3, Z3
 	MOVQ w+40(FP), R12
 	ADDQ CX, R12
 	CMPQ R11, $16
-	JGE whole37
+	JGE whole38
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z4
 	VMOVUPS (R12), K1, Z4
-	JMP done38
-whole37:
+	JMP done39
+whole38:
 	VMOVUPS (R12), Z4
-done38:
+done39:
 	VFMADD231PS Z4, Z3, Z2
 	CMPQ R11, $16
-	JGE whole39
+	JGE whole40
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z15, Z3
 	VMOVUPS (CX), K1, Z3
-	JMP done40
-whole39:
+	JMP done41
+whole40:
 	VMOVUPS (CX), Z3
-done40:
+done41:
 	VMAXPS Z3, Z15, Z3
 	VMOVUPS Z14, Z4
 	VFMADD231PS Z11, Z3, Z4
@@ -35719,8 +35725,8 @@ done40:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec32
-store33:
+	JGT vec33
+store34:
 	VMOVUPS Z1, (DI)
 	ADDQ $64, DI
 	LEAQ local12-832(SP), R12
@@ -35728,18 +35734,18 @@ store33:
 	VMOVUPS (R12), Z3
 	VADDPS Z2, Z3, Z3
 	VMOVUPS Z3, (R12)
-done34:
+done35:
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
 	JNE bad4
-added28:
+added29:
 	VBROADCASTSD c0000000000000000<>(SB), Z7
 	LEAQ local7-512(SP), R11
 	ANDQ $-64, R11
 	MOVQ R11, CX
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
-more41:
+more42:
 	VMOVUPS (CX), Z2
 	VANDPS.BCST cfffffff0fffffff0<>(SB), Z2, Z3
 	VORPD Z7, Z3, Z3
@@ -35748,7 +35754,7 @@ more41:
 	VPADDQ.BCST c0000000100000001<>(SB), Z7, Z7
 	ADDQ $64, CX
 	CMPQ CX, DI
-	JLT more41
+	JLT more42
 	VEXTRACTF64X4 $1, Z0, Y2
 	VADDPS Y2, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
@@ -35768,9 +35774,9 @@ more41:
 	VBROADCASTSS X1, Z8
 	VBROADCASTSD c5780000057800000<>(SB), Z7
 	VUCOMISS X0, X7
-	JHI finite42
+	JHI finite43
 	JMP bad4
-finite42:
+finite43:
 	LEAQ local10-704(SP), R11
 	ANDQ $-64, R11
 	VMOVSS X0, (R11)
@@ -35783,7 +35789,7 @@ finite42:
 	VMULPS.BCST c3ffffcb93ffffcb9<>(SB), Z2, Z2
 	VUCOMISS X1, X2
 	JHI peak8
-plain43:
+plain44:
 	LEAQ local8-576(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z7
@@ -35840,11 +35846,11 @@ peak8:
 	VCMPPS $0, Z7, Z0, K2
 	KMOVW K2, R12
 	TESTL R12, R12
-	JEQ none45
+	JEQ none46
 	BSFL R12, R12
-	JMP found44
-none45:
-found44:
+	JMP found45
+none46:
+found45:
 	// The lane's elements
 	MOVQ DX, R11
 	SHLQ $2, R11
@@ -35903,7 +35909,7 @@ found44:
 	VADDPS X2, X1, X1
 	VBROADCASTSD c3f8000003f800000<>(SB), Z6
 	VUCOMISS X6, X1
-	JHI plain43
+	JHI plain44
 	VEXTRACTF64X4 $1, Z0, Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -35918,7 +35924,7 @@ found44:
 	ANDQ $-64, R11
 	MOVQ R11, CX
 	VBROADCASTSD c0000000000000000<>(SB), Z0
-more46:
+more47:
 	VMOVUPS (CX), Z1
 	VANDPS.BCST cfffffff0fffffff0<>(SB), Z1, Z2
 	VORPD Z5, Z2, Z2
@@ -35929,7 +35935,7 @@ more46:
 	VPADDQ.BCST c0000000100000001<>(SB), Z5, Z5
 	ADDQ $64, CX
 	CMPQ CX, DI
-	JLT more46
+	JLT more47
 	VEXTRACTF64X4 $1, Z0, Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -35944,7 +35950,7 @@ more46:
 	LEAQ local10-704(SP), R11
 	ANDQ $-64, R11
 	VMOVSS X0, (R11)
-	JMP plain43
+	JMP plain44
 	// Something is out of range: too small, in the first place.
 bad4:
 	CMPQ R10, $0
@@ -35966,8 +35972,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest48
-step47:
+	JLT rest49
+step48:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -35975,30 +35981,30 @@ step47:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step47
+	JGE step48
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest48:
+rest49:
 	CMPQ R11, $0
-	JLE done50
-vec49:
+	JLE done51
+vec50:
 	CMPQ R11, $16
-	JGE whole51
+	JGE whole52
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z7, Z1
 	VMOVUPS (CX), K1, Z1
-	JMP done52
-whole51:
+	JMP done53
+whole52:
 	VMOVUPS (CX), Z1
-done52:
+done53:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec49
-done50:
+	JGT vec50
+done51:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -36010,14 +36016,14 @@ done50:
 	VBROADCASTSS X0, Z8
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
-	JHI positive53
+	JHI positive54
 	JMP apart6
-positive53:
+positive54:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
-	JHI inside54
+	JHI inside55
 	JMP apart6
-inside54:
+inside55:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
 	LEAQ local9-640(SP), R11
@@ -36057,35 +36063,35 @@ apart6:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	VBROADCASTSD c0000000000000000<>(SB), Z0
-dots55:
+dots56:
 	CMPQ R11, $16
-	JGE whole56
+	JGE whole57
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z13, Z1
 	VMOVUPS (CX), K1, Z1
-	JMP done57
-whole56:
+	JMP done58
+whole57:
 	VMOVUPS (CX), Z1
-done57:
+done58:
 	VSUBPS Z13, Z1, Z1
 	MOVQ w+40(FP), R12
 	ADDQ CX, R12
 	CMPQ R11, $16
-	JGE whole58
+	JGE whole59
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z2
 	VMOVUPS (R12), K1, Z2
-	JMP done59
-whole58:
+	JMP done60
+whole59:
 	VMOVUPS (R12), Z2
-done59:
+done60:
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT dots55
+	JGT dots56
 	LEAQ local12-832(SP), R12
 	ANDQ $-64, R12
 	VMOVUPS Z0, (R12)
@@ -36106,17 +36112,17 @@ done59:
 	MOVQ DX, R11
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
-vec60:
+vec61:
 	CMPQ R11, $16
-	JGE whole61
+	JGE whole62
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD cff800000ff800000<>(SB), Z2
 	VMOVUPS (CX), K1, Z2
-	JMP done62
-whole61:
+	JMP done63
+whole62:
 	VMOVUPS (CX), Z2
-done62:
+done63:
 	VSUBPS Z13, Z2, Z2
 	VCMPPS.BCST $0, c0000000000000000<>(SB), Z2, K2
 	VBROADCASTSS.Z c3f8000003f800000<>(SB), K2, Z3
@@ -36138,7 +36144,7 @@ done62:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec60
+	JGT vec61
 	VEXTRACTF64X4 $1, Z0, Y2
 	VADDPS Y2, Y0, Y0
 	VEXTRACTF128 $1, Y0, X2
@@ -36161,14 +36167,14 @@ done62:
 	VBROADCASTSD c0000000000000000<>(SB), Z7
 	VBROADCASTSS (R11), Z2
 	VUCOMISS X7, X2
-	JHI some63
+	JHI some64
 	VMOVSS X8, (R11)
-	JMP done64
-some63:
+	JMP done65
+some64:
 	VSUBPS.BCST c3f8000003f800000<>(SB), Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VMOVSS X13, (R11)
-done64:
+done65:
 	MOVQ sum+8(FP), R11
 	VMOVSS X0, (R11)
 	MOVQ base+0(FP), R11
@@ -36307,9 +36313,9 @@ TEXT ·expSumAVX512(SB), 0, $1024-72
 	MOVQ x+32(FP), R11
 	MOVQ dst+0(FP), CX
 	CMPQ R11, CX
-	JNE other13
+	JNE other12
 	MOVQ $2, R9
-other13:
+other12:
 row1:
 	MOVQ x+32(FP), BX
 	MOVQ cols+48(FP), AX
@@ -36319,15 +36325,15 @@ row1:
 block2:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short14
+	JLE short13
 	MOVQ $2048, DX
-short14:
+short13:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready3
+	JNE have14
 	VBROADCASTSS (BX), Z7
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -36351,12 +36357,12 @@ short16:
 	VBROADCASTSD cc9800000c9800000<>(SB), Z6
 	VUCOMISS X6, X7
 	JHI positive17
-	JMP beyond9
+	JMP beyond8
 positive17:
 	VXORPS.BCST c8000000080000000<>(SB), Z6, Z6
 	VUCOMISS X7, X6
 	JHI inside18
-	JMP beyond9
+	JMP beyond8
 inside18:
 	VMOVUPS Z7, Z1
 	LEAQ local9-640(SP), R11
@@ -36389,9 +36395,9 @@ inside18:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready3:
+have14:
 	CMPQ R9, $0
-	JNE held4
+	JNE held3
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	LEAQ local13-896(SP), R11
@@ -36489,7 +36495,7 @@ loop20:
 	VMOVUPS Z2, (R11)
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE tooSmall7
+	JNE tooSmall6
 	JMP segment19
 	// The end of the row.
 end21:
@@ -36568,9 +36574,9 @@ done23:
 	JEQ sure32
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE tooSmall7
+	JNE tooSmall6
 sure32:
-folded6:
+folded5:
 	LEAQ local13-896(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS (R11), Z0
@@ -36589,11 +36595,11 @@ folded6:
 	VMOVSS X0, (R11)
 	VBROADCASTSD c6380000063800000<>(SB), Z7
 	VUCOMISS X0, X7
-	JHI kept12
+	JHI kept11
 	CMPQ R9, $2
-	JEQ kept12
+	JEQ kept11
 	// An element may be too great.
-suspect8:
+suspect7:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z6
@@ -36656,10 +36662,10 @@ done36:
 	VBROADCASTSS (R11), Z6
 	VADDPS.BCST c4270000042700000<>(SB), Z6, Z6
 	VUCOMISS X6, X7
-	JHI rebase10
-	JMP folded6
+	JHI rebase9
+	JMP folded5
 	// There is no base, or one is too great for it.
-beyond9:
+beyond8:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z6
@@ -36713,19 +36719,19 @@ done42:
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Z7
 	VMOVSS X7, (R11)
-rebase10:
+rebase9:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z7
 	VBROADCASTSD cc9800000c9800000<>(SB), Z6
 	VUCOMISS X6, X7
 	JHI positive45
-	JMP apart11
+	JMP apart10
 positive45:
 	VXORPS.BCST c8000000080000000<>(SB), Z6, Z6
 	VUCOMISS X7, X6
 	JHI inside46
-	JMP apart11
+	JMP apart10
 inside46:
 	VMOVUPS Z7, Z1
 	LEAQ local9-640(SP), R11
@@ -36758,13 +36764,13 @@ inside46:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-	JMP again5
+	JMP again4
 	// One is too small, in the first place.
-tooSmall7:
+tooSmall6:
 	MOVQ $1, R9
-held4:
+held3:
 	CMPQ R9, $2
-	JNE again5
+	JNE again4
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z6
@@ -36826,8 +36832,8 @@ done50:
 	VBROADCASTSS (R11), Z6
 	VADDPS.BCST c4270000042700000<>(SB), Z6, Z6
 	VUCOMISS X6, X7
-	JHI rebase10
-again5:
+	JHI rebase9
+again4:
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	LEAQ local13-896(SP), R11
@@ -36848,10 +36854,10 @@ loop54:
 	PREFETCHT0 8192(CX)
 	PREFETCHT0 2048(R11)
 	VMOVUPS (CX), Z2
+	VMAXPS Z2, Z15, Z2
 	PREFETCHT0 8256(CX)
 	PREFETCHT0 2112(R11)
 	VMOVUPS 64(CX), Z3
-	VMAXPS Z2, Z15, Z2
 	VMAXPS Z3, Z15, Z3
 	VMOVUPS Z14, Z4
 	VFMADD231PS Z12, Z2, Z4
@@ -36885,10 +36891,10 @@ loop54:
 	PREFETCHT0 8320(CX)
 	PREFETCHT0 2176(R11)
 	VMOVUPS 128(CX), Z2
+	VMAXPS Z2, Z15, Z2
 	PREFETCHT0 8384(CX)
 	PREFETCHT0 2240(R11)
 	VMOVUPS 192(CX), Z3
-	VMAXPS Z2, Z15, Z2
 	VMAXPS Z3, Z15, Z3
 	VMOVUPS Z14, Z4
 	VFMADD231PS Z12, Z2, Z4
@@ -37006,10 +37012,10 @@ done57:
 	JEQ sure66
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE suspect8
+	JNE suspect7
 sure66:
-	JMP folded6
-apart11:
+	JMP folded5
+apart10:
 	VBROADCASTSD c0000000000000000<>(SB), Z7
 	MOVQ more+24(FP), R11
 	VMOVSS X7, (R11)
@@ -37121,7 +37127,7 @@ within69:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next67
-kept12:
+kept11:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z7
@@ -37159,16 +37165,16 @@ next67:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block2
-	MOVQ x+32(FP), R11
-	MOVQ stride+64(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+32(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+56(FP), R12
 	SHLQ $2, R12
 	ADDQ R12, R11
 	MOVQ R11, dst+0(FP)
+	MOVQ x+32(FP), R11
+	MOVQ stride+64(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+32(FP)
 	MOVQ rows+40(FP), AX
 	ADDQ $-1, AX
 	MOVQ AX, rows+40(FP)
@@ -37189,9 +37195,9 @@ TEXT ·expSumDotAVX512(SB), 0, $1024-80
 	MOVQ x+40(FP), R11
 	MOVQ dst+0(FP), CX
 	CMPQ R11, CX
-	JNE other13
+	JNE other12
 	MOVQ $2, R9
-other13:
+other12:
 row1:
 	MOVQ x+40(FP), BX
 	MOVQ cols+56(FP), AX
@@ -37201,15 +37207,15 @@ row1:
 block2:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short14
+	JLE short13
 	MOVQ $2048, DX
-short14:
+short13:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready3
+	JNE have14
 	VBROADCASTSS (BX), Z8
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -37233,12 +37239,12 @@ short16:
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
 	JHI positive17
-	JMP beyond9
+	JMP beyond8
 positive17:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
 	JHI inside18
-	JMP beyond9
+	JMP beyond8
 inside18:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
@@ -37272,9 +37278,9 @@ inside18:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready3:
+have14:
 	CMPQ R9, $0
-	JNE held4
+	JNE held3
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	LEAQ local13-896(SP), R11
@@ -37390,7 +37396,7 @@ loop20:
 	VMOVUPS Z3, (R11)
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE tooSmall7
+	JNE tooSmall6
 	JMP segment19
 	// The end of the row.
 end21:
@@ -37486,9 +37492,9 @@ done23:
 	JEQ sure34
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE tooSmall7
+	JNE tooSmall6
 sure34:
-folded6:
+folded5:
 	LEAQ local12-832(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS (R11), Z0
@@ -37520,11 +37526,11 @@ folded6:
 	VMOVSS X0, (R11)
 	VBROADCASTSD c5180000051800000<>(SB), Z8
 	VUCOMISS X0, X8
-	JHI kept12
+	JHI kept11
 	CMPQ R9, $2
-	JEQ kept12
+	JEQ kept11
 	// An element may be too great.
-suspect8:
+suspect7:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
@@ -37587,10 +37593,10 @@ done38:
 	VBROADCASTSS (R11), Z7
 	VADDPS.BCST c4204000042040000<>(SB), Z7, Z7
 	VUCOMISS X7, X8
-	JHI rebase10
-	JMP folded6
+	JHI rebase9
+	JMP folded5
 	// There is no base, or one is too great for it.
-beyond9:
+beyond8:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
@@ -37644,19 +37650,19 @@ done44:
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Z8
 	VMOVSS X8, (R11)
-rebase10:
+rebase9:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z8
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
 	JHI positive47
-	JMP apart11
+	JMP apart10
 positive47:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
 	JHI inside48
-	JMP apart11
+	JMP apart10
 inside48:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
@@ -37690,13 +37696,13 @@ inside48:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-	JMP again5
+	JMP again4
 	// One is too small, in the first place.
-tooSmall7:
+tooSmall6:
 	MOVQ $1, R9
-held4:
+held3:
 	CMPQ R9, $2
-	JNE again5
+	JNE again4
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
@@ -37758,8 +37764,8 @@ done52:
 	VBROADCASTSS (R11), Z7
 	VADDPS.BCST c4204000042040000<>(SB), Z7, Z7
 	VUCOMISS X7, X8
-	JHI rebase10
-again5:
+	JHI rebase9
+again4:
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	LEAQ local13-896(SP), R11
@@ -37787,12 +37793,12 @@ loop56:
 	VMOVUPS (CX), Z3
 	VSUBPS Z13, Z3, Z5
 	VADDPS Z5, Z2, Z2
+	VMAXPS Z3, Z15, Z3
 	PREFETCHT0 8256(CX)
 	PREFETCHT0 2112(R11)
 	VMOVUPS 64(CX), Z4
 	VSUBPS Z13, Z4, Z5
 	VADDPS Z5, Z2, Z2
-	VMAXPS Z3, Z15, Z3
 	VMAXPS Z4, Z15, Z4
 	VMOVUPS Z14, Z5
 	VFMADD231PS Z11, Z3, Z5
@@ -37828,12 +37834,12 @@ loop56:
 	VMOVUPS 128(CX), Z3
 	VSUBPS Z13, Z3, Z5
 	VADDPS Z5, Z2, Z2
+	VMAXPS Z3, Z15, Z3
 	PREFETCHT0 8384(CX)
 	PREFETCHT0 2240(R11)
 	VMOVUPS 192(CX), Z4
 	VSUBPS Z13, Z4, Z5
 	VADDPS Z5, Z2, Z2
-	VMAXPS Z3, Z15, Z3
 	VMAXPS Z4, Z15, Z4
 	VMOVUPS Z14, Z5
 	VFMADD231PS Z11, Z3, Z5
@@ -37973,10 +37979,10 @@ done59:
 	JEQ sure70
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE suspect8
+	JNE suspect7
 sure70:
-	JMP folded6
-apart11:
+	JMP folded5
+apart10:
 	VBROADCASTSD c0000000000000000<>(SB), Z8
 	MOVQ more+24(FP), R11
 	VMOVSS X8, (R11)
@@ -38117,7 +38123,7 @@ within73:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next71
-kept12:
+kept11:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z8
@@ -38158,16 +38164,16 @@ next71:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block2
-	MOVQ x+40(FP), R11
-	MOVQ stride+72(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+40(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+64(FP), R12
 	SHLQ $2, R12
 	ADDQ R12, R11
 	MOVQ R11, dst+0(FP)
+	MOVQ x+40(FP), R11
+	MOVQ stride+72(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+40(FP)
 	MOVQ rows+48(FP), AX
 	ADDQ $-1, AX
 	MOVQ AX, rows+48(FP)
@@ -38192,9 +38198,9 @@ TEXT ·expSumWeightedAVX512(SB), 0, $1024-88
 	MOVQ x+40(FP), R11
 	MOVQ dst+0(FP), CX
 	CMPQ R11, CX
-	JNE other13
+	JNE other12
 	MOVQ $2, R9
-other13:
+other12:
 row1:
 	MOVQ x+40(FP), BX
 	MOVQ cols+64(FP), AX
@@ -38204,15 +38210,15 @@ row1:
 block2:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short14
+	JLE short13
 	MOVQ $2048, DX
-short14:
+short13:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready3
+	JNE have14
 	VBROADCASTSS (BX), Z8
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -38236,12 +38242,12 @@ short16:
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
 	JHI positive17
-	JMP beyond9
+	JMP beyond8
 positive17:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
 	JHI inside18
-	JMP beyond9
+	JMP beyond8
 inside18:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
@@ -38275,9 +38281,9 @@ inside18:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready3:
+have14:
 	CMPQ R9, $0
-	JNE held4
+	JNE held3
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	LEAQ local13-896(SP), R11
@@ -38383,31 +38389,31 @@ loop20:
 	ADDQ $256, CX
 	CMPQ CX, DI
 	JLT loop20
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z3
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z3
 	VADDPS Z1, Z3, Z3
-	VMOVUPS Z3, (R12)
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z3
+	VMOVUPS Z3, (R11)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z3
 	VADDPS Z2, Z3, Z3
-	VMOVUPS Z3, (R12)
+	VMOVUPS Z3, (R11)
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE tooSmall7
+	JNE tooSmall6
 	JMP segment19
 	// The end of the row.
 end21:
-	MOVQ DX, R12
-	ANDQ $63, R12
-	CMPQ R12, $0
+	MOVQ DX, R11
+	ANDQ $63, R11
+	CMPQ R11, $0
 	JEQ done23
 vec22:
-	CMPQ R12, $16
+	CMPQ R11, $16
 	JGE whole24
-	LEAQ bits<>(SB), R11
-	KMOVW (R11)(R12*2), K1
+	LEAQ bits<>(SB), R12
+	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z13, Z3
 	VMOVUPS (CX), K1, Z3
 	JMP done25
@@ -38415,25 +38421,25 @@ whole24:
 	VMOVUPS (CX), Z3
 done25:
 	VSUBPS Z13, Z3, Z3
-	MOVQ w+48(FP), R11
-	ADDQ CX, R11
-	CMPQ R12, $16
+	MOVQ w+48(FP), R12
+	ADDQ CX, R12
+	CMPQ R11, $16
 	JGE whole26
 	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R12*2), K1
+	KMOVW (R13)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z4
-	VMOVUPS (R11), K1, Z4
+	VMOVUPS (R12), K1, Z4
 	JMP done27
 whole26:
-	VMOVUPS (R11), Z4
+	VMOVUPS (R12), Z4
 done27:
 	VFMADD231PS Z4, Z3, Z2
-	MOVQ CX, R11
-	ADDQ R10, R11
-	CMPQ R12, $16
+	MOVQ CX, R12
+	ADDQ R10, R12
+	CMPQ R11, $16
 	JGE whole28
 	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R12*2), K1
+	KMOVW (R13)(R11*2), K1
 	VMOVUPS Z15, Z3
 	VMOVUPS (CX), K1, Z3
 	JMP done29
@@ -38453,62 +38459,62 @@ done29:
 	VORPD Z4, Z0, Z0
 	VPSLLD $23, Z4, Z4
 	VMULPS Z4, Z5, Z5
-	CMPQ R12, $16
+	CMPQ R11, $16
 	JGE whole30
-	MOVQ R11, R13
+	MOVQ R12, R13
 	VMOVUPS Z5, Z4
-	TESTQ $8, R12
+	TESTQ $8, R11
 	JEQ skip32
 	VMOVUPS Y4, (R13)
 	VEXTRACTF64X4 $1, Z4, Y4
 	ADDQ $32, R13
 skip32:
-	TESTQ $4, R12
+	TESTQ $4, R11
 	JEQ skip33
 	VMOVUPS X4, (R13)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R13
 skip33:
-	TESTQ $2, R12
+	TESTQ $2, R11
 	JEQ skip34
 	VMOVLPS X4, (R13)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R13
 skip34:
-	TESTQ $1, R12
+	TESTQ $1, R11
 	JEQ skip35
 	VMOVSS X4, (R13)
 skip35:
 	JMP done31
 whole30:
-	VMOVUPS Z5, (R11)
+	VMOVUPS Z5, (R12)
 done31:
 	VADDPS Z5, Z1, Z1
 	ADDQ $64, CX
-	ADDQ $-16, R12
-	CMPQ R12, $0
+	ADDQ $-16, R11
+	CMPQ R11, $0
 	JGT vec22
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z3
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z3
 	VADDPS Z1, Z3, Z3
-	VMOVUPS Z3, (R12)
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z3
+	VMOVUPS Z3, (R11)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z3
 	VADDPS Z2, Z3, Z3
-	VMOVUPS Z3, (R12)
+	VMOVUPS Z3, (R11)
 done23:
 	CMPQ R9, $2
 	JEQ sure36
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE tooSmall7
+	JNE tooSmall6
 sure36:
-folded6:
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z0
+folded5:
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z0
 	VEXTRACTF64X4 $1, Z0, Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -38517,11 +38523,11 @@ folded6:
 	VADDPS X1, X0, X0
 	VMOVSHDUP X0, X1
 	VADDPS X1, X0, X0
-	MOVQ dot+32(FP), R12
-	VMOVSS X0, (R12)
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z0
+	MOVQ dot+32(FP), R11
+	VMOVSS X0, (R11)
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z0
 	VEXTRACTF64X4 $1, Z0, Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -38530,28 +38536,28 @@ folded6:
 	VADDPS X1, X0, X0
 	VMOVSHDUP X0, X1
 	VADDPS X1, X0, X0
-	MOVQ sum+16(FP), R12
-	VMOVSS X0, (R12)
-	LEAQ local10-704(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X0, (R12)
+	MOVQ sum+16(FP), R11
+	VMOVSS X0, (R11)
+	LEAQ local10-704(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X0, (R11)
 	VBROADCASTSD c5180000051800000<>(SB), Z8
 	VUCOMISS X0, X8
-	JHI kept12
+	JHI kept11
 	CMPQ R9, $2
-	JEQ kept12
+	JEQ kept11
 	// An element may be too great.
-suspect8:
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
+suspect7:
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
 	VMOVUPS Z7, Z0
 	VMOVUPS Z7, Z1
 	VMOVUPS Z7, Z2
 	VMOVUPS Z7, Z3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest38
 step37:
 	VMAXPS (CX), Z0, Z0
@@ -38559,20 +38565,20 @@ step37:
 	VMAXPS 128(CX), Z2, Z2
 	VMAXPS 192(CX), Z3, Z3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step37
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
 rest38:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done40
 vec39:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole41
 	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R11*2), K1
+	KMOVW (R13)(R12*2), K1
 	VMOVUPS Z7, Z1
 	VMOVUPS (CX), K1, Z1
 	JMP done42
@@ -38581,8 +38587,8 @@ whole41:
 done42:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec39
 done40:
 	VEXTRACTF64X4 $1, Z0, Y4
@@ -38594,30 +38600,30 @@ done40:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Z8
-	VMOVSS X8, (R12)
+	VMOVSS X8, (R11)
 	MOVQ $2, R9
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Z8
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Z7
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Z8
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Z7
 	VADDPS.BCST c4204000042040000<>(SB), Z7, Z7
 	VUCOMISS X7, X8
-	JHI rebase10
-	JMP folded6
+	JHI rebase9
+	JMP folded5
 	// There is no base, or one is too great for it.
-beyond9:
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
+beyond8:
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
 	VMOVUPS Z7, Z0
 	VMOVUPS Z7, Z1
 	VMOVUPS Z7, Z2
 	VMOVUPS Z7, Z3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest44
 step43:
 	VMAXPS (CX), Z0, Z0
@@ -38625,20 +38631,20 @@ step43:
 	VMAXPS 128(CX), Z2, Z2
 	VMAXPS 192(CX), Z3, Z3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step43
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
 rest44:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done46
 vec45:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole47
 	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R11*2), K1
+	KMOVW (R13)(R12*2), K1
 	VMOVUPS Z7, Z1
 	VMOVUPS (CX), K1, Z1
 	JMP done48
@@ -38647,8 +38653,8 @@ whole47:
 done48:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec45
 done46:
 	VEXTRACTF64X4 $1, Z0, Y4
@@ -38660,26 +38666,26 @@ done46:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Z8
-	VMOVSS X8, (R12)
-rebase10:
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Z8
+	VMOVSS X8, (R11)
+rebase9:
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Z8
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
 	JHI positive49
-	JMP apart11
+	JMP apart10
 positive49:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
 	JHI inside50
-	JMP apart11
+	JMP apart10
 inside50:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X1, (R12)
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X1, (R11)
 	VBROADCASTSD c4b4000004b400000<>(SB), Z0
 	VFMADD231PS.BCST c3fb8aa3b3fb8aa3b<>(SB), Z1, Z0
 	VSUBPS.BCST c4b4000004b400000<>(SB), Z0, Z0
@@ -38699,31 +38705,31 @@ inside50:
 	VFMADD213PS.BCST c3efffffe3efffffe<>(SB), Z1, Z2
 	VFMADD213PS.BCST c3f8000003f800000<>(SB), Z1, Z2
 	VMULPS Z1, Z2, Z2
-	LEAQ local8-576(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X2, (R12)
+	LEAQ local8-576(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X2, (R11)
 	VBROADCASTSD c0000000000000000<>(SB), Z2
-	LEAQ local11-768(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X2, (R12)
+	LEAQ local11-768(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X2, (R11)
 	MOVQ $1, R8
-	JMP again5
+	JMP again4
 	// One is too small, in the first place.
-tooSmall7:
+tooSmall6:
 	MOVQ $1, R9
-held4:
+held3:
 	CMPQ R9, $2
-	JNE again5
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
+	JNE again4
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
 	VMOVUPS Z7, Z0
 	VMOVUPS Z7, Z1
 	VMOVUPS Z7, Z2
 	VMOVUPS Z7, Z3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest52
 step51:
 	VMAXPS (CX), Z0, Z0
@@ -38731,20 +38737,20 @@ step51:
 	VMAXPS 128(CX), Z2, Z2
 	VMAXPS 192(CX), Z3, Z3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step51
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
 rest52:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done54
 vec53:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole55
 	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R11*2), K1
+	KMOVW (R13)(R12*2), K1
 	VMOVUPS Z7, Z1
 	VMOVUPS (CX), K1, Z1
 	JMP done56
@@ -38753,8 +38759,8 @@ whole55:
 done56:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec53
 done54:
 	VEXTRACTF64X4 $1, Z0, Y4
@@ -38766,26 +38772,26 @@ done54:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Z8
-	VMOVSS X8, (R12)
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Z8
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Z7
+	VMOVSS X8, (R11)
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Z8
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Z7
 	VADDPS.BCST c4204000042040000<>(SB), Z7, Z7
 	VUCOMISS X7, X8
-	JHI rebase10
-again5:
+	JHI rebase9
+again4:
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS Z1, (R12)
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS Z1, (R11)
 	VBROADCASTSD c0000000000000000<>(SB), Z2
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS Z2, (R12)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS Z2, (R11)
 	MOVQ BX, CX
 segment57:
 	VBROADCASTSD c0000000000000000<>(SB), Z1
@@ -38797,21 +38803,21 @@ segment57:
 	CMPQ SI, DI
 	CMOVQLT SI, DI
 loop58:
-	MOVQ CX, R12
-	ADDQ R10, R12
-	MOVQ w+48(FP), R11
-	ADDQ CX, R11
+	MOVQ CX, R11
+	ADDQ R10, R11
+	MOVQ w+48(FP), R12
+	ADDQ CX, R12
 	PREFETCHT0 8192(CX)
-	PREFETCHT0 2048(R12)
+	PREFETCHT0 2048(R11)
 	VMOVUPS (CX), Z3
 	VSUBPS Z13, Z3, Z5
-	VFMADD231PS (R11), Z5, Z2
+	VFMADD231PS (R12), Z5, Z2
+	VMAXPS Z3, Z15, Z3
 	PREFETCHT0 8256(CX)
-	PREFETCHT0 2112(R12)
+	PREFETCHT0 2112(R11)
 	VMOVUPS 64(CX), Z4
 	VSUBPS Z13, Z4, Z5
-	VFMADD231PS 64(R11), Z5, Z2
-	VMAXPS Z3, Z15, Z3
+	VFMADD231PS 64(R12), Z5, Z2
 	VMAXPS Z4, Z15, Z4
 	VMOVUPS Z14, Z5
 	VFMADD231PS Z11, Z3, Z5
@@ -38838,21 +38844,21 @@ loop58:
 	VMULPS Z5, Z7, Z7
 	VPSLLD $23, Z6, Z6
 	VMULPS Z6, Z8, Z8
-	VMOVUPS Z7, (R12)
+	VMOVUPS Z7, (R11)
 	VADDPS Z7, Z1, Z1
-	VMOVUPS Z8, 64(R12)
+	VMOVUPS Z8, 64(R11)
 	VADDPS Z8, Z1, Z1
 	PREFETCHT0 8320(CX)
-	PREFETCHT0 2176(R12)
+	PREFETCHT0 2176(R11)
 	VMOVUPS 128(CX), Z3
 	VSUBPS Z13, Z3, Z5
-	VFMADD231PS 128(R11), Z5, Z2
+	VFMADD231PS 128(R12), Z5, Z2
+	VMAXPS Z3, Z15, Z3
 	PREFETCHT0 8384(CX)
-	PREFETCHT0 2240(R12)
+	PREFETCHT0 2240(R11)
 	VMOVUPS 192(CX), Z4
 	VSUBPS Z13, Z4, Z5
-	VFMADD231PS 192(R11), Z5, Z2
-	VMAXPS Z3, Z15, Z3
+	VFMADD231PS 192(R12), Z5, Z2
 	VMAXPS Z4, Z15, Z4
 	VMOVUPS Z14, Z5
 	VFMADD231PS Z11, Z3, Z5
@@ -38879,9 +38885,9 @@ loop58:
 	VMULPS Z5, Z7, Z7
 	VPSLLD $23, Z6, Z6
 	VMULPS Z6, Z8, Z8
-	VMOVUPS Z7, 128(R12)
+	VMOVUPS Z7, 128(R11)
 	VADDPS Z7, Z1, Z1
-	VMOVUPS Z8, 192(R12)
+	VMOVUPS Z8, 192(R11)
 	VADDPS Z8, Z1, Z1
 	ADDQ $256, CX
 	CMPQ CX, DI
@@ -39004,10 +39010,10 @@ done61:
 	JEQ sure74
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE suspect8
+	JNE suspect7
 sure74:
-	JMP folded6
-apart11:
+	JMP folded5
+apart10:
 	VBROADCASTSD c0000000000000000<>(SB), Z8
 	MOVQ more+24(FP), R11
 	VMOVSS X8, (R11)
@@ -39160,7 +39166,7 @@ within77:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next75
-kept12:
+kept11:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z8
@@ -39201,16 +39207,16 @@ next75:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block2
-	MOVQ x+40(FP), R11
-	MOVQ stride+80(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+40(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+72(FP), R12
 	SHLQ $2, R12
 	ADDQ R12, R11
 	MOVQ R11, dst+0(FP)
+	MOVQ x+40(FP), R11
+	MOVQ stride+80(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+40(FP)
 	MOVQ w+48(FP), R11
 	MOVQ stride+80(FP), R12
 	SHLQ $2, R12
@@ -39253,9 +39259,9 @@ row2:
 block3:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short14
+	JLE short13
 	MOVQ $2048, DX
-short14:
+short13:
 	MOVQ factor+80(FP), CX
 	VBROADCASTSS (CX), Z7
 	MOVQ add+88(FP), CX
@@ -39269,15 +39275,15 @@ short14:
 	XORL R11, R11
 	ADDQ $-64, DI
 	CMPQ DI, $0
-	JGT many15
+	JGT many14
 	XORL DI, DI
-	JMP few16
-many15:
+	JMP few15
+many14:
 	MOVQ to+72(FP), CX
 	SUBQ CX, R11
 	SUBQ BX, R11
 	ANDQ $63, R11
-few16:
+few15:
 	SHLQ $2, DI
 	ADDQ BX, DI
 	LEAQ local15-1024(SP), R12
@@ -39287,54 +39293,54 @@ few16:
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	CMPQ R11, $0
-	JEQ inner17
+	JEQ inner16
 	SHRQ $2, R11
 	MOVQ BX, CX
 	ADDQ R10, CX
 	MOVQ to+72(FP), R12
 	ADDQ BX, R12
 	CMPQ R11, $16
-	JGE whole21
+	JGE whole20
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done22
-whole21:
+	JMP done21
+whole20:
 	VMOVUPS (CX), Z0
-done22:
+done21:
 	VFMADD213PS Z6, Z7, Z0
 	CMPQ R11, $16
-	JGE whole23
+	JGE whole22
 	MOVQ R12, R13
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip25
+	JEQ skip24
 	VMOVUPS Y1, (R13)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R13
-skip25:
+skip24:
 	TESTQ $4, R11
-	JEQ skip26
+	JEQ skip25
 	VMOVUPS X1, (R13)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R13
-skip26:
+skip25:
 	TESTQ $2, R11
-	JEQ skip27
+	JEQ skip26
 	VMOVLPS X1, (R13)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R13
-skip27:
+skip26:
 	TESTQ $1, R11
-	JEQ skip28
+	JEQ skip27
 	VMOVSS X1, (R13)
-skip28:
-	JMP done24
-whole23:
+skip27:
+	JMP done23
+whole22:
 	VMOVUPS Z0, (R12)
-done24:
-inner17:
+done23:
+inner16:
 	LEAQ local16-1088(SP), CX
 	ANDQ $-64, CX
 	MOVQ (CX), CX
@@ -39347,67 +39353,67 @@ inner17:
 	MOVQ to+72(FP), DI
 	ADDQ CX, DI
 	ADDQ R10, CX
-vec18:
+vec17:
 	CMPQ R11, $16
-	JLT tail19
+	JLT tail18
 	VMOVUPS (CX), Z0
 	VFMADD213PS Z6, Z7, Z0
 	VMOVUPS Z0, (DI)
 	ADDQ $64, CX
 	ADDQ $64, DI
 	ADDQ $-16, R11
-	JMP vec18
-tail19:
+	JMP vec17
+tail18:
 	CMPQ R11, $0
-	JEQ done20
+	JEQ done19
 	CMPQ R11, $16
-	JGE whole29
+	JGE whole28
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done30
-whole29:
+	JMP done29
+whole28:
 	VMOVUPS (CX), Z0
-done30:
+done29:
 	VFMADD213PS Z6, Z7, Z0
 	CMPQ R11, $16
-	JGE whole31
+	JGE whole30
 	MOVQ DI, R12
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip33
+	JEQ skip32
 	VMOVUPS Y1, (R12)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R12
-skip33:
+skip32:
 	TESTQ $4, R11
-	JEQ skip34
+	JEQ skip33
 	VMOVUPS X1, (R12)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R12
-skip34:
+skip33:
 	TESTQ $2, R11
-	JEQ skip35
+	JEQ skip34
 	VMOVLPS X1, (R12)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R12
-skip35:
+skip34:
 	TESTQ $1, R11
-	JEQ skip36
+	JEQ skip35
 	VMOVSS X1, (R12)
-skip36:
-	JMP done32
-whole31:
+skip35:
+	JMP done31
+whole30:
 	VMOVUPS Z0, (DI)
-done32:
-done20:
+done31:
+done19:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready4
+	JNE have36
 	VBROADCASTSS (BX), Z7
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -39431,12 +39437,12 @@ short38:
 	VBROADCASTSD cc9800000c9800000<>(SB), Z6
 	VUCOMISS X6, X7
 	JHI positive39
-	JMP beyond10
+	JMP beyond9
 positive39:
 	VXORPS.BCST c8000000080000000<>(SB), Z6, Z6
 	VUCOMISS X7, X6
 	JHI inside40
-	JMP beyond10
+	JMP beyond9
 inside40:
 	VMOVUPS Z7, Z1
 	LEAQ local9-640(SP), R11
@@ -39469,9 +39475,9 @@ inside40:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready4:
+have36:
 	CMPQ R9, $0
-	JNE held5
+	JNE held4
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	LEAQ local13-896(SP), R11
@@ -39674,9 +39680,9 @@ done45:
 	JEQ sure55
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE tooSmall8
+	JNE tooSmall7
 sure55:
-folded7:
+folded6:
 	LEAQ local13-896(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS (R11), Z0
@@ -39695,11 +39701,11 @@ folded7:
 	VMOVSS X0, (R11)
 	VBROADCASTSD c6380000063800000<>(SB), Z7
 	VUCOMISS X0, X7
-	JHI kept13
+	JHI kept12
 	CMPQ R9, $2
-	JEQ kept13
+	JEQ kept12
 	// An element may be too great.
-suspect9:
+suspect8:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
@@ -39766,10 +39772,10 @@ done59:
 	VBROADCASTSS (R11), Z6
 	VADDPS.BCST c4270000042700000<>(SB), Z6, Z6
 	VUCOMISS X6, X7
-	JHI rebase11
-	JMP folded7
+	JHI rebase10
+	JMP folded6
 	// There is no base, or one is too great for it.
-beyond10:
+beyond9:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z6
@@ -39823,19 +39829,19 @@ done65:
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Z7
 	VMOVSS X7, (R11)
-rebase11:
+rebase10:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z7
 	VBROADCASTSD cc9800000c9800000<>(SB), Z6
 	VUCOMISS X6, X7
 	JHI positive68
-	JMP apart12
+	JMP apart11
 positive68:
 	VXORPS.BCST c8000000080000000<>(SB), Z6, Z6
 	VUCOMISS X7, X6
 	JHI inside69
-	JMP apart12
+	JMP apart11
 inside69:
 	VMOVUPS Z7, Z1
 	LEAQ local9-640(SP), R11
@@ -39868,17 +39874,17 @@ inside69:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-	JMP again6
+	JMP again5
 	// One is too small, in the first place.
-tooSmall8:
+tooSmall7:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	MOVQ $1, R9
-held5:
+held4:
 	CMPQ R9, $2
-	JNE again6
+	JNE again5
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z6
@@ -39940,8 +39946,8 @@ done73:
 	VBROADCASTSS (R11), Z6
 	VADDPS.BCST c4270000042700000<>(SB), Z6, Z6
 	VUCOMISS X6, X7
-	JHI rebase11
-again6:
+	JHI rebase10
+again5:
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	LEAQ local13-896(SP), R11
@@ -39994,9 +40000,9 @@ skip81:
 	ADDQ R10, R11
 	PREFETCHT0 2048(CX)
 	VMOVUPS (CX), Z2
+	VMAXPS Z2, Z15, Z2
 	PREFETCHT0 2112(CX)
 	VMOVUPS 64(CX), Z3
-	VMAXPS Z2, Z15, Z2
 	VMAXPS Z3, Z15, Z3
 	VMOVUPS Z14, Z4
 	VFMADD231PS Z12, Z2, Z4
@@ -40029,9 +40035,9 @@ skip81:
 	VADDPS Z7, Z1, Z1
 	PREFETCHT0 2176(CX)
 	VMOVUPS 128(CX), Z2
+	VMAXPS Z2, Z15, Z2
 	PREFETCHT0 2240(CX)
 	VMOVUPS 192(CX), Z3
-	VMAXPS Z2, Z15, Z2
 	VMAXPS Z3, Z15, Z3
 	VMOVUPS Z14, Z4
 	VFMADD231PS Z12, Z2, Z4
@@ -40149,10 +40155,10 @@ done80:
 	JEQ sure90
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE suspect9
+	JNE suspect8
 sure90:
-	JMP folded7
-apart12:
+	JMP folded6
+apart11:
 	MOVQ BX, CX
 trail92:
 	CMPQ CX, SI
@@ -40304,7 +40310,7 @@ within96:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next91
-kept13:
+kept12:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z7
@@ -40345,11 +40351,6 @@ next91:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block3
-	MOVQ x+32(FP), R11
-	MOVQ stride+64(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+32(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+56(FP), R12
 	SHLQ $2, R12
@@ -40366,6 +40367,11 @@ next91:
 	MOVQ add+88(FP), R12
 	ADDQ $4, R12
 	MOVQ R12, add+88(FP)
+	MOVQ x+32(FP), R11
+	MOVQ stride+64(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+32(FP)
 	MOVQ rows+40(FP), AX
 	ADDQ $-1, AX
 	MOVQ AX, rows+40(FP)
@@ -40394,9 +40400,9 @@ row105:
 block106:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short117
+	JLE short116
 	MOVQ $2048, DX
-short117:
+short116:
 	MOVQ factor+80(FP), CX
 	VBROADCASTSS (CX), Z7
 	MOVQ add+88(FP), CX
@@ -40410,15 +40416,15 @@ short117:
 	XORL R11, R11
 	ADDQ $-64, DI
 	CMPQ DI, $0
-	JGT many118
+	JGT many117
 	XORL DI, DI
-	JMP few119
-many118:
+	JMP few118
+many117:
 	MOVQ to+72(FP), CX
 	SUBQ CX, R11
 	SUBQ BX, R11
 	ANDQ $63, R11
-few119:
+few118:
 	SHLQ $2, DI
 	ADDQ BX, DI
 	LEAQ local15-1024(SP), R12
@@ -40428,54 +40434,54 @@ few119:
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	CMPQ R11, $0
-	JEQ inner120
+	JEQ inner119
 	SHRQ $2, R11
 	MOVQ BX, CX
 	ADDQ R10, CX
 	MOVQ to+72(FP), R12
 	ADDQ BX, R12
 	CMPQ R11, $16
-	JGE whole124
+	JGE whole123
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done125
-whole124:
+	JMP done124
+whole123:
 	VMOVUPS (CX), Z0
-done125:
+done124:
 	VFMADD213PS Z6, Z7, Z0
 	CMPQ R11, $16
-	JGE whole126
+	JGE whole125
 	MOVQ R12, R13
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip128
+	JEQ skip127
 	VMOVUPS Y1, (R13)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R13
-skip128:
+skip127:
 	TESTQ $4, R11
-	JEQ skip129
+	JEQ skip128
 	VMOVUPS X1, (R13)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R13
-skip129:
+skip128:
 	TESTQ $2, R11
-	JEQ skip130
+	JEQ skip129
 	VMOVLPS X1, (R13)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R13
-skip130:
+skip129:
 	TESTQ $1, R11
-	JEQ skip131
+	JEQ skip130
 	VMOVSS X1, (R13)
-skip131:
-	JMP done127
-whole126:
+skip130:
+	JMP done126
+whole125:
 	VMOVUPS Z0, (R12)
-done127:
-inner120:
+done126:
+inner119:
 	LEAQ local16-1088(SP), CX
 	ANDQ $-64, CX
 	MOVQ (CX), CX
@@ -40488,67 +40494,67 @@ inner120:
 	MOVQ to+72(FP), DI
 	ADDQ CX, DI
 	ADDQ R10, CX
-vec121:
+vec120:
 	CMPQ R11, $16
-	JLT tail122
+	JLT tail121
 	VMOVUPS (CX), Z0
 	VFMADD213PS Z6, Z7, Z0
 	VMOVUPS Z0, (DI)
 	ADDQ $64, CX
 	ADDQ $64, DI
 	ADDQ $-16, R11
-	JMP vec121
-tail122:
+	JMP vec120
+tail121:
 	CMPQ R11, $0
-	JEQ done123
+	JEQ done122
 	CMPQ R11, $16
-	JGE whole132
+	JGE whole131
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done133
-whole132:
+	JMP done132
+whole131:
 	VMOVUPS (CX), Z0
-done133:
+done132:
 	VFMADD213PS Z6, Z7, Z0
 	CMPQ R11, $16
-	JGE whole134
+	JGE whole133
 	MOVQ DI, R12
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip136
+	JEQ skip135
 	VMOVUPS Y1, (R12)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R12
-skip136:
+skip135:
 	TESTQ $4, R11
-	JEQ skip137
+	JEQ skip136
 	VMOVUPS X1, (R12)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R12
-skip137:
+skip136:
 	TESTQ $2, R11
-	JEQ skip138
+	JEQ skip137
 	VMOVLPS X1, (R12)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R12
-skip138:
+skip137:
 	TESTQ $1, R11
-	JEQ skip139
+	JEQ skip138
 	VMOVSS X1, (R12)
-skip139:
-	JMP done135
-whole134:
+skip138:
+	JMP done134
+whole133:
 	VMOVUPS Z0, (DI)
-done135:
-done123:
+done134:
+done122:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready107
+	JNE have139
 	VBROADCASTSS (BX), Z7
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -40572,12 +40578,12 @@ short141:
 	VBROADCASTSD cc9800000c9800000<>(SB), Z6
 	VUCOMISS X6, X7
 	JHI positive142
-	JMP beyond113
+	JMP beyond112
 positive142:
 	VXORPS.BCST c8000000080000000<>(SB), Z6, Z6
 	VUCOMISS X7, X6
 	JHI inside143
-	JMP beyond113
+	JMP beyond112
 inside143:
 	VMOVUPS Z7, Z1
 	LEAQ local9-640(SP), R11
@@ -40610,9 +40616,9 @@ inside143:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready107:
+have139:
 	CMPQ R9, $0
-	JNE held108
+	JNE held107
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	LEAQ local13-896(SP), R11
@@ -40815,9 +40821,9 @@ done148:
 	JEQ sure158
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE tooSmall111
+	JNE tooSmall110
 sure158:
-folded110:
+folded109:
 	LEAQ local13-896(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS (R11), Z0
@@ -40836,11 +40842,11 @@ folded110:
 	VMOVSS X0, (R11)
 	VBROADCASTSD c6380000063800000<>(SB), Z7
 	VUCOMISS X0, X7
-	JHI kept116
+	JHI kept115
 	CMPQ R9, $2
-	JEQ kept116
+	JEQ kept115
 	// An element may be too great.
-suspect112:
+suspect111:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
@@ -40907,10 +40913,10 @@ done162:
 	VBROADCASTSS (R11), Z6
 	VADDPS.BCST c4270000042700000<>(SB), Z6, Z6
 	VUCOMISS X6, X7
-	JHI rebase114
-	JMP folded110
+	JHI rebase113
+	JMP folded109
 	// There is no base, or one is too great for it.
-beyond113:
+beyond112:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z6
@@ -40964,19 +40970,19 @@ done168:
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Z7
 	VMOVSS X7, (R11)
-rebase114:
+rebase113:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z7
 	VBROADCASTSD cc9800000c9800000<>(SB), Z6
 	VUCOMISS X6, X7
 	JHI positive171
-	JMP apart115
+	JMP apart114
 positive171:
 	VXORPS.BCST c8000000080000000<>(SB), Z6, Z6
 	VUCOMISS X7, X6
 	JHI inside172
-	JMP apart115
+	JMP apart114
 inside172:
 	VMOVUPS Z7, Z1
 	LEAQ local9-640(SP), R11
@@ -41009,17 +41015,17 @@ inside172:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-	JMP again109
+	JMP again108
 	// One is too small, in the first place.
-tooSmall111:
+tooSmall110:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	MOVQ $1, R9
-held108:
+held107:
 	CMPQ R9, $2
-	JNE again109
+	JNE again108
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z6
@@ -41081,8 +41087,8 @@ done176:
 	VBROADCASTSS (R11), Z6
 	VADDPS.BCST c4270000042700000<>(SB), Z6, Z6
 	VUCOMISS X6, X7
-	JHI rebase114
-again109:
+	JHI rebase113
+again108:
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	LEAQ local13-896(SP), R11
@@ -41132,10 +41138,10 @@ skip184:
 	PREFETCHT0 12288(CX)
 	PREFETCHT1 32768(CX)
 	VMOVUPS (CX), Z2
+	VMAXPS Z2, Z15, Z2
 	PREFETCHT0 12352(CX)
 	PREFETCHT1 32832(CX)
 	VMOVUPS 64(CX), Z3
-	VMAXPS Z2, Z15, Z2
 	VMAXPS Z3, Z15, Z3
 	VMOVUPS Z14, Z4
 	VFMADD231PS Z12, Z2, Z4
@@ -41169,10 +41175,10 @@ skip184:
 	PREFETCHT0 12416(CX)
 	PREFETCHT1 32896(CX)
 	VMOVUPS 128(CX), Z2
+	VMAXPS Z2, Z15, Z2
 	PREFETCHT0 12480(CX)
 	PREFETCHT1 32960(CX)
 	VMOVUPS 192(CX), Z3
-	VMAXPS Z2, Z15, Z2
 	VMAXPS Z3, Z15, Z3
 	VMOVUPS Z14, Z4
 	VFMADD231PS Z12, Z2, Z4
@@ -41290,10 +41296,10 @@ done183:
 	JEQ sure193
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE suspect112
+	JNE suspect111
 sure193:
-	JMP folded110
-apart115:
+	JMP folded109
+apart114:
 	MOVQ BX, CX
 trail195:
 	CMPQ CX, SI
@@ -41441,7 +41447,7 @@ within199:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next194
-kept116:
+kept115:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z7
@@ -41482,11 +41488,6 @@ next194:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block106
-	MOVQ x+32(FP), R11
-	MOVQ stride+64(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+32(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+56(FP), R12
 	SHLQ $2, R12
@@ -41503,6 +41504,11 @@ next194:
 	MOVQ add+88(FP), R12
 	ADDQ $4, R12
 	MOVQ R12, add+88(FP)
+	MOVQ x+32(FP), R11
+	MOVQ stride+64(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+32(FP)
 	MOVQ rows+40(FP), AX
 	ADDQ $-1, AX
 	MOVQ AX, rows+40(FP)
@@ -41537,9 +41543,9 @@ row2:
 block3:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short14
+	JLE short13
 	MOVQ $2048, DX
-short14:
+short13:
 	MOVQ factor+88(FP), CX
 	VBROADCASTSS (CX), Z8
 	MOVQ add+96(FP), CX
@@ -41553,15 +41559,15 @@ short14:
 	XORL R11, R11
 	ADDQ $-64, DI
 	CMPQ DI, $0
-	JGT many15
+	JGT many14
 	XORL DI, DI
-	JMP few16
-many15:
+	JMP few15
+many14:
 	MOVQ to+80(FP), CX
 	SUBQ CX, R11
 	SUBQ BX, R11
 	ANDQ $63, R11
-few16:
+few15:
 	SHLQ $2, DI
 	ADDQ BX, DI
 	LEAQ local15-1024(SP), R12
@@ -41571,54 +41577,54 @@ few16:
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	CMPQ R11, $0
-	JEQ inner17
+	JEQ inner16
 	SHRQ $2, R11
 	MOVQ BX, CX
 	ADDQ R10, CX
 	MOVQ to+80(FP), R12
 	ADDQ BX, R12
 	CMPQ R11, $16
-	JGE whole21
+	JGE whole20
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done22
-whole21:
+	JMP done21
+whole20:
 	VMOVUPS (CX), Z0
-done22:
+done21:
 	VFMADD213PS Z7, Z8, Z0
 	CMPQ R11, $16
-	JGE whole23
+	JGE whole22
 	MOVQ R12, R13
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip25
+	JEQ skip24
 	VMOVUPS Y1, (R13)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R13
-skip25:
+skip24:
 	TESTQ $4, R11
-	JEQ skip26
+	JEQ skip25
 	VMOVUPS X1, (R13)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R13
-skip26:
+skip25:
 	TESTQ $2, R11
-	JEQ skip27
+	JEQ skip26
 	VMOVLPS X1, (R13)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R13
-skip27:
+skip26:
 	TESTQ $1, R11
-	JEQ skip28
+	JEQ skip27
 	VMOVSS X1, (R13)
-skip28:
-	JMP done24
-whole23:
+skip27:
+	JMP done23
+whole22:
 	VMOVUPS Z0, (R12)
-done24:
-inner17:
+done23:
+inner16:
 	LEAQ local16-1088(SP), CX
 	ANDQ $-64, CX
 	MOVQ (CX), CX
@@ -41631,67 +41637,67 @@ inner17:
 	MOVQ to+80(FP), DI
 	ADDQ CX, DI
 	ADDQ R10, CX
-vec18:
+vec17:
 	CMPQ R11, $16
-	JLT tail19
+	JLT tail18
 	VMOVUPS (CX), Z0
 	VFMADD213PS Z7, Z8, Z0
 	VMOVUPS Z0, (DI)
 	ADDQ $64, CX
 	ADDQ $64, DI
 	ADDQ $-16, R11
-	JMP vec18
-tail19:
+	JMP vec17
+tail18:
 	CMPQ R11, $0
-	JEQ done20
+	JEQ done19
 	CMPQ R11, $16
-	JGE whole29
+	JGE whole28
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done30
-whole29:
+	JMP done29
+whole28:
 	VMOVUPS (CX), Z0
-done30:
+done29:
 	VFMADD213PS Z7, Z8, Z0
 	CMPQ R11, $16
-	JGE whole31
+	JGE whole30
 	MOVQ DI, R12
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip33
+	JEQ skip32
 	VMOVUPS Y1, (R12)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R12
-skip33:
+skip32:
 	TESTQ $4, R11
-	JEQ skip34
+	JEQ skip33
 	VMOVUPS X1, (R12)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R12
-skip34:
+skip33:
 	TESTQ $2, R11
-	JEQ skip35
+	JEQ skip34
 	VMOVLPS X1, (R12)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R12
-skip35:
+skip34:
 	TESTQ $1, R11
-	JEQ skip36
+	JEQ skip35
 	VMOVSS X1, (R12)
-skip36:
-	JMP done32
-whole31:
+skip35:
+	JMP done31
+whole30:
 	VMOVUPS Z0, (DI)
-done32:
-done20:
+done31:
+done19:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready4
+	JNE have36
 	VBROADCASTSS (BX), Z8
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -41715,12 +41721,12 @@ short38:
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
 	JHI positive39
-	JMP beyond10
+	JMP beyond9
 positive39:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
 	JHI inside40
-	JMP beyond10
+	JMP beyond9
 inside40:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
@@ -41754,9 +41760,9 @@ inside40:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready4:
+have36:
 	CMPQ R9, $0
-	JNE held5
+	JNE held4
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	LEAQ local13-896(SP), R11
@@ -41994,9 +42000,9 @@ done45:
 	JEQ sure57
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE tooSmall8
+	JNE tooSmall7
 sure57:
-folded7:
+folded6:
 	LEAQ local12-832(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS (R11), Z0
@@ -42028,11 +42034,11 @@ folded7:
 	VMOVSS X0, (R11)
 	VBROADCASTSD c5180000051800000<>(SB), Z8
 	VUCOMISS X0, X8
-	JHI kept13
+	JHI kept12
 	CMPQ R9, $2
-	JEQ kept13
+	JEQ kept12
 	// An element may be too great.
-suspect9:
+suspect8:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
@@ -42099,10 +42105,10 @@ done61:
 	VBROADCASTSS (R11), Z7
 	VADDPS.BCST c4204000042040000<>(SB), Z7, Z7
 	VUCOMISS X7, X8
-	JHI rebase11
-	JMP folded7
+	JHI rebase10
+	JMP folded6
 	// There is no base, or one is too great for it.
-beyond10:
+beyond9:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
@@ -42156,19 +42162,19 @@ done67:
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Z8
 	VMOVSS X8, (R11)
-rebase11:
+rebase10:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z8
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
 	JHI positive70
-	JMP apart12
+	JMP apart11
 positive70:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
 	JHI inside71
-	JMP apart12
+	JMP apart11
 inside71:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
@@ -42202,17 +42208,17 @@ inside71:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-	JMP again6
+	JMP again5
 	// One is too small, in the first place.
-tooSmall8:
+tooSmall7:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	MOVQ $1, R9
-held5:
+held4:
 	CMPQ R9, $2
-	JNE again6
+	JNE again5
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
@@ -42274,8 +42280,8 @@ done75:
 	VBROADCASTSS (R11), Z7
 	VADDPS.BCST c4204000042040000<>(SB), Z7, Z7
 	VUCOMISS X7, X8
-	JHI rebase11
-again6:
+	JHI rebase10
+again5:
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	LEAQ local13-896(SP), R11
@@ -42335,11 +42341,11 @@ skip83:
 	VMOVUPS (CX), Z3
 	VSUBPS Z13, Z3, Z5
 	VADDPS Z5, Z2, Z2
+	VMAXPS Z3, Z15, Z3
 	PREFETCHT0 2112(CX)
 	VMOVUPS 64(CX), Z4
 	VSUBPS Z13, Z4, Z5
 	VADDPS Z5, Z2, Z2
-	VMAXPS Z3, Z15, Z3
 	VMAXPS Z4, Z15, Z4
 	VMOVUPS Z14, Z5
 	VFMADD231PS Z11, Z3, Z5
@@ -42374,11 +42380,11 @@ skip83:
 	VMOVUPS 128(CX), Z3
 	VSUBPS Z13, Z3, Z5
 	VADDPS Z5, Z2, Z2
+	VMAXPS Z3, Z15, Z3
 	PREFETCHT0 2240(CX)
 	VMOVUPS 192(CX), Z4
 	VSUBPS Z13, Z4, Z5
 	VADDPS Z5, Z2, Z2
-	VMAXPS Z3, Z15, Z3
 	VMAXPS Z4, Z15, Z4
 	VMOVUPS Z14, Z5
 	VFMADD231PS Z11, Z3, Z5
@@ -42518,10 +42524,10 @@ done82:
 	JEQ sure94
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE suspect9
+	JNE suspect8
 sure94:
-	JMP folded7
-apart12:
+	JMP folded6
+apart11:
 	MOVQ BX, CX
 trail96:
 	CMPQ CX, SI
@@ -42702,7 +42708,7 @@ within100:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next95
-kept13:
+kept12:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z8
@@ -42746,11 +42752,6 @@ next95:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block3
-	MOVQ x+40(FP), R11
-	MOVQ stride+72(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+40(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+64(FP), R12
 	SHLQ $2, R12
@@ -42767,6 +42768,11 @@ next95:
 	MOVQ add+96(FP), R12
 	ADDQ $4, R12
 	MOVQ R12, add+96(FP)
+	MOVQ x+40(FP), R11
+	MOVQ stride+72(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+40(FP)
 	MOVQ rows+48(FP), AX
 	ADDQ $-1, AX
 	MOVQ AX, rows+48(FP)
@@ -42793,9 +42799,9 @@ row111:
 block112:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short123
+	JLE short122
 	MOVQ $2048, DX
-short123:
+short122:
 	MOVQ factor+88(FP), CX
 	VBROADCASTSS (CX), Z8
 	MOVQ add+96(FP), CX
@@ -42809,15 +42815,15 @@ short123:
 	XORL R11, R11
 	ADDQ $-64, DI
 	CMPQ DI, $0
-	JGT many124
+	JGT many123
 	XORL DI, DI
-	JMP few125
-many124:
+	JMP few124
+many123:
 	MOVQ to+80(FP), CX
 	SUBQ CX, R11
 	SUBQ BX, R11
 	ANDQ $63, R11
-few125:
+few124:
 	SHLQ $2, DI
 	ADDQ BX, DI
 	LEAQ local15-1024(SP), R12
@@ -42827,54 +42833,54 @@ few125:
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	CMPQ R11, $0
-	JEQ inner126
+	JEQ inner125
 	SHRQ $2, R11
 	MOVQ BX, CX
 	ADDQ R10, CX
 	MOVQ to+80(FP), R12
 	ADDQ BX, R12
 	CMPQ R11, $16
-	JGE whole130
+	JGE whole129
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done131
-whole130:
+	JMP done130
+whole129:
 	VMOVUPS (CX), Z0
-done131:
+done130:
 	VFMADD213PS Z7, Z8, Z0
 	CMPQ R11, $16
-	JGE whole132
+	JGE whole131
 	MOVQ R12, R13
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip134
+	JEQ skip133
 	VMOVUPS Y1, (R13)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R13
-skip134:
+skip133:
 	TESTQ $4, R11
-	JEQ skip135
+	JEQ skip134
 	VMOVUPS X1, (R13)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R13
-skip135:
+skip134:
 	TESTQ $2, R11
-	JEQ skip136
+	JEQ skip135
 	VMOVLPS X1, (R13)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R13
-skip136:
+skip135:
 	TESTQ $1, R11
-	JEQ skip137
+	JEQ skip136
 	VMOVSS X1, (R13)
-skip137:
-	JMP done133
-whole132:
+skip136:
+	JMP done132
+whole131:
 	VMOVUPS Z0, (R12)
-done133:
-inner126:
+done132:
+inner125:
 	LEAQ local16-1088(SP), CX
 	ANDQ $-64, CX
 	MOVQ (CX), CX
@@ -42887,67 +42893,67 @@ inner126:
 	MOVQ to+80(FP), DI
 	ADDQ CX, DI
 	ADDQ R10, CX
-vec127:
+vec126:
 	CMPQ R11, $16
-	JLT tail128
+	JLT tail127
 	VMOVUPS (CX), Z0
 	VFMADD213PS Z7, Z8, Z0
 	VMOVUPS Z0, (DI)
 	ADDQ $64, CX
 	ADDQ $64, DI
 	ADDQ $-16, R11
-	JMP vec127
-tail128:
+	JMP vec126
+tail127:
 	CMPQ R11, $0
-	JEQ done129
+	JEQ done128
 	CMPQ R11, $16
-	JGE whole138
+	JGE whole137
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done139
-whole138:
+	JMP done138
+whole137:
 	VMOVUPS (CX), Z0
-done139:
+done138:
 	VFMADD213PS Z7, Z8, Z0
 	CMPQ R11, $16
-	JGE whole140
+	JGE whole139
 	MOVQ DI, R12
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip142
+	JEQ skip141
 	VMOVUPS Y1, (R12)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R12
-skip142:
+skip141:
 	TESTQ $4, R11
-	JEQ skip143
+	JEQ skip142
 	VMOVUPS X1, (R12)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R12
-skip143:
+skip142:
 	TESTQ $2, R11
-	JEQ skip144
+	JEQ skip143
 	VMOVLPS X1, (R12)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R12
-skip144:
+skip143:
 	TESTQ $1, R11
-	JEQ skip145
+	JEQ skip144
 	VMOVSS X1, (R12)
-skip145:
-	JMP done141
-whole140:
+skip144:
+	JMP done140
+whole139:
 	VMOVUPS Z0, (DI)
-done141:
-done129:
+done140:
+done128:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready113
+	JNE have145
 	VBROADCASTSS (BX), Z8
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -42971,12 +42977,12 @@ short147:
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
 	JHI positive148
-	JMP beyond119
+	JMP beyond118
 positive148:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
 	JHI inside149
-	JMP beyond119
+	JMP beyond118
 inside149:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
@@ -43010,9 +43016,9 @@ inside149:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready113:
+have145:
 	CMPQ R9, $0
-	JNE held114
+	JNE held113
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	LEAQ local13-896(SP), R11
@@ -43250,9 +43256,9 @@ done154:
 	JEQ sure166
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE tooSmall117
+	JNE tooSmall116
 sure166:
-folded116:
+folded115:
 	LEAQ local12-832(SP), R11
 	ANDQ $-64, R11
 	VMOVUPS (R11), Z0
@@ -43284,11 +43290,11 @@ folded116:
 	VMOVSS X0, (R11)
 	VBROADCASTSD c5180000051800000<>(SB), Z8
 	VUCOMISS X0, X8
-	JHI kept122
+	JHI kept121
 	CMPQ R9, $2
-	JEQ kept122
+	JEQ kept121
 	// An element may be too great.
-suspect118:
+suspect117:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
@@ -43355,10 +43361,10 @@ done170:
 	VBROADCASTSS (R11), Z7
 	VADDPS.BCST c4204000042040000<>(SB), Z7, Z7
 	VUCOMISS X7, X8
-	JHI rebase120
-	JMP folded116
+	JHI rebase119
+	JMP folded115
 	// There is no base, or one is too great for it.
-beyond119:
+beyond118:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
@@ -43412,19 +43418,19 @@ done176:
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Z8
 	VMOVSS X8, (R11)
-rebase120:
+rebase119:
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z8
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
 	JHI positive179
-	JMP apart121
+	JMP apart120
 positive179:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
 	JHI inside180
-	JMP apart121
+	JMP apart120
 inside180:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
@@ -43458,17 +43464,17 @@ inside180:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-	JMP again115
+	JMP again114
 	// One is too small, in the first place.
-tooSmall117:
+tooSmall116:
 	XORL R11, R11
 	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	MOVQ $1, R9
-held114:
+held113:
 	CMPQ R9, $2
-	JNE again115
+	JNE again114
 	LEAQ local14-960(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
@@ -43530,8 +43536,8 @@ done184:
 	VBROADCASTSS (R11), Z7
 	VADDPS.BCST c4204000042040000<>(SB), Z7, Z7
 	VUCOMISS X7, X8
-	JHI rebase120
-again115:
+	JHI rebase119
+again114:
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	LEAQ local13-896(SP), R11
@@ -43588,12 +43594,12 @@ skip192:
 	VMOVUPS (CX), Z3
 	VSUBPS Z13, Z3, Z5
 	VADDPS Z5, Z2, Z2
+	VMAXPS Z3, Z15, Z3
 	PREFETCHT0 12352(CX)
 	PREFETCHT1 32832(CX)
 	VMOVUPS 64(CX), Z4
 	VSUBPS Z13, Z4, Z5
 	VADDPS Z5, Z2, Z2
-	VMAXPS Z3, Z15, Z3
 	VMAXPS Z4, Z15, Z4
 	VMOVUPS Z14, Z5
 	VFMADD231PS Z11, Z3, Z5
@@ -43629,12 +43635,12 @@ skip192:
 	VMOVUPS 128(CX), Z3
 	VSUBPS Z13, Z3, Z5
 	VADDPS Z5, Z2, Z2
+	VMAXPS Z3, Z15, Z3
 	PREFETCHT0 12480(CX)
 	PREFETCHT1 32960(CX)
 	VMOVUPS 192(CX), Z4
 	VSUBPS Z13, Z4, Z5
 	VADDPS Z5, Z2, Z2
-	VMAXPS Z3, Z15, Z3
 	VMAXPS Z4, Z15, Z4
 	VMOVUPS Z14, Z5
 	VFMADD231PS Z11, Z3, Z5
@@ -43774,10 +43780,10 @@ done191:
 	JEQ sure203
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE suspect118
+	JNE suspect117
 sure203:
-	JMP folded116
-apart121:
+	JMP folded115
+apart120:
 	MOVQ BX, CX
 trail205:
 	CMPQ CX, SI
@@ -43954,7 +43960,7 @@ within209:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next204
-kept122:
+kept121:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z8
@@ -43998,11 +44004,6 @@ next204:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block112
-	MOVQ x+40(FP), R11
-	MOVQ stride+72(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+40(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+64(FP), R12
 	SHLQ $2, R12
@@ -44019,6 +44020,11 @@ next204:
 	MOVQ add+96(FP), R12
 	ADDQ $4, R12
 	MOVQ R12, add+96(FP)
+	MOVQ x+40(FP), R11
+	MOVQ stride+72(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+40(FP)
 	MOVQ rows+48(FP), AX
 	ADDQ $-1, AX
 	MOVQ AX, rows+48(FP)
@@ -44058,9 +44064,9 @@ row2:
 block3:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short14
+	JLE short13
 	MOVQ $2048, DX
-short14:
+short13:
 	MOVQ factor+96(FP), CX
 	VBROADCASTSS (CX), Z8
 	MOVQ add+104(FP), CX
@@ -44074,15 +44080,15 @@ short14:
 	XORL R11, R11
 	ADDQ $-64, DI
 	CMPQ DI, $0
-	JGT many15
+	JGT many14
 	XORL DI, DI
-	JMP few16
-many15:
+	JMP few15
+many14:
 	MOVQ to+88(FP), CX
 	SUBQ CX, R11
 	SUBQ BX, R11
 	ANDQ $63, R11
-few16:
+few15:
 	SHLQ $2, DI
 	ADDQ BX, DI
 	LEAQ local15-1024(SP), R12
@@ -44092,7 +44098,7 @@ few16:
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	CMPQ R11, $0
-	JEQ inner17
+	JEQ inner16
 	SHRQ $2, R11
 	MOVQ w+48(FP), SI
 	ADDQ BX, SI
@@ -44101,58 +44107,58 @@ few16:
 	MOVQ to+88(FP), R12
 	ADDQ BX, R12
 	CMPQ R11, $16
-	JGE whole21
+	JGE whole20
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done22
-whole21:
+	JMP done21
+whole20:
 	VMOVUPS (SI), Z1
-done22:
+done21:
 	CMPQ R11, $16
-	JGE whole23
+	JGE whole22
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done24
-whole23:
+	JMP done23
+whole22:
 	VMOVUPS (CX), Z0
-done24:
+done23:
 	VFMADD213PS.BCST c0000000000000000<>(SB), Z8, Z0
 	VFMADD231PS Z7, Z1, Z0
 	CMPQ R11, $16
-	JGE whole25
+	JGE whole24
 	MOVQ R12, R13
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip27
+	JEQ skip26
 	VMOVUPS Y1, (R13)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R13
-skip27:
+skip26:
 	TESTQ $4, R11
-	JEQ skip28
+	JEQ skip27
 	VMOVUPS X1, (R13)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R13
-skip28:
+skip27:
 	TESTQ $2, R11
-	JEQ skip29
+	JEQ skip28
 	VMOVLPS X1, (R13)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R13
-skip29:
+skip28:
 	TESTQ $1, R11
-	JEQ skip30
+	JEQ skip29
 	VMOVSS X1, (R13)
-skip30:
-	JMP done26
-whole25:
+skip29:
+	JMP done25
+whole24:
 	VMOVUPS Z0, (R12)
-done26:
-inner17:
+done25:
+inner16:
 	LEAQ local16-1088(SP), CX
 	ANDQ $-64, CX
 	MOVQ (CX), CX
@@ -44167,9 +44173,9 @@ inner17:
 	MOVQ to+88(FP), DI
 	ADDQ CX, DI
 	ADDQ R10, CX
-vec18:
+vec17:
 	CMPQ R11, $16
-	JLT tail19
+	JLT tail18
 	VMOVUPS (CX), Z0
 	VFMADD213PS.BCST c0000000000000000<>(SB), Z8, Z0
 	VFMADD231PS (SI), Z7, Z0
@@ -44178,69 +44184,69 @@ vec18:
 	ADDQ $64, DI
 	ADDQ $64, SI
 	ADDQ $-16, R11
-	JMP vec18
-tail19:
+	JMP vec17
+tail18:
 	CMPQ R11, $0
-	JEQ done20
+	JEQ done19
 	CMPQ R11, $16
-	JGE whole31
+	JGE whole30
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done32
-whole31:
+	JMP done31
+whole30:
 	VMOVUPS (SI), Z1
-done32:
+done31:
 	CMPQ R11, $16
-	JGE whole33
+	JGE whole32
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done34
-whole33:
+	JMP done33
+whole32:
 	VMOVUPS (CX), Z0
-done34:
+done33:
 	VFMADD213PS.BCST c0000000000000000<>(SB), Z8, Z0
 	VFMADD231PS Z7, Z1, Z0
 	CMPQ R11, $16
-	JGE whole35
+	JGE whole34
 	MOVQ DI, R12
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip37
+	JEQ skip36
 	VMOVUPS Y1, (R12)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R12
-skip37:
+skip36:
 	TESTQ $4, R11
-	JEQ skip38
+	JEQ skip37
 	VMOVUPS X1, (R12)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R12
-skip38:
+skip37:
 	TESTQ $2, R11
-	JEQ skip39
+	JEQ skip38
 	VMOVLPS X1, (R12)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R12
-skip39:
+skip38:
 	TESTQ $1, R11
-	JEQ skip40
+	JEQ skip39
 	VMOVSS X1, (R12)
-skip40:
-	JMP done36
-whole35:
+skip39:
+	JMP done35
+whole34:
 	VMOVUPS Z0, (DI)
-done36:
-done20:
+done35:
+done19:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready4
+	JNE have40
 	VBROADCASTSS (BX), Z8
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -44264,12 +44270,12 @@ short42:
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
 	JHI positive43
-	JMP beyond10
+	JMP beyond9
 positive43:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
 	JHI inside44
-	JMP beyond10
+	JMP beyond9
 inside44:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
@@ -44303,9 +44309,9 @@ inside44:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready4:
+have40:
 	CMPQ R9, $0
-	JNE held5
+	JNE held4
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	LEAQ local13-896(SP), R11
@@ -44446,28 +44452,28 @@ skip50:
 	ADDQ $256, CX
 	CMPQ CX, DI
 	JLT loop46
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z3
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z3
 	VADDPS Z1, Z3, Z3
-	VMOVUPS Z3, (R12)
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z3
+	VMOVUPS Z3, (R11)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z3
 	VADDPS Z2, Z3, Z3
-	VMOVUPS Z3, (R12)
+	VMOVUPS Z3, (R11)
 	JMP segment45
 	// The end of the row.
 end47:
-	MOVQ DX, R12
-	ANDQ $63, R12
-	CMPQ R12, $0
+	MOVQ DX, R11
+	ANDQ $63, R11
+	CMPQ R11, $0
 	JEQ done49
 vec48:
-	CMPQ R12, $16
+	CMPQ R11, $16
 	JGE whole51
-	LEAQ bits<>(SB), R11
-	KMOVW (R11)(R12*2), K1
+	LEAQ bits<>(SB), R12
+	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z13, Z3
 	VMOVUPS (CX), K1, Z3
 	JMP done52
@@ -44475,25 +44481,25 @@ whole51:
 	VMOVUPS (CX), Z3
 done52:
 	VSUBPS Z13, Z3, Z3
-	MOVQ w+48(FP), R11
-	ADDQ CX, R11
-	CMPQ R12, $16
+	MOVQ w+48(FP), R12
+	ADDQ CX, R12
+	CMPQ R11, $16
 	JGE whole53
 	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R12*2), K1
+	KMOVW (R13)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z4
-	VMOVUPS (R11), K1, Z4
+	VMOVUPS (R12), K1, Z4
 	JMP done54
 whole53:
-	VMOVUPS (R11), Z4
+	VMOVUPS (R12), Z4
 done54:
 	VFMADD231PS Z4, Z3, Z2
-	MOVQ CX, R11
-	ADDQ R10, R11
-	CMPQ R12, $16
+	MOVQ CX, R12
+	ADDQ R10, R12
+	CMPQ R11, $16
 	JGE whole55
 	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R12*2), K1
+	KMOVW (R13)(R11*2), K1
 	VMOVUPS Z15, Z3
 	VMOVUPS (CX), K1, Z3
 	JMP done56
@@ -44513,62 +44519,62 @@ done56:
 	VORPD Z4, Z0, Z0
 	VPSLLD $23, Z4, Z4
 	VMULPS Z4, Z5, Z5
-	CMPQ R12, $16
+	CMPQ R11, $16
 	JGE whole57
-	MOVQ R11, R13
+	MOVQ R12, R13
 	VMOVUPS Z5, Z4
-	TESTQ $8, R12
+	TESTQ $8, R11
 	JEQ skip59
 	VMOVUPS Y4, (R13)
 	VEXTRACTF64X4 $1, Z4, Y4
 	ADDQ $32, R13
 skip59:
-	TESTQ $4, R12
+	TESTQ $4, R11
 	JEQ skip60
 	VMOVUPS X4, (R13)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R13
 skip60:
-	TESTQ $2, R12
+	TESTQ $2, R11
 	JEQ skip61
 	VMOVLPS X4, (R13)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R13
 skip61:
-	TESTQ $1, R12
+	TESTQ $1, R11
 	JEQ skip62
 	VMOVSS X4, (R13)
 skip62:
 	JMP done58
 whole57:
-	VMOVUPS Z5, (R11)
+	VMOVUPS Z5, (R12)
 done58:
 	VADDPS Z5, Z1, Z1
 	ADDQ $64, CX
-	ADDQ $-16, R12
-	CMPQ R12, $0
+	ADDQ $-16, R11
+	CMPQ R11, $0
 	JGT vec48
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z3
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z3
 	VADDPS Z1, Z3, Z3
-	VMOVUPS Z3, (R12)
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z3
+	VMOVUPS Z3, (R11)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z3
 	VADDPS Z2, Z3, Z3
-	VMOVUPS Z3, (R12)
+	VMOVUPS Z3, (R11)
 done49:
 	CMPQ R9, $2
 	JEQ sure63
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE tooSmall8
+	JNE tooSmall7
 sure63:
-folded7:
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z0
+folded6:
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z0
 	VEXTRACTF64X4 $1, Z0, Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -44577,11 +44583,11 @@ folded7:
 	VADDPS X1, X0, X0
 	VMOVSHDUP X0, X1
 	VADDPS X1, X0, X0
-	MOVQ dot+32(FP), R12
-	VMOVSS X0, (R12)
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z0
+	MOVQ dot+32(FP), R11
+	VMOVSS X0, (R11)
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z0
 	VEXTRACTF64X4 $1, Z0, Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -44590,32 +44596,32 @@ folded7:
 	VADDPS X1, X0, X0
 	VMOVSHDUP X0, X1
 	VADDPS X1, X0, X0
-	MOVQ sum+16(FP), R12
-	VMOVSS X0, (R12)
-	LEAQ local10-704(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X0, (R12)
+	MOVQ sum+16(FP), R11
+	VMOVSS X0, (R11)
+	LEAQ local10-704(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X0, (R11)
 	VBROADCASTSD c5180000051800000<>(SB), Z8
 	VUCOMISS X0, X8
-	JHI kept13
+	JHI kept12
 	CMPQ R9, $2
-	JEQ kept13
+	JEQ kept12
 	// An element may be too great.
-suspect9:
-	XORL R12, R12
-	LEAQ local15-1024(SP), R11
-	ANDQ $-64, R11
-	MOVQ R12, (R11)
-	LEAQ local14-960(SP), R12
+suspect8:
+	XORL R11, R11
+	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
+	MOVQ R11, (R12)
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
 	VMOVUPS Z7, Z0
 	VMOVUPS Z7, Z1
 	VMOVUPS Z7, Z2
 	VMOVUPS Z7, Z3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest65
 step64:
 	VMAXPS (CX), Z0, Z0
@@ -44623,20 +44629,20 @@ step64:
 	VMAXPS 128(CX), Z2, Z2
 	VMAXPS 192(CX), Z3, Z3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step64
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
 rest65:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done67
 vec66:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole68
 	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R11*2), K1
+	KMOVW (R13)(R12*2), K1
 	VMOVUPS Z7, Z1
 	VMOVUPS (CX), K1, Z1
 	JMP done69
@@ -44645,8 +44651,8 @@ whole68:
 done69:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec66
 done67:
 	VEXTRACTF64X4 $1, Z0, Y4
@@ -44658,30 +44664,30 @@ done67:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Z8
-	VMOVSS X8, (R12)
+	VMOVSS X8, (R11)
 	MOVQ $2, R9
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Z8
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Z7
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Z8
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Z7
 	VADDPS.BCST c4204000042040000<>(SB), Z7, Z7
 	VUCOMISS X7, X8
-	JHI rebase11
-	JMP folded7
+	JHI rebase10
+	JMP folded6
 	// There is no base, or one is too great for it.
-beyond10:
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
+beyond9:
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
 	VMOVUPS Z7, Z0
 	VMOVUPS Z7, Z1
 	VMOVUPS Z7, Z2
 	VMOVUPS Z7, Z3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest71
 step70:
 	VMAXPS (CX), Z0, Z0
@@ -44689,20 +44695,20 @@ step70:
 	VMAXPS 128(CX), Z2, Z2
 	VMAXPS 192(CX), Z3, Z3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step70
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
 rest71:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done73
 vec72:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole74
 	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R11*2), K1
+	KMOVW (R13)(R12*2), K1
 	VMOVUPS Z7, Z1
 	VMOVUPS (CX), K1, Z1
 	JMP done75
@@ -44711,8 +44717,8 @@ whole74:
 done75:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec72
 done73:
 	VEXTRACTF64X4 $1, Z0, Y4
@@ -44724,26 +44730,26 @@ done73:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Z8
-	VMOVSS X8, (R12)
-rebase11:
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Z8
+	VMOVSS X8, (R11)
+rebase10:
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Z8
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
 	JHI positive76
-	JMP apart12
+	JMP apart11
 positive76:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
 	JHI inside77
-	JMP apart12
+	JMP apart11
 inside77:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X1, (R12)
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X1, (R11)
 	VBROADCASTSD c4b4000004b400000<>(SB), Z0
 	VFMADD231PS.BCST c3fb8aa3b3fb8aa3b<>(SB), Z1, Z0
 	VSUBPS.BCST c4b4000004b400000<>(SB), Z0, Z0
@@ -44763,35 +44769,35 @@ inside77:
 	VFMADD213PS.BCST c3efffffe3efffffe<>(SB), Z1, Z2
 	VFMADD213PS.BCST c3f8000003f800000<>(SB), Z1, Z2
 	VMULPS Z1, Z2, Z2
-	LEAQ local8-576(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X2, (R12)
-	VBROADCASTSD c0000000000000000<>(SB), Z2
-	LEAQ local11-768(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X2, (R12)
-	MOVQ $1, R8
-	JMP again6
-	// One is too small, in the first place.
-tooSmall8:
-	XORL R12, R12
-	LEAQ local15-1024(SP), R11
+	LEAQ local8-576(SP), R11
 	ANDQ $-64, R11
-	MOVQ R12, (R11)
-	MOVQ $1, R9
-held5:
-	CMPQ R9, $2
-	JNE again6
-	LEAQ local14-960(SP), R12
+	VMOVSS X2, (R11)
+	VBROADCASTSD c0000000000000000<>(SB), Z2
+	LEAQ local11-768(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X2, (R11)
+	MOVQ $1, R8
+	JMP again5
+	// One is too small, in the first place.
+tooSmall7:
+	XORL R11, R11
+	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
+	MOVQ R11, (R12)
+	MOVQ $1, R9
+held4:
+	CMPQ R9, $2
+	JNE again5
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
 	VMOVUPS Z7, Z0
 	VMOVUPS Z7, Z1
 	VMOVUPS Z7, Z2
 	VMOVUPS Z7, Z3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest79
 step78:
 	VMAXPS (CX), Z0, Z0
@@ -44799,20 +44805,20 @@ step78:
 	VMAXPS 128(CX), Z2, Z2
 	VMAXPS 192(CX), Z3, Z3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step78
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
 rest79:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done81
 vec80:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole82
 	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R11*2), K1
+	KMOVW (R13)(R12*2), K1
 	VMOVUPS Z7, Z1
 	VMOVUPS (CX), K1, Z1
 	JMP done83
@@ -44821,8 +44827,8 @@ whole82:
 done83:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec80
 done81:
 	VEXTRACTF64X4 $1, Z0, Y4
@@ -44834,26 +44840,26 @@ done81:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Z8
-	VMOVSS X8, (R12)
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Z8
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Z7
+	VMOVSS X8, (R11)
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Z8
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Z7
 	VADDPS.BCST c4204000042040000<>(SB), Z7, Z7
 	VUCOMISS X7, X8
-	JHI rebase11
-again6:
+	JHI rebase10
+again5:
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS Z1, (R12)
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS Z1, (R11)
 	VBROADCASTSD c0000000000000000<>(SB), Z2
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS Z2, (R12)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS Z2, (R11)
 	MOVQ BX, CX
 segment84:
 	VBROADCASTSD c0000000000000000<>(SB), Z1
@@ -44865,58 +44871,58 @@ segment84:
 	CMPQ SI, DI
 	CMOVQLT SI, DI
 loop85:
-	LEAQ local15-1024(SP), R12
-	ANDQ $-64, R12
-	MOVQ (R12), R12
-	CMPQ CX, R12
+	LEAQ local15-1024(SP), R11
+	ANDQ $-64, R11
+	MOVQ (R11), R11
+	CMPQ CX, R11
 	JGE skip89
-	MOVQ factor+96(FP), R12
-	VBROADCASTSS (R12), Z8
-	MOVQ add+104(FP), R12
-	VBROADCASTSS (R12), Z7
-	LEAQ local16-1088(SP), R12
-	ANDQ $-64, R12
-	MOVQ (R12), R12
-	ADDQ CX, R12
-	MOVQ to+88(FP), R11
-	ADDQ R12, R11
+	MOVQ factor+96(FP), R11
+	VBROADCASTSS (R11), Z8
+	MOVQ add+104(FP), R11
+	VBROADCASTSS (R11), Z7
+	LEAQ local16-1088(SP), R11
+	ANDQ $-64, R11
+	MOVQ (R11), R11
+	ADDQ CX, R11
+	MOVQ to+88(FP), R12
+	ADDQ R11, R12
 	MOVQ w+48(FP), R13
-	ADDQ R12, R13
-	ADDQ R10, R12
-	VMOVUPS (R12), Z3
+	ADDQ R11, R13
+	ADDQ R10, R11
+	VMOVUPS (R11), Z3
 	VFMADD213PS.BCST c0000000000000000<>(SB), Z8, Z3
 	VFMADD231PS (R13), Z7, Z3
-	PREFETCHT0 2048(R11)
-	VMOVUPS Z3, (R11)
-	VMOVUPS 64(R12), Z3
+	PREFETCHT0 2048(R12)
+	VMOVUPS Z3, (R12)
+	VMOVUPS 64(R11), Z3
 	VFMADD213PS.BCST c0000000000000000<>(SB), Z8, Z3
 	VFMADD231PS 64(R13), Z7, Z3
-	PREFETCHT0 2112(R11)
-	VMOVUPS Z3, 64(R11)
-	VMOVUPS 128(R12), Z3
+	PREFETCHT0 2112(R12)
+	VMOVUPS Z3, 64(R12)
+	VMOVUPS 128(R11), Z3
 	VFMADD213PS.BCST c0000000000000000<>(SB), Z8, Z3
 	VFMADD231PS 128(R13), Z7, Z3
-	PREFETCHT0 2176(R11)
-	VMOVUPS Z3, 128(R11)
-	VMOVUPS 192(R12), Z3
+	PREFETCHT0 2176(R12)
+	VMOVUPS Z3, 128(R12)
+	VMOVUPS 192(R11), Z3
 	VFMADD213PS.BCST c0000000000000000<>(SB), Z8, Z3
 	VFMADD231PS 192(R13), Z7, Z3
-	PREFETCHT0 2240(R11)
-	VMOVUPS Z3, 192(R11)
+	PREFETCHT0 2240(R12)
+	VMOVUPS Z3, 192(R12)
 skip89:
-	MOVQ CX, R12
-	ADDQ R10, R12
-	MOVQ w+48(FP), R11
-	ADDQ CX, R11
+	MOVQ CX, R11
+	ADDQ R10, R11
+	MOVQ w+48(FP), R12
+	ADDQ CX, R12
 	PREFETCHT0 2048(CX)
 	VMOVUPS (CX), Z3
 	VSUBPS Z13, Z3, Z5
-	VFMADD231PS (R11), Z5, Z2
+	VFMADD231PS (R12), Z5, Z2
+	VMAXPS Z3, Z15, Z3
 	PREFETCHT0 2112(CX)
 	VMOVUPS 64(CX), Z4
 	VSUBPS Z13, Z4, Z5
-	VFMADD231PS 64(R11), Z5, Z2
-	VMAXPS Z3, Z15, Z3
+	VFMADD231PS 64(R12), Z5, Z2
 	VMAXPS Z4, Z15, Z4
 	VMOVUPS Z14, Z5
 	VFMADD231PS Z11, Z3, Z5
@@ -44943,19 +44949,19 @@ skip89:
 	VMULPS Z5, Z7, Z7
 	VPSLLD $23, Z6, Z6
 	VMULPS Z6, Z8, Z8
-	VMOVUPS Z7, (R12)
+	VMOVUPS Z7, (R11)
 	VADDPS Z7, Z1, Z1
-	VMOVUPS Z8, 64(R12)
+	VMOVUPS Z8, 64(R11)
 	VADDPS Z8, Z1, Z1
 	PREFETCHT0 2176(CX)
 	VMOVUPS 128(CX), Z3
 	VSUBPS Z13, Z3, Z5
-	VFMADD231PS 128(R11), Z5, Z2
+	VFMADD231PS 128(R12), Z5, Z2
+	VMAXPS Z3, Z15, Z3
 	PREFETCHT0 2240(CX)
 	VMOVUPS 192(CX), Z4
 	VSUBPS Z13, Z4, Z5
-	VFMADD231PS 192(R11), Z5, Z2
-	VMAXPS Z3, Z15, Z3
+	VFMADD231PS 192(R12), Z5, Z2
 	VMAXPS Z4, Z15, Z4
 	VMOVUPS Z14, Z5
 	VFMADD231PS Z11, Z3, Z5
@@ -44982,9 +44988,9 @@ skip89:
 	VMULPS Z5, Z7, Z7
 	VPSLLD $23, Z6, Z6
 	VMULPS Z6, Z8, Z8
-	VMOVUPS Z7, 128(R12)
+	VMOVUPS Z7, 128(R11)
 	VADDPS Z7, Z1, Z1
-	VMOVUPS Z8, 192(R12)
+	VMOVUPS Z8, 192(R11)
 	VADDPS Z8, Z1, Z1
 	ADDQ $256, CX
 	CMPQ CX, DI
@@ -45107,10 +45113,10 @@ done88:
 	JEQ sure102
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE suspect9
+	JNE suspect8
 sure102:
-	JMP folded7
-apart12:
+	JMP folded6
+apart11:
 	MOVQ BX, CX
 trail104:
 	CMPQ CX, SI
@@ -45309,7 +45315,7 @@ within108:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next103
-kept13:
+kept12:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z8
@@ -45353,11 +45359,6 @@ next103:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block3
-	MOVQ x+40(FP), R11
-	MOVQ stride+80(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+40(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+72(FP), R12
 	SHLQ $2, R12
@@ -45374,6 +45375,11 @@ next103:
 	MOVQ add+104(FP), R12
 	ADDQ $4, R12
 	MOVQ R12, add+104(FP)
+	MOVQ x+40(FP), R11
+	MOVQ stride+80(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+40(FP)
 	MOVQ w+48(FP), R11
 	MOVQ stride+80(FP), R12
 	SHLQ $2, R12
@@ -45409,9 +45415,9 @@ row121:
 block122:
 	MOVQ AX, DX
 	CMPQ AX, $2048
-	JLE short133
+	JLE short132
 	MOVQ $2048, DX
-short133:
+short132:
 	MOVQ factor+96(FP), CX
 	VBROADCASTSS (CX), Z8
 	MOVQ add+104(FP), CX
@@ -45425,15 +45431,15 @@ short133:
 	XORL R11, R11
 	ADDQ $-64, DI
 	CMPQ DI, $0
-	JGT many134
+	JGT many133
 	XORL DI, DI
-	JMP few135
-many134:
+	JMP few134
+many133:
 	MOVQ to+88(FP), CX
 	SUBQ CX, R11
 	SUBQ BX, R11
 	ANDQ $63, R11
-few135:
+few134:
 	SHLQ $2, DI
 	ADDQ BX, DI
 	LEAQ local15-1024(SP), R12
@@ -45443,7 +45449,7 @@ few135:
 	ANDQ $-64, R12
 	MOVQ R11, (R12)
 	CMPQ R11, $0
-	JEQ inner136
+	JEQ inner135
 	SHRQ $2, R11
 	MOVQ w+48(FP), SI
 	ADDQ BX, SI
@@ -45452,58 +45458,58 @@ few135:
 	MOVQ to+88(FP), R12
 	ADDQ BX, R12
 	CMPQ R11, $16
-	JGE whole140
+	JGE whole139
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done141
-whole140:
+	JMP done140
+whole139:
 	VMOVUPS (SI), Z1
-done141:
+done140:
 	CMPQ R11, $16
-	JGE whole142
+	JGE whole141
 	LEAQ bits<>(SB), R13
 	KMOVW (R13)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done143
-whole142:
+	JMP done142
+whole141:
 	VMOVUPS (CX), Z0
-done143:
+done142:
 	VFMADD213PS.BCST c0000000000000000<>(SB), Z8, Z0
 	VFMADD231PS Z7, Z1, Z0
 	CMPQ R11, $16
-	JGE whole144
+	JGE whole143
 	MOVQ R12, R13
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip146
+	JEQ skip145
 	VMOVUPS Y1, (R13)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R13
-skip146:
+skip145:
 	TESTQ $4, R11
-	JEQ skip147
+	JEQ skip146
 	VMOVUPS X1, (R13)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R13
-skip147:
+skip146:
 	TESTQ $2, R11
-	JEQ skip148
+	JEQ skip147
 	VMOVLPS X1, (R13)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R13
-skip148:
+skip147:
 	TESTQ $1, R11
-	JEQ skip149
+	JEQ skip148
 	VMOVSS X1, (R13)
-skip149:
-	JMP done145
-whole144:
+skip148:
+	JMP done144
+whole143:
 	VMOVUPS Z0, (R12)
-done145:
-inner136:
+done144:
+inner135:
 	LEAQ local16-1088(SP), CX
 	ANDQ $-64, CX
 	MOVQ (CX), CX
@@ -45518,9 +45524,9 @@ inner136:
 	MOVQ to+88(FP), DI
 	ADDQ CX, DI
 	ADDQ R10, CX
-vec137:
+vec136:
 	CMPQ R11, $16
-	JLT tail138
+	JLT tail137
 	VMOVUPS (CX), Z0
 	VFMADD213PS.BCST c0000000000000000<>(SB), Z8, Z0
 	VFMADD231PS (SI), Z7, Z0
@@ -45529,69 +45535,69 @@ vec137:
 	ADDQ $64, DI
 	ADDQ $64, SI
 	ADDQ $-16, R11
-	JMP vec137
-tail138:
+	JMP vec136
+tail137:
 	CMPQ R11, $0
-	JEQ done139
+	JEQ done138
 	CMPQ R11, $16
-	JGE whole150
+	JGE whole149
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done151
-whole150:
+	JMP done150
+whole149:
 	VMOVUPS (SI), Z1
-done151:
+done150:
 	CMPQ R11, $16
-	JGE whole152
+	JGE whole151
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done153
-whole152:
+	JMP done152
+whole151:
 	VMOVUPS (CX), Z0
-done153:
+done152:
 	VFMADD213PS.BCST c0000000000000000<>(SB), Z8, Z0
 	VFMADD231PS Z7, Z1, Z0
 	CMPQ R11, $16
-	JGE whole154
+	JGE whole153
 	MOVQ DI, R12
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip156
+	JEQ skip155
 	VMOVUPS Y1, (R12)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R12
-skip156:
+skip155:
 	TESTQ $4, R11
-	JEQ skip157
+	JEQ skip156
 	VMOVUPS X1, (R12)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R12
-skip157:
+skip156:
 	TESTQ $2, R11
-	JEQ skip158
+	JEQ skip157
 	VMOVLPS X1, (R12)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R12
-skip158:
+skip157:
 	TESTQ $1, R11
-	JEQ skip159
+	JEQ skip158
 	VMOVSS X1, (R12)
-skip159:
-	JMP done155
-whole154:
+skip158:
+	JMP done154
+whole153:
 	VMOVUPS Z0, (DI)
-done155:
-done139:
+done154:
+done138:
 	MOVQ DX, SI
 	ANDQ $-64, SI
 	SHLQ $2, SI
 	ADDQ BX, SI
 	CMPQ R8, $0
-	JNE ready123
+	JNE have159
 	VBROADCASTSS (BX), Z8
 	MOVQ DX, R11
 	CMPQ DX, $64
@@ -45615,12 +45621,12 @@ short161:
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
 	JHI positive162
-	JMP beyond129
+	JMP beyond128
 positive162:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
 	JHI inside163
-	JMP beyond129
+	JMP beyond128
 inside163:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
@@ -45654,9 +45660,9 @@ inside163:
 	ANDQ $-64, R11
 	VMOVSS X2, (R11)
 	MOVQ $1, R8
-ready123:
+have159:
 	CMPQ R9, $0
-	JNE held124
+	JNE held123
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	LEAQ local13-896(SP), R11
@@ -45797,28 +45803,28 @@ skip169:
 	ADDQ $256, CX
 	CMPQ CX, DI
 	JLT loop165
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z3
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z3
 	VADDPS Z1, Z3, Z3
-	VMOVUPS Z3, (R12)
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z3
+	VMOVUPS Z3, (R11)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z3
 	VADDPS Z2, Z3, Z3
-	VMOVUPS Z3, (R12)
+	VMOVUPS Z3, (R11)
 	JMP segment164
 	// The end of the row.
 end166:
-	MOVQ DX, R12
-	ANDQ $63, R12
-	CMPQ R12, $0
+	MOVQ DX, R11
+	ANDQ $63, R11
+	CMPQ R11, $0
 	JEQ done168
 vec167:
-	CMPQ R12, $16
+	CMPQ R11, $16
 	JGE whole170
-	LEAQ bits<>(SB), R11
-	KMOVW (R11)(R12*2), K1
+	LEAQ bits<>(SB), R12
+	KMOVW (R12)(R11*2), K1
 	VMOVUPS Z13, Z3
 	VMOVUPS (CX), K1, Z3
 	JMP done171
@@ -45826,25 +45832,25 @@ whole170:
 	VMOVUPS (CX), Z3
 done171:
 	VSUBPS Z13, Z3, Z3
-	MOVQ w+48(FP), R11
-	ADDQ CX, R11
-	CMPQ R12, $16
+	MOVQ w+48(FP), R12
+	ADDQ CX, R12
+	CMPQ R11, $16
 	JGE whole172
 	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R12*2), K1
+	KMOVW (R13)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z4
-	VMOVUPS (R11), K1, Z4
+	VMOVUPS (R12), K1, Z4
 	JMP done173
 whole172:
-	VMOVUPS (R11), Z4
+	VMOVUPS (R12), Z4
 done173:
 	VFMADD231PS Z4, Z3, Z2
-	MOVQ CX, R11
-	ADDQ R10, R11
-	CMPQ R12, $16
+	MOVQ CX, R12
+	ADDQ R10, R12
+	CMPQ R11, $16
 	JGE whole174
 	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R12*2), K1
+	KMOVW (R13)(R11*2), K1
 	VMOVUPS Z15, Z3
 	VMOVUPS (CX), K1, Z3
 	JMP done175
@@ -45864,62 +45870,62 @@ done175:
 	VORPD Z4, Z0, Z0
 	VPSLLD $23, Z4, Z4
 	VMULPS Z4, Z5, Z5
-	CMPQ R12, $16
+	CMPQ R11, $16
 	JGE whole176
-	MOVQ R11, R13
+	MOVQ R12, R13
 	VMOVUPS Z5, Z4
-	TESTQ $8, R12
+	TESTQ $8, R11
 	JEQ skip178
 	VMOVUPS Y4, (R13)
 	VEXTRACTF64X4 $1, Z4, Y4
 	ADDQ $32, R13
 skip178:
-	TESTQ $4, R12
+	TESTQ $4, R11
 	JEQ skip179
 	VMOVUPS X4, (R13)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R13
 skip179:
-	TESTQ $2, R12
+	TESTQ $2, R11
 	JEQ skip180
 	VMOVLPS X4, (R13)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R13
 skip180:
-	TESTQ $1, R12
+	TESTQ $1, R11
 	JEQ skip181
 	VMOVSS X4, (R13)
 skip181:
 	JMP done177
 whole176:
-	VMOVUPS Z5, (R11)
+	VMOVUPS Z5, (R12)
 done177:
 	VADDPS Z5, Z1, Z1
 	ADDQ $64, CX
-	ADDQ $-16, R12
-	CMPQ R12, $0
+	ADDQ $-16, R11
+	CMPQ R11, $0
 	JGT vec167
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z3
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z3
 	VADDPS Z1, Z3, Z3
-	VMOVUPS Z3, (R12)
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z3
+	VMOVUPS Z3, (R11)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z3
 	VADDPS Z2, Z3, Z3
-	VMOVUPS Z3, (R12)
+	VMOVUPS Z3, (R11)
 done168:
 	CMPQ R9, $2
 	JEQ sure182
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE tooSmall127
+	JNE tooSmall126
 sure182:
-folded126:
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z0
+folded125:
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z0
 	VEXTRACTF64X4 $1, Z0, Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -45928,11 +45934,11 @@ folded126:
 	VADDPS X1, X0, X0
 	VMOVSHDUP X0, X1
 	VADDPS X1, X0, X0
-	MOVQ dot+32(FP), R12
-	VMOVSS X0, (R12)
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS (R12), Z0
+	MOVQ dot+32(FP), R11
+	VMOVSS X0, (R11)
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS (R11), Z0
 	VEXTRACTF64X4 $1, Z0, Y1
 	VADDPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X1
@@ -45941,32 +45947,32 @@ folded126:
 	VADDPS X1, X0, X0
 	VMOVSHDUP X0, X1
 	VADDPS X1, X0, X0
-	MOVQ sum+16(FP), R12
-	VMOVSS X0, (R12)
-	LEAQ local10-704(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X0, (R12)
+	MOVQ sum+16(FP), R11
+	VMOVSS X0, (R11)
+	LEAQ local10-704(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X0, (R11)
 	VBROADCASTSD c5180000051800000<>(SB), Z8
 	VUCOMISS X0, X8
-	JHI kept132
+	JHI kept131
 	CMPQ R9, $2
-	JEQ kept132
+	JEQ kept131
 	// An element may be too great.
-suspect128:
-	XORL R12, R12
-	LEAQ local15-1024(SP), R11
-	ANDQ $-64, R11
-	MOVQ R12, (R11)
-	LEAQ local14-960(SP), R12
+suspect127:
+	XORL R11, R11
+	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
+	MOVQ R11, (R12)
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
 	VMOVUPS Z7, Z0
 	VMOVUPS Z7, Z1
 	VMOVUPS Z7, Z2
 	VMOVUPS Z7, Z3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest184
 step183:
 	VMAXPS (CX), Z0, Z0
@@ -45974,20 +45980,20 @@ step183:
 	VMAXPS 128(CX), Z2, Z2
 	VMAXPS 192(CX), Z3, Z3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step183
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
 rest184:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done186
 vec185:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole187
 	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R11*2), K1
+	KMOVW (R13)(R12*2), K1
 	VMOVUPS Z7, Z1
 	VMOVUPS (CX), K1, Z1
 	JMP done188
@@ -45996,8 +46002,8 @@ whole187:
 done188:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec185
 done186:
 	VEXTRACTF64X4 $1, Z0, Y4
@@ -46009,30 +46015,30 @@ done186:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Z8
-	VMOVSS X8, (R12)
+	VMOVSS X8, (R11)
 	MOVQ $2, R9
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Z8
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Z7
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Z8
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Z7
 	VADDPS.BCST c4204000042040000<>(SB), Z7, Z7
 	VUCOMISS X7, X8
-	JHI rebase130
-	JMP folded126
+	JHI rebase129
+	JMP folded125
 	// There is no base, or one is too great for it.
-beyond129:
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
+beyond128:
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
 	VMOVUPS Z7, Z0
 	VMOVUPS Z7, Z1
 	VMOVUPS Z7, Z2
 	VMOVUPS Z7, Z3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest190
 step189:
 	VMAXPS (CX), Z0, Z0
@@ -46040,20 +46046,20 @@ step189:
 	VMAXPS 128(CX), Z2, Z2
 	VMAXPS 192(CX), Z3, Z3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step189
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
 rest190:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done192
 vec191:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole193
 	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R11*2), K1
+	KMOVW (R13)(R12*2), K1
 	VMOVUPS Z7, Z1
 	VMOVUPS (CX), K1, Z1
 	JMP done194
@@ -46062,8 +46068,8 @@ whole193:
 done194:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec191
 done192:
 	VEXTRACTF64X4 $1, Z0, Y4
@@ -46075,26 +46081,26 @@ done192:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Z8
-	VMOVSS X8, (R12)
-rebase130:
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Z8
+	VMOVSS X8, (R11)
+rebase129:
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Z8
 	VBROADCASTSD cc9800000c9800000<>(SB), Z7
 	VUCOMISS X7, X8
 	JHI positive195
-	JMP apart131
+	JMP apart130
 positive195:
 	VXORPS.BCST c8000000080000000<>(SB), Z7, Z7
 	VUCOMISS X8, X7
 	JHI inside196
-	JMP apart131
+	JMP apart130
 inside196:
 	VMOVUPS Z8, Z1
 	VMOVUPS Z8, Z13
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X1, (R12)
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X1, (R11)
 	VBROADCASTSD c4b4000004b400000<>(SB), Z0
 	VFMADD231PS.BCST c3fb8aa3b3fb8aa3b<>(SB), Z1, Z0
 	VSUBPS.BCST c4b4000004b400000<>(SB), Z0, Z0
@@ -46114,35 +46120,35 @@ inside196:
 	VFMADD213PS.BCST c3efffffe3efffffe<>(SB), Z1, Z2
 	VFMADD213PS.BCST c3f8000003f800000<>(SB), Z1, Z2
 	VMULPS Z1, Z2, Z2
-	LEAQ local8-576(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X2, (R12)
-	VBROADCASTSD c0000000000000000<>(SB), Z2
-	LEAQ local11-768(SP), R12
-	ANDQ $-64, R12
-	VMOVSS X2, (R12)
-	MOVQ $1, R8
-	JMP again125
-	// One is too small, in the first place.
-tooSmall127:
-	XORL R12, R12
-	LEAQ local15-1024(SP), R11
+	LEAQ local8-576(SP), R11
 	ANDQ $-64, R11
-	MOVQ R12, (R11)
-	MOVQ $1, R9
-held124:
-	CMPQ R9, $2
-	JNE again125
-	LEAQ local14-960(SP), R12
+	VMOVSS X2, (R11)
+	VBROADCASTSD c0000000000000000<>(SB), Z2
+	LEAQ local11-768(SP), R11
+	ANDQ $-64, R11
+	VMOVSS X2, (R11)
+	MOVQ $1, R8
+	JMP again124
+	// One is too small, in the first place.
+tooSmall126:
+	XORL R11, R11
+	LEAQ local15-1024(SP), R12
 	ANDQ $-64, R12
+	MOVQ R11, (R12)
+	MOVQ $1, R9
+held123:
+	CMPQ R9, $2
+	JNE again124
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
 	VBROADCASTSD cff800000ff800000<>(SB), Z7
 	VMOVUPS Z7, Z0
 	VMOVUPS Z7, Z1
 	VMOVUPS Z7, Z2
 	VMOVUPS Z7, Z3
 	MOVQ BX, CX
-	MOVQ DX, R11
-	CMPQ R11, $64
+	MOVQ DX, R12
+	CMPQ R12, $64
 	JLT rest198
 step197:
 	VMAXPS (CX), Z0, Z0
@@ -46150,20 +46156,20 @@ step197:
 	VMAXPS 128(CX), Z2, Z2
 	VMAXPS 192(CX), Z3, Z3
 	ADDQ $256, CX
-	ADDQ $-64, R11
-	CMPQ R11, $64
+	ADDQ $-64, R12
+	CMPQ R12, $64
 	JGE step197
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
 rest198:
-	CMPQ R11, $0
+	CMPQ R12, $0
 	JLE done200
 vec199:
-	CMPQ R11, $16
+	CMPQ R12, $16
 	JGE whole201
 	LEAQ bits<>(SB), R13
-	KMOVW (R13)(R11*2), K1
+	KMOVW (R13)(R12*2), K1
 	VMOVUPS Z7, Z1
 	VMOVUPS (CX), K1, Z1
 	JMP done202
@@ -46172,8 +46178,8 @@ whole201:
 done202:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
-	ADDQ $-16, R11
-	CMPQ R11, $0
+	ADDQ $-16, R12
+	CMPQ R12, $0
 	JGT vec199
 done200:
 	VEXTRACTF64X4 $1, Z0, Y4
@@ -46185,26 +46191,26 @@ done200:
 	VMOVSHDUP X0, X4
 	VMAXPS X4, X0, X0
 	VBROADCASTSS X0, Z8
-	VMOVSS X8, (R12)
-	LEAQ local14-960(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Z8
-	LEAQ local9-640(SP), R12
-	ANDQ $-64, R12
-	VBROADCASTSS (R12), Z7
+	VMOVSS X8, (R11)
+	LEAQ local14-960(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Z8
+	LEAQ local9-640(SP), R11
+	ANDQ $-64, R11
+	VBROADCASTSS (R11), Z7
 	VADDPS.BCST c4204000042040000<>(SB), Z7, Z7
 	VUCOMISS X7, X8
-	JHI rebase130
-again125:
+	JHI rebase129
+again124:
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VBROADCASTSD c0000000000000000<>(SB), Z1
-	LEAQ local13-896(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS Z1, (R12)
+	LEAQ local13-896(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS Z1, (R11)
 	VBROADCASTSD c0000000000000000<>(SB), Z2
-	LEAQ local12-832(SP), R12
-	ANDQ $-64, R12
-	VMOVUPS Z2, (R12)
+	LEAQ local12-832(SP), R11
+	ANDQ $-64, R11
+	VMOVUPS Z2, (R11)
 	MOVQ BX, CX
 segment203:
 	VBROADCASTSD c0000000000000000<>(SB), Z1
@@ -46216,56 +46222,56 @@ segment203:
 	CMPQ SI, DI
 	CMOVQLT SI, DI
 loop204:
-	LEAQ local15-1024(SP), R12
-	ANDQ $-64, R12
-	MOVQ (R12), R12
-	CMPQ CX, R12
+	LEAQ local15-1024(SP), R11
+	ANDQ $-64, R11
+	MOVQ (R11), R11
+	CMPQ CX, R11
 	JGE skip208
-	MOVQ factor+96(FP), R12
-	VBROADCASTSS (R12), Z8
-	MOVQ add+104(FP), R12
-	VBROADCASTSS (R12), Z7
-	LEAQ local16-1088(SP), R12
-	ANDQ $-64, R12
-	MOVQ (R12), R12
-	ADDQ CX, R12
-	MOVQ to+88(FP), R11
-	ADDQ R12, R11
+	MOVQ factor+96(FP), R11
+	VBROADCASTSS (R11), Z8
+	MOVQ add+104(FP), R11
+	VBROADCASTSS (R11), Z7
+	LEAQ local16-1088(SP), R11
+	ANDQ $-64, R11
+	MOVQ (R11), R11
+	ADDQ CX, R11
+	MOVQ to+88(FP), R12
+	ADDQ R11, R12
 	MOVQ w+48(FP), R13
-	ADDQ R12, R13
-	ADDQ R10, R12
-	VMOVUPS (R12), Z3
+	ADDQ R11, R13
+	ADDQ R10, R11
+	VMOVUPS (R11), Z3
 	VFMADD213PS.BCST c0000000000000000<>(SB), Z8, Z3
 	VFMADD231PS (R13), Z7, Z3
-	VMOVNTPS Z3, (R11)
-	VMOVUPS 64(R12), Z3
+	VMOVNTPS Z3, (R12)
+	VMOVUPS 64(R11), Z3
 	VFMADD213PS.BCST c0000000000000000<>(SB), Z8, Z3
 	VFMADD231PS 64(R13), Z7, Z3
-	VMOVNTPS Z3, 64(R11)
-	VMOVUPS 128(R12), Z3
+	VMOVNTPS Z3, 64(R12)
+	VMOVUPS 128(R11), Z3
 	VFMADD213PS.BCST c0000000000000000<>(SB), Z8, Z3
 	VFMADD231PS 128(R13), Z7, Z3
-	VMOVNTPS Z3, 128(R11)
-	VMOVUPS 192(R12), Z3
+	VMOVNTPS Z3, 128(R12)
+	VMOVUPS 192(R11), Z3
 	VFMADD213PS.BCST c0000000000000000<>(SB), Z8, Z3
 	VFMADD231PS 192(R13), Z7, Z3
-	VMOVNTPS Z3, 192(R11)
+	VMOVNTPS Z3, 192(R12)
 skip208:
-	MOVQ CX, R12
-	ADDQ R10, R12
-	MOVQ w+48(FP), R11
-	ADDQ CX, R11
+	MOVQ CX, R11
+	ADDQ R10, R11
+	MOVQ w+48(FP), R12
+	ADDQ CX, R12
 	PREFETCHT0 12288(CX)
 	PREFETCHT1 32768(CX)
 	VMOVUPS (CX), Z3
 	VSUBPS Z13, Z3, Z5
-	VFMADD231PS (R11), Z5, Z2
+	VFMADD231PS (R12), Z5, Z2
+	VMAXPS Z3, Z15, Z3
 	PREFETCHT0 12352(CX)
 	PREFETCHT1 32832(CX)
 	VMOVUPS 64(CX), Z4
 	VSUBPS Z13, Z4, Z5
-	VFMADD231PS 64(R11), Z5, Z2
-	VMAXPS Z3, Z15, Z3
+	VFMADD231PS 64(R12), Z5, Z2
 	VMAXPS Z4, Z15, Z4
 	VMOVUPS Z14, Z5
 	VFMADD231PS Z11, Z3, Z5
@@ -46292,21 +46298,21 @@ skip208:
 	VMULPS Z5, Z7, Z7
 	VPSLLD $23, Z6, Z6
 	VMULPS Z6, Z8, Z8
-	VMOVUPS Z7, (R12)
+	VMOVUPS Z7, (R11)
 	VADDPS Z7, Z1, Z1
-	VMOVUPS Z8, 64(R12)
+	VMOVUPS Z8, 64(R11)
 	VADDPS Z8, Z1, Z1
 	PREFETCHT0 12416(CX)
 	PREFETCHT1 32896(CX)
 	VMOVUPS 128(CX), Z3
 	VSUBPS Z13, Z3, Z5
-	VFMADD231PS 128(R11), Z5, Z2
+	VFMADD231PS 128(R12), Z5, Z2
+	VMAXPS Z3, Z15, Z3
 	PREFETCHT0 12480(CX)
 	PREFETCHT1 32960(CX)
 	VMOVUPS 192(CX), Z4
 	VSUBPS Z13, Z4, Z5
-	VFMADD231PS 192(R11), Z5, Z2
-	VMAXPS Z3, Z15, Z3
+	VFMADD231PS 192(R12), Z5, Z2
 	VMAXPS Z4, Z15, Z4
 	VMOVUPS Z14, Z5
 	VFMADD231PS Z11, Z3, Z5
@@ -46333,9 +46339,9 @@ skip208:
 	VMULPS Z5, Z7, Z7
 	VPSLLD $23, Z6, Z6
 	VMULPS Z6, Z8, Z8
-	VMOVUPS Z7, 128(R12)
+	VMOVUPS Z7, 128(R11)
 	VADDPS Z7, Z1, Z1
-	VMOVUPS Z8, 192(R12)
+	VMOVUPS Z8, 192(R11)
 	VADDPS Z8, Z1, Z1
 	ADDQ $256, CX
 	CMPQ CX, DI
@@ -46458,10 +46464,10 @@ done207:
 	JEQ sure221
 	VPTESTMD.BCST cbfffff00bfffff00<>(SB), Z0, K2
 	KORTESTW K2, K2
-	JNE suspect128
+	JNE suspect127
 sure221:
-	JMP folded126
-apart131:
+	JMP folded125
+apart130:
 	MOVQ BX, CX
 trail223:
 	CMPQ CX, SI
@@ -46656,7 +46662,7 @@ within227:
 	VMOVSS X0, (R11)
 	XORL R8, R8
 	JMP next222
-kept132:
+kept131:
 	LEAQ local9-640(SP), R11
 	ANDQ $-64, R11
 	VBROADCASTSS (R11), Z8
@@ -46700,11 +46706,6 @@ next222:
 	SUBQ DX, AX
 	CMPQ AX, $0
 	JGT block122
-	MOVQ x+40(FP), R11
-	MOVQ stride+80(FP), R12
-	SHLQ $2, R12
-	ADDQ R12, R11
-	MOVQ R11, x+40(FP)
 	MOVQ dst+0(FP), R11
 	MOVQ dstStride+72(FP), R12
 	SHLQ $2, R12
@@ -46721,6 +46722,11 @@ next222:
 	MOVQ add+104(FP), R12
 	ADDQ $4, R12
 	MOVQ R12, add+104(FP)
+	MOVQ x+40(FP), R11
+	MOVQ stride+80(FP), R12
+	SHLQ $2, R12
+	ADDQ R12, R11
+	MOVQ R11, x+40(FP)
 	MOVQ w+48(FP), R11
 	MOVQ stride+80(FP), R12
 	SHLQ $2, R12

@@ -1923,14 +1923,14 @@ short11:
 	MOVD peak+16(FP), R9
 	FMOVS F25, (R9)
 	CMP $0, R7
-	BNE start3
+	BNE have12
 	FMOVS (R1), F25
 	VDUP V25.S[0], V25.S4
 	MOVD R3, R9
 	CMP $64, R3
-	BLE short12
+	BLE short13
 	MOVD $64, R9
-short12:
+short13:
 	LSL $1, R9
 	AND $-4, R9
 	ADD R1, R9
@@ -1939,9 +1939,9 @@ short12:
 	WORD $0x4E38F739 // FMAX V24.S4, V25.S4, V25.S4
 	MOVD R3, R9
 	CMP $64, R3
-	BLE short13
+	BLE short14
 	MOVD $64, R9
-short13:
+short14:
 	LSL $2, R9
 	ADD R1, R9
 	FMOVS -4(R9), F24
@@ -1950,16 +1950,16 @@ short13:
 	MOVD $0xc9800000c9800000, R9
 	VDUP R9, V24.D2
 	FCMPS F24, F25
-	BGT positive14
+	BGT positive15
 	JMP beyond5
-positive14:
+positive15:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V23.D2
 	VEOR V23.B16, V24.B16, V24.B16
 	FCMPS F25, F24
-	BGT inside15
+	BGT inside16
 	JMP beyond5
-inside15:
+inside16:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V24.D2
 	MOVD $0xb4800000b4800000, R9
@@ -2006,6 +2006,7 @@ inside15:
 	MOVD $local11-832(SP), R9
 	FMOVS F2, (R9)
 	MOVD $1, R7
+have12:
 start3:
 	CMP $0, R8
 	BNE held7
@@ -2013,18 +2014,18 @@ start3:
 	MOVD R9, R5
 	MOVD R1, R2
 	VMOV V31.B16, V0.B16
-part16:
+part17:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
 	CMP R4, R2
-	BGE end18
+	BGE end19
 	MOVD R2, R6
 	ADD $1024, R6
 	CMP R6, R4
 	CSEL LT, R4, R6, R6
-loop17:
+loop18:
 	PRFM 12288(R2), PLDL1KEEP
 	ADD $32768, R2, R9
 	PRFM (R9), PLDL2KEEP
@@ -2279,62 +2280,62 @@ loop17:
 	VFMLA V12.S4, V14.S4, V4.S4
 	ADD $256, R2
 	CMP R6, R2
-	BLT loop17
+	BLT loop18
 	MOVD R2, R9
 	SUB R1, R9
 	AND $1023, R9
 	CMP $0, R9
-	BNE end18
+	BNE end19
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
-	JMP part16
+	JMP part17
 	// The last part may end with less than a step.
-end18:
+end19:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BGT vec19
+	BGT vec20
 	MOVD R2, R9
 	SUB R1, R9
 	AND $1023, R9
 	CMP $0, R9
-	BEQ done21
-	JMP store20
-vec19:
+	BEQ done22
+	JMP store21
+vec20:
 	CMP $16, R9
-	BGE whole22
+	BGE whole23
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip24
+	TBZ $3, R9, skip25
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
-	FMOVQ.P 16(R11), F9
-	FMOVQ.P F9, 16(R12)
-skip24:
-	TBZ $2, R9, skip25
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
 skip25:
-	TBZ $1, R9, skip26
+	TBZ $2, R9, skip26
+	FMOVQ.P 16(R11), F9
+	FMOVQ.P F9, 16(R12)
+skip26:
+	TBZ $1, R9, skip27
 	FMOVD.P 8(R11), F9
 	FMOVD.P F9, 8(R12)
-skip26:
-	TBZ $0, R9, skip27
+skip27:
+	TBZ $0, R9, skip28
 	FMOVS.P 4(R11), F9
 	FMOVS.P F9, 4(R12)
-skip27:
+skip28:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F5, F6)
 	FLDPQ 32(R10), (F7, F8)
-	JMP done23
-whole22:
+	JMP done24
+whole23:
 	FLDPQ (R2), (F5, F6)
 	FLDPQ 32(R2), (F7, F8)
-done23:
+done24:
 	VMOV V29.B16, V9.B16
 	VFMLA V28.S4, V5.S4, V9.S4
 	VMOV V29.B16, V10.B16
@@ -2396,35 +2397,35 @@ done23:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec19
-store20:
+	BGT vec20
+store21:
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
-done21:
+done22:
 	VMOV V0.D[0], R9
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE bad4
-	JMP added28
+	JMP added29
 held7:
 	MOVD $local7-576(SP), R9
 	MOVD R9, R5
 	MOVD R1, R2
 	VMOV V31.B16, V0.B16
-part29:
+part30:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
 	CMP R4, R2
-	BGE end31
+	BGE end32
 	MOVD R2, R6
 	ADD $1024, R6
 	CMP R6, R4
 	CSEL LT, R4, R6, R6
-loop30:
+loop31:
 	PRFM 12288(R2), PLDL1KEEP
 	ADD $32768, R2, R9
 	PRFM (R9), PLDL2KEEP
@@ -2695,62 +2696,62 @@ loop30:
 	VFMLA V12.S4, V14.S4, V4.S4
 	ADD $256, R2
 	CMP R6, R2
-	BLT loop30
+	BLT loop31
 	MOVD R2, R9
 	SUB R1, R9
 	AND $1023, R9
 	CMP $0, R9
-	BNE end31
+	BNE end32
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
-	JMP part29
+	JMP part30
 	// The last part may end with less than a step.
-end31:
+end32:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BGT vec32
+	BGT vec33
 	MOVD R2, R9
 	SUB R1, R9
 	AND $1023, R9
 	CMP $0, R9
-	BEQ done34
-	JMP store33
-vec32:
+	BEQ done35
+	JMP store34
+vec33:
 	CMP $16, R9
-	BGE whole35
+	BGE whole36
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip37
+	TBZ $3, R9, skip38
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
-	FMOVQ.P 16(R11), F9
-	FMOVQ.P F9, 16(R12)
-skip37:
-	TBZ $2, R9, skip38
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
 skip38:
-	TBZ $1, R9, skip39
+	TBZ $2, R9, skip39
+	FMOVQ.P 16(R11), F9
+	FMOVQ.P F9, 16(R12)
+skip39:
+	TBZ $1, R9, skip40
 	FMOVD.P 8(R11), F9
 	FMOVD.P F9, 8(R12)
-skip39:
-	TBZ $0, R9, skip40
+skip40:
+	TBZ $0, R9, skip41
 	FMOVS.P 4(R11), F9
 	FMOVS.P F9, 4(R12)
-skip40:
+skip41:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F5, F6)
 	FLDPQ 32(R10), (F7, F8)
-	JMP done36
-whole35:
+	JMP done37
+whole36:
 	FLDPQ (R2), (F5, F6)
 	FLDPQ 32(R2), (F7, F8)
-done36:
+done37:
 	WORD $0x4E3EF4A5 // FMAX V30.S4, V5.S4, V5.S4
 	WORD $0x4E3EF4C6 // FMAX V30.S4, V6.S4, V6.S4
 	WORD $0x4E3EF4E7 // FMAX V30.S4, V7.S4, V7.S4
@@ -2816,18 +2817,18 @@ done36:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec32
-store33:
+	BGT vec33
+store34:
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
-done34:
+done35:
 	VMOV V0.D[0], R9
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE bad4
-added28:
+added29:
 	MOVD $0xfffffff0fffffff0, R9
 	VDUP R9, V24.D2
 	MOVD $0x0000000100000001, R9
@@ -2843,7 +2844,7 @@ added28:
 	VMOV V31.B16, V5.B16
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
-more41:
+more42:
 	FMOVQ (R2), F8
 	VAND V24.B16, V8.B16, V9.B16
 	VORR V22.B16, V9.B16, V9.B16
@@ -2867,7 +2868,7 @@ more41:
 	VADD V23.D2, V22.D2, V22.D2
 	ADD $64, R2
 	CMP R5, R2
-	BLT more41
+	BLT more42
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -2886,9 +2887,9 @@ more41:
 	MOVD $0x7180000071800000, R9
 	VDUP R9, V24.D2
 	FCMPS F0, F24
-	BGT finite42
+	BGT finite43
 	JMP bad4
-finite42:
+finite43:
 	MOVD $local10-768(SP), R9
 	FMOVS F0, (R9)
 	MOVD $0x3ffffcb93ffffcb9, R9
@@ -2902,7 +2903,7 @@ finite42:
 	WORD $0x6E38DCA5 // FMUL V24.S4, V5.S4, V5.S4
 	FCMPS F4, F5
 	BGT peak8
-plain43:
+plain44:
 	MOVD $local8-640(SP), R9
 	FMOVS (R9), F24
 	VDUP V24.S[0], V24.S4
@@ -2963,37 +2964,37 @@ peak8:
 	WORD $0x6EB1A800 // UMINV V0.S4, F0
 	FMOVS F0, R10
 	CMPW $-1, R10
-	BEQ none45
-	JMP found44
-none45:
+	BEQ none46
+	JMP found45
+none46:
 	WORD $0x4E37E421 // FCMEQ V23.S4, V1.S4, V1.S4
 	WORD $0x4EE11C81 // ORN V1.B16, V4.B16, V1.B16
 	WORD $0x6EB1A821 // UMINV V1.S4, F1
 	FMOVS F1, R10
 	CMPW $-1, R10
-	BEQ none46
+	BEQ none47
 	ADD $4, R10
-	JMP found44
-none46:
+	JMP found45
+none47:
 	WORD $0x4E37E442 // FCMEQ V23.S4, V2.S4, V2.S4
 	WORD $0x4EE21C82 // ORN V2.B16, V4.B16, V2.B16
 	WORD $0x6EB1A842 // UMINV V2.S4, F2
 	FMOVS F2, R10
 	CMPW $-1, R10
-	BEQ none47
+	BEQ none48
 	ADD $8, R10
-	JMP found44
-none47:
+	JMP found45
+none48:
 	WORD $0x4E37E463 // FCMEQ V23.S4, V3.S4, V3.S4
 	WORD $0x4EE31C83 // ORN V3.B16, V4.B16, V3.B16
 	WORD $0x6EB1A863 // UMINV V3.S4, F3
 	FMOVS F3, R10
 	CMPW $-1, R10
-	BEQ none48
+	BEQ none49
 	ADD $12, R10
-	JMP found44
-none48:
-found44:
+	JMP found45
+none49:
+found45:
 	// The lane's elements
 	MOVD R3, R9
 	LSL $2, R9
@@ -3012,12 +3013,12 @@ found44:
 	FSTPQ (F30, F30), 32(R11)
 	MOVD R2, R12
 	MOVD R9, R13
-more49:
+more50:
 	FMOVS.P 64(R12), F4
 	FMOVS.P F4, 4(R11)
 	SUB $1, R13
 	CMP $0, R13
-	BGT more49
+	BGT more50
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F0, F1)
 	FLDPQ 32(R11), (F2, F3)
@@ -3140,7 +3141,7 @@ more49:
 	MOVD $0x3f8000003f800000, R9
 	VDUP R9, V23.D2
 	FCMPS F23, F4
-	BGT plain43
+	BGT plain44
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -3160,7 +3161,7 @@ more49:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
-more50:
+more51:
 	FMOVQ (R2), F4
 	VAND V22.B16, V4.B16, V5.B16
 	VORR V20.B16, V5.B16, V5.B16
@@ -3192,7 +3193,7 @@ more50:
 	VADD V21.D2, V20.D2, V20.D2
 	ADD $64, R2
 	CMP R5, R2
-	BLT more50
+	BLT more51
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -3283,8 +3284,8 @@ beyond5:
 	MOVD R1, R2
 	MOVD R3, R9
 	CMP $64, R9
-	BLT rest52
-step51:
+	BLT rest53
+step52:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -3312,48 +3313,48 @@ step51:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step51
+	BGE step52
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest52:
+rest53:
 	CMP $0, R9
-	BLE done54
-vec53:
+	BLE done55
+vec54:
 	CMP $16, R9
-	BGE whole55
+	BGE whole56
 	MOVD $tail-64(SP), R10
 	FSTPQ (F24, F24), (R10)
 	FSTPQ (F24, F24), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip57
+	TBZ $3, R9, skip58
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
-	FMOVQ.P 16(R11), F8
-	FMOVQ.P F8, 16(R12)
-skip57:
-	TBZ $2, R9, skip58
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 skip58:
-	TBZ $1, R9, skip59
+	TBZ $2, R9, skip59
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip59:
+	TBZ $1, R9, skip60
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip59:
-	TBZ $0, R9, skip60
+skip60:
+	TBZ $0, R9, skip61
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip60:
+skip61:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F4, F5)
 	FLDPQ 32(R10), (F6, F7)
-	JMP done56
-whole55:
+	JMP done57
+whole56:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done56:
+done57:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -3361,8 +3362,8 @@ done56:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec53
-done54:
+	BGT vec54
+done55:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -3374,16 +3375,16 @@ done54:
 	MOVD $0xc9800000c9800000, R9
 	VDUP R9, V24.D2
 	FCMPS F24, F25
-	BGT positive61
+	BGT positive62
 	JMP apart6
-positive61:
+positive62:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V23.D2
 	VEOR V23.B16, V24.B16, V24.B16
 	FCMPS F25, F24
-	BGT inside62
+	BGT inside63
 	JMP apart6
-inside62:
+inside63:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V24.D2
 	MOVD $0xb4800000b4800000, R9
@@ -3458,40 +3459,40 @@ apart6:
 	VMOV V31.B16, V5.B16
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
-vec63:
+vec64:
 	CMP $16, R9
-	BGE whole64
+	BGE whole65
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip66
+	TBZ $3, R9, skip67
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
-	FMOVQ.P 16(R11), F12
-	FMOVQ.P F12, 16(R12)
-skip66:
-	TBZ $2, R9, skip67
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
 skip67:
-	TBZ $1, R9, skip68
+	TBZ $2, R9, skip68
+	FMOVQ.P 16(R11), F12
+	FMOVQ.P F12, 16(R12)
+skip68:
+	TBZ $1, R9, skip69
 	FMOVD.P 8(R11), F12
 	FMOVD.P F12, 8(R12)
-skip68:
-	TBZ $0, R9, skip69
+skip69:
+	TBZ $0, R9, skip70
 	FMOVS.P 4(R11), F12
 	FMOVS.P F12, 4(R12)
-skip69:
+skip70:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
-	JMP done65
-whole64:
+	JMP done66
+whole65:
 	FLDPQ (R2), (F8, F9)
 	FLDPQ 32(R2), (F10, F11)
-done65:
+done66:
 	WORD $0x4EBDD508 // FSUB V29.S4, V8.S4, V8.S4
 	WORD $0x4EA0D90C // FCMEQ $0, V8.S4, V12.S4
 	FMOVQ 160(R26), F13
@@ -3591,7 +3592,7 @@ done65:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec63
+	BGT vec64
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -3617,14 +3618,14 @@ done65:
 	FMOVS (R9), F8
 	VDUP V8.S[0], V8.S4
 	FCMPS F20, F8
-	BGT some70
+	BGT some71
 	FMOVS F25, (R9)
-	JMP done71
-some70:
+	JMP done72
+some71:
 	WORD $0x4EB3D508 // FSUB V19.S4, V8.S4, V8.S4
 	WORD $0x4E28D400 // FADD V8.S4, V0.S4, V0.S4
 	FMOVS F29, (R9)
-done71:
+done72:
 	MOVD sum+8(FP), R9
 	FMOVS F0, (R9)
 	MOVD base+0(FP), R9
@@ -3693,14 +3694,14 @@ short11:
 	MOVD peak+16(FP), R9
 	FMOVS F24, (R9)
 	CMP $0, R7
-	BNE start3
+	BNE have12
 	FMOVS (R1), F24
 	VDUP V24.S[0], V24.S4
 	MOVD R3, R9
 	CMP $64, R3
-	BLE short12
+	BLE short13
 	MOVD $64, R9
-short12:
+short13:
 	LSL $1, R9
 	AND $-4, R9
 	ADD R1, R9
@@ -3709,9 +3710,9 @@ short12:
 	WORD $0x4E37F718 // FMAX V23.S4, V24.S4, V24.S4
 	MOVD R3, R9
 	CMP $64, R3
-	BLE short13
+	BLE short14
 	MOVD $64, R9
-short13:
+short14:
 	LSL $2, R9
 	ADD R1, R9
 	FMOVS -4(R9), F23
@@ -3720,16 +3721,16 @@ short13:
 	MOVD $0xc9800000c9800000, R9
 	VDUP R9, V23.D2
 	FCMPS F23, F24
-	BGT positive14
+	BGT positive15
 	JMP beyond5
-positive14:
+positive15:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V22.D2
 	VEOR V22.B16, V23.B16, V23.B16
 	FCMPS F24, F23
-	BGT inside15
+	BGT inside16
 	JMP beyond5
-inside15:
+inside16:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V23.D2
 	MOVD $0xb4800000b4800000, R9
@@ -3777,6 +3778,7 @@ inside15:
 	MOVD $local11-832(SP), R9
 	FMOVS F2, (R9)
 	MOVD $1, R7
+have12:
 start3:
 	CMP $0, R8
 	BNE held7
@@ -3791,7 +3793,7 @@ start3:
 	MOVD $local12-896(SP), R9
 	FSTPQ (F5, F6), (R9)
 	FSTPQ (F7, F8), 32(R9)
-part16:
+part17:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
@@ -3801,12 +3803,12 @@ part16:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end18
+	BGE end19
 	MOVD R2, R6
 	ADD $1024, R6
 	CMP R6, R4
 	CSEL LT, R4, R6, R6
-loop17:
+loop18:
 	PRFM 12288(R2), PLDL1KEEP
 	ADD $32768, R2, R9
 	PRFM (R9), PLDL2KEEP
@@ -4093,12 +4095,12 @@ loop17:
 	VFMLA V16.S4, V18.S4, V4.S4
 	ADD $256, R2
 	CMP R6, R2
-	BLT loop17
+	BLT loop18
 	MOVD R2, R9
 	SUB R1, R9
 	AND $1023, R9
 	CMP $0, R9
-	BNE end18
+	BNE end19
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -4111,53 +4113,53 @@ loop17:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R10)
 	FSTPQ (F11, F12), 32(R10)
-	JMP part16
+	JMP part17
 	// The last part may end with less than a step.
-end18:
+end19:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BGT vec19
+	BGT vec20
 	MOVD R2, R9
 	SUB R1, R9
 	AND $1023, R9
 	CMP $0, R9
-	BEQ done21
-	JMP store20
-vec19:
+	BEQ done22
+	JMP store21
+vec20:
 	CMP $16, R9
-	BGE whole22
+	BGE whole23
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip24
+	TBZ $3, R9, skip25
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip24:
-	TBZ $2, R9, skip25
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip25:
-	TBZ $1, R9, skip26
+	TBZ $2, R9, skip26
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip26:
+	TBZ $1, R9, skip27
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip26:
-	TBZ $0, R9, skip27
+skip27:
+	TBZ $0, R9, skip28
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip27:
+skip28:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done23
-whole22:
+	JMP done24
+whole23:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done23:
+done24:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -4167,38 +4169,38 @@ done23:
 	WORD $0x4E2BD4E7 // FADD V11.S4, V7.S4, V7.S4
 	WORD $0x4E2CD508 // FADD V12.S4, V8.S4, V8.S4
 	CMP $16, R9
-	BGE whole28
+	BGE whole29
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip30
+	TBZ $3, R9, skip31
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip30:
-	TBZ $2, R9, skip31
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip31:
-	TBZ $1, R9, skip32
+	TBZ $2, R9, skip32
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip32:
+	TBZ $1, R9, skip33
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip32:
-	TBZ $0, R9, skip33
+skip33:
+	TBZ $0, R9, skip34
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip33:
+skip34:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done29
-whole28:
+	JMP done30
+whole29:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done29:
+done30:
 	VMOV V29.B16, V13.B16
 	VFMLA V28.S4, V9.S4, V13.S4
 	VMOV V29.B16, V14.B16
@@ -4260,8 +4262,8 @@ done29:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec19
-store20:
+	BGT vec20
+store21:
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -4274,13 +4276,13 @@ store20:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R10)
 	FSTPQ (F11, F12), 32(R10)
-done21:
+done22:
 	VMOV V0.D[0], R9
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE bad4
-	JMP added34
+	JMP added35
 held7:
 	MOVD $local7-576(SP), R9
 	MOVD R9, R5
@@ -4293,7 +4295,7 @@ held7:
 	MOVD $local12-896(SP), R9
 	FSTPQ (F5, F6), (R9)
 	FSTPQ (F7, F8), 32(R9)
-part35:
+part36:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
@@ -4303,12 +4305,12 @@ part35:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end37
+	BGE end38
 	MOVD R2, R6
 	ADD $1024, R6
 	CMP R6, R4
 	CSEL LT, R4, R6, R6
-loop36:
+loop37:
 	PRFM 12288(R2), PLDL1KEEP
 	ADD $32768, R2, R9
 	PRFM (R9), PLDL2KEEP
@@ -4611,12 +4613,12 @@ loop36:
 	VFMLA V16.S4, V18.S4, V4.S4
 	ADD $256, R2
 	CMP R6, R2
-	BLT loop36
+	BLT loop37
 	MOVD R2, R9
 	SUB R1, R9
 	AND $1023, R9
 	CMP $0, R9
-	BNE end37
+	BNE end38
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -4629,53 +4631,53 @@ loop36:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R10)
 	FSTPQ (F11, F12), 32(R10)
-	JMP part35
+	JMP part36
 	// The last part may end with less than a step.
-end37:
+end38:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BGT vec38
+	BGT vec39
 	MOVD R2, R9
 	SUB R1, R9
 	AND $1023, R9
 	CMP $0, R9
-	BEQ done40
-	JMP store39
-vec38:
+	BEQ done41
+	JMP store40
+vec39:
 	CMP $16, R9
-	BGE whole41
+	BGE whole42
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip43
+	TBZ $3, R9, skip44
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip43:
-	TBZ $2, R9, skip44
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip44:
-	TBZ $1, R9, skip45
+	TBZ $2, R9, skip45
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip45:
+	TBZ $1, R9, skip46
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip45:
-	TBZ $0, R9, skip46
+skip46:
+	TBZ $0, R9, skip47
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip46:
+skip47:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done42
-whole41:
+	JMP done43
+whole42:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done42:
+done43:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -4685,38 +4687,38 @@ done42:
 	WORD $0x4E2BD4E7 // FADD V11.S4, V7.S4, V7.S4
 	WORD $0x4E2CD508 // FADD V12.S4, V8.S4, V8.S4
 	CMP $16, R9
-	BGE whole47
+	BGE whole48
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip49
+	TBZ $3, R9, skip50
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip49:
-	TBZ $2, R9, skip50
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip50:
-	TBZ $1, R9, skip51
+	TBZ $2, R9, skip51
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip51:
+	TBZ $1, R9, skip52
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip51:
-	TBZ $0, R9, skip52
+skip52:
+	TBZ $0, R9, skip53
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip52:
+skip53:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done48
-whole47:
+	JMP done49
+whole48:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done48:
+done49:
 	WORD $0x4E3EF529 // FMAX V30.S4, V9.S4, V9.S4
 	WORD $0x4E3EF54A // FMAX V30.S4, V10.S4, V10.S4
 	WORD $0x4E3EF56B // FMAX V30.S4, V11.S4, V11.S4
@@ -4782,8 +4784,8 @@ done48:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec38
-store39:
+	BGT vec39
+store40:
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -4796,13 +4798,13 @@ store39:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R10)
 	FSTPQ (F11, F12), 32(R10)
-done40:
+done41:
 	VMOV V0.D[0], R9
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE bad4
-added34:
+added35:
 	MOVD $0xfffffff0fffffff0, R9
 	VDUP R9, V23.D2
 	MOVD $0x0000000100000001, R9
@@ -4818,7 +4820,7 @@ added34:
 	VMOV V31.B16, V5.B16
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
-more53:
+more54:
 	FMOVQ (R2), F8
 	VAND V23.B16, V8.B16, V9.B16
 	VORR V21.B16, V9.B16, V9.B16
@@ -4842,7 +4844,7 @@ more53:
 	VADD V22.D2, V21.D2, V21.D2
 	ADD $64, R2
 	CMP R5, R2
-	BLT more53
+	BLT more54
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -4861,9 +4863,9 @@ more53:
 	MOVD $0x5780000057800000, R9
 	VDUP R9, V23.D2
 	FCMPS F0, F23
-	BGT finite54
+	BGT finite55
 	JMP bad4
-finite54:
+finite55:
 	MOVD $local10-768(SP), R9
 	FMOVS F0, (R9)
 	MOVD $0x3ffffcb93ffffcb9, R9
@@ -4877,7 +4879,7 @@ finite54:
 	WORD $0x6E37DCA5 // FMUL V23.S4, V5.S4, V5.S4
 	FCMPS F4, F5
 	BGT peak8
-plain55:
+plain56:
 	MOVD $local8-640(SP), R9
 	FMOVS (R9), F23
 	VDUP V23.S[0], V23.S4
@@ -4950,37 +4952,37 @@ peak8:
 	WORD $0x6EB1A800 // UMINV V0.S4, F0
 	FMOVS F0, R10
 	CMPW $-1, R10
-	BEQ none57
-	JMP found56
-none57:
+	BEQ none58
+	JMP found57
+none58:
 	WORD $0x4E36E421 // FCMEQ V22.S4, V1.S4, V1.S4
 	WORD $0x4EE11C81 // ORN V1.B16, V4.B16, V1.B16
 	WORD $0x6EB1A821 // UMINV V1.S4, F1
 	FMOVS F1, R10
 	CMPW $-1, R10
-	BEQ none58
+	BEQ none59
 	ADD $4, R10
-	JMP found56
-none58:
+	JMP found57
+none59:
 	WORD $0x4E36E442 // FCMEQ V22.S4, V2.S4, V2.S4
 	WORD $0x4EE21C82 // ORN V2.B16, V4.B16, V2.B16
 	WORD $0x6EB1A842 // UMINV V2.S4, F2
 	FMOVS F2, R10
 	CMPW $-1, R10
-	BEQ none59
+	BEQ none60
 	ADD $8, R10
-	JMP found56
-none59:
+	JMP found57
+none60:
 	WORD $0x4E36E463 // FCMEQ V22.S4, V3.S4, V3.S4
 	WORD $0x4EE31C83 // ORN V3.B16, V4.B16, V3.B16
 	WORD $0x6EB1A863 // UMINV V3.S4, F3
 	FMOVS F3, R10
 	CMPW $-1, R10
-	BEQ none60
+	BEQ none61
 	ADD $12, R10
-	JMP found56
-none60:
-found56:
+	JMP found57
+none61:
+found57:
 	// The lane's elements
 	MOVD R3, R9
 	LSL $2, R9
@@ -4999,12 +5001,12 @@ found56:
 	FSTPQ (F30, F30), 32(R11)
 	MOVD R2, R12
 	MOVD R9, R13
-more61:
+more62:
 	FMOVS.P 64(R12), F4
 	FMOVS.P F4, 4(R11)
 	SUB $1, R13
 	CMP $0, R13
-	BGT more61
+	BGT more62
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F0, F1)
 	FLDPQ 32(R11), (F2, F3)
@@ -5127,7 +5129,7 @@ more61:
 	MOVD $0x3f8000003f800000, R9
 	VDUP R9, V22.D2
 	FCMPS F22, F4
-	BGT plain55
+	BGT plain56
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -5147,7 +5149,7 @@ more61:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
-more62:
+more63:
 	FMOVQ (R2), F4
 	VAND V21.B16, V4.B16, V5.B16
 	VORR V19.B16, V5.B16, V5.B16
@@ -5179,7 +5181,7 @@ more62:
 	VADD V20.D2, V19.D2, V19.D2
 	ADD $64, R2
 	CMP R5, R2
-	BLT more62
+	BLT more63
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -5192,7 +5194,7 @@ more62:
 	FMOVS F23, (R9)
 	MOVD $local10-768(SP), R9
 	FMOVS F0, (R9)
-	JMP plain55
+	JMP plain56
 	// Something is out of range: too small, in the first place.
 bad4:
 	CMP $0, R8
@@ -5219,8 +5221,8 @@ beyond5:
 	MOVD R1, R2
 	MOVD R3, R9
 	CMP $64, R9
-	BLT rest64
-step63:
+	BLT rest65
+step64:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -5248,48 +5250,48 @@ step63:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step63
+	BGE step64
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest64:
+rest65:
 	CMP $0, R9
-	BLE done66
-vec65:
+	BLE done67
+vec66:
 	CMP $16, R9
-	BGE whole67
+	BGE whole68
 	MOVD $tail-64(SP), R10
 	FSTPQ (F23, F23), (R10)
 	FSTPQ (F23, F23), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip69
+	TBZ $3, R9, skip70
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
-	FMOVQ.P 16(R11), F8
-	FMOVQ.P F8, 16(R12)
-skip69:
-	TBZ $2, R9, skip70
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 skip70:
-	TBZ $1, R9, skip71
+	TBZ $2, R9, skip71
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip71:
+	TBZ $1, R9, skip72
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip71:
-	TBZ $0, R9, skip72
+skip72:
+	TBZ $0, R9, skip73
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip72:
+skip73:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F4, F5)
 	FLDPQ 32(R10), (F6, F7)
-	JMP done68
-whole67:
+	JMP done69
+whole68:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done68:
+done69:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -5297,8 +5299,8 @@ done68:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec65
-done66:
+	BGT vec66
+done67:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -5310,16 +5312,16 @@ done66:
 	MOVD $0xc9800000c9800000, R9
 	VDUP R9, V23.D2
 	FCMPS F23, F24
-	BGT positive73
+	BGT positive74
 	JMP apart6
-positive73:
+positive74:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V22.D2
 	VEOR V22.B16, V23.B16, V23.B16
 	FCMPS F24, F23
-	BGT inside74
+	BGT inside75
 	JMP apart6
-inside74:
+inside75:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V23.D2
 	MOVD $0xb4800000b4800000, R9
@@ -5389,40 +5391,40 @@ apart6:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
-dots75:
+dots76:
 	CMP $16, R9
-	BGE whole76
+	BGE whole77
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip78
+	TBZ $3, R9, skip79
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
-	FMOVQ.P 16(R11), F8
-	FMOVQ.P F8, 16(R12)
-skip78:
-	TBZ $2, R9, skip79
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 skip79:
-	TBZ $1, R9, skip80
+	TBZ $2, R9, skip80
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip80:
+	TBZ $1, R9, skip81
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip80:
-	TBZ $0, R9, skip81
+skip81:
+	TBZ $0, R9, skip82
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip81:
+skip82:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F4, F5)
 	FLDPQ 32(R10), (F6, F7)
-	JMP done77
-whole76:
+	JMP done78
+whole77:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done77:
+done78:
 	WORD $0x4EB9D484 // FSUB V25.S4, V4.S4, V4.S4
 	WORD $0x4EB9D4A5 // FSUB V25.S4, V5.S4, V5.S4
 	WORD $0x4EB9D4C6 // FSUB V25.S4, V6.S4, V6.S4
@@ -5434,7 +5436,7 @@ done77:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT dots75
+	BGT dots76
 	MOVD $local12-896(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
@@ -5462,40 +5464,40 @@ done77:
 	VMOV V31.B16, V5.B16
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
-vec82:
+vec83:
 	CMP $16, R9
-	BGE whole83
+	BGE whole84
 	MOVD $tail-64(SP), R10
 	FSTPQ (F24, F24), (R10)
 	FSTPQ (F24, F24), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip85
+	TBZ $3, R9, skip86
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
-	FMOVQ.P 16(R11), F12
-	FMOVQ.P F12, 16(R12)
-skip85:
-	TBZ $2, R9, skip86
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
 skip86:
-	TBZ $1, R9, skip87
+	TBZ $2, R9, skip87
+	FMOVQ.P 16(R11), F12
+	FMOVQ.P F12, 16(R12)
+skip87:
+	TBZ $1, R9, skip88
 	FMOVD.P 8(R11), F12
 	FMOVD.P F12, 8(R12)
-skip87:
-	TBZ $0, R9, skip88
+skip88:
+	TBZ $0, R9, skip89
 	FMOVS.P 4(R11), F12
 	FMOVS.P F12, 4(R12)
-skip88:
+skip89:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
-	JMP done84
-whole83:
+	JMP done85
+whole84:
 	FLDPQ (R2), (F8, F9)
 	FLDPQ 32(R2), (F10, F11)
-done84:
+done85:
 	WORD $0x4EB9D508 // FSUB V25.S4, V8.S4, V8.S4
 	WORD $0x4EA0D90C // FCMEQ $0, V8.S4, V12.S4
 	FMOVQ 160(R26), F13
@@ -5595,7 +5597,7 @@ done84:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec82
+	BGT vec83
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -5621,14 +5623,14 @@ done84:
 	FMOVS (R9), F8
 	VDUP V8.S[0], V8.S4
 	FCMPS F19, F8
-	BGT some89
+	BGT some90
 	FMOVS F24, (R9)
-	JMP done90
-some89:
+	JMP done91
+some90:
 	WORD $0x4EB2D508 // FSUB V18.S4, V8.S4, V8.S4
 	WORD $0x4E28D400 // FADD V8.S4, V0.S4, V0.S4
 	FMOVS F25, (R9)
-done90:
+done91:
 	MOVD sum+8(FP), R9
 	FMOVS F0, (R9)
 	MOVD base+0(FP), R9
@@ -5703,14 +5705,14 @@ short11:
 	MOVD peak+16(FP), R9
 	FMOVS F24, (R9)
 	CMP $0, R7
-	BNE start3
+	BNE have12
 	FMOVS (R1), F24
 	VDUP V24.S[0], V24.S4
 	MOVD R3, R9
 	CMP $64, R3
-	BLE short12
+	BLE short13
 	MOVD $64, R9
-short12:
+short13:
 	LSL $1, R9
 	AND $-4, R9
 	ADD R1, R9
@@ -5719,9 +5721,9 @@ short12:
 	WORD $0x4E37F718 // FMAX V23.S4, V24.S4, V24.S4
 	MOVD R3, R9
 	CMP $64, R3
-	BLE short13
+	BLE short14
 	MOVD $64, R9
-short13:
+short14:
 	LSL $2, R9
 	ADD R1, R9
 	FMOVS -4(R9), F23
@@ -5730,16 +5732,16 @@ short13:
 	MOVD $0xc9800000c9800000, R9
 	VDUP R9, V23.D2
 	FCMPS F23, F24
-	BGT positive14
+	BGT positive15
 	JMP beyond5
-positive14:
+positive15:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V22.D2
 	VEOR V22.B16, V23.B16, V23.B16
 	FCMPS F24, F23
-	BGT inside15
+	BGT inside16
 	JMP beyond5
-inside15:
+inside16:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V23.D2
 	MOVD $0xb4800000b4800000, R9
@@ -5787,6 +5789,7 @@ inside15:
 	MOVD $local11-832(SP), R9
 	FMOVS F2, (R9)
 	MOVD $1, R7
+have12:
 start3:
 	CMP $0, R8
 	BNE held7
@@ -5801,7 +5804,7 @@ start3:
 	MOVD $local12-896(SP), R9
 	FSTPQ (F5, F6), (R9)
 	FSTPQ (F7, F8), 32(R9)
-part16:
+part17:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
@@ -5811,12 +5814,12 @@ part16:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end18
+	BGE end19
 	MOVD R2, R6
 	ADD $1024, R6
 	CMP R6, R4
 	CSEL LT, R4, R6, R6
-loop17:
+loop18:
 	MOVD w+40(FP), R9
 	ADD R2, R9
 	PRFM 12288(R2), PLDL1KEEP
@@ -6113,12 +6116,12 @@ loop17:
 	VFMLA V16.S4, V18.S4, V4.S4
 	ADD $256, R2
 	CMP R6, R2
-	BLT loop17
+	BLT loop18
 	MOVD R2, R9
 	SUB R1, R9
 	AND $1023, R9
 	CMP $0, R9
-	BNE end18
+	BNE end19
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -6131,53 +6134,53 @@ loop17:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R10)
 	FSTPQ (F11, F12), 32(R10)
-	JMP part16
+	JMP part17
 	// The last part may end with less than a step.
-end18:
+end19:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BGT vec19
+	BGT vec20
 	MOVD R2, R9
 	SUB R1, R9
 	AND $1023, R9
 	CMP $0, R9
-	BEQ done21
-	JMP store20
-vec19:
+	BEQ done22
+	JMP store21
+vec20:
 	CMP $16, R9
-	BGE whole22
+	BGE whole23
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip24
+	TBZ $3, R9, skip25
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip24:
-	TBZ $2, R9, skip25
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip25:
-	TBZ $1, R9, skip26
+	TBZ $2, R9, skip26
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip26:
+	TBZ $1, R9, skip27
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip26:
-	TBZ $0, R9, skip27
+skip27:
+	TBZ $0, R9, skip28
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip27:
+skip28:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done23
-whole22:
+	JMP done24
+whole23:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done23:
+done24:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -6185,75 +6188,75 @@ done23:
 	MOVD w+40(FP), R10
 	ADD R2, R10
 	CMP $16, R9
-	BGE whole28
+	BGE whole29
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
 	MOVD R10, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip30
+	TBZ $3, R9, skip31
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
-	FMOVQ.P 16(R12), F17
-	FMOVQ.P F17, 16(R13)
-skip30:
-	TBZ $2, R9, skip31
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
 skip31:
-	TBZ $1, R9, skip32
+	TBZ $2, R9, skip32
+	FMOVQ.P 16(R12), F17
+	FMOVQ.P F17, 16(R13)
+skip32:
+	TBZ $1, R9, skip33
 	FMOVD.P 8(R12), F17
 	FMOVD.P F17, 8(R13)
-skip32:
-	TBZ $0, R9, skip33
+skip33:
+	TBZ $0, R9, skip34
 	FMOVS.P 4(R12), F17
 	FMOVS.P F17, 4(R13)
-skip33:
+skip34:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F13, F14)
 	FLDPQ 32(R11), (F15, F16)
-	JMP done29
-whole28:
+	JMP done30
+whole29:
 	FLDPQ (R10), (F13, F14)
 	FLDPQ 32(R10), (F15, F16)
-done29:
+done30:
 	VFMLA V13.S4, V9.S4, V5.S4
 	VFMLA V14.S4, V10.S4, V6.S4
 	VFMLA V15.S4, V11.S4, V7.S4
 	VFMLA V16.S4, V12.S4, V8.S4
 	CMP $16, R9
-	BGE whole34
+	BGE whole35
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip36
+	TBZ $3, R9, skip37
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip36:
-	TBZ $2, R9, skip37
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip37:
-	TBZ $1, R9, skip38
+	TBZ $2, R9, skip38
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip38:
+	TBZ $1, R9, skip39
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip38:
-	TBZ $0, R9, skip39
+skip39:
+	TBZ $0, R9, skip40
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip39:
+skip40:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done35
-whole34:
+	JMP done36
+whole35:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done35:
+done36:
 	VMOV V29.B16, V13.B16
 	VFMLA V28.S4, V9.S4, V13.S4
 	VMOV V29.B16, V14.B16
@@ -6315,8 +6318,8 @@ done35:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec19
-store20:
+	BGT vec20
+store21:
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -6329,13 +6332,13 @@ store20:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R10)
 	FSTPQ (F11, F12), 32(R10)
-done21:
+done22:
 	VMOV V0.D[0], R9
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE bad4
-	JMP added40
+	JMP added41
 held7:
 	MOVD $local7-576(SP), R9
 	MOVD R9, R5
@@ -6348,7 +6351,7 @@ held7:
 	MOVD $local12-896(SP), R9
 	FSTPQ (F5, F6), (R9)
 	FSTPQ (F7, F8), 32(R9)
-part41:
+part42:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
@@ -6358,12 +6361,12 @@ part41:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end43
+	BGE end44
 	MOVD R2, R6
 	ADD $1024, R6
 	CMP R6, R4
 	CSEL LT, R4, R6, R6
-loop42:
+loop43:
 	MOVD w+40(FP), R9
 	ADD R2, R9
 	PRFM 12288(R2), PLDL1KEEP
@@ -6676,12 +6679,12 @@ loop42:
 	VFMLA V16.S4, V18.S4, V4.S4
 	ADD $256, R2
 	CMP R6, R2
-	BLT loop42
+	BLT loop43
 	MOVD R2, R9
 	SUB R1, R9
 	AND $1023, R9
 	CMP $0, R9
-	BNE end43
+	BNE end44
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -6694,53 +6697,53 @@ loop42:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R10)
 	FSTPQ (F11, F12), 32(R10)
-	JMP part41
+	JMP part42
 	// The last part may end with less than a step.
-end43:
+end44:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BGT vec44
+	BGT vec45
 	MOVD R2, R9
 	SUB R1, R9
 	AND $1023, R9
 	CMP $0, R9
-	BEQ done46
-	JMP store45
-vec44:
+	BEQ done47
+	JMP store46
+vec45:
 	CMP $16, R9
-	BGE whole47
+	BGE whole48
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip49
+	TBZ $3, R9, skip50
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip49:
-	TBZ $2, R9, skip50
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip50:
-	TBZ $1, R9, skip51
+	TBZ $2, R9, skip51
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip51:
+	TBZ $1, R9, skip52
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip51:
-	TBZ $0, R9, skip52
+skip52:
+	TBZ $0, R9, skip53
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip52:
+skip53:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done48
-whole47:
+	JMP done49
+whole48:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done48:
+done49:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -6748,75 +6751,75 @@ done48:
 	MOVD w+40(FP), R10
 	ADD R2, R10
 	CMP $16, R9
-	BGE whole53
+	BGE whole54
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
 	MOVD R10, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip55
+	TBZ $3, R9, skip56
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
-	FMOVQ.P 16(R12), F17
-	FMOVQ.P F17, 16(R13)
-skip55:
-	TBZ $2, R9, skip56
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
 skip56:
-	TBZ $1, R9, skip57
+	TBZ $2, R9, skip57
+	FMOVQ.P 16(R12), F17
+	FMOVQ.P F17, 16(R13)
+skip57:
+	TBZ $1, R9, skip58
 	FMOVD.P 8(R12), F17
 	FMOVD.P F17, 8(R13)
-skip57:
-	TBZ $0, R9, skip58
+skip58:
+	TBZ $0, R9, skip59
 	FMOVS.P 4(R12), F17
 	FMOVS.P F17, 4(R13)
-skip58:
+skip59:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F13, F14)
 	FLDPQ 32(R11), (F15, F16)
-	JMP done54
-whole53:
+	JMP done55
+whole54:
 	FLDPQ (R10), (F13, F14)
 	FLDPQ 32(R10), (F15, F16)
-done54:
+done55:
 	VFMLA V13.S4, V9.S4, V5.S4
 	VFMLA V14.S4, V10.S4, V6.S4
 	VFMLA V15.S4, V11.S4, V7.S4
 	VFMLA V16.S4, V12.S4, V8.S4
 	CMP $16, R9
-	BGE whole59
+	BGE whole60
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip61
+	TBZ $3, R9, skip62
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip61:
-	TBZ $2, R9, skip62
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip62:
-	TBZ $1, R9, skip63
+	TBZ $2, R9, skip63
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip63:
+	TBZ $1, R9, skip64
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip63:
-	TBZ $0, R9, skip64
+skip64:
+	TBZ $0, R9, skip65
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip64:
+skip65:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done60
-whole59:
+	JMP done61
+whole60:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done60:
+done61:
 	WORD $0x4E3EF529 // FMAX V30.S4, V9.S4, V9.S4
 	WORD $0x4E3EF54A // FMAX V30.S4, V10.S4, V10.S4
 	WORD $0x4E3EF56B // FMAX V30.S4, V11.S4, V11.S4
@@ -6882,8 +6885,8 @@ done60:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec44
-store45:
+	BGT vec45
+store46:
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -6896,13 +6899,13 @@ store45:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R10)
 	FSTPQ (F11, F12), 32(R10)
-done46:
+done47:
 	VMOV V0.D[0], R9
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE bad4
-added40:
+added41:
 	MOVD $0xfffffff0fffffff0, R9
 	VDUP R9, V23.D2
 	MOVD $0x0000000100000001, R9
@@ -6918,7 +6921,7 @@ added40:
 	VMOV V31.B16, V5.B16
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
-more65:
+more66:
 	FMOVQ (R2), F8
 	VAND V23.B16, V8.B16, V9.B16
 	VORR V21.B16, V9.B16, V9.B16
@@ -6942,7 +6945,7 @@ more65:
 	VADD V22.D2, V21.D2, V21.D2
 	ADD $64, R2
 	CMP R5, R2
-	BLT more65
+	BLT more66
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -6961,9 +6964,9 @@ more65:
 	MOVD $0x5780000057800000, R9
 	VDUP R9, V23.D2
 	FCMPS F0, F23
-	BGT finite66
+	BGT finite67
 	JMP bad4
-finite66:
+finite67:
 	MOVD $local10-768(SP), R9
 	FMOVS F0, (R9)
 	MOVD $0x3ffffcb93ffffcb9, R9
@@ -6977,7 +6980,7 @@ finite66:
 	WORD $0x6E37DCA5 // FMUL V23.S4, V5.S4, V5.S4
 	FCMPS F4, F5
 	BGT peak8
-plain67:
+plain68:
 	MOVD $local8-640(SP), R9
 	FMOVS (R9), F23
 	VDUP V23.S[0], V23.S4
@@ -7050,37 +7053,37 @@ peak8:
 	WORD $0x6EB1A800 // UMINV V0.S4, F0
 	FMOVS F0, R10
 	CMPW $-1, R10
-	BEQ none69
-	JMP found68
-none69:
+	BEQ none70
+	JMP found69
+none70:
 	WORD $0x4E36E421 // FCMEQ V22.S4, V1.S4, V1.S4
 	WORD $0x4EE11C81 // ORN V1.B16, V4.B16, V1.B16
 	WORD $0x6EB1A821 // UMINV V1.S4, F1
 	FMOVS F1, R10
 	CMPW $-1, R10
-	BEQ none70
+	BEQ none71
 	ADD $4, R10
-	JMP found68
-none70:
+	JMP found69
+none71:
 	WORD $0x4E36E442 // FCMEQ V22.S4, V2.S4, V2.S4
 	WORD $0x4EE21C82 // ORN V2.B16, V4.B16, V2.B16
 	WORD $0x6EB1A842 // UMINV V2.S4, F2
 	FMOVS F2, R10
 	CMPW $-1, R10
-	BEQ none71
+	BEQ none72
 	ADD $8, R10
-	JMP found68
-none71:
+	JMP found69
+none72:
 	WORD $0x4E36E463 // FCMEQ V22.S4, V3.S4, V3.S4
 	WORD $0x4EE31C83 // ORN V3.B16, V4.B16, V3.B16
 	WORD $0x6EB1A863 // UMINV V3.S4, F3
 	FMOVS F3, R10
 	CMPW $-1, R10
-	BEQ none72
+	BEQ none73
 	ADD $12, R10
-	JMP found68
-none72:
-found68:
+	JMP found69
+none73:
+found69:
 	// The lane's elements
 	MOVD R3, R9
 	LSL $2, R9
@@ -7099,12 +7102,12 @@ found68:
 	FSTPQ (F30, F30), 32(R11)
 	MOVD R2, R12
 	MOVD R9, R13
-more73:
+more74:
 	FMOVS.P 64(R12), F4
 	FMOVS.P F4, 4(R11)
 	SUB $1, R13
 	CMP $0, R13
-	BGT more73
+	BGT more74
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F0, F1)
 	FLDPQ 32(R11), (F2, F3)
@@ -7227,7 +7230,7 @@ more73:
 	MOVD $0x3f8000003f800000, R9
 	VDUP R9, V22.D2
 	FCMPS F22, F4
-	BGT plain67
+	BGT plain68
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -7247,7 +7250,7 @@ more73:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
-more74:
+more75:
 	FMOVQ (R2), F4
 	VAND V21.B16, V4.B16, V5.B16
 	VORR V19.B16, V5.B16, V5.B16
@@ -7279,7 +7282,7 @@ more74:
 	VADD V20.D2, V19.D2, V19.D2
 	ADD $64, R2
 	CMP R5, R2
-	BLT more74
+	BLT more75
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -7292,7 +7295,7 @@ more74:
 	FMOVS F23, (R9)
 	MOVD $local10-768(SP), R9
 	FMOVS F0, (R9)
-	JMP plain67
+	JMP plain68
 	// Something is out of range: too small, in the first place.
 bad4:
 	CMP $0, R8
@@ -7319,8 +7322,8 @@ beyond5:
 	MOVD R1, R2
 	MOVD R3, R9
 	CMP $64, R9
-	BLT rest76
-step75:
+	BLT rest77
+step76:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -7348,48 +7351,48 @@ step75:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step75
+	BGE step76
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest76:
+rest77:
 	CMP $0, R9
-	BLE done78
-vec77:
+	BLE done79
+vec78:
 	CMP $16, R9
-	BGE whole79
+	BGE whole80
 	MOVD $tail-64(SP), R10
 	FSTPQ (F23, F23), (R10)
 	FSTPQ (F23, F23), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip81
+	TBZ $3, R9, skip82
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
-	FMOVQ.P 16(R11), F8
-	FMOVQ.P F8, 16(R12)
-skip81:
-	TBZ $2, R9, skip82
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 skip82:
-	TBZ $1, R9, skip83
+	TBZ $2, R9, skip83
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip83:
+	TBZ $1, R9, skip84
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip83:
-	TBZ $0, R9, skip84
+skip84:
+	TBZ $0, R9, skip85
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip84:
+skip85:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F4, F5)
 	FLDPQ 32(R10), (F6, F7)
-	JMP done80
-whole79:
+	JMP done81
+whole80:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done80:
+done81:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -7397,8 +7400,8 @@ done80:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec77
-done78:
+	BGT vec78
+done79:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -7410,16 +7413,16 @@ done78:
 	MOVD $0xc9800000c9800000, R9
 	VDUP R9, V23.D2
 	FCMPS F23, F24
-	BGT positive85
+	BGT positive86
 	JMP apart6
-positive85:
+positive86:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V22.D2
 	VEOR V22.B16, V23.B16, V23.B16
 	FCMPS F24, F23
-	BGT inside86
+	BGT inside87
 	JMP apart6
-inside86:
+inside87:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V23.D2
 	MOVD $0xb4800000b4800000, R9
@@ -7489,40 +7492,40 @@ apart6:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
-dots87:
+dots88:
 	CMP $16, R9
-	BGE whole88
+	BGE whole89
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip90
+	TBZ $3, R9, skip91
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
-	FMOVQ.P 16(R11), F8
-	FMOVQ.P F8, 16(R12)
-skip90:
-	TBZ $2, R9, skip91
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 skip91:
-	TBZ $1, R9, skip92
+	TBZ $2, R9, skip92
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip92:
+	TBZ $1, R9, skip93
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip92:
-	TBZ $0, R9, skip93
+skip93:
+	TBZ $0, R9, skip94
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip93:
+skip94:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F4, F5)
 	FLDPQ 32(R10), (F6, F7)
-	JMP done89
-whole88:
+	JMP done90
+whole89:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done89:
+done90:
 	WORD $0x4EB9D484 // FSUB V25.S4, V4.S4, V4.S4
 	WORD $0x4EB9D4A5 // FSUB V25.S4, V5.S4, V5.S4
 	WORD $0x4EB9D4C6 // FSUB V25.S4, V6.S4, V6.S4
@@ -7530,38 +7533,38 @@ done89:
 	MOVD w+40(FP), R10
 	ADD R2, R10
 	CMP $16, R9
-	BGE whole94
+	BGE whole95
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
 	MOVD R10, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip96
+	TBZ $3, R9, skip97
 	FMOVQ.P 16(R12), F12
 	FMOVQ.P F12, 16(R13)
-	FMOVQ.P 16(R12), F12
-	FMOVQ.P F12, 16(R13)
-skip96:
-	TBZ $2, R9, skip97
 	FMOVQ.P 16(R12), F12
 	FMOVQ.P F12, 16(R13)
 skip97:
-	TBZ $1, R9, skip98
+	TBZ $2, R9, skip98
+	FMOVQ.P 16(R12), F12
+	FMOVQ.P F12, 16(R13)
+skip98:
+	TBZ $1, R9, skip99
 	FMOVD.P 8(R12), F12
 	FMOVD.P F12, 8(R13)
-skip98:
-	TBZ $0, R9, skip99
+skip99:
+	TBZ $0, R9, skip100
 	FMOVS.P 4(R12), F12
 	FMOVS.P F12, 4(R13)
-skip99:
+skip100:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F8, F9)
 	FLDPQ 32(R11), (F10, F11)
-	JMP done95
-whole94:
+	JMP done96
+whole95:
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
-done95:
+done96:
 	VFMLA V8.S4, V4.S4, V0.S4
 	VFMLA V9.S4, V5.S4, V1.S4
 	VFMLA V10.S4, V6.S4, V2.S4
@@ -7569,7 +7572,7 @@ done95:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT dots87
+	BGT dots88
 	MOVD $local12-896(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
@@ -7597,40 +7600,40 @@ done95:
 	VMOV V31.B16, V5.B16
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
-vec100:
+vec101:
 	CMP $16, R9
-	BGE whole101
+	BGE whole102
 	MOVD $tail-64(SP), R10
 	FSTPQ (F24, F24), (R10)
 	FSTPQ (F24, F24), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip103
+	TBZ $3, R9, skip104
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
-	FMOVQ.P 16(R11), F12
-	FMOVQ.P F12, 16(R12)
-skip103:
-	TBZ $2, R9, skip104
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
 skip104:
-	TBZ $1, R9, skip105
+	TBZ $2, R9, skip105
+	FMOVQ.P 16(R11), F12
+	FMOVQ.P F12, 16(R12)
+skip105:
+	TBZ $1, R9, skip106
 	FMOVD.P 8(R11), F12
 	FMOVD.P F12, 8(R12)
-skip105:
-	TBZ $0, R9, skip106
+skip106:
+	TBZ $0, R9, skip107
 	FMOVS.P 4(R11), F12
 	FMOVS.P F12, 4(R12)
-skip106:
+skip107:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
-	JMP done102
-whole101:
+	JMP done103
+whole102:
 	FLDPQ (R2), (F8, F9)
 	FLDPQ 32(R2), (F10, F11)
-done102:
+done103:
 	WORD $0x4EB9D508 // FSUB V25.S4, V8.S4, V8.S4
 	WORD $0x4EA0D90C // FCMEQ $0, V8.S4, V12.S4
 	FMOVQ 160(R26), F13
@@ -7730,7 +7733,7 @@ done102:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec100
+	BGT vec101
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -7756,14 +7759,14 @@ done102:
 	FMOVS (R9), F8
 	VDUP V8.S[0], V8.S4
 	FCMPS F19, F8
-	BGT some107
+	BGT some108
 	FMOVS F24, (R9)
-	JMP done108
-some107:
+	JMP done109
+some108:
 	WORD $0x4EB2D508 // FSUB V18.S4, V8.S4, V8.S4
 	WORD $0x4E28D400 // FADD V8.S4, V0.S4, V0.S4
 	FMOVS F25, (R9)
-done108:
+done109:
 	MOVD sum+8(FP), R9
 	FMOVS F0, (R9)
 	MOVD base+0(FP), R9
@@ -8003,9 +8006,9 @@ TEXT ·expSumNEON(SB), 0, $1024-72
 	MOVD x+32(FP), R9
 	MOVD dst+0(FP), R2
 	CMP R2, R9
-	BNE other13
+	BNE other12
 	MOVD $2, R7
-other13:
+other12:
 row1:
 	MOVD x+32(FP), R1
 	MOVD cols+48(FP), R0
@@ -8015,15 +8018,15 @@ row1:
 block2:
 	MOVD R0, R3
 	CMP $2048, R0
-	BLE short14
+	BLE short13
 	MOVD $2048, R3
-short14:
+short13:
 	MOVD R3, R4
 	AND $-64, R4
 	LSL $2, R4
 	ADD R1, R4
 	CMP $0, R6
-	BNE ready3
+	BNE have14
 	FMOVS (R1), F25
 	VDUP V25.S[0], V25.S4
 	MOVD R3, R9
@@ -8051,14 +8054,14 @@ short16:
 	VDUP R9, V24.D2
 	FCMPS F24, F25
 	BGT positive17
-	JMP beyond9
+	JMP beyond8
 positive17:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V23.D2
 	VEOR V23.B16, V24.B16, V24.B16
 	FCMPS F25, F24
 	BGT inside18
-	JMP beyond9
+	JMP beyond8
 inside18:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V24.D2
@@ -8106,9 +8109,9 @@ inside18:
 	MOVD $local11-832(SP), R9
 	FMOVS F2, (R9)
 	MOVD $1, R6
-ready3:
+have14:
 	CMP $0, R7
-	BNE held4
+	BNE held3
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -8420,7 +8423,7 @@ loop20:
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
-	BNE tooSmall7
+	BNE tooSmall6
 	JMP segment19
 	// The end of the row.
 end21:
@@ -8576,9 +8579,9 @@ done23:
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
-	BNE tooSmall7
+	BNE tooSmall6
 sure36:
-folded6:
+folded5:
 	MOVD $local13-960(SP), R9
 	FLDPQ (R9), (F0, F1)
 	FLDPQ 32(R9), (F2, F3)
@@ -8596,11 +8599,11 @@ folded6:
 	MOVD $0x6380000063800000, R9
 	VDUP R9, V25.D2
 	FCMPS F0, F25
-	BGT kept12
+	BGT kept11
 	CMP $2, R7
-	BEQ kept12
+	BEQ kept11
 	// An element may be too great.
-suspect8:
+suspect7:
 	MOVD $local14-1024(SP), R9
 	MOVD $0xff800000ff800000, R10
 	VDUP R10, V24.D2
@@ -8715,10 +8718,10 @@ done40:
 	VDUP R9, V23.D2
 	WORD $0x4E37D718 // FADD V23.S4, V24.S4, V24.S4
 	FCMPS F24, F25
-	BGT rebase10
-	JMP folded6
+	BGT rebase9
+	JMP folded5
 	// There is no base, or one is too great for it.
-beyond9:
+beyond8:
 	MOVD $local14-1024(SP), R9
 	MOVD $0xff800000ff800000, R10
 	VDUP R10, V24.D2
@@ -8822,7 +8825,7 @@ done50:
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
 	VDUP V0.S[0], V25.S4
 	FMOVS F25, (R9)
-rebase10:
+rebase9:
 	MOVD $local14-1024(SP), R9
 	FMOVS (R9), F25
 	VDUP V25.S[0], V25.S4
@@ -8830,14 +8833,14 @@ rebase10:
 	VDUP R9, V24.D2
 	FCMPS F24, F25
 	BGT positive57
-	JMP apart11
+	JMP apart10
 positive57:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V23.D2
 	VEOR V23.B16, V24.B16, V24.B16
 	FCMPS F25, F24
 	BGT inside58
-	JMP apart11
+	JMP apart10
 inside58:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V24.D2
@@ -8885,13 +8888,13 @@ inside58:
 	MOVD $local11-832(SP), R9
 	FMOVS F2, (R9)
 	MOVD $1, R6
-	JMP again5
+	JMP again4
 	// One is too small, in the first place.
-tooSmall7:
+tooSmall6:
 	MOVD $1, R7
-held4:
+held3:
 	CMP $2, R7
-	BNE again5
+	BNE again4
 	MOVD $local14-1024(SP), R9
 	MOVD $0xff800000ff800000, R10
 	VDUP R10, V24.D2
@@ -9005,8 +9008,8 @@ done62:
 	VDUP R9, V23.D2
 	WORD $0x4E37D718 // FADD V23.S4, V24.S4, V24.S4
 	FCMPS F24, F25
-	BGT rebase10
-again5:
+	BGT rebase9
+again4:
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -9489,10 +9492,10 @@ done73:
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
-	BNE suspect8
+	BNE suspect7
 sure86:
-	JMP folded6
-apart11:
+	JMP folded5
+apart10:
 	MOVD $0x0000000000000000, R9
 	VDUP R9, V25.D2
 	MOVD more+24(FP), R9
@@ -9727,7 +9730,7 @@ within89:
 	FMOVS F0, (R9)
 	MOVD $0, R6
 	JMP next87
-kept12:
+kept11:
 	MOVD $local9-704(SP), R9
 	FMOVS (R9), F25
 	VDUP V25.S[0], V25.S4
@@ -9771,16 +9774,16 @@ next87:
 	SUB R3, R0
 	CMP $0, R0
 	BGT block2
-	MOVD x+32(FP), R9
-	MOVD stride+64(FP), R10
-	LSL $2, R10
-	ADD R10, R9
-	MOVD R9, x+32(FP)
 	MOVD dst+0(FP), R9
 	MOVD dstStride+56(FP), R10
 	LSL $2, R10
 	ADD R10, R9
 	MOVD R9, dst+0(FP)
+	MOVD x+32(FP), R9
+	MOVD stride+64(FP), R10
+	LSL $2, R10
+	ADD R10, R9
+	MOVD R9, x+32(FP)
 	MOVD rows+40(FP), R0
 	SUB $1, R0
 	MOVD R0, rows+40(FP)
@@ -9805,9 +9808,9 @@ TEXT ·expSumDotNEON(SB), 0, $1024-80
 	MOVD x+40(FP), R9
 	MOVD dst+0(FP), R2
 	CMP R2, R9
-	BNE other13
+	BNE other12
 	MOVD $2, R7
-other13:
+other12:
 row1:
 	MOVD x+40(FP), R1
 	MOVD cols+56(FP), R0
@@ -9817,15 +9820,15 @@ row1:
 block2:
 	MOVD R0, R3
 	CMP $2048, R0
-	BLE short14
+	BLE short13
 	MOVD $2048, R3
-short14:
+short13:
 	MOVD R3, R4
 	AND $-64, R4
 	LSL $2, R4
 	ADD R1, R4
 	CMP $0, R6
-	BNE ready3
+	BNE have14
 	FMOVS (R1), F24
 	VDUP V24.S[0], V24.S4
 	MOVD R3, R9
@@ -9853,14 +9856,14 @@ short16:
 	VDUP R9, V23.D2
 	FCMPS F23, F24
 	BGT positive17
-	JMP beyond9
+	JMP beyond8
 positive17:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V22.D2
 	VEOR V22.B16, V23.B16, V23.B16
 	FCMPS F24, F23
 	BGT inside18
-	JMP beyond9
+	JMP beyond8
 inside18:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V23.D2
@@ -9909,9 +9912,9 @@ inside18:
 	MOVD $local11-832(SP), R9
 	FMOVS F2, (R9)
 	MOVD $1, R6
-ready3:
+have14:
 	CMP $0, R7
-	BNE held4
+	BNE held3
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -10275,7 +10278,7 @@ loop20:
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
-	BNE tooSmall7
+	BNE tooSmall6
 	JMP segment19
 	// The end of the row.
 end21:
@@ -10481,9 +10484,9 @@ done23:
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
-	BNE tooSmall7
+	BNE tooSmall6
 sure42:
-folded6:
+folded5:
 	MOVD $local12-896(SP), R9
 	FLDPQ (R9), (F0, F1)
 	FLDPQ 32(R9), (F2, F3)
@@ -10513,11 +10516,11 @@ folded6:
 	MOVD $0x5180000051800000, R9
 	VDUP R9, V24.D2
 	FCMPS F0, F24
-	BGT kept12
+	BGT kept11
 	CMP $2, R7
-	BEQ kept12
+	BEQ kept11
 	// An element may be too great.
-suspect8:
+suspect7:
 	MOVD $local14-1024(SP), R9
 	MOVD $0xff800000ff800000, R10
 	VDUP R10, V23.D2
@@ -10632,10 +10635,10 @@ done46:
 	VDUP R9, V22.D2
 	WORD $0x4E36D6F7 // FADD V22.S4, V23.S4, V23.S4
 	FCMPS F23, F24
-	BGT rebase10
-	JMP folded6
+	BGT rebase9
+	JMP folded5
 	// There is no base, or one is too great for it.
-beyond9:
+beyond8:
 	MOVD $local14-1024(SP), R9
 	MOVD $0xff800000ff800000, R10
 	VDUP R10, V23.D2
@@ -10739,7 +10742,7 @@ done56:
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
 	VDUP V0.S[0], V24.S4
 	FMOVS F24, (R9)
-rebase10:
+rebase9:
 	MOVD $local14-1024(SP), R9
 	FMOVS (R9), F24
 	VDUP V24.S[0], V24.S4
@@ -10747,14 +10750,14 @@ rebase10:
 	VDUP R9, V23.D2
 	FCMPS F23, F24
 	BGT positive63
-	JMP apart11
+	JMP apart10
 positive63:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V22.D2
 	VEOR V22.B16, V23.B16, V23.B16
 	FCMPS F24, F23
 	BGT inside64
-	JMP apart11
+	JMP apart10
 inside64:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V23.D2
@@ -10803,13 +10806,13 @@ inside64:
 	MOVD $local11-832(SP), R9
 	FMOVS F2, (R9)
 	MOVD $1, R6
-	JMP again5
+	JMP again4
 	// One is too small, in the first place.
-tooSmall7:
+tooSmall6:
 	MOVD $1, R7
-held4:
+held3:
 	CMP $2, R7
-	BNE again5
+	BNE again4
 	MOVD $local14-1024(SP), R9
 	MOVD $0xff800000ff800000, R10
 	VDUP R10, V23.D2
@@ -10923,8 +10926,8 @@ done68:
 	VDUP R9, V22.D2
 	WORD $0x4E36D6F7 // FADD V22.S4, V23.S4, V23.S4
 	FCMPS F23, F24
-	BGT rebase10
-again5:
+	BGT rebase9
+again4:
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -11509,10 +11512,10 @@ done79:
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
-	BNE suspect8
+	BNE suspect7
 sure98:
-	JMP folded6
-apart11:
+	JMP folded5
+apart10:
 	MOVD $0x0000000000000000, R9
 	VDUP R9, V24.D2
 	MOVD more+24(FP), R9
@@ -11807,7 +11810,7 @@ within101:
 	FMOVS F0, (R9)
 	MOVD $0, R6
 	JMP next99
-kept12:
+kept11:
 	MOVD $local9-704(SP), R9
 	FMOVS (R9), F24
 	VDUP V24.S[0], V24.S4
@@ -11854,16 +11857,16 @@ next99:
 	SUB R3, R0
 	CMP $0, R0
 	BGT block2
-	MOVD x+40(FP), R9
-	MOVD stride+72(FP), R10
-	LSL $2, R10
-	ADD R10, R9
-	MOVD R9, x+40(FP)
 	MOVD dst+0(FP), R9
 	MOVD dstStride+64(FP), R10
 	LSL $2, R10
 	ADD R10, R9
 	MOVD R9, dst+0(FP)
+	MOVD x+40(FP), R9
+	MOVD stride+72(FP), R10
+	LSL $2, R10
+	ADD R10, R9
+	MOVD R9, x+40(FP)
 	MOVD rows+48(FP), R0
 	SUB $1, R0
 	MOVD R0, rows+48(FP)
@@ -11892,9 +11895,9 @@ TEXT ·expSumWeightedNEON(SB), 0, $1024-88
 	MOVD x+40(FP), R9
 	MOVD dst+0(FP), R2
 	CMP R2, R9
-	BNE other13
+	BNE other12
 	MOVD $2, R7
-other13:
+other12:
 row1:
 	MOVD x+40(FP), R1
 	MOVD cols+64(FP), R0
@@ -11904,15 +11907,15 @@ row1:
 block2:
 	MOVD R0, R3
 	CMP $2048, R0
-	BLE short14
+	BLE short13
 	MOVD $2048, R3
-short14:
+short13:
 	MOVD R3, R4
 	AND $-64, R4
 	LSL $2, R4
 	ADD R1, R4
 	CMP $0, R6
-	BNE ready3
+	BNE have14
 	FMOVS (R1), F24
 	VDUP V24.S[0], V24.S4
 	MOVD R3, R9
@@ -11940,14 +11943,14 @@ short16:
 	VDUP R9, V23.D2
 	FCMPS F23, F24
 	BGT positive17
-	JMP beyond9
+	JMP beyond8
 positive17:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V22.D2
 	VEOR V22.B16, V23.B16, V23.B16
 	FCMPS F24, F23
 	BGT inside18
-	JMP beyond9
+	JMP beyond8
 inside18:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V23.D2
@@ -11996,9 +11999,9 @@ inside18:
 	MOVD $local11-832(SP), R9
 	FMOVS F2, (R9)
 	MOVD $1, R6
-ready3:
+have14:
 	CMP $0, R7
-	BNE held4
+	BNE held3
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -12350,65 +12353,65 @@ loop20:
 	ADD $256, R2
 	CMP R5, R2
 	BLT loop20
-	MOVD $local13-960(SP), R10
-	FLDPQ (R10), (F9, F10)
-	FLDPQ 32(R10), (F11, F12)
+	MOVD $local13-960(SP), R9
+	FLDPQ (R9), (F9, F10)
+	FLDPQ 32(R9), (F11, F12)
 	WORD $0x4E21D529 // FADD V1.S4, V9.S4, V9.S4
 	WORD $0x4E22D54A // FADD V2.S4, V10.S4, V10.S4
 	WORD $0x4E23D56B // FADD V3.S4, V11.S4, V11.S4
 	WORD $0x4E24D58C // FADD V4.S4, V12.S4, V12.S4
-	FSTPQ (F9, F10), (R10)
-	FSTPQ (F11, F12), 32(R10)
-	MOVD $local12-896(SP), R10
-	FLDPQ (R10), (F9, F10)
-	FLDPQ 32(R10), (F11, F12)
+	FSTPQ (F9, F10), (R9)
+	FSTPQ (F11, F12), 32(R9)
+	MOVD $local12-896(SP), R9
+	FLDPQ (R9), (F9, F10)
+	FLDPQ 32(R9), (F11, F12)
 	WORD $0x4E25D529 // FADD V5.S4, V9.S4, V9.S4
 	WORD $0x4E26D54A // FADD V6.S4, V10.S4, V10.S4
 	WORD $0x4E27D56B // FADD V7.S4, V11.S4, V11.S4
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
-	FSTPQ (F9, F10), (R10)
-	FSTPQ (F11, F12), 32(R10)
-	VMOV V0.D[0], R10
-	VMOV V0.D[1], R9
-	ORR R9, R10
-	TST $0xbfffff00bfffff00, R10
-	BNE tooSmall7
+	FSTPQ (F9, F10), (R9)
+	FSTPQ (F11, F12), 32(R9)
+	VMOV V0.D[0], R9
+	VMOV V0.D[1], R10
+	ORR R10, R9
+	TST $0xbfffff00bfffff00, R9
+	BNE tooSmall6
 	JMP segment19
 	// The end of the row.
 end21:
-	MOVD R3, R10
-	AND $63, R10
-	CMP $0, R10
+	MOVD R3, R9
+	AND $63, R9
+	CMP $0, R9
 	BEQ done23
 vec22:
-	CMP $16, R10
+	CMP $16, R9
 	BGE whole24
-	MOVD $tail-64(SP), R9
-	FSTPQ (F25, F25), (R9)
-	FSTPQ (F25, F25), 32(R9)
+	MOVD $tail-64(SP), R10
+	FSTPQ (F25, F25), (R10)
+	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
-	MOVD R9, R12
-	TBZ $3, R10, skip26
+	MOVD R10, R12
+	TBZ $3, R9, skip26
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip26:
-	TBZ $2, R10, skip27
+	TBZ $2, R9, skip27
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip27:
-	TBZ $1, R10, skip28
+	TBZ $1, R9, skip28
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
 skip28:
-	TBZ $0, R10, skip29
+	TBZ $0, R9, skip29
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
 skip29:
-	MOVD $tail-64(SP), R9
-	FLDPQ (R9), (F9, F10)
-	FLDPQ 32(R9), (F11, F12)
+	MOVD $tail-64(SP), R10
+	FLDPQ (R10), (F9, F10)
+	FLDPQ 32(R10), (F11, F12)
 	JMP done25
 whole24:
 	FLDPQ (R2), (F9, F10)
@@ -12418,30 +12421,30 @@ done25:
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
 	WORD $0x4EB9D58C // FSUB V25.S4, V12.S4, V12.S4
-	MOVD w+48(FP), R9
-	ADD R2, R9
-	CMP $16, R10
+	MOVD w+48(FP), R10
+	ADD R2, R10
+	CMP $16, R9
 	BGE whole30
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
-	MOVD R9, R12
+	MOVD R10, R12
 	MOVD R11, R13
-	TBZ $3, R10, skip32
+	TBZ $3, R9, skip32
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
 skip32:
-	TBZ $2, R10, skip33
+	TBZ $2, R9, skip33
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
 skip33:
-	TBZ $1, R10, skip34
+	TBZ $1, R9, skip34
 	FMOVD.P 8(R12), F17
 	FMOVD.P F17, 8(R13)
 skip34:
-	TBZ $0, R10, skip35
+	TBZ $0, R9, skip35
 	FMOVS.P 4(R12), F17
 	FMOVS.P F17, 4(R13)
 skip35:
@@ -12450,37 +12453,37 @@ skip35:
 	FLDPQ 32(R11), (F15, F16)
 	JMP done31
 whole30:
-	FLDPQ (R9), (F13, F14)
-	FLDPQ 32(R9), (F15, F16)
+	FLDPQ (R10), (F13, F14)
+	FLDPQ 32(R10), (F15, F16)
 done31:
 	VFMLA V13.S4, V9.S4, V5.S4
 	VFMLA V14.S4, V10.S4, V6.S4
 	VFMLA V15.S4, V11.S4, V7.S4
 	VFMLA V16.S4, V12.S4, V8.S4
-	MOVD R2, R9
-	ADD R8, R9
-	CMP $16, R10
+	MOVD R2, R10
+	ADD R8, R10
+	CMP $16, R9
 	BGE whole36
 	MOVD $tail-64(SP), R11
 	FSTPQ (F30, F30), (R11)
 	FSTPQ (F30, F30), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R10, skip38
+	TBZ $3, R9, skip38
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 skip38:
-	TBZ $2, R10, skip39
+	TBZ $2, R9, skip39
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 skip39:
-	TBZ $1, R10, skip40
+	TBZ $1, R9, skip40
 	FMOVD.P 8(R12), F13
 	FMOVD.P F13, 8(R13)
 skip40:
-	TBZ $0, R10, skip41
+	TBZ $0, R9, skip41
 	FMOVS.P 4(R12), F13
 	FMOVS.P F13, 4(R13)
 skip41:
@@ -12550,75 +12553,75 @@ done37:
 	WORD $0x6E2EDED6 // FMUL V14.S4, V22.S4, V22.S4
 	WORD $0x6E2FDE31 // FMUL V15.S4, V17.S4, V17.S4
 	WORD $0x6E30DE52 // FMUL V16.S4, V18.S4, V18.S4
-	CMP $16, R10
+	CMP $16, R9
 	BGE whole42
 	MOVD $tail-64(SP), R11
 	FSTPQ (F21, F22), (R11)
 	FSTPQ (F17, F18), 32(R11)
 	MOVD R11, R12
-	MOVD R9, R13
-	TBZ $3, R10, skip44
+	MOVD R10, R13
+	TBZ $3, R9, skip44
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 skip44:
-	TBZ $2, R10, skip45
+	TBZ $2, R9, skip45
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 skip45:
-	TBZ $1, R10, skip46
+	TBZ $1, R9, skip46
 	FMOVD.P 8(R12), F13
 	FMOVD.P F13, 8(R13)
 skip46:
-	TBZ $0, R10, skip47
+	TBZ $0, R9, skip47
 	FMOVS.P 4(R12), F13
 	FMOVS.P F13, 4(R13)
 skip47:
 	JMP done43
 whole42:
-	FSTPQ (F21, F22), (R9)
-	FSTPQ (F17, F18), 32(R9)
+	FSTPQ (F21, F22), (R10)
+	FSTPQ (F17, F18), 32(R10)
 done43:
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
 	WORD $0x4E32D484 // FADD V18.S4, V4.S4, V4.S4
 	ADD $64, R2
-	SUB $16, R10
-	CMP $0, R10
+	SUB $16, R9
+	CMP $0, R9
 	BGT vec22
-	MOVD $local13-960(SP), R10
-	FLDPQ (R10), (F9, F10)
-	FLDPQ 32(R10), (F11, F12)
+	MOVD $local13-960(SP), R9
+	FLDPQ (R9), (F9, F10)
+	FLDPQ 32(R9), (F11, F12)
 	WORD $0x4E21D529 // FADD V1.S4, V9.S4, V9.S4
 	WORD $0x4E22D54A // FADD V2.S4, V10.S4, V10.S4
 	WORD $0x4E23D56B // FADD V3.S4, V11.S4, V11.S4
 	WORD $0x4E24D58C // FADD V4.S4, V12.S4, V12.S4
-	FSTPQ (F9, F10), (R10)
-	FSTPQ (F11, F12), 32(R10)
-	MOVD $local12-896(SP), R10
-	FLDPQ (R10), (F9, F10)
-	FLDPQ 32(R10), (F11, F12)
+	FSTPQ (F9, F10), (R9)
+	FSTPQ (F11, F12), 32(R9)
+	MOVD $local12-896(SP), R9
+	FLDPQ (R9), (F9, F10)
+	FLDPQ 32(R9), (F11, F12)
 	WORD $0x4E25D529 // FADD V5.S4, V9.S4, V9.S4
 	WORD $0x4E26D54A // FADD V6.S4, V10.S4, V10.S4
 	WORD $0x4E27D56B // FADD V7.S4, V11.S4, V11.S4
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
-	FSTPQ (F9, F10), (R10)
-	FSTPQ (F11, F12), 32(R10)
+	FSTPQ (F9, F10), (R9)
+	FSTPQ (F11, F12), 32(R9)
 done23:
 	CMP $2, R7
 	BEQ sure48
-	VMOV V0.D[0], R10
-	VMOV V0.D[1], R9
-	ORR R9, R10
-	TST $0xbfffff00bfffff00, R10
-	BNE tooSmall7
+	VMOV V0.D[0], R9
+	VMOV V0.D[1], R10
+	ORR R10, R9
+	TST $0xbfffff00bfffff00, R9
+	BNE tooSmall6
 sure48:
-folded6:
-	MOVD $local12-896(SP), R10
-	FLDPQ (R10), (F0, F1)
-	FLDPQ 32(R10), (F2, F3)
+folded5:
+	MOVD $local12-896(SP), R9
+	FLDPQ (R9), (F0, F1)
+	FLDPQ 32(R9), (F2, F3)
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -12626,11 +12629,11 @@ folded6:
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	VDUP V0.S[1], V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
-	MOVD dot+32(FP), R10
-	FMOVS F0, (R10)
-	MOVD $local13-960(SP), R10
-	FLDPQ (R10), (F0, F1)
-	FLDPQ 32(R10), (F2, F3)
+	MOVD dot+32(FP), R9
+	FMOVS F0, (R9)
+	MOVD $local13-960(SP), R9
+	FLDPQ (R9), (F0, F1)
+	FLDPQ 32(R9), (F2, F3)
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -12638,21 +12641,21 @@ folded6:
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	VDUP V0.S[1], V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
-	MOVD sum+16(FP), R10
-	FMOVS F0, (R10)
-	MOVD $local10-768(SP), R10
-	FMOVS F0, (R10)
-	MOVD $0x5180000051800000, R10
-	VDUP R10, V24.D2
+	MOVD sum+16(FP), R9
+	FMOVS F0, (R9)
+	MOVD $local10-768(SP), R9
+	FMOVS F0, (R9)
+	MOVD $0x5180000051800000, R9
+	VDUP R9, V24.D2
 	FCMPS F0, F24
-	BGT kept12
+	BGT kept11
 	CMP $2, R7
-	BEQ kept12
+	BEQ kept11
 	// An element may be too great.
-suspect8:
-	MOVD $local14-1024(SP), R10
-	MOVD $0xff800000ff800000, R9
-	VDUP R9, V23.D2
+suspect7:
+	MOVD $local14-1024(SP), R9
+	MOVD $0xff800000ff800000, R10
+	VDUP R10, V23.D2
 	VMOV V23.B16, V0.B16
 	VMOV V23.B16, V1.B16
 	VMOV V23.B16, V2.B16
@@ -12662,8 +12665,8 @@ suspect8:
 	VMOV V23.B16, V6.B16
 	VMOV V23.B16, V7.B16
 	MOVD R1, R2
-	MOVD R3, R9
-	CMP $64, R9
+	MOVD R3, R10
+	CMP $64, R10
 	BLT rest50
 step49:
 	FLDPQ (R2), (F8, F9)
@@ -12691,39 +12694,39 @@ step49:
 	WORD $0x4E28F4C6 // FMAX V8.S4, V6.S4, V6.S4
 	WORD $0x4E29F4E7 // FMAX V9.S4, V7.S4, V7.S4
 	ADD $256, R2
-	SUB $64, R9
-	CMP $64, R9
+	SUB $64, R10
+	CMP $64, R10
 	BGE step49
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 rest50:
-	CMP $0, R9
+	CMP $0, R10
 	BLE done52
 vec51:
-	CMP $16, R9
+	CMP $16, R10
 	BGE whole53
 	MOVD $tail-64(SP), R11
 	FSTPQ (F23, F23), (R11)
 	FSTPQ (F23, F23), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip55
+	TBZ $3, R10, skip55
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip55:
-	TBZ $2, R9, skip56
+	TBZ $2, R10, skip56
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip56:
-	TBZ $1, R9, skip57
+	TBZ $1, R10, skip57
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
 skip57:
-	TBZ $0, R9, skip58
+	TBZ $0, R10, skip58
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
 skip58:
@@ -12740,8 +12743,8 @@ done54:
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
-	SUB $16, R9
-	CMP $0, R9
+	SUB $16, R10
+	CMP $0, R10
 	BGT vec51
 done52:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
@@ -12752,25 +12755,25 @@ done52:
 	VDUP V0.S[1], V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
 	VDUP V0.S[0], V24.S4
-	FMOVS F24, (R10)
+	FMOVS F24, (R9)
 	MOVD $2, R7
-	MOVD $local14-1024(SP), R10
-	FMOVS (R10), F24
+	MOVD $local14-1024(SP), R9
+	FMOVS (R9), F24
 	VDUP V24.S[0], V24.S4
-	MOVD $local9-704(SP), R10
-	FMOVS (R10), F23
+	MOVD $local9-704(SP), R9
+	FMOVS (R9), F23
 	VDUP V23.S[0], V23.S4
-	MOVD $0x4204000042040000, R10
-	VDUP R10, V22.D2
+	MOVD $0x4204000042040000, R9
+	VDUP R9, V22.D2
 	WORD $0x4E36D6F7 // FADD V22.S4, V23.S4, V23.S4
 	FCMPS F23, F24
-	BGT rebase10
-	JMP folded6
+	BGT rebase9
+	JMP folded5
 	// There is no base, or one is too great for it.
-beyond9:
-	MOVD $local14-1024(SP), R10
-	MOVD $0xff800000ff800000, R9
-	VDUP R9, V23.D2
+beyond8:
+	MOVD $local14-1024(SP), R9
+	MOVD $0xff800000ff800000, R10
+	VDUP R10, V23.D2
 	VMOV V23.B16, V0.B16
 	VMOV V23.B16, V1.B16
 	VMOV V23.B16, V2.B16
@@ -12780,8 +12783,8 @@ beyond9:
 	VMOV V23.B16, V6.B16
 	VMOV V23.B16, V7.B16
 	MOVD R1, R2
-	MOVD R3, R9
-	CMP $64, R9
+	MOVD R3, R10
+	CMP $64, R10
 	BLT rest60
 step59:
 	FLDPQ (R2), (F8, F9)
@@ -12809,39 +12812,39 @@ step59:
 	WORD $0x4E28F4C6 // FMAX V8.S4, V6.S4, V6.S4
 	WORD $0x4E29F4E7 // FMAX V9.S4, V7.S4, V7.S4
 	ADD $256, R2
-	SUB $64, R9
-	CMP $64, R9
+	SUB $64, R10
+	CMP $64, R10
 	BGE step59
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 rest60:
-	CMP $0, R9
+	CMP $0, R10
 	BLE done62
 vec61:
-	CMP $16, R9
+	CMP $16, R10
 	BGE whole63
 	MOVD $tail-64(SP), R11
 	FSTPQ (F23, F23), (R11)
 	FSTPQ (F23, F23), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip65
+	TBZ $3, R10, skip65
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip65:
-	TBZ $2, R9, skip66
+	TBZ $2, R10, skip66
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip66:
-	TBZ $1, R9, skip67
+	TBZ $1, R10, skip67
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
 skip67:
-	TBZ $0, R9, skip68
+	TBZ $0, R10, skip68
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
 skip68:
@@ -12858,8 +12861,8 @@ done64:
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
-	SUB $16, R9
-	CMP $0, R9
+	SUB $16, R10
+	CMP $0, R10
 	BGT vec61
 done62:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
@@ -12870,40 +12873,40 @@ done62:
 	VDUP V0.S[1], V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
 	VDUP V0.S[0], V24.S4
-	FMOVS F24, (R10)
-rebase10:
-	MOVD $local14-1024(SP), R10
-	FMOVS (R10), F24
+	FMOVS F24, (R9)
+rebase9:
+	MOVD $local14-1024(SP), R9
+	FMOVS (R9), F24
 	VDUP V24.S[0], V24.S4
-	MOVD $0xc9800000c9800000, R10
-	VDUP R10, V23.D2
+	MOVD $0xc9800000c9800000, R9
+	VDUP R9, V23.D2
 	FCMPS F23, F24
 	BGT positive69
-	JMP apart11
+	JMP apart10
 positive69:
-	MOVD $0x8000000080000000, R10
-	VDUP R10, V22.D2
+	MOVD $0x8000000080000000, R9
+	VDUP R9, V22.D2
 	VEOR V22.B16, V23.B16, V23.B16
 	FCMPS F24, F23
 	BGT inside70
-	JMP apart11
+	JMP apart10
 inside70:
-	MOVD $0x4b4000004b400000, R10
-	VDUP R10, V23.D2
-	MOVD $0xb4800000b4800000, R10
-	VDUP R10, V22.D2
-	MOVD $0x3fb8aa3b3fb8aa3b, R10
-	VDUP R10, V21.D2
-	MOVD $0x3f3172183f317218, R10
-	VDUP R10, V20.D2
-	MOVD $0xbf317218bf317218, R10
-	VDUP R10, V19.D2
-	MOVD $0x3ab5121a3ab5121a, R10
-	VDUP R10, V18.D2
+	MOVD $0x4b4000004b400000, R9
+	VDUP R9, V23.D2
+	MOVD $0xb4800000b4800000, R9
+	VDUP R9, V22.D2
+	MOVD $0x3fb8aa3b3fb8aa3b, R9
+	VDUP R9, V21.D2
+	MOVD $0x3f3172183f317218, R9
+	VDUP R9, V20.D2
+	MOVD $0xbf317218bf317218, R9
+	VDUP R9, V19.D2
+	MOVD $0x3ab5121a3ab5121a, R9
+	VDUP R9, V18.D2
 	VMOV V24.B16, V1.B16
 	VMOV V24.B16, V25.B16
-	MOVD $local9-704(SP), R10
-	FMOVS F1, (R10)
+	MOVD $local9-704(SP), R9
+	FMOVS F1, (R9)
 	FMOVQ 192(R26), F0
 	VFMLA V21.S4, V1.S4, V0.S4
 	WORD $0x4EB7D400 // FSUB V23.S4, V0.S4, V0.S4
@@ -12915,8 +12918,8 @@ inside70:
 	VMOV V2.B16, V30.B16
 	// e^u - 1, u being k ln 2 - base
 	VFMLA V19.S4, V0.S4, V1.S4
-	MOVD $0x8000000080000000, R10
-	VDUP R10, V17.D2
+	MOVD $0x8000000080000000, R9
+	VDUP R9, V17.D2
 	VEOR V17.B16, V1.B16, V1.B16
 	FMOVQ 32(R26), F2
 	VFMLA V18.S4, V1.S4, V2.S4
@@ -12929,22 +12932,22 @@ inside70:
 	FMOVQ 160(R26), F2
 	VFMLA V1.S4, V3.S4, V2.S4
 	WORD $0x6E21DC42 // FMUL V1.S4, V2.S4, V2.S4
-	MOVD $local8-640(SP), R10
-	FMOVS F2, (R10)
+	MOVD $local8-640(SP), R9
+	FMOVS F2, (R9)
 	VMOV V31.B16, V2.B16
-	MOVD $local11-832(SP), R10
-	FMOVS F2, (R10)
+	MOVD $local11-832(SP), R9
+	FMOVS F2, (R9)
 	MOVD $1, R6
-	JMP again5
+	JMP again4
 	// One is too small, in the first place.
-tooSmall7:
+tooSmall6:
 	MOVD $1, R7
-held4:
+held3:
 	CMP $2, R7
-	BNE again5
-	MOVD $local14-1024(SP), R10
-	MOVD $0xff800000ff800000, R9
-	VDUP R9, V23.D2
+	BNE again4
+	MOVD $local14-1024(SP), R9
+	MOVD $0xff800000ff800000, R10
+	VDUP R10, V23.D2
 	VMOV V23.B16, V0.B16
 	VMOV V23.B16, V1.B16
 	VMOV V23.B16, V2.B16
@@ -12954,8 +12957,8 @@ held4:
 	VMOV V23.B16, V6.B16
 	VMOV V23.B16, V7.B16
 	MOVD R1, R2
-	MOVD R3, R9
-	CMP $64, R9
+	MOVD R3, R10
+	CMP $64, R10
 	BLT rest72
 step71:
 	FLDPQ (R2), (F8, F9)
@@ -12983,39 +12986,39 @@ step71:
 	WORD $0x4E28F4C6 // FMAX V8.S4, V6.S4, V6.S4
 	WORD $0x4E29F4E7 // FMAX V9.S4, V7.S4, V7.S4
 	ADD $256, R2
-	SUB $64, R9
-	CMP $64, R9
+	SUB $64, R10
+	CMP $64, R10
 	BGE step71
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 rest72:
-	CMP $0, R9
+	CMP $0, R10
 	BLE done74
 vec73:
-	CMP $16, R9
+	CMP $16, R10
 	BGE whole75
 	MOVD $tail-64(SP), R11
 	FSTPQ (F23, F23), (R11)
 	FSTPQ (F23, F23), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip77
+	TBZ $3, R10, skip77
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip77:
-	TBZ $2, R9, skip78
+	TBZ $2, R10, skip78
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip78:
-	TBZ $1, R9, skip79
+	TBZ $1, R10, skip79
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
 skip79:
-	TBZ $0, R9, skip80
+	TBZ $0, R10, skip80
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
 skip80:
@@ -13032,8 +13035,8 @@ done76:
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
-	SUB $16, R9
-	CMP $0, R9
+	SUB $16, R10
+	CMP $0, R10
 	BGT vec73
 done74:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
@@ -13044,34 +13047,34 @@ done74:
 	VDUP V0.S[1], V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
 	VDUP V0.S[0], V24.S4
-	FMOVS F24, (R10)
-	MOVD $local14-1024(SP), R10
-	FMOVS (R10), F24
+	FMOVS F24, (R9)
+	MOVD $local14-1024(SP), R9
+	FMOVS (R9), F24
 	VDUP V24.S[0], V24.S4
-	MOVD $local9-704(SP), R10
-	FMOVS (R10), F23
+	MOVD $local9-704(SP), R9
+	FMOVS (R9), F23
 	VDUP V23.S[0], V23.S4
-	MOVD $0x4204000042040000, R10
-	VDUP R10, V22.D2
+	MOVD $0x4204000042040000, R9
+	VDUP R9, V22.D2
 	WORD $0x4E36D6F7 // FADD V22.S4, V23.S4, V23.S4
 	FCMPS F23, F24
-	BGT rebase10
-again5:
+	BGT rebase9
+again4:
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
-	MOVD $local13-960(SP), R10
-	FSTPQ (F1, F2), (R10)
-	FSTPQ (F3, F4), 32(R10)
+	MOVD $local13-960(SP), R9
+	FSTPQ (F1, F2), (R9)
+	FSTPQ (F3, F4), 32(R9)
 	VMOV V31.B16, V5.B16
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
-	MOVD $local12-896(SP), R10
-	FSTPQ (F5, F6), (R10)
-	FSTPQ (F7, F8), 32(R10)
+	MOVD $local12-896(SP), R9
+	FSTPQ (F5, F6), (R9)
+	FSTPQ (F7, F8), 32(R9)
 	MOVD R1, R2
 segment81:
 	VMOV V31.B16, V1.B16
@@ -13089,22 +13092,22 @@ segment81:
 	CMP R5, R4
 	CSEL LT, R4, R5, R5
 loop82:
-	MOVD R2, R10
-	ADD R8, R10
-	MOVD w+48(FP), R9
-	ADD R2, R9
+	MOVD R2, R9
+	ADD R8, R9
+	MOVD w+48(FP), R10
+	ADD R2, R10
 	PRFM 8192(R2), PLDL1KEEP
-	PRFM 2048(R10), PLDL1KEEP
+	PRFM 2048(R9), PLDL1KEEP
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
 	WORD $0x4EB9D52D // FSUB V25.S4, V9.S4, V13.S4
 	WORD $0x4EB9D54E // FSUB V25.S4, V10.S4, V14.S4
 	WORD $0x4EB9D56F // FSUB V25.S4, V11.S4, V15.S4
 	WORD $0x4EB9D590 // FSUB V25.S4, V12.S4, V16.S4
-	FLDPQ (R9), (F17, F18)
+	FLDPQ (R10), (F17, F18)
 	VFMLA V17.S4, V13.S4, V5.S4
 	VFMLA V18.S4, V14.S4, V6.S4
-	FLDPQ 32(R9), (F17, F18)
+	FLDPQ 32(R10), (F17, F18)
 	VFMLA V17.S4, V15.S4, V7.S4
 	VFMLA V18.S4, V16.S4, V8.S4
 	WORD $0x4E3EF529 // FMAX V30.S4, V9.S4, V9.S4
@@ -13169,24 +13172,24 @@ loop82:
 	WORD $0x6E2EDED6 // FMUL V14.S4, V22.S4, V22.S4
 	WORD $0x6E2FDE31 // FMUL V15.S4, V17.S4, V17.S4
 	WORD $0x6E30DE52 // FMUL V16.S4, V18.S4, V18.S4
-	FSTPQ (F21, F22), (R10)
-	FSTPQ (F17, F18), 32(R10)
+	FSTPQ (F21, F22), (R9)
+	FSTPQ (F17, F18), 32(R9)
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
 	WORD $0x4E32D484 // FADD V18.S4, V4.S4, V4.S4
 	PRFM 8256(R2), PLDL1KEEP
-	PRFM 2112(R10), PLDL1KEEP
+	PRFM 2112(R9), PLDL1KEEP
 	FLDPQ 64(R2), (F9, F10)
 	FLDPQ 96(R2), (F11, F12)
 	WORD $0x4EB9D52D // FSUB V25.S4, V9.S4, V13.S4
 	WORD $0x4EB9D54E // FSUB V25.S4, V10.S4, V14.S4
 	WORD $0x4EB9D56F // FSUB V25.S4, V11.S4, V15.S4
 	WORD $0x4EB9D590 // FSUB V25.S4, V12.S4, V16.S4
-	FLDPQ 64(R9), (F17, F18)
+	FLDPQ 64(R10), (F17, F18)
 	VFMLA V17.S4, V13.S4, V5.S4
 	VFMLA V18.S4, V14.S4, V6.S4
-	FLDPQ 96(R9), (F17, F18)
+	FLDPQ 96(R10), (F17, F18)
 	VFMLA V17.S4, V15.S4, V7.S4
 	VFMLA V18.S4, V16.S4, V8.S4
 	WORD $0x4E3EF529 // FMAX V30.S4, V9.S4, V9.S4
@@ -13251,24 +13254,24 @@ loop82:
 	WORD $0x6E2EDED6 // FMUL V14.S4, V22.S4, V22.S4
 	WORD $0x6E2FDE31 // FMUL V15.S4, V17.S4, V17.S4
 	WORD $0x6E30DE52 // FMUL V16.S4, V18.S4, V18.S4
-	FSTPQ (F21, F22), 64(R10)
-	FSTPQ (F17, F18), 96(R10)
+	FSTPQ (F21, F22), 64(R9)
+	FSTPQ (F17, F18), 96(R9)
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
 	WORD $0x4E32D484 // FADD V18.S4, V4.S4, V4.S4
 	PRFM 8320(R2), PLDL1KEEP
-	PRFM 2176(R10), PLDL1KEEP
+	PRFM 2176(R9), PLDL1KEEP
 	FLDPQ 128(R2), (F9, F10)
 	FLDPQ 160(R2), (F11, F12)
 	WORD $0x4EB9D52D // FSUB V25.S4, V9.S4, V13.S4
 	WORD $0x4EB9D54E // FSUB V25.S4, V10.S4, V14.S4
 	WORD $0x4EB9D56F // FSUB V25.S4, V11.S4, V15.S4
 	WORD $0x4EB9D590 // FSUB V25.S4, V12.S4, V16.S4
-	FLDPQ 128(R9), (F17, F18)
+	FLDPQ 128(R10), (F17, F18)
 	VFMLA V17.S4, V13.S4, V5.S4
 	VFMLA V18.S4, V14.S4, V6.S4
-	FLDPQ 160(R9), (F17, F18)
+	FLDPQ 160(R10), (F17, F18)
 	VFMLA V17.S4, V15.S4, V7.S4
 	VFMLA V18.S4, V16.S4, V8.S4
 	WORD $0x4E3EF529 // FMAX V30.S4, V9.S4, V9.S4
@@ -13333,24 +13336,24 @@ loop82:
 	WORD $0x6E2EDED6 // FMUL V14.S4, V22.S4, V22.S4
 	WORD $0x6E2FDE31 // FMUL V15.S4, V17.S4, V17.S4
 	WORD $0x6E30DE52 // FMUL V16.S4, V18.S4, V18.S4
-	FSTPQ (F21, F22), 128(R10)
-	FSTPQ (F17, F18), 160(R10)
+	FSTPQ (F21, F22), 128(R9)
+	FSTPQ (F17, F18), 160(R9)
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
 	WORD $0x4E32D484 // FADD V18.S4, V4.S4, V4.S4
 	PRFM 8384(R2), PLDL1KEEP
-	PRFM 2240(R10), PLDL1KEEP
+	PRFM 2240(R9), PLDL1KEEP
 	FLDPQ 192(R2), (F9, F10)
 	FLDPQ 224(R2), (F11, F12)
 	WORD $0x4EB9D52D // FSUB V25.S4, V9.S4, V13.S4
 	WORD $0x4EB9D54E // FSUB V25.S4, V10.S4, V14.S4
 	WORD $0x4EB9D56F // FSUB V25.S4, V11.S4, V15.S4
 	WORD $0x4EB9D590 // FSUB V25.S4, V12.S4, V16.S4
-	FLDPQ 192(R9), (F17, F18)
+	FLDPQ 192(R10), (F17, F18)
 	VFMLA V17.S4, V13.S4, V5.S4
 	VFMLA V18.S4, V14.S4, V6.S4
-	FLDPQ 224(R9), (F17, F18)
+	FLDPQ 224(R10), (F17, F18)
 	VFMLA V17.S4, V15.S4, V7.S4
 	VFMLA V18.S4, V16.S4, V8.S4
 	WORD $0x4E3EF529 // FMAX V30.S4, V9.S4, V9.S4
@@ -13415,8 +13418,8 @@ loop82:
 	WORD $0x6E2EDED6 // FMUL V14.S4, V22.S4, V22.S4
 	WORD $0x6E2FDE31 // FMUL V15.S4, V17.S4, V17.S4
 	WORD $0x6E30DE52 // FMUL V16.S4, V18.S4, V18.S4
-	FSTPQ (F21, F22), 192(R10)
-	FSTPQ (F17, F18), 224(R10)
+	FSTPQ (F21, F22), 192(R9)
+	FSTPQ (F17, F18), 224(R9)
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
@@ -13686,10 +13689,10 @@ done85:
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
-	BNE suspect8
+	BNE suspect7
 sure110:
-	JMP folded6
-apart11:
+	JMP folded5
+apart10:
 	MOVD $0x0000000000000000, R9
 	VDUP R9, V24.D2
 	MOVD more+24(FP), R9
@@ -14019,7 +14022,7 @@ within113:
 	FMOVS F0, (R9)
 	MOVD $0, R6
 	JMP next111
-kept12:
+kept11:
 	MOVD $local9-704(SP), R9
 	FMOVS (R9), F24
 	VDUP V24.S[0], V24.S4
@@ -14066,16 +14069,16 @@ next111:
 	SUB R3, R0
 	CMP $0, R0
 	BGT block2
-	MOVD x+40(FP), R9
-	MOVD stride+80(FP), R10
-	LSL $2, R10
-	ADD R10, R9
-	MOVD R9, x+40(FP)
 	MOVD dst+0(FP), R9
 	MOVD dstStride+72(FP), R10
 	LSL $2, R10
 	ADD R10, R9
 	MOVD R9, dst+0(FP)
+	MOVD x+40(FP), R9
+	MOVD stride+80(FP), R10
+	LSL $2, R10
+	ADD R10, R9
+	MOVD R9, x+40(FP)
 	MOVD w+48(FP), R9
 	MOVD stride+80(FP), R10
 	LSL $2, R10
@@ -14117,9 +14120,9 @@ row1:
 block2:
 	MOVD R0, R3
 	CMP $2048, R0
-	BLE short13
+	BLE short12
 	MOVD $2048, R3
-short13:
+short12:
 	MOVD factor+80(FP), R2
 	FMOVS (R2), F25
 	VDUP V25.S[0], V25.S4
@@ -14137,15 +14140,15 @@ short13:
 	MOVD $0, R9
 	SUB $64, R5
 	CMP $0, R5
-	BGT many14
+	BGT many13
 	MOVD $0, R5
-	JMP few15
-many14:
+	JMP few14
+many13:
 	MOVD to+72(FP), R2
 	SUB R2, R9
 	SUB R1, R9
 	AND $63, R9
-few15:
+few14:
 	LSL $2, R5
 	ADD R1, R5
 	MOVD $local15-1088(SP), R10
@@ -14153,45 +14156,45 @@ few15:
 	MOVD $local16-1152(SP), R10
 	MOVD R9, (R10)
 	CMP $0, R9
-	BEQ inner16
+	BEQ inner15
 	LSR $2, R9
 	MOVD R1, R2
 	ADD R8, R2
 	MOVD to+72(FP), R10
 	ADD R1, R10
 	CMP $16, R9
-	BGE whole20
+	BGE whole19
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip22
+	TBZ $3, R9, skip21
 	FMOVQ.P 16(R12), F4
 	FMOVQ.P F4, 16(R13)
+	FMOVQ.P 16(R12), F4
+	FMOVQ.P F4, 16(R13)
+skip21:
+	TBZ $2, R9, skip22
 	FMOVQ.P 16(R12), F4
 	FMOVQ.P F4, 16(R13)
 skip22:
-	TBZ $2, R9, skip23
-	FMOVQ.P 16(R12), F4
-	FMOVQ.P F4, 16(R13)
-skip23:
-	TBZ $1, R9, skip24
+	TBZ $1, R9, skip23
 	FMOVD.P 8(R12), F4
 	FMOVD.P F4, 8(R13)
-skip24:
-	TBZ $0, R9, skip25
+skip23:
+	TBZ $0, R9, skip24
 	FMOVS.P 4(R12), F4
 	FMOVS.P F4, 4(R13)
-skip25:
+skip24:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F0, F1)
 	FLDPQ 32(R11), (F2, F3)
-	JMP done21
-whole20:
+	JMP done20
+whole19:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
-done21:
+done20:
 	VMOV V24.B16, V4.B16
 	VFMLA V25.S4, V0.S4, V4.S4
 	VMOV V24.B16, V5.B16
@@ -14201,36 +14204,36 @@ done21:
 	VMOV V24.B16, V1.B16
 	VFMLA V25.S4, V3.S4, V1.S4
 	CMP $16, R9
-	BGE whole26
+	BGE whole25
 	MOVD $tail-64(SP), R11
 	FSTPQ (F4, F5), (R11)
 	FSTPQ (F0, F1), 32(R11)
 	MOVD R11, R12
 	MOVD R10, R13
-	TBZ $3, R9, skip28
+	TBZ $3, R9, skip27
 	FMOVQ.P 16(R12), F2
 	FMOVQ.P F2, 16(R13)
+	FMOVQ.P 16(R12), F2
+	FMOVQ.P F2, 16(R13)
+skip27:
+	TBZ $2, R9, skip28
 	FMOVQ.P 16(R12), F2
 	FMOVQ.P F2, 16(R13)
 skip28:
-	TBZ $2, R9, skip29
-	FMOVQ.P 16(R12), F2
-	FMOVQ.P F2, 16(R13)
-skip29:
-	TBZ $1, R9, skip30
+	TBZ $1, R9, skip29
 	FMOVD.P 8(R12), F2
 	FMOVD.P F2, 8(R13)
-skip30:
-	TBZ $0, R9, skip31
+skip29:
+	TBZ $0, R9, skip30
 	FMOVS.P 4(R12), F2
 	FMOVS.P F2, 4(R13)
-skip31:
-	JMP done27
-whole26:
+skip30:
+	JMP done26
+whole25:
 	FSTPQ (F4, F5), (R10)
 	FSTPQ (F0, F1), 32(R10)
-done27:
-inner16:
+done26:
+inner15:
 	MOVD $local16-1152(SP), R2
 	MOVD (R2), R2
 	ADD R5, R2
@@ -14242,9 +14245,9 @@ inner16:
 	MOVD to+72(FP), R5
 	ADD R2, R5
 	ADD R8, R2
-vec17:
+vec16:
 	CMP $16, R9
-	BLT tail18
+	BLT tail17
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	VMOV V24.B16, V4.B16
@@ -14260,43 +14263,43 @@ vec17:
 	ADD $64, R2
 	ADD $64, R5
 	SUB $16, R9
-	JMP vec17
-tail18:
+	JMP vec16
+tail17:
 	CMP $0, R9
-	BEQ done19
+	BEQ done18
 	CMP $16, R9
-	BGE whole32
+	BGE whole31
 	MOVD $tail-64(SP), R10
 	FSTPQ (F31, F31), (R10)
 	FSTPQ (F31, F31), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip34
+	TBZ $3, R9, skip33
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip33:
+	TBZ $2, R9, skip34
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip34:
-	TBZ $2, R9, skip35
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip35:
-	TBZ $1, R9, skip36
+	TBZ $1, R9, skip35
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip36:
-	TBZ $0, R9, skip37
+skip35:
+	TBZ $0, R9, skip36
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip37:
+skip36:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
-	JMP done33
-whole32:
+	JMP done32
+whole31:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
-done33:
+done32:
 	VMOV V24.B16, V4.B16
 	VFMLA V25.S4, V0.S4, V4.S4
 	VMOV V24.B16, V5.B16
@@ -14306,42 +14309,42 @@ done33:
 	VMOV V24.B16, V1.B16
 	VFMLA V25.S4, V3.S4, V1.S4
 	CMP $16, R9
-	BGE whole38
+	BGE whole37
 	MOVD $tail-64(SP), R10
 	FSTPQ (F4, F5), (R10)
 	FSTPQ (F0, F1), 32(R10)
 	MOVD R10, R11
 	MOVD R5, R12
-	TBZ $3, R9, skip40
+	TBZ $3, R9, skip39
 	FMOVQ.P 16(R11), F2
 	FMOVQ.P F2, 16(R12)
+	FMOVQ.P 16(R11), F2
+	FMOVQ.P F2, 16(R12)
+skip39:
+	TBZ $2, R9, skip40
 	FMOVQ.P 16(R11), F2
 	FMOVQ.P F2, 16(R12)
 skip40:
-	TBZ $2, R9, skip41
-	FMOVQ.P 16(R11), F2
-	FMOVQ.P F2, 16(R12)
-skip41:
-	TBZ $1, R9, skip42
+	TBZ $1, R9, skip41
 	FMOVD.P 8(R11), F2
 	FMOVD.P F2, 8(R12)
-skip42:
-	TBZ $0, R9, skip43
+skip41:
+	TBZ $0, R9, skip42
 	FMOVS.P 4(R11), F2
 	FMOVS.P F2, 4(R12)
-skip43:
-	JMP done39
-whole38:
+skip42:
+	JMP done38
+whole37:
 	FSTPQ (F4, F5), (R5)
 	FSTPQ (F0, F1), 32(R5)
-done39:
-done19:
+done38:
+done18:
 	MOVD R3, R4
 	AND $-64, R4
 	LSL $2, R4
 	ADD R1, R4
 	CMP $0, R6
-	BNE ready3
+	BNE have43
 	FMOVS (R1), F25
 	VDUP V25.S[0], V25.S4
 	MOVD R3, R9
@@ -14369,14 +14372,14 @@ short45:
 	VDUP R9, V24.D2
 	FCMPS F24, F25
 	BGT positive46
-	JMP beyond9
+	JMP beyond8
 positive46:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V23.D2
 	VEOR V23.B16, V24.B16, V24.B16
 	FCMPS F25, F24
 	BGT inside47
-	JMP beyond9
+	JMP beyond8
 inside47:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V24.D2
@@ -14424,9 +14427,9 @@ inside47:
 	MOVD $local11-832(SP), R9
 	FMOVS F2, (R9)
 	MOVD $1, R6
-ready3:
+have43:
 	CMP $0, R7
-	BNE held4
+	BNE held3
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -14954,9 +14957,9 @@ done52:
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
-	BNE tooSmall7
+	BNE tooSmall6
 sure66:
-folded6:
+folded5:
 	MOVD $local13-960(SP), R9
 	FLDPQ (R9), (F0, F1)
 	FLDPQ 32(R9), (F2, F3)
@@ -14974,11 +14977,11 @@ folded6:
 	MOVD $0x6380000063800000, R9
 	VDUP R9, V25.D2
 	FCMPS F0, F25
-	BGT kept12
+	BGT kept11
 	CMP $2, R7
-	BEQ kept12
+	BEQ kept11
 	// An element may be too great.
-suspect8:
+suspect7:
 	MOVD $0, R9
 	MOVD $local15-1088(SP), R10
 	MOVD R9, (R10)
@@ -15096,10 +15099,10 @@ done70:
 	VDUP R9, V23.D2
 	WORD $0x4E37D718 // FADD V23.S4, V24.S4, V24.S4
 	FCMPS F24, F25
-	BGT rebase10
-	JMP folded6
+	BGT rebase9
+	JMP folded5
 	// There is no base, or one is too great for it.
-beyond9:
+beyond8:
 	MOVD $local14-1024(SP), R9
 	MOVD $0xff800000ff800000, R10
 	VDUP R10, V24.D2
@@ -15203,7 +15206,7 @@ done80:
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
 	VDUP V0.S[0], V25.S4
 	FMOVS F25, (R9)
-rebase10:
+rebase9:
 	MOVD $local14-1024(SP), R9
 	FMOVS (R9), F25
 	VDUP V25.S[0], V25.S4
@@ -15211,14 +15214,14 @@ rebase10:
 	VDUP R9, V24.D2
 	FCMPS F24, F25
 	BGT positive87
-	JMP apart11
+	JMP apart10
 positive87:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V23.D2
 	VEOR V23.B16, V24.B16, V24.B16
 	FCMPS F25, F24
 	BGT inside88
-	JMP apart11
+	JMP apart10
 inside88:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V24.D2
@@ -15266,16 +15269,16 @@ inside88:
 	MOVD $local11-832(SP), R9
 	FMOVS F2, (R9)
 	MOVD $1, R6
-	JMP again5
+	JMP again4
 	// One is too small, in the first place.
-tooSmall7:
+tooSmall6:
 	MOVD $0, R9
 	MOVD $local15-1088(SP), R10
 	MOVD R9, (R10)
 	MOVD $1, R7
-held4:
+held3:
 	CMP $2, R7
-	BNE again5
+	BNE again4
 	MOVD $local14-1024(SP), R9
 	MOVD $0xff800000ff800000, R10
 	VDUP R10, V24.D2
@@ -15389,8 +15392,8 @@ done92:
 	VDUP R9, V23.D2
 	WORD $0x4E37D718 // FADD V23.S4, V24.S4, V24.S4
 	FCMPS F24, F25
-	BGT rebase10
-again5:
+	BGT rebase9
+again4:
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -15938,10 +15941,10 @@ done103:
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
-	BNE suspect8
+	BNE suspect7
 sure117:
-	JMP folded6
-apart11:
+	JMP folded5
+apart10:
 	MOVD R1, R2
 trail119:
 	CMP R4, R2
@@ -16252,7 +16255,7 @@ within123:
 	FMOVS F0, (R9)
 	MOVD $0, R6
 	JMP next118
-kept12:
+kept11:
 	MOVD $local9-704(SP), R9
 	FMOVS (R9), F25
 	VDUP V25.S[0], V25.S4
@@ -16299,11 +16302,6 @@ next118:
 	SUB R3, R0
 	CMP $0, R0
 	BGT block2
-	MOVD x+32(FP), R9
-	MOVD stride+64(FP), R10
-	LSL $2, R10
-	ADD R10, R9
-	MOVD R9, x+32(FP)
 	MOVD dst+0(FP), R9
 	MOVD dstStride+56(FP), R10
 	LSL $2, R10
@@ -16320,6 +16318,11 @@ next118:
 	MOVD add+88(FP), R10
 	ADD $4, R10
 	MOVD R10, add+88(FP)
+	MOVD x+32(FP), R9
+	MOVD stride+64(FP), R10
+	LSL $2, R10
+	ADD R10, R9
+	MOVD R9, x+32(FP)
 	MOVD rows+40(FP), R0
 	SUB $1, R0
 	MOVD R0, rows+40(FP)
@@ -16354,9 +16357,9 @@ row1:
 block2:
 	MOVD R0, R3
 	CMP $2048, R0
-	BLE short13
+	BLE short12
 	MOVD $2048, R3
-short13:
+short12:
 	MOVD factor+88(FP), R2
 	FMOVS (R2), F24
 	VDUP V24.S[0], V24.S4
@@ -16374,15 +16377,15 @@ short13:
 	MOVD $0, R9
 	SUB $64, R5
 	CMP $0, R5
-	BGT many14
+	BGT many13
 	MOVD $0, R5
-	JMP few15
-many14:
+	JMP few14
+many13:
 	MOVD to+80(FP), R2
 	SUB R2, R9
 	SUB R1, R9
 	AND $63, R9
-few15:
+few14:
 	LSL $2, R5
 	ADD R1, R5
 	MOVD $local15-1088(SP), R10
@@ -16390,45 +16393,45 @@ few15:
 	MOVD $local16-1152(SP), R10
 	MOVD R9, (R10)
 	CMP $0, R9
-	BEQ inner16
+	BEQ inner15
 	LSR $2, R9
 	MOVD R1, R2
 	ADD R8, R2
 	MOVD to+80(FP), R10
 	ADD R1, R10
 	CMP $16, R9
-	BGE whole20
+	BGE whole19
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip22
+	TBZ $3, R9, skip21
 	FMOVQ.P 16(R12), F4
 	FMOVQ.P F4, 16(R13)
+	FMOVQ.P 16(R12), F4
+	FMOVQ.P F4, 16(R13)
+skip21:
+	TBZ $2, R9, skip22
 	FMOVQ.P 16(R12), F4
 	FMOVQ.P F4, 16(R13)
 skip22:
-	TBZ $2, R9, skip23
-	FMOVQ.P 16(R12), F4
-	FMOVQ.P F4, 16(R13)
-skip23:
-	TBZ $1, R9, skip24
+	TBZ $1, R9, skip23
 	FMOVD.P 8(R12), F4
 	FMOVD.P F4, 8(R13)
-skip24:
-	TBZ $0, R9, skip25
+skip23:
+	TBZ $0, R9, skip24
 	FMOVS.P 4(R12), F4
 	FMOVS.P F4, 4(R13)
-skip25:
+skip24:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F0, F1)
 	FLDPQ 32(R11), (F2, F3)
-	JMP done21
-whole20:
+	JMP done20
+whole19:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
-done21:
+done20:
 	VMOV V23.B16, V4.B16
 	VFMLA V24.S4, V0.S4, V4.S4
 	VMOV V23.B16, V5.B16
@@ -16438,36 +16441,36 @@ done21:
 	VMOV V23.B16, V1.B16
 	VFMLA V24.S4, V3.S4, V1.S4
 	CMP $16, R9
-	BGE whole26
+	BGE whole25
 	MOVD $tail-64(SP), R11
 	FSTPQ (F4, F5), (R11)
 	FSTPQ (F0, F1), 32(R11)
 	MOVD R11, R12
 	MOVD R10, R13
-	TBZ $3, R9, skip28
+	TBZ $3, R9, skip27
 	FMOVQ.P 16(R12), F2
 	FMOVQ.P F2, 16(R13)
+	FMOVQ.P 16(R12), F2
+	FMOVQ.P F2, 16(R13)
+skip27:
+	TBZ $2, R9, skip28
 	FMOVQ.P 16(R12), F2
 	FMOVQ.P F2, 16(R13)
 skip28:
-	TBZ $2, R9, skip29
-	FMOVQ.P 16(R12), F2
-	FMOVQ.P F2, 16(R13)
-skip29:
-	TBZ $1, R9, skip30
+	TBZ $1, R9, skip29
 	FMOVD.P 8(R12), F2
 	FMOVD.P F2, 8(R13)
-skip30:
-	TBZ $0, R9, skip31
+skip29:
+	TBZ $0, R9, skip30
 	FMOVS.P 4(R12), F2
 	FMOVS.P F2, 4(R13)
-skip31:
-	JMP done27
-whole26:
+skip30:
+	JMP done26
+whole25:
 	FSTPQ (F4, F5), (R10)
 	FSTPQ (F0, F1), 32(R10)
-done27:
-inner16:
+done26:
+inner15:
 	MOVD $local16-1152(SP), R2
 	MOVD (R2), R2
 	ADD R5, R2
@@ -16479,9 +16482,9 @@ inner16:
 	MOVD to+80(FP), R5
 	ADD R2, R5
 	ADD R8, R2
-vec17:
+vec16:
 	CMP $16, R9
-	BLT tail18
+	BLT tail17
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	VMOV V23.B16, V4.B16
@@ -16497,43 +16500,43 @@ vec17:
 	ADD $64, R2
 	ADD $64, R5
 	SUB $16, R9
-	JMP vec17
-tail18:
+	JMP vec16
+tail17:
 	CMP $0, R9
-	BEQ done19
+	BEQ done18
 	CMP $16, R9
-	BGE whole32
+	BGE whole31
 	MOVD $tail-64(SP), R10
 	FSTPQ (F31, F31), (R10)
 	FSTPQ (F31, F31), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip34
+	TBZ $3, R9, skip33
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip33:
+	TBZ $2, R9, skip34
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip34:
-	TBZ $2, R9, skip35
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip35:
-	TBZ $1, R9, skip36
+	TBZ $1, R9, skip35
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip36:
-	TBZ $0, R9, skip37
+skip35:
+	TBZ $0, R9, skip36
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip37:
+skip36:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
-	JMP done33
-whole32:
+	JMP done32
+whole31:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
-done33:
+done32:
 	VMOV V23.B16, V4.B16
 	VFMLA V24.S4, V0.S4, V4.S4
 	VMOV V23.B16, V5.B16
@@ -16543,42 +16546,42 @@ done33:
 	VMOV V23.B16, V1.B16
 	VFMLA V24.S4, V3.S4, V1.S4
 	CMP $16, R9
-	BGE whole38
+	BGE whole37
 	MOVD $tail-64(SP), R10
 	FSTPQ (F4, F5), (R10)
 	FSTPQ (F0, F1), 32(R10)
 	MOVD R10, R11
 	MOVD R5, R12
-	TBZ $3, R9, skip40
+	TBZ $3, R9, skip39
 	FMOVQ.P 16(R11), F2
 	FMOVQ.P F2, 16(R12)
+	FMOVQ.P 16(R11), F2
+	FMOVQ.P F2, 16(R12)
+skip39:
+	TBZ $2, R9, skip40
 	FMOVQ.P 16(R11), F2
 	FMOVQ.P F2, 16(R12)
 skip40:
-	TBZ $2, R9, skip41
-	FMOVQ.P 16(R11), F2
-	FMOVQ.P F2, 16(R12)
-skip41:
-	TBZ $1, R9, skip42
+	TBZ $1, R9, skip41
 	FMOVD.P 8(R11), F2
 	FMOVD.P F2, 8(R12)
-skip42:
-	TBZ $0, R9, skip43
+skip41:
+	TBZ $0, R9, skip42
 	FMOVS.P 4(R11), F2
 	FMOVS.P F2, 4(R12)
-skip43:
-	JMP done39
-whole38:
+skip42:
+	JMP done38
+whole37:
 	FSTPQ (F4, F5), (R5)
 	FSTPQ (F0, F1), 32(R5)
-done39:
-done19:
+done38:
+done18:
 	MOVD R3, R4
 	AND $-64, R4
 	LSL $2, R4
 	ADD R1, R4
 	CMP $0, R6
-	BNE ready3
+	BNE have43
 	FMOVS (R1), F24
 	VDUP V24.S[0], V24.S4
 	MOVD R3, R9
@@ -16606,14 +16609,14 @@ short45:
 	VDUP R9, V23.D2
 	FCMPS F23, F24
 	BGT positive46
-	JMP beyond9
+	JMP beyond8
 positive46:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V22.D2
 	VEOR V22.B16, V23.B16, V23.B16
 	FCMPS F24, F23
 	BGT inside47
-	JMP beyond9
+	JMP beyond8
 inside47:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V23.D2
@@ -16662,9 +16665,9 @@ inside47:
 	MOVD $local11-832(SP), R9
 	FMOVS F2, (R9)
 	MOVD $1, R6
-ready3:
+have43:
 	CMP $0, R7
-	BNE held4
+	BNE held3
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -17294,9 +17297,9 @@ done52:
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
-	BNE tooSmall7
+	BNE tooSmall6
 sure72:
-folded6:
+folded5:
 	MOVD $local12-896(SP), R9
 	FLDPQ (R9), (F0, F1)
 	FLDPQ 32(R9), (F2, F3)
@@ -17326,11 +17329,11 @@ folded6:
 	MOVD $0x5180000051800000, R9
 	VDUP R9, V24.D2
 	FCMPS F0, F24
-	BGT kept12
+	BGT kept11
 	CMP $2, R7
-	BEQ kept12
+	BEQ kept11
 	// An element may be too great.
-suspect8:
+suspect7:
 	MOVD $0, R9
 	MOVD $local15-1088(SP), R10
 	MOVD R9, (R10)
@@ -17448,10 +17451,10 @@ done76:
 	VDUP R9, V22.D2
 	WORD $0x4E36D6F7 // FADD V22.S4, V23.S4, V23.S4
 	FCMPS F23, F24
-	BGT rebase10
-	JMP folded6
+	BGT rebase9
+	JMP folded5
 	// There is no base, or one is too great for it.
-beyond9:
+beyond8:
 	MOVD $local14-1024(SP), R9
 	MOVD $0xff800000ff800000, R10
 	VDUP R10, V23.D2
@@ -17555,7 +17558,7 @@ done86:
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
 	VDUP V0.S[0], V24.S4
 	FMOVS F24, (R9)
-rebase10:
+rebase9:
 	MOVD $local14-1024(SP), R9
 	FMOVS (R9), F24
 	VDUP V24.S[0], V24.S4
@@ -17563,14 +17566,14 @@ rebase10:
 	VDUP R9, V23.D2
 	FCMPS F23, F24
 	BGT positive93
-	JMP apart11
+	JMP apart10
 positive93:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V22.D2
 	VEOR V22.B16, V23.B16, V23.B16
 	FCMPS F24, F23
 	BGT inside94
-	JMP apart11
+	JMP apart10
 inside94:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V23.D2
@@ -17619,16 +17622,16 @@ inside94:
 	MOVD $local11-832(SP), R9
 	FMOVS F2, (R9)
 	MOVD $1, R6
-	JMP again5
+	JMP again4
 	// One is too small, in the first place.
-tooSmall7:
+tooSmall6:
 	MOVD $0, R9
 	MOVD $local15-1088(SP), R10
 	MOVD R9, (R10)
 	MOVD $1, R7
-held4:
+held3:
 	CMP $2, R7
-	BNE again5
+	BNE again4
 	MOVD $local14-1024(SP), R9
 	MOVD $0xff800000ff800000, R10
 	VDUP R10, V23.D2
@@ -17742,8 +17745,8 @@ done98:
 	VDUP R9, V22.D2
 	WORD $0x4E36D6F7 // FADD V22.S4, V23.S4, V23.S4
 	FCMPS F23, F24
-	BGT rebase10
-again5:
+	BGT rebase9
+again4:
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -18393,10 +18396,10 @@ done109:
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
-	BNE suspect8
+	BNE suspect7
 sure129:
-	JMP folded6
-apart11:
+	JMP folded5
+apart10:
 	MOVD R1, R2
 trail131:
 	CMP R4, R2
@@ -18767,7 +18770,7 @@ within135:
 	FMOVS F0, (R9)
 	MOVD $0, R6
 	JMP next130
-kept12:
+kept11:
 	MOVD $local9-704(SP), R9
 	FMOVS (R9), F24
 	VDUP V24.S[0], V24.S4
@@ -18817,11 +18820,6 @@ next130:
 	SUB R3, R0
 	CMP $0, R0
 	BGT block2
-	MOVD x+40(FP), R9
-	MOVD stride+72(FP), R10
-	LSL $2, R10
-	ADD R10, R9
-	MOVD R9, x+40(FP)
 	MOVD dst+0(FP), R9
 	MOVD dstStride+64(FP), R10
 	LSL $2, R10
@@ -18838,6 +18836,11 @@ next130:
 	MOVD add+96(FP), R10
 	ADD $4, R10
 	MOVD R10, add+96(FP)
+	MOVD x+40(FP), R9
+	MOVD stride+72(FP), R10
+	LSL $2, R10
+	ADD R10, R9
+	MOVD R9, x+40(FP)
 	MOVD rows+48(FP), R0
 	SUB $1, R0
 	MOVD R0, rows+48(FP)
@@ -18877,9 +18880,9 @@ row1:
 block2:
 	MOVD R0, R3
 	CMP $2048, R0
-	BLE short13
+	BLE short12
 	MOVD $2048, R3
-short13:
+short12:
 	MOVD factor+96(FP), R2
 	FMOVS (R2), F24
 	VDUP V24.S[0], V24.S4
@@ -18897,15 +18900,15 @@ short13:
 	MOVD $0, R9
 	SUB $64, R5
 	CMP $0, R5
-	BGT many14
+	BGT many13
 	MOVD $0, R5
-	JMP few15
-many14:
+	JMP few14
+many13:
 	MOVD to+88(FP), R2
 	SUB R2, R9
 	SUB R1, R9
 	AND $63, R9
-few15:
+few14:
 	LSL $2, R5
 	ADD R1, R5
 	MOVD $local15-1088(SP), R10
@@ -18913,7 +18916,7 @@ few15:
 	MOVD $local16-1152(SP), R10
 	MOVD R9, (R10)
 	CMP $0, R9
-	BEQ inner16
+	BEQ inner15
 	LSR $2, R9
 	MOVD w+48(FP), R4
 	ADD R1, R4
@@ -18922,71 +18925,71 @@ few15:
 	MOVD to+88(FP), R10
 	ADD R1, R10
 	CMP $16, R9
-	BGE whole20
+	BGE whole19
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
 	MOVD R4, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip22
+	TBZ $3, R9, skip21
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip21:
+	TBZ $2, R9, skip22
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip22:
-	TBZ $2, R9, skip23
-	FMOVQ.P 16(R12), F8
-	FMOVQ.P F8, 16(R13)
-skip23:
-	TBZ $1, R9, skip24
+	TBZ $1, R9, skip23
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
-skip24:
-	TBZ $0, R9, skip25
+skip23:
+	TBZ $0, R9, skip24
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
-skip25:
+skip24:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F4, F5)
 	FLDPQ 32(R11), (F6, F7)
-	JMP done21
-whole20:
+	JMP done20
+whole19:
 	FLDPQ (R4), (F4, F5)
 	FLDPQ 32(R4), (F6, F7)
-done21:
+done20:
 	CMP $16, R9
-	BGE whole26
+	BGE whole25
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip28
+	TBZ $3, R9, skip27
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip27:
+	TBZ $2, R9, skip28
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip28:
-	TBZ $2, R9, skip29
-	FMOVQ.P 16(R12), F8
-	FMOVQ.P F8, 16(R13)
-skip29:
-	TBZ $1, R9, skip30
+	TBZ $1, R9, skip29
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
-skip30:
-	TBZ $0, R9, skip31
+skip29:
+	TBZ $0, R9, skip30
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
-skip31:
+skip30:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F0, F1)
 	FLDPQ 32(R11), (F2, F3)
-	JMP done27
-whole26:
+	JMP done26
+whole25:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
-done27:
+done26:
 	VMOV V31.B16, V8.B16
 	VFMLA V24.S4, V0.S4, V8.S4
 	VMOV V31.B16, V9.B16
@@ -19000,36 +19003,36 @@ done27:
 	VFMLA V23.S4, V6.S4, V0.S4
 	VFMLA V23.S4, V7.S4, V1.S4
 	CMP $16, R9
-	BGE whole32
+	BGE whole31
 	MOVD $tail-64(SP), R11
 	FSTPQ (F8, F9), (R11)
 	FSTPQ (F0, F1), 32(R11)
 	MOVD R11, R12
 	MOVD R10, R13
-	TBZ $3, R9, skip34
+	TBZ $3, R9, skip33
 	FMOVQ.P 16(R12), F2
 	FMOVQ.P F2, 16(R13)
+	FMOVQ.P 16(R12), F2
+	FMOVQ.P F2, 16(R13)
+skip33:
+	TBZ $2, R9, skip34
 	FMOVQ.P 16(R12), F2
 	FMOVQ.P F2, 16(R13)
 skip34:
-	TBZ $2, R9, skip35
-	FMOVQ.P 16(R12), F2
-	FMOVQ.P F2, 16(R13)
-skip35:
-	TBZ $1, R9, skip36
+	TBZ $1, R9, skip35
 	FMOVD.P 8(R12), F2
 	FMOVD.P F2, 8(R13)
-skip36:
-	TBZ $0, R9, skip37
+skip35:
+	TBZ $0, R9, skip36
 	FMOVS.P 4(R12), F2
 	FMOVS.P F2, 4(R13)
-skip37:
-	JMP done33
-whole32:
+skip36:
+	JMP done32
+whole31:
 	FSTPQ (F8, F9), (R10)
 	FSTPQ (F0, F1), 32(R10)
-done33:
-inner16:
+done32:
+inner15:
 	MOVD $local16-1152(SP), R2
 	MOVD (R2), R2
 	ADD R5, R2
@@ -19043,9 +19046,9 @@ inner16:
 	MOVD to+88(FP), R5
 	ADD R2, R5
 	ADD R8, R2
-vec17:
+vec16:
 	CMP $16, R9
-	BLT tail18
+	BLT tail17
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	VMOV V31.B16, V4.B16
@@ -19068,76 +19071,76 @@ vec17:
 	ADD $64, R5
 	ADD $64, R4
 	SUB $16, R9
-	JMP vec17
-tail18:
+	JMP vec16
+tail17:
 	CMP $0, R9
-	BEQ done19
+	BEQ done18
 	CMP $16, R9
-	BGE whole38
+	BGE whole37
 	MOVD $tail-64(SP), R10
 	FSTPQ (F31, F31), (R10)
 	FSTPQ (F31, F31), 32(R10)
 	MOVD R4, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip40
+	TBZ $3, R9, skip39
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip39:
+	TBZ $2, R9, skip40
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 skip40:
-	TBZ $2, R9, skip41
-	FMOVQ.P 16(R11), F8
-	FMOVQ.P F8, 16(R12)
-skip41:
-	TBZ $1, R9, skip42
+	TBZ $1, R9, skip41
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip42:
-	TBZ $0, R9, skip43
+skip41:
+	TBZ $0, R9, skip42
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip43:
+skip42:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F4, F5)
 	FLDPQ 32(R10), (F6, F7)
-	JMP done39
-whole38:
+	JMP done38
+whole37:
 	FLDPQ (R4), (F4, F5)
 	FLDPQ 32(R4), (F6, F7)
-done39:
+done38:
 	CMP $16, R9
-	BGE whole44
+	BGE whole43
 	MOVD $tail-64(SP), R10
 	FSTPQ (F31, F31), (R10)
 	FSTPQ (F31, F31), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip46
+	TBZ $3, R9, skip45
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip45:
+	TBZ $2, R9, skip46
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 skip46:
-	TBZ $2, R9, skip47
-	FMOVQ.P 16(R11), F8
-	FMOVQ.P F8, 16(R12)
-skip47:
-	TBZ $1, R9, skip48
+	TBZ $1, R9, skip47
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip48:
-	TBZ $0, R9, skip49
+skip47:
+	TBZ $0, R9, skip48
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip49:
+skip48:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
-	JMP done45
-whole44:
+	JMP done44
+whole43:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
-done45:
+done44:
 	VMOV V31.B16, V8.B16
 	VFMLA V24.S4, V0.S4, V8.S4
 	VMOV V31.B16, V9.B16
@@ -19151,42 +19154,42 @@ done45:
 	VFMLA V23.S4, V6.S4, V0.S4
 	VFMLA V23.S4, V7.S4, V1.S4
 	CMP $16, R9
-	BGE whole50
+	BGE whole49
 	MOVD $tail-64(SP), R10
 	FSTPQ (F8, F9), (R10)
 	FSTPQ (F0, F1), 32(R10)
 	MOVD R10, R11
 	MOVD R5, R12
-	TBZ $3, R9, skip52
+	TBZ $3, R9, skip51
 	FMOVQ.P 16(R11), F2
 	FMOVQ.P F2, 16(R12)
+	FMOVQ.P 16(R11), F2
+	FMOVQ.P F2, 16(R12)
+skip51:
+	TBZ $2, R9, skip52
 	FMOVQ.P 16(R11), F2
 	FMOVQ.P F2, 16(R12)
 skip52:
-	TBZ $2, R9, skip53
-	FMOVQ.P 16(R11), F2
-	FMOVQ.P F2, 16(R12)
-skip53:
-	TBZ $1, R9, skip54
+	TBZ $1, R9, skip53
 	FMOVD.P 8(R11), F2
 	FMOVD.P F2, 8(R12)
-skip54:
-	TBZ $0, R9, skip55
+skip53:
+	TBZ $0, R9, skip54
 	FMOVS.P 4(R11), F2
 	FMOVS.P F2, 4(R12)
-skip55:
-	JMP done51
-whole50:
+skip54:
+	JMP done50
+whole49:
 	FSTPQ (F8, F9), (R5)
 	FSTPQ (F0, F1), 32(R5)
-done51:
-done19:
+done50:
+done18:
 	MOVD R3, R4
 	AND $-64, R4
 	LSL $2, R4
 	ADD R1, R4
 	CMP $0, R6
-	BNE ready3
+	BNE have55
 	FMOVS (R1), F24
 	VDUP V24.S[0], V24.S4
 	MOVD R3, R9
@@ -19214,14 +19217,14 @@ short57:
 	VDUP R9, V23.D2
 	FCMPS F23, F24
 	BGT positive58
-	JMP beyond9
+	JMP beyond8
 positive58:
 	MOVD $0x8000000080000000, R9
 	VDUP R9, V22.D2
 	VEOR V22.B16, V23.B16, V23.B16
 	FCMPS F24, F23
 	BGT inside59
-	JMP beyond9
+	JMP beyond8
 inside59:
 	MOVD $0x4b4000004b400000, R9
 	VDUP R9, V23.D2
@@ -19270,9 +19273,9 @@ inside59:
 	MOVD $local11-832(SP), R9
 	FMOVS F2, (R9)
 	MOVD $1, R6
-ready3:
+have55:
 	CMP $0, R7
-	BNE held4
+	BNE held3
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -19715,60 +19718,60 @@ skip65:
 	ADD $256, R2
 	CMP R5, R2
 	BLT loop61
-	MOVD $local13-960(SP), R10
-	FLDPQ (R10), (F9, F10)
-	FLDPQ 32(R10), (F11, F12)
+	MOVD $local13-960(SP), R9
+	FLDPQ (R9), (F9, F10)
+	FLDPQ 32(R9), (F11, F12)
 	WORD $0x4E21D529 // FADD V1.S4, V9.S4, V9.S4
 	WORD $0x4E22D54A // FADD V2.S4, V10.S4, V10.S4
 	WORD $0x4E23D56B // FADD V3.S4, V11.S4, V11.S4
 	WORD $0x4E24D58C // FADD V4.S4, V12.S4, V12.S4
-	FSTPQ (F9, F10), (R10)
-	FSTPQ (F11, F12), 32(R10)
-	MOVD $local12-896(SP), R10
-	FLDPQ (R10), (F9, F10)
-	FLDPQ 32(R10), (F11, F12)
+	FSTPQ (F9, F10), (R9)
+	FSTPQ (F11, F12), 32(R9)
+	MOVD $local12-896(SP), R9
+	FLDPQ (R9), (F9, F10)
+	FLDPQ 32(R9), (F11, F12)
 	WORD $0x4E25D529 // FADD V5.S4, V9.S4, V9.S4
 	WORD $0x4E26D54A // FADD V6.S4, V10.S4, V10.S4
 	WORD $0x4E27D56B // FADD V7.S4, V11.S4, V11.S4
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
-	FSTPQ (F9, F10), (R10)
-	FSTPQ (F11, F12), 32(R10)
+	FSTPQ (F9, F10), (R9)
+	FSTPQ (F11, F12), 32(R9)
 	JMP segment60
 	// The end of the row.
 end62:
-	MOVD R3, R10
-	AND $63, R10
-	CMP $0, R10
+	MOVD R3, R9
+	AND $63, R9
+	CMP $0, R9
 	BEQ done64
 vec63:
-	CMP $16, R10
+	CMP $16, R9
 	BGE whole66
-	MOVD $tail-64(SP), R9
-	FSTPQ (F25, F25), (R9)
-	FSTPQ (F25, F25), 32(R9)
+	MOVD $tail-64(SP), R10
+	FSTPQ (F25, F25), (R10)
+	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
-	MOVD R9, R12
-	TBZ $3, R10, skip68
+	MOVD R10, R12
+	TBZ $3, R9, skip68
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip68:
-	TBZ $2, R10, skip69
+	TBZ $2, R9, skip69
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip69:
-	TBZ $1, R10, skip70
+	TBZ $1, R9, skip70
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
 skip70:
-	TBZ $0, R10, skip71
+	TBZ $0, R9, skip71
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
 skip71:
-	MOVD $tail-64(SP), R9
-	FLDPQ (R9), (F9, F10)
-	FLDPQ 32(R9), (F11, F12)
+	MOVD $tail-64(SP), R10
+	FLDPQ (R10), (F9, F10)
+	FLDPQ 32(R10), (F11, F12)
 	JMP done67
 whole66:
 	FLDPQ (R2), (F9, F10)
@@ -19778,30 +19781,30 @@ done67:
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
 	WORD $0x4EB9D58C // FSUB V25.S4, V12.S4, V12.S4
-	MOVD w+48(FP), R9
-	ADD R2, R9
-	CMP $16, R10
+	MOVD w+48(FP), R10
+	ADD R2, R10
+	CMP $16, R9
 	BGE whole72
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
-	MOVD R9, R12
+	MOVD R10, R12
 	MOVD R11, R13
-	TBZ $3, R10, skip74
+	TBZ $3, R9, skip74
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
 skip74:
-	TBZ $2, R10, skip75
+	TBZ $2, R9, skip75
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
 skip75:
-	TBZ $1, R10, skip76
+	TBZ $1, R9, skip76
 	FMOVD.P 8(R12), F17
 	FMOVD.P F17, 8(R13)
 skip76:
-	TBZ $0, R10, skip77
+	TBZ $0, R9, skip77
 	FMOVS.P 4(R12), F17
 	FMOVS.P F17, 4(R13)
 skip77:
@@ -19810,37 +19813,37 @@ skip77:
 	FLDPQ 32(R11), (F15, F16)
 	JMP done73
 whole72:
-	FLDPQ (R9), (F13, F14)
-	FLDPQ 32(R9), (F15, F16)
+	FLDPQ (R10), (F13, F14)
+	FLDPQ 32(R10), (F15, F16)
 done73:
 	VFMLA V13.S4, V9.S4, V5.S4
 	VFMLA V14.S4, V10.S4, V6.S4
 	VFMLA V15.S4, V11.S4, V7.S4
 	VFMLA V16.S4, V12.S4, V8.S4
-	MOVD R2, R9
-	ADD R8, R9
-	CMP $16, R10
+	MOVD R2, R10
+	ADD R8, R10
+	CMP $16, R9
 	BGE whole78
 	MOVD $tail-64(SP), R11
 	FSTPQ (F30, F30), (R11)
 	FSTPQ (F30, F30), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R10, skip80
+	TBZ $3, R9, skip80
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 skip80:
-	TBZ $2, R10, skip81
+	TBZ $2, R9, skip81
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 skip81:
-	TBZ $1, R10, skip82
+	TBZ $1, R9, skip82
 	FMOVD.P 8(R12), F13
 	FMOVD.P F13, 8(R13)
 skip82:
-	TBZ $0, R10, skip83
+	TBZ $0, R9, skip83
 	FMOVS.P 4(R12), F13
 	FMOVS.P F13, 4(R13)
 skip83:
@@ -19910,75 +19913,75 @@ done79:
 	WORD $0x6E2EDED6 // FMUL V14.S4, V22.S4, V22.S4
 	WORD $0x6E2FDE31 // FMUL V15.S4, V17.S4, V17.S4
 	WORD $0x6E30DE52 // FMUL V16.S4, V18.S4, V18.S4
-	CMP $16, R10
+	CMP $16, R9
 	BGE whole84
 	MOVD $tail-64(SP), R11
 	FSTPQ (F21, F22), (R11)
 	FSTPQ (F17, F18), 32(R11)
 	MOVD R11, R12
-	MOVD R9, R13
-	TBZ $3, R10, skip86
+	MOVD R10, R13
+	TBZ $3, R9, skip86
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 skip86:
-	TBZ $2, R10, skip87
+	TBZ $2, R9, skip87
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 skip87:
-	TBZ $1, R10, skip88
+	TBZ $1, R9, skip88
 	FMOVD.P 8(R12), F13
 	FMOVD.P F13, 8(R13)
 skip88:
-	TBZ $0, R10, skip89
+	TBZ $0, R9, skip89
 	FMOVS.P 4(R12), F13
 	FMOVS.P F13, 4(R13)
 skip89:
 	JMP done85
 whole84:
-	FSTPQ (F21, F22), (R9)
-	FSTPQ (F17, F18), 32(R9)
+	FSTPQ (F21, F22), (R10)
+	FSTPQ (F17, F18), 32(R10)
 done85:
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
 	WORD $0x4E32D484 // FADD V18.S4, V4.S4, V4.S4
 	ADD $64, R2
-	SUB $16, R10
-	CMP $0, R10
+	SUB $16, R9
+	CMP $0, R9
 	BGT vec63
-	MOVD $local13-960(SP), R10
-	FLDPQ (R10), (F9, F10)
-	FLDPQ 32(R10), (F11, F12)
+	MOVD $local13-960(SP), R9
+	FLDPQ (R9), (F9, F10)
+	FLDPQ 32(R9), (F11, F12)
 	WORD $0x4E21D529 // FADD V1.S4, V9.S4, V9.S4
 	WORD $0x4E22D54A // FADD V2.S4, V10.S4, V10.S4
 	WORD $0x4E23D56B // FADD V3.S4, V11.S4, V11.S4
 	WORD $0x4E24D58C // FADD V4.S4, V12.S4, V12.S4
-	FSTPQ (F9, F10), (R10)
-	FSTPQ (F11, F12), 32(R10)
-	MOVD $local12-896(SP), R10
-	FLDPQ (R10), (F9, F10)
-	FLDPQ 32(R10), (F11, F12)
+	FSTPQ (F9, F10), (R9)
+	FSTPQ (F11, F12), 32(R9)
+	MOVD $local12-896(SP), R9
+	FLDPQ (R9), (F9, F10)
+	FLDPQ 32(R9), (F11, F12)
 	WORD $0x4E25D529 // FADD V5.S4, V9.S4, V9.S4
 	WORD $0x4E26D54A // FADD V6.S4, V10.S4, V10.S4
 	WORD $0x4E27D56B // FADD V7.S4, V11.S4, V11.S4
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
-	FSTPQ (F9, F10), (R10)
-	FSTPQ (F11, F12), 32(R10)
+	FSTPQ (F9, F10), (R9)
+	FSTPQ (F11, F12), 32(R9)
 done64:
 	CMP $2, R7
 	BEQ sure90
-	VMOV V0.D[0], R10
-	VMOV V0.D[1], R9
-	ORR R9, R10
-	TST $0xbfffff00bfffff00, R10
-	BNE tooSmall7
+	VMOV V0.D[0], R9
+	VMOV V0.D[1], R10
+	ORR R10, R9
+	TST $0xbfffff00bfffff00, R9
+	BNE tooSmall6
 sure90:
-folded6:
-	MOVD $local12-896(SP), R10
-	FLDPQ (R10), (F0, F1)
-	FLDPQ 32(R10), (F2, F3)
+folded5:
+	MOVD $local12-896(SP), R9
+	FLDPQ (R9), (F0, F1)
+	FLDPQ 32(R9), (F2, F3)
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -19986,11 +19989,11 @@ folded6:
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	VDUP V0.S[1], V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
-	MOVD dot+32(FP), R10
-	FMOVS F0, (R10)
-	MOVD $local13-960(SP), R10
-	FLDPQ (R10), (F0, F1)
-	FLDPQ 32(R10), (F2, F3)
+	MOVD dot+32(FP), R9
+	FMOVS F0, (R9)
+	MOVD $local13-960(SP), R9
+	FLDPQ (R9), (F0, F1)
+	FLDPQ 32(R9), (F2, F3)
 	WORD $0x4E22D400 // FADD V2.S4, V0.S4, V0.S4
 	WORD $0x4E23D421 // FADD V3.S4, V1.S4, V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
@@ -19998,24 +20001,24 @@ folded6:
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	VDUP V0.S[1], V1.S4
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
-	MOVD sum+16(FP), R10
-	FMOVS F0, (R10)
-	MOVD $local10-768(SP), R10
-	FMOVS F0, (R10)
-	MOVD $0x5180000051800000, R10
-	VDUP R10, V24.D2
+	MOVD sum+16(FP), R9
+	FMOVS F0, (R9)
+	MOVD $local10-768(SP), R9
+	FMOVS F0, (R9)
+	MOVD $0x5180000051800000, R9
+	VDUP R9, V24.D2
 	FCMPS F0, F24
-	BGT kept12
+	BGT kept11
 	CMP $2, R7
-	BEQ kept12
+	BEQ kept11
 	// An element may be too great.
-suspect8:
-	MOVD $0, R10
-	MOVD $local15-1088(SP), R9
-	MOVD R10, (R9)
-	MOVD $local14-1024(SP), R10
-	MOVD $0xff800000ff800000, R9
-	VDUP R9, V23.D2
+suspect7:
+	MOVD $0, R9
+	MOVD $local15-1088(SP), R10
+	MOVD R9, (R10)
+	MOVD $local14-1024(SP), R9
+	MOVD $0xff800000ff800000, R10
+	VDUP R10, V23.D2
 	VMOV V23.B16, V0.B16
 	VMOV V23.B16, V1.B16
 	VMOV V23.B16, V2.B16
@@ -20025,8 +20028,8 @@ suspect8:
 	VMOV V23.B16, V6.B16
 	VMOV V23.B16, V7.B16
 	MOVD R1, R2
-	MOVD R3, R9
-	CMP $64, R9
+	MOVD R3, R10
+	CMP $64, R10
 	BLT rest92
 step91:
 	FLDPQ (R2), (F8, F9)
@@ -20054,39 +20057,39 @@ step91:
 	WORD $0x4E28F4C6 // FMAX V8.S4, V6.S4, V6.S4
 	WORD $0x4E29F4E7 // FMAX V9.S4, V7.S4, V7.S4
 	ADD $256, R2
-	SUB $64, R9
-	CMP $64, R9
+	SUB $64, R10
+	CMP $64, R10
 	BGE step91
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 rest92:
-	CMP $0, R9
+	CMP $0, R10
 	BLE done94
 vec93:
-	CMP $16, R9
+	CMP $16, R10
 	BGE whole95
 	MOVD $tail-64(SP), R11
 	FSTPQ (F23, F23), (R11)
 	FSTPQ (F23, F23), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip97
+	TBZ $3, R10, skip97
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip97:
-	TBZ $2, R9, skip98
+	TBZ $2, R10, skip98
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip98:
-	TBZ $1, R9, skip99
+	TBZ $1, R10, skip99
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
 skip99:
-	TBZ $0, R9, skip100
+	TBZ $0, R10, skip100
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
 skip100:
@@ -20103,8 +20106,8 @@ done96:
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
-	SUB $16, R9
-	CMP $0, R9
+	SUB $16, R10
+	CMP $0, R10
 	BGT vec93
 done94:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
@@ -20115,25 +20118,25 @@ done94:
 	VDUP V0.S[1], V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
 	VDUP V0.S[0], V24.S4
-	FMOVS F24, (R10)
+	FMOVS F24, (R9)
 	MOVD $2, R7
-	MOVD $local14-1024(SP), R10
-	FMOVS (R10), F24
+	MOVD $local14-1024(SP), R9
+	FMOVS (R9), F24
 	VDUP V24.S[0], V24.S4
-	MOVD $local9-704(SP), R10
-	FMOVS (R10), F23
+	MOVD $local9-704(SP), R9
+	FMOVS (R9), F23
 	VDUP V23.S[0], V23.S4
-	MOVD $0x4204000042040000, R10
-	VDUP R10, V22.D2
+	MOVD $0x4204000042040000, R9
+	VDUP R9, V22.D2
 	WORD $0x4E36D6F7 // FADD V22.S4, V23.S4, V23.S4
 	FCMPS F23, F24
-	BGT rebase10
-	JMP folded6
+	BGT rebase9
+	JMP folded5
 	// There is no base, or one is too great for it.
-beyond9:
-	MOVD $local14-1024(SP), R10
-	MOVD $0xff800000ff800000, R9
-	VDUP R9, V23.D2
+beyond8:
+	MOVD $local14-1024(SP), R9
+	MOVD $0xff800000ff800000, R10
+	VDUP R10, V23.D2
 	VMOV V23.B16, V0.B16
 	VMOV V23.B16, V1.B16
 	VMOV V23.B16, V2.B16
@@ -20143,8 +20146,8 @@ beyond9:
 	VMOV V23.B16, V6.B16
 	VMOV V23.B16, V7.B16
 	MOVD R1, R2
-	MOVD R3, R9
-	CMP $64, R9
+	MOVD R3, R10
+	CMP $64, R10
 	BLT rest102
 step101:
 	FLDPQ (R2), (F8, F9)
@@ -20172,39 +20175,39 @@ step101:
 	WORD $0x4E28F4C6 // FMAX V8.S4, V6.S4, V6.S4
 	WORD $0x4E29F4E7 // FMAX V9.S4, V7.S4, V7.S4
 	ADD $256, R2
-	SUB $64, R9
-	CMP $64, R9
+	SUB $64, R10
+	CMP $64, R10
 	BGE step101
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 rest102:
-	CMP $0, R9
+	CMP $0, R10
 	BLE done104
 vec103:
-	CMP $16, R9
+	CMP $16, R10
 	BGE whole105
 	MOVD $tail-64(SP), R11
 	FSTPQ (F23, F23), (R11)
 	FSTPQ (F23, F23), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip107
+	TBZ $3, R10, skip107
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip107:
-	TBZ $2, R9, skip108
+	TBZ $2, R10, skip108
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip108:
-	TBZ $1, R9, skip109
+	TBZ $1, R10, skip109
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
 skip109:
-	TBZ $0, R9, skip110
+	TBZ $0, R10, skip110
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
 skip110:
@@ -20221,8 +20224,8 @@ done106:
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
-	SUB $16, R9
-	CMP $0, R9
+	SUB $16, R10
+	CMP $0, R10
 	BGT vec103
 done104:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
@@ -20233,40 +20236,40 @@ done104:
 	VDUP V0.S[1], V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
 	VDUP V0.S[0], V24.S4
-	FMOVS F24, (R10)
-rebase10:
-	MOVD $local14-1024(SP), R10
-	FMOVS (R10), F24
+	FMOVS F24, (R9)
+rebase9:
+	MOVD $local14-1024(SP), R9
+	FMOVS (R9), F24
 	VDUP V24.S[0], V24.S4
-	MOVD $0xc9800000c9800000, R10
-	VDUP R10, V23.D2
+	MOVD $0xc9800000c9800000, R9
+	VDUP R9, V23.D2
 	FCMPS F23, F24
 	BGT positive111
-	JMP apart11
+	JMP apart10
 positive111:
-	MOVD $0x8000000080000000, R10
-	VDUP R10, V22.D2
+	MOVD $0x8000000080000000, R9
+	VDUP R9, V22.D2
 	VEOR V22.B16, V23.B16, V23.B16
 	FCMPS F24, F23
 	BGT inside112
-	JMP apart11
+	JMP apart10
 inside112:
-	MOVD $0x4b4000004b400000, R10
-	VDUP R10, V23.D2
-	MOVD $0xb4800000b4800000, R10
-	VDUP R10, V22.D2
-	MOVD $0x3fb8aa3b3fb8aa3b, R10
-	VDUP R10, V21.D2
-	MOVD $0x3f3172183f317218, R10
-	VDUP R10, V20.D2
-	MOVD $0xbf317218bf317218, R10
-	VDUP R10, V19.D2
-	MOVD $0x3ab5121a3ab5121a, R10
-	VDUP R10, V18.D2
+	MOVD $0x4b4000004b400000, R9
+	VDUP R9, V23.D2
+	MOVD $0xb4800000b4800000, R9
+	VDUP R9, V22.D2
+	MOVD $0x3fb8aa3b3fb8aa3b, R9
+	VDUP R9, V21.D2
+	MOVD $0x3f3172183f317218, R9
+	VDUP R9, V20.D2
+	MOVD $0xbf317218bf317218, R9
+	VDUP R9, V19.D2
+	MOVD $0x3ab5121a3ab5121a, R9
+	VDUP R9, V18.D2
 	VMOV V24.B16, V1.B16
 	VMOV V24.B16, V25.B16
-	MOVD $local9-704(SP), R10
-	FMOVS F1, (R10)
+	MOVD $local9-704(SP), R9
+	FMOVS F1, (R9)
 	FMOVQ 192(R26), F0
 	VFMLA V21.S4, V1.S4, V0.S4
 	WORD $0x4EB7D400 // FSUB V23.S4, V0.S4, V0.S4
@@ -20278,8 +20281,8 @@ inside112:
 	VMOV V2.B16, V30.B16
 	// e^u - 1, u being k ln 2 - base
 	VFMLA V19.S4, V0.S4, V1.S4
-	MOVD $0x8000000080000000, R10
-	VDUP R10, V17.D2
+	MOVD $0x8000000080000000, R9
+	VDUP R9, V17.D2
 	VEOR V17.B16, V1.B16, V1.B16
 	FMOVQ 32(R26), F2
 	VFMLA V18.S4, V1.S4, V2.S4
@@ -20292,25 +20295,25 @@ inside112:
 	FMOVQ 160(R26), F2
 	VFMLA V1.S4, V3.S4, V2.S4
 	WORD $0x6E21DC42 // FMUL V1.S4, V2.S4, V2.S4
-	MOVD $local8-640(SP), R10
-	FMOVS F2, (R10)
+	MOVD $local8-640(SP), R9
+	FMOVS F2, (R9)
 	VMOV V31.B16, V2.B16
-	MOVD $local11-832(SP), R10
-	FMOVS F2, (R10)
+	MOVD $local11-832(SP), R9
+	FMOVS F2, (R9)
 	MOVD $1, R6
-	JMP again5
+	JMP again4
 	// One is too small, in the first place.
-tooSmall7:
-	MOVD $0, R10
-	MOVD $local15-1088(SP), R9
-	MOVD R10, (R9)
+tooSmall6:
+	MOVD $0, R9
+	MOVD $local15-1088(SP), R10
+	MOVD R9, (R10)
 	MOVD $1, R7
-held4:
+held3:
 	CMP $2, R7
-	BNE again5
-	MOVD $local14-1024(SP), R10
-	MOVD $0xff800000ff800000, R9
-	VDUP R9, V23.D2
+	BNE again4
+	MOVD $local14-1024(SP), R9
+	MOVD $0xff800000ff800000, R10
+	VDUP R10, V23.D2
 	VMOV V23.B16, V0.B16
 	VMOV V23.B16, V1.B16
 	VMOV V23.B16, V2.B16
@@ -20320,8 +20323,8 @@ held4:
 	VMOV V23.B16, V6.B16
 	VMOV V23.B16, V7.B16
 	MOVD R1, R2
-	MOVD R3, R9
-	CMP $64, R9
+	MOVD R3, R10
+	CMP $64, R10
 	BLT rest114
 step113:
 	FLDPQ (R2), (F8, F9)
@@ -20349,39 +20352,39 @@ step113:
 	WORD $0x4E28F4C6 // FMAX V8.S4, V6.S4, V6.S4
 	WORD $0x4E29F4E7 // FMAX V9.S4, V7.S4, V7.S4
 	ADD $256, R2
-	SUB $64, R9
-	CMP $64, R9
+	SUB $64, R10
+	CMP $64, R10
 	BGE step113
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 rest114:
-	CMP $0, R9
+	CMP $0, R10
 	BLE done116
 vec115:
-	CMP $16, R9
+	CMP $16, R10
 	BGE whole117
 	MOVD $tail-64(SP), R11
 	FSTPQ (F23, F23), (R11)
 	FSTPQ (F23, F23), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip119
+	TBZ $3, R10, skip119
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip119:
-	TBZ $2, R9, skip120
+	TBZ $2, R10, skip120
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip120:
-	TBZ $1, R9, skip121
+	TBZ $1, R10, skip121
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
 skip121:
-	TBZ $0, R9, skip122
+	TBZ $0, R10, skip122
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
 skip122:
@@ -20398,8 +20401,8 @@ done118:
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
-	SUB $16, R9
-	CMP $0, R9
+	SUB $16, R10
+	CMP $0, R10
 	BGT vec115
 done116:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
@@ -20410,34 +20413,34 @@ done116:
 	VDUP V0.S[1], V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
 	VDUP V0.S[0], V24.S4
-	FMOVS F24, (R10)
-	MOVD $local14-1024(SP), R10
-	FMOVS (R10), F24
+	FMOVS F24, (R9)
+	MOVD $local14-1024(SP), R9
+	FMOVS (R9), F24
 	VDUP V24.S[0], V24.S4
-	MOVD $local9-704(SP), R10
-	FMOVS (R10), F23
+	MOVD $local9-704(SP), R9
+	FMOVS (R9), F23
 	VDUP V23.S[0], V23.S4
-	MOVD $0x4204000042040000, R10
-	VDUP R10, V22.D2
+	MOVD $0x4204000042040000, R9
+	VDUP R9, V22.D2
 	WORD $0x4E36D6F7 // FADD V22.S4, V23.S4, V23.S4
 	FCMPS F23, F24
-	BGT rebase10
-again5:
+	BGT rebase9
+again4:
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
-	MOVD $local13-960(SP), R10
-	FSTPQ (F1, F2), (R10)
-	FSTPQ (F3, F4), 32(R10)
+	MOVD $local13-960(SP), R9
+	FSTPQ (F1, F2), (R9)
+	FSTPQ (F3, F4), 32(R9)
 	VMOV V31.B16, V5.B16
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
-	MOVD $local12-896(SP), R10
-	FSTPQ (F5, F6), (R10)
-	FSTPQ (F7, F8), 32(R10)
+	MOVD $local12-896(SP), R9
+	FSTPQ (F5, F6), (R9)
+	FSTPQ (F7, F8), 32(R9)
 	MOVD R1, R2
 segment123:
 	VMOV V31.B16, V1.B16
@@ -20455,26 +20458,26 @@ segment123:
 	CMP R5, R4
 	CSEL LT, R4, R5, R5
 loop124:
-	MOVD $local15-1088(SP), R10
-	MOVD (R10), R10
-	CMP R10, R2
+	MOVD $local15-1088(SP), R9
+	MOVD (R9), R9
+	CMP R9, R2
 	BGE skip128
-	MOVD factor+96(FP), R10
-	FMOVS (R10), F24
+	MOVD factor+96(FP), R9
+	FMOVS (R9), F24
 	VDUP V24.S[0], V24.S4
-	MOVD add+104(FP), R10
-	FMOVS (R10), F23
+	MOVD add+104(FP), R9
+	FMOVS (R9), F23
 	VDUP V23.S[0], V23.S4
-	MOVD $local16-1152(SP), R10
-	MOVD (R10), R10
-	ADD R2, R10
-	MOVD to+88(FP), R9
-	ADD R10, R9
+	MOVD $local16-1152(SP), R9
+	MOVD (R9), R9
+	ADD R2, R9
+	MOVD to+88(FP), R10
+	ADD R9, R10
 	MOVD w+48(FP), R11
-	ADD R10, R11
-	ADD R8, R10
-	FLDPQ (R10), (F9, F10)
-	FLDPQ 32(R10), (F11, F12)
+	ADD R9, R11
+	ADD R8, R9
+	FLDPQ (R9), (F9, F10)
+	FLDPQ 32(R9), (F11, F12)
 	VMOV V31.B16, V13.B16
 	VFMLA V24.S4, V9.S4, V13.S4
 	VMOV V31.B16, V14.B16
@@ -20489,11 +20492,11 @@ loop124:
 	FLDPQ 32(R11), (F11, F12)
 	VFMLA V11.S4, V23.S4, V9.S4
 	VFMLA V12.S4, V23.S4, V10.S4
-	PRFM 2048(R9), PLDL1KEEP
-	FSTPQ (F13, F14), (R9)
-	FSTPQ (F9, F10), 32(R9)
-	FLDPQ 64(R10), (F9, F10)
-	FLDPQ 96(R10), (F11, F12)
+	PRFM 2048(R10), PLDL1KEEP
+	FSTPQ (F13, F14), (R10)
+	FSTPQ (F9, F10), 32(R10)
+	FLDPQ 64(R9), (F9, F10)
+	FLDPQ 96(R9), (F11, F12)
 	VMOV V31.B16, V13.B16
 	VFMLA V24.S4, V9.S4, V13.S4
 	VMOV V31.B16, V14.B16
@@ -20508,11 +20511,11 @@ loop124:
 	FLDPQ 96(R11), (F11, F12)
 	VFMLA V11.S4, V23.S4, V9.S4
 	VFMLA V12.S4, V23.S4, V10.S4
-	PRFM 2112(R9), PLDL1KEEP
-	FSTPQ (F13, F14), 64(R9)
-	FSTPQ (F9, F10), 96(R9)
-	FLDPQ 128(R10), (F9, F10)
-	FLDPQ 160(R10), (F11, F12)
+	PRFM 2112(R10), PLDL1KEEP
+	FSTPQ (F13, F14), 64(R10)
+	FSTPQ (F9, F10), 96(R10)
+	FLDPQ 128(R9), (F9, F10)
+	FLDPQ 160(R9), (F11, F12)
 	VMOV V31.B16, V13.B16
 	VFMLA V24.S4, V9.S4, V13.S4
 	VMOV V31.B16, V14.B16
@@ -20527,11 +20530,11 @@ loop124:
 	FLDPQ 160(R11), (F11, F12)
 	VFMLA V11.S4, V23.S4, V9.S4
 	VFMLA V12.S4, V23.S4, V10.S4
-	PRFM 2176(R9), PLDL1KEEP
-	FSTPQ (F13, F14), 128(R9)
-	FSTPQ (F9, F10), 160(R9)
-	FLDPQ 192(R10), (F9, F10)
-	FLDPQ 224(R10), (F11, F12)
+	PRFM 2176(R10), PLDL1KEEP
+	FSTPQ (F13, F14), 128(R10)
+	FSTPQ (F9, F10), 160(R10)
+	FLDPQ 192(R9), (F9, F10)
+	FLDPQ 224(R9), (F11, F12)
 	VMOV V31.B16, V13.B16
 	VFMLA V24.S4, V9.S4, V13.S4
 	VMOV V31.B16, V14.B16
@@ -20546,14 +20549,14 @@ loop124:
 	FLDPQ 224(R11), (F11, F12)
 	VFMLA V11.S4, V23.S4, V9.S4
 	VFMLA V12.S4, V23.S4, V10.S4
-	PRFM 2240(R9), PLDL1KEEP
-	FSTPQ (F13, F14), 192(R9)
-	FSTPQ (F9, F10), 224(R9)
+	PRFM 2240(R10), PLDL1KEEP
+	FSTPQ (F13, F14), 192(R10)
+	FSTPQ (F9, F10), 224(R10)
 skip128:
-	MOVD R2, R10
-	ADD R8, R10
-	MOVD w+48(FP), R9
-	ADD R2, R9
+	MOVD R2, R9
+	ADD R8, R9
+	MOVD w+48(FP), R10
+	ADD R2, R10
 	PRFM 2048(R2), PLDL1KEEP
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
@@ -20561,10 +20564,10 @@ skip128:
 	WORD $0x4EB9D54E // FSUB V25.S4, V10.S4, V14.S4
 	WORD $0x4EB9D56F // FSUB V25.S4, V11.S4, V15.S4
 	WORD $0x4EB9D590 // FSUB V25.S4, V12.S4, V16.S4
-	FLDPQ (R9), (F17, F18)
+	FLDPQ (R10), (F17, F18)
 	VFMLA V17.S4, V13.S4, V5.S4
 	VFMLA V18.S4, V14.S4, V6.S4
-	FLDPQ 32(R9), (F17, F18)
+	FLDPQ 32(R10), (F17, F18)
 	VFMLA V17.S4, V15.S4, V7.S4
 	VFMLA V18.S4, V16.S4, V8.S4
 	WORD $0x4E3EF529 // FMAX V30.S4, V9.S4, V9.S4
@@ -20629,8 +20632,8 @@ skip128:
 	WORD $0x6E2EDED6 // FMUL V14.S4, V22.S4, V22.S4
 	WORD $0x6E2FDE31 // FMUL V15.S4, V17.S4, V17.S4
 	WORD $0x6E30DE52 // FMUL V16.S4, V18.S4, V18.S4
-	FSTPQ (F21, F22), (R10)
-	FSTPQ (F17, F18), 32(R10)
+	FSTPQ (F21, F22), (R9)
+	FSTPQ (F17, F18), 32(R9)
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
@@ -20642,10 +20645,10 @@ skip128:
 	WORD $0x4EB9D54E // FSUB V25.S4, V10.S4, V14.S4
 	WORD $0x4EB9D56F // FSUB V25.S4, V11.S4, V15.S4
 	WORD $0x4EB9D590 // FSUB V25.S4, V12.S4, V16.S4
-	FLDPQ 64(R9), (F17, F18)
+	FLDPQ 64(R10), (F17, F18)
 	VFMLA V17.S4, V13.S4, V5.S4
 	VFMLA V18.S4, V14.S4, V6.S4
-	FLDPQ 96(R9), (F17, F18)
+	FLDPQ 96(R10), (F17, F18)
 	VFMLA V17.S4, V15.S4, V7.S4
 	VFMLA V18.S4, V16.S4, V8.S4
 	WORD $0x4E3EF529 // FMAX V30.S4, V9.S4, V9.S4
@@ -20710,8 +20713,8 @@ skip128:
 	WORD $0x6E2EDED6 // FMUL V14.S4, V22.S4, V22.S4
 	WORD $0x6E2FDE31 // FMUL V15.S4, V17.S4, V17.S4
 	WORD $0x6E30DE52 // FMUL V16.S4, V18.S4, V18.S4
-	FSTPQ (F21, F22), 64(R10)
-	FSTPQ (F17, F18), 96(R10)
+	FSTPQ (F21, F22), 64(R9)
+	FSTPQ (F17, F18), 96(R9)
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
@@ -20723,10 +20726,10 @@ skip128:
 	WORD $0x4EB9D54E // FSUB V25.S4, V10.S4, V14.S4
 	WORD $0x4EB9D56F // FSUB V25.S4, V11.S4, V15.S4
 	WORD $0x4EB9D590 // FSUB V25.S4, V12.S4, V16.S4
-	FLDPQ 128(R9), (F17, F18)
+	FLDPQ 128(R10), (F17, F18)
 	VFMLA V17.S4, V13.S4, V5.S4
 	VFMLA V18.S4, V14.S4, V6.S4
-	FLDPQ 160(R9), (F17, F18)
+	FLDPQ 160(R10), (F17, F18)
 	VFMLA V17.S4, V15.S4, V7.S4
 	VFMLA V18.S4, V16.S4, V8.S4
 	WORD $0x4E3EF529 // FMAX V30.S4, V9.S4, V9.S4
@@ -20791,8 +20794,8 @@ skip128:
 	WORD $0x6E2EDED6 // FMUL V14.S4, V22.S4, V22.S4
 	WORD $0x6E2FDE31 // FMUL V15.S4, V17.S4, V17.S4
 	WORD $0x6E30DE52 // FMUL V16.S4, V18.S4, V18.S4
-	FSTPQ (F21, F22), 128(R10)
-	FSTPQ (F17, F18), 160(R10)
+	FSTPQ (F21, F22), 128(R9)
+	FSTPQ (F17, F18), 160(R9)
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
@@ -20804,10 +20807,10 @@ skip128:
 	WORD $0x4EB9D54E // FSUB V25.S4, V10.S4, V14.S4
 	WORD $0x4EB9D56F // FSUB V25.S4, V11.S4, V15.S4
 	WORD $0x4EB9D590 // FSUB V25.S4, V12.S4, V16.S4
-	FLDPQ 192(R9), (F17, F18)
+	FLDPQ 192(R10), (F17, F18)
 	VFMLA V17.S4, V13.S4, V5.S4
 	VFMLA V18.S4, V14.S4, V6.S4
-	FLDPQ 224(R9), (F17, F18)
+	FLDPQ 224(R10), (F17, F18)
 	VFMLA V17.S4, V15.S4, V7.S4
 	VFMLA V18.S4, V16.S4, V8.S4
 	WORD $0x4E3EF529 // FMAX V30.S4, V9.S4, V9.S4
@@ -20872,8 +20875,8 @@ skip128:
 	WORD $0x6E2EDED6 // FMUL V14.S4, V22.S4, V22.S4
 	WORD $0x6E2FDE31 // FMUL V15.S4, V17.S4, V17.S4
 	WORD $0x6E30DE52 // FMUL V16.S4, V18.S4, V18.S4
-	FSTPQ (F21, F22), 192(R10)
-	FSTPQ (F17, F18), 224(R10)
+	FSTPQ (F21, F22), 192(R9)
+	FSTPQ (F17, F18), 224(R9)
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
@@ -21143,10 +21146,10 @@ done127:
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
-	BNE suspect8
+	BNE suspect7
 sure153:
-	JMP folded6
-apart11:
+	JMP folded5
+apart10:
 	MOVD R1, R2
 trail155:
 	CMP R4, R2
@@ -21578,7 +21581,7 @@ within159:
 	FMOVS F0, (R9)
 	MOVD $0, R6
 	JMP next154
-kept12:
+kept11:
 	MOVD $local9-704(SP), R9
 	FMOVS (R9), F24
 	VDUP V24.S[0], V24.S4
@@ -21628,11 +21631,6 @@ next154:
 	SUB R3, R0
 	CMP $0, R0
 	BGT block2
-	MOVD x+40(FP), R9
-	MOVD stride+80(FP), R10
-	LSL $2, R10
-	ADD R10, R9
-	MOVD R9, x+40(FP)
 	MOVD dst+0(FP), R9
 	MOVD dstStride+72(FP), R10
 	LSL $2, R10
@@ -21649,6 +21647,11 @@ next154:
 	MOVD add+104(FP), R10
 	ADD $4, R10
 	MOVD R10, add+104(FP)
+	MOVD x+40(FP), R9
+	MOVD stride+80(FP), R10
+	LSL $2, R10
+	ADD R10, R9
+	MOVD R9, x+40(FP)
 	MOVD w+48(FP), R9
 	MOVD stride+80(FP), R10
 	LSL $2, R10

@@ -306,16 +306,6 @@ func (r *expRow[T]) probabilities(k *kernels[T], f float64) {
 // block returns the exponentials of a block.
 func (r *expRow[T]) block(b int) []T { return r.e[b*blockSize : min((b+1)*blockSize, len(r.e))] }
 
-// dotTo returns the sum of w (x - base) over the row, given those of the blocks to
-// their own bases and the sums of the weights.
-func (r *expRow[T]) dotTo(base T, dots []T, weights []float64) float64 {
-	var dot float64
-	for b, w := range weights {
-		dot += float64(dots[b]) + float64(w*(float64(r.base[b])-float64(base)))
-	}
-	return dot
-}
-
 // logSum returns a number that is close to the log-sum-exp of the row, and what that is
 // greater by, before log1p. If one element makes up most of the sum it is this one, so
 // that the sum of the others keeps its digits.

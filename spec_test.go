@@ -291,6 +291,12 @@ func newSpecBase(m float32) (b specBase, ok bool) {
 	return specBase{m, fma32(k, -specUlp, 2+127*specUlp), fma32(k, specLn2, -127*specLn2), specSlope(u, specExp6) * u}, true
 }
 
+// specSample is the greatest of three elements of a block's first step.
+func specSample(block []float32) float32 {
+	n := min(len(block), step)
+	return specMax([]float32{block[0], block[n/2], block[n-1]})
+}
+
 // parts returns two factors of e^(x - k ln 2), and whether x is in range.
 func (b specBase) parts(x float32) (p, scale float32, ok bool) {
 	t := fma32(x, specLog2e*specUlp, b.round)
@@ -342,15 +348,14 @@ func specSumExp(row []float32, dots bool) []specBlock {
 	var total float32
 	known := 0
 	for block := range slices.Chunk(row, blockSize) {
-		use := func(part []float32, as int) bool {
-			base, ok := newSpecBase(specMax(part))
+		use := func(m float32, as int) bool {
+			base, ok := newSpecBase(m)
 			if ok {
 				b, total, known = base, 0, as
 			}
 			return ok
 		}
-		n := min(len(block), step)
-		ok := known != 0 || use([]float32{block[0], block[n/2], block[n-1]}, useful)
+		ok := known != 0 || use(specSample(block), useful)
 		var parts []lanes
 		var sum, most float32
 		for {
@@ -360,7 +365,7 @@ func specSumExp(row []float32, dots bool) []specBlock {
 					ok = sum < 1<<100 && !(dots && sum >= 1<<48)
 				}
 			}
-			if ok || known == greatest || !use(block, greatest) {
+			if ok || known == greatest || !use(specMax(block), greatest) {
 				break
 			}
 			ok = true
@@ -562,8 +567,7 @@ func specExpSum(dst, row []float32, dots bool) []specExps {
 		block := row[first:min(first+blockSize, len(row))]
 		e := dst[first:][:len(block)]
 		if !known {
-			n := min(len(block), step)
-			b, known = newSpecBase(specMax([]float32{block[0], block[n/2], block[n-1]}))
+			b, known = newSpecBase(specSample(block))
 		}
 		m := slices.Max(block)
 		if !known || m > b.base+above {
@@ -1042,24 +1046,20 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	out = append(out, newOutput("sumExpWeighted", slices.Clone(results)), newOutput("sumExpWeighted's dots", slices.Clone(dots)))
 
 	fill(dst.Data, gapValue)
-	k.expSum(&dst.Data[0], &max[0], &sum[0], &peak[0], in, n, x.Cols, dst.Stride, x.Stride)
-	afterNaN(forget)
-	afterNaN(func(i, b int) { clear(dst.row(i)[b*blockSize:]) })
-	for i := range max {
-		max[i] += 0
+	expSum := func(name string, from *float32, stride int) {
+		k.expSum(&dst.Data[0], &max[0], &sum[0], &peak[0], from, n, x.Cols, dst.Stride, stride)
+		afterNaN(forget)
+		afterNaN(func(i, b int) { clear(dst.row(i)[b*blockSize:]) })
+		for i := range max {
+			max[i] += 0
+		}
+		out = append(out, newOutput(name, slices.Clone(dst.Data)), newOutput(name+"'s blocks", slices.Clone(results)))
 	}
-	out = append(out, newOutput("expSum", slices.Clone(dst.Data)), newOutput("expSum's blocks", slices.Clone(results)))
-
+	expSum("expSum", in, x.Stride)
 	for i := range n {
 		copy(dst.row(i), x.row(i))
 	}
-	k.expSum(&dst.Data[0], &max[0], &sum[0], &peak[0], &dst.Data[0], n, x.Cols, dst.Stride, dst.Stride)
-	afterNaN(forget)
-	afterNaN(func(i, b int) { clear(dst.row(i)[b*blockSize:]) })
-	for i := range max {
-		max[i] += 0
-	}
-	out = append(out, newOutput("expSum in place", slices.Clone(dst.Data)), newOutput("expSum's blocks in place", slices.Clone(results)))
+	expSum("expSum in place", &dst.Data[0], dst.Stride)
 
 	for _, w := range []*float32{nil, &weights[0]} {
 		fill(dst.Data, gapValue)

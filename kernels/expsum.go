@@ -66,7 +66,7 @@ func (s *expSum) write() {
 	if s.weighted {
 		s.relate("w")
 	}
-	row, block, ready, held, again, folded := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("ready"), s.NewLabel("held"), s.NewLabel("again"), s.NewLabel("folded")
+	row, block, held, again, folded := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("held"), s.NewLabel("again"), s.NewLabel("folded")
 	tooSmall, suspect, beyond, rebase, apart, kept := s.NewLabel("tooSmall"), s.NewLabel("suspect"), s.NewLabel("beyond"), s.NewLabel("rebase"), s.NewLabel("apart"), s.NewLabel("kept")
 	s.MovImm(0, s.held)
 	if s.trail {
@@ -91,12 +91,7 @@ func (s *expSum) write() {
 		s.trailRest()
 	}
 	s.wholeSteps()
-	s.JumpIfImm(s.known, "!=", unknown, ready)
-	m := s.sample()
-	s.setBase(m, beyond)
-	s.FreeUniform(m)
-	s.MovImm(useful, s.known)
-	s.Label(ready)
+	s.firstBase(beyond)
 	s.JumpIfImm(s.held, "!=", 0, held)
 	s.store(false, tooSmall)
 	s.Label(folded)
@@ -115,7 +110,7 @@ func (s *expSum) write() {
 	s.Label(beyond)
 	s.findMax()
 	s.Label(rebase)
-	m = s.scalar(maxAt)
+	m := s.scalar(maxAt)
 	s.setBase(m, apart)
 	s.FreeUniform(m)
 	s.MovImm(useful, s.known)
@@ -142,31 +137,16 @@ func (s *expSum) write() {
 	s.Label(kept)
 	s.results()
 	s.Label(next)
-	for _, out := range []string{"base", "sum", "more"} {
-		s.AddArg(out, 4)
-	}
-	if s.dots {
-		s.AddArg("dot", 4)
-	}
+	each := s.outs("more")
 	if s.trail {
-		s.AddArg("factor", 4)
+		each = append(each, "factor")
 	}
-	s.AddImm(4*blockSize, s.p)
-	s.SubReg(s.size, s.n)
-	s.JumpIfImm(s.n, ">", 0, block)
-	s.AdvanceArg("x", "stride")
+	s.nextBlock(block, each)
 	s.AdvanceArg("dst", "dstStride")
 	if s.trail {
 		s.nextTrail()
 	}
-	if s.weighted {
-		s.nextWeights()
-	}
-	s.LoadArg("rows", s.n)
-	s.AddImm(-1, s.n)
-	s.StoreArg("rows", s.n)
-	s.JumpIfImm(s.n, ">", 0, row)
-	s.Ret()
+	s.nextRow(row)
 }
 
 // store stores the exponentials of the block and adds them up lane by lane; small
@@ -174,21 +154,11 @@ func (s *expSum) write() {
 // range, unless held tells that nothing is.
 func (s *expSum) store(hold bool, label string) {
 	segment, loop, end, vec, done := s.NewLabel("segment"), s.NewLabel("loop"), s.NewLabel("end"), s.NewLabel("vec"), s.NewLabel("done")
-	var dot *Vec
 	seen, sum := s.One("seen", s.zero), s.Vec("sum")
 	s.Set(sum, s.zero)
 	s.keepLanes(sum, blockSum)
-	if s.dots {
-		dot = s.Vec("dot")
-		s.Set(dot, s.zero)
-		s.keepLanes(dot, blockDots)
-	}
+	dot := s.newDot()
 	exps := func(xs []*Vec) []*Vec {
-		if hold {
-			for _, x := range xs {
-				s.AtLeast(x, s.low)
-			}
-		}
 		ps, ts := s.reduced(xs)
 		s.OrAll(seen, ts)
 		for i, t := range ts {
@@ -206,69 +176,36 @@ func (s *expSum) store(hold bool, label string) {
 	}
 	s.Mov(s.p, s.q)
 	s.Label(segment)
-	s.Set(sum, s.zero)
-	if s.dots {
-		s.Set(dot, s.zero)
-	}
-	s.JumpIf(s.q, ">=", s.full, end)
-	s.Mov(s.q, s.cut)
-	s.AddImm(4*partSize, s.cut)
-	s.MinReg(s.full, s.cut)
+	s.startPart(sum, dot, end)
 	s.Label(loop)
 	if s.trail {
 		s.trailStep()
 	}
-	dst, w := s.inDst(), Reg("")
-	if s.weighted {
-		w = s.inWeights(s.q)
-	}
-	n := 1 // vectors that take turns, where one is one register
-	if s.isa.width() == lanes {
-		n = 2
-	}
-	for i := 0; i < 4; i += n {
-		xs := s.Vecs(n, "x")
-		for k, x := range xs {
-			off := 4 * lanes * (i + k)
-			switch {
-			case s.stream:
-				s.Prefetch(s.q, sumNear+off)
-				s.PrefetchL2(s.q, sumFar+off)
-			case s.trail: // from a cache, and dst is in a nearer one
-				s.Prefetch(s.q, soon+off)
-			default:
-				ahead := soon
-				if hold { // in place the next block's maximum comes first
-					ahead = 4 * blockSize
-				}
-				s.Prefetch(s.q, ahead+off)
-				s.Prefetch(dst, soon+off)
+	dst := s.inDst()
+	s.step(dot, hold, func(off int) {
+		switch {
+		case s.stream:
+			s.fromMemory(off)
+		case s.trail: // from a cache, and dst is in a nearer one
+			s.Prefetch(s.q, soon+off)
+		default:
+			ahead := soon
+			if hold { // in place the next block's maximum comes first
+				ahead = 4 * blockSize
 			}
-			s.Load(x, s.q, off)
-			if s.dots {
-				d := s.Vec("d")
-				s.SubUni(d, x, s.base)
-				if s.weighted {
-					s.MulAddLoad(dot, d, w, off)
-				} else {
-					s.Add(dot, d)
-				}
-				s.Free(d)
-			}
+			s.Prefetch(s.q, ahead+off)
+			s.Prefetch(dst, soon+off)
 		}
+	}, func(first int, xs []*Vec) {
 		es := exps(xs)
 		for k, e := range es {
-			s.Store(e, dst, 4*lanes*(i+k))
+			s.Store(e, dst, 4*lanes*(first+k))
 			s.Add(sum, e)
 		}
 		s.Free(es...)
 		s.Free(xs...)
-	}
+	})
 	s.FreeReg(dst)
-	if s.weighted {
-		s.FreeReg(w)
-	}
-	s.AddImm(4*step, s.q)
 	s.JumpIf(s.q, "<", s.cut, loop)
 	addUp()
 	if !hold && !s.trail { // soon, for there may be many rows with small elements
@@ -288,6 +225,9 @@ func (s *expSum) store(hold bool, label string) {
 	}
 	x, to := s.Vec("x"), s.inDst()
 	s.LoadTail(x, s.q, left, s.low)
+	if hold {
+		s.AtLeast(x, s.low)
+	}
 	es := exps([]*Vec{x})
 	s.StoreTail(es[0], to, left)
 	s.FreeReg(to)

@@ -119,12 +119,7 @@ func (s *logSumExp) write() {
 	none := s.ConstReg(negInf)
 	s.setOut("peak", none)
 	s.FreeConst(none)
-	s.JumpIfImm(s.known, "!=", unknown, start)
-	m := s.sample()
-	s.setBase(m, beyond)
-	s.FreeUniform(m)
-	s.MovImm(useful, s.known)
-
+	s.firstBase(beyond)
 	s.Label(start)
 	s.JumpIfImm(s.held, "!=", 0, held)
 	s.lanes(false, bad)
@@ -159,7 +154,7 @@ func (s *logSumExp) write() {
 
 	s.Comment("Or too great: is it for the block's maximum?")
 	s.Label(beyond)
-	m = s.scalar(baseAt)
+	m := s.scalar(baseAt)
 	s.JumpIfImm(s.known, "==", greatest, apart)
 	s.max(m)
 	s.setBase(m, apart)
@@ -174,15 +169,32 @@ func (s *logSumExp) write() {
 	s.Label(next)
 	s.MovImm(useful, s.known)
 	s.Label(kept)
-	s.AddArg("base", 4)
-	s.AddArg("sum", 4)
-	s.AddArg("peak", 4)
+	s.nextBlock(block, s.outs("peak"))
+	s.nextRow(row)
+}
+
+// outs returns the results that there is one of for each block.
+func (s *logSumExp) outs(third string) []string {
+	outs := []string{"base", "sum", third}
 	if s.dots {
-		s.AddArg("dot", 4)
+		outs = append(outs, "dot")
+	}
+	return outs
+}
+
+// nextBlock goes to block for the next one of the row, if there is one, and moves on
+// in what there is one of for each block.
+func (s *logSumExp) nextBlock(block string, each []string) {
+	for _, arg := range each {
+		s.AddArg(arg, 4)
 	}
 	s.AddImm(4*blockSize, s.p)
 	s.SubReg(s.size, s.n)
 	s.JumpIfImm(s.n, ">", 0, block)
+}
+
+// nextRow goes to row for the next one, or returns.
+func (s *logSumExp) nextRow(row string) {
 	s.AdvanceArg("x", "stride")
 	if s.weighted {
 		s.nextWeights()
@@ -208,6 +220,18 @@ func (s *logSumExp) constants() {
 	}
 	s.keep(n, &s.c[0], &s.log2e, &s.ln2)
 	s.keepCoefficients(n, s.c[1:])
+}
+
+// firstBase takes the sample for a base, unless one is known. It goes to label if that
+// is of no use.
+func (s *logSumExp) firstBase(label string) {
+	have := s.NewLabel("have")
+	s.JumpIfImm(s.known, "!=", unknown, have)
+	m := s.sample()
+	s.setBase(m, label)
+	s.FreeUniform(m)
+	s.MovImm(useful, s.known)
+	s.Label(have)
 }
 
 // wholeSteps sets full.
@@ -340,13 +364,7 @@ func (s *logSumExp) lanes(hold bool, label string) {
 	part, loop, end, vec, store, done := s.NewLabel("part"), s.NewLabel("loop"), s.NewLabel("end"), s.NewLabel("vec"), s.NewLabel("store"), s.NewLabel("done")
 	s.toParts(s.part)
 	s.Mov(s.p, s.q)
-	seen, sum := s.One("seen", s.zero), s.Vec("sum")
-	var dot *Vec
-	if s.dots {
-		dot = s.Vec("dot")
-		s.Set(dot, s.zero)
-		s.keepLanes(dot, blockDots)
-	}
+	seen, sum, dot := s.One("seen", s.zero), s.Vec("sum"), s.newDot()
 	next := func() {
 		s.Store(sum, s.part, 0)
 		s.AddImm(4*lanes, s.part)
@@ -355,50 +373,9 @@ func (s *logSumExp) lanes(hold bool, label string) {
 		}
 	}
 	s.Label(part)
-	s.Set(sum, s.zero)
-	if s.dots {
-		s.Set(dot, s.zero)
-	}
-	s.JumpIf(s.q, ">=", s.full, end)
-	s.Mov(s.q, s.cut)
-	s.AddImm(4*partSize, s.cut)
-	s.MinReg(s.full, s.cut)
+	s.startPart(sum, dot, end)
 	s.Label(loop)
-	var w Reg
-	if s.weighted {
-		w = s.inWeights(s.q)
-	}
-	n := 1
-	if s.isa.width() == lanes {
-		n = 2
-	}
-	for i := 0; i < 4; i += n {
-		xs := s.Vecs(n, "x")
-		for k, x := range xs {
-			off := 4 * lanes * (i + k)
-			s.Prefetch(s.q, sumNear+off)
-			s.PrefetchL2(s.q, sumFar+off)
-			s.Load(x, s.q, off)
-			if s.dots {
-				d := s.Vec("d")
-				s.SubUni(d, x, s.base)
-				if s.weighted {
-					s.MulAddLoad(dot, d, w, off)
-				} else {
-					s.Add(dot, d)
-				}
-				s.Free(d)
-			}
-			if hold {
-				s.AtLeast(x, s.low)
-			}
-		}
-		s.add(sum, seen, xs)
-	}
-	if s.weighted {
-		s.FreeReg(w)
-	}
-	s.AddImm(4*step, s.q)
+	s.step(dot, hold, s.fromMemory, func(_ int, xs []*Vec) { s.add(sum, seen, xs) })
 	s.JumpIf(s.q, "<", s.cut, loop)
 	left := s.Reg()
 	s.fill(left)
@@ -437,6 +414,76 @@ func (s *logSumExp) lanes(hold bool, label string) {
 	}
 	s.JumpBits(seen, outOfRange, label)
 	s.Free(seen)
+}
+
+// newDot returns accumulators for the dots of a part, or nil if there are none, and
+// clears the block's.
+func (s *logSumExp) newDot() *Vec {
+	if !s.dots {
+		return nil
+	}
+	dot := s.Vec("dot")
+	s.Set(dot, s.zero)
+	s.keepLanes(dot, blockDots)
+	return dot
+}
+
+// startPart clears the accumulators and sets cut to the end of the part at q. It goes
+// to end if there is no whole step.
+func (s *logSumExp) startPart(sum, dot *Vec, end string) {
+	s.Set(sum, s.zero)
+	if s.dots {
+		s.Set(dot, s.zero)
+	}
+	s.JumpIf(s.q, ">=", s.full, end)
+	s.Mov(s.q, s.cut)
+	s.AddImm(4*partSize, s.cut)
+	s.MinReg(s.full, s.cut)
+}
+
+// step has the vectors of the step at q used, as many at once as take turns, and moves
+// on. It adds to dot, and holds small elements at low if they are to.
+func (s *logSumExp) step(dot *Vec, hold bool, prefetch func(off int), use func(first int, xs []*Vec)) {
+	var w Reg
+	if s.weighted {
+		w = s.inWeights(s.q)
+	}
+	n := 1 // where one is one register
+	if s.isa.width() == lanes {
+		n = 2
+	}
+	for i := 0; i < 4; i += n {
+		xs := s.Vecs(n, "x")
+		for k, x := range xs {
+			off := 4 * lanes * (i + k)
+			prefetch(off)
+			s.Load(x, s.q, off)
+			if s.dots {
+				d := s.Vec("d")
+				s.SubUni(d, x, s.base)
+				if s.weighted {
+					s.MulAddLoad(dot, d, w, off)
+				} else {
+					s.Add(dot, d)
+				}
+				s.Free(d)
+			}
+			if hold {
+				s.AtLeast(x, s.low)
+			}
+		}
+		use(i, xs)
+	}
+	if s.weighted {
+		s.FreeReg(w)
+	}
+	s.AddImm(4*step, s.q)
+}
+
+// fromMemory asks for data that may be in no cache.
+func (s *logSumExp) fromMemory(off int) {
+	s.Prefetch(s.q, sumNear+off)
+	s.PrefetchL2(s.q, sumFar+off)
 }
 
 // fill sets d to how far q is in its part.
