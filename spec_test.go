@@ -1438,6 +1438,33 @@ func TestSpec(t *testing.T) {
 	}
 }
 
+// TestSpecRows has rows of one kind among others, which kernels do together.
+func TestSpecRows(t *testing.T) {
+	if len(Paths()) == 1 {
+		t.Skip("no accelerated path")
+	}
+	cols := []int{17, 31, 64, 100, 224, 225, 256, 257, 300, 511, 769, 1024, 1025}
+	if testing.Short() {
+		cols = []int{17, 100, 257, 1024}
+	}
+	rng := newRand(9)
+	for i, c := range cols {
+		for j, kind := range rowKinds {
+			x := newMatrix[float32](19, c, j%2, (i+j)%16)
+			for r := range x.Rows {
+				randomRow(rng, x.row(r), 3)
+			}
+			for range 1 + j%3 {
+				kind.fill(rng, x.row(rng.IntN(x.Rows)))
+			}
+			checkSpec(t, kind.name+" among others", x)
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}
+
 // TestSpecExp sees every bit of e^x and e^(x-max): in rows of 0 and x nothing
 // is added to them.
 func TestSpecExp(t *testing.T) {

@@ -33,6 +33,7 @@ type isa interface {
 	add(a *Asm, s, d Reg)
 	sub(a *Asm, s, d Reg)
 	andImm(a *Asm, imm int, d Reg)
+	and(a *Asm, s, d Reg)
 	shl(a *Asm, n int, d Reg)
 	shr(a *Asm, n int, d Reg)
 	jumpIf(a *Asm, cond string, x, y Reg, label string)
@@ -71,6 +72,8 @@ type isa interface {
 	nanSee(a *Asm, x, y int)
 	nanJump(a *Asm, folded int, label string)
 	fold(a *Asm, op op, v *Vec)
+	foldRows(a *Asm, op op, base Reg, part, d int)
+	less(a *Asm, x []int, y []operand, d Reg)
 	transpose(a *Asm, r [4]*int)
 	loadFours(a *Asm, r [4]int, base, stride, tail Reg)
 	storeFours(a *Asm, r [4]int, base, stride, tail Reg)
@@ -117,6 +120,7 @@ const (
 	opDiv64
 	opAddInt64
 	opSubInt64
+	opSubInt // lanes of 32 bits again
 	opOr
 	opAnd
 	opXor
@@ -312,6 +316,7 @@ func (a *Asm) AddImm(imm int, d Reg)  { a.isa.addImm(a, imm, d) }
 func (a *Asm) AddReg(s, d Reg)        { a.isa.add(a, s, d) }
 func (a *Asm) SubReg(s, d Reg)        { a.isa.sub(a, s, d) }
 func (a *Asm) AndImm(imm int, d Reg)  { a.isa.andImm(a, imm, d) }
+func (a *Asm) AndReg(s, d Reg)        { a.isa.and(a, s, d) }
 func (a *Asm) ShiftReg(n int, d Reg)  { a.isa.shl(a, n, d) }
 func (a *Asm) ShiftDown(n int, d Reg) { a.isa.shr(a, n, d) }
 func (a *Asm) MinReg(s, d Reg)        { a.isa.min(a, s, d) }
@@ -614,6 +619,13 @@ func (a *Asm) SetUniform(d, u Uni) { a.isa.set(a, u, a.inReg(d)) }
 // same returns u's register once for each part.
 func (a *Asm) same(u Uni) []int { return slices.Repeat([]int{a.inReg(u)}, a.hi-a.lo) }
 
+// negate changes the sign of v.
+func (a *Asm) negate(v *Vec) {
+	sign := a.Const(1 << 31)
+	a.op(opXor, v, sign, v)
+	a.FreeConst(sign)
+}
+
 // Negate changes the sign of u.
 func (a *Asm) Negate(u Uni) {
 	sign := a.Const(1 << 31)
@@ -653,6 +665,14 @@ func (a *Asm) LoadWide(d *Vec, base Reg, off int) {
 // of one register.
 func (a *Asm) WidenHalf(d, s *Vec, half int) { a.isa.widen(a, s.r[a.lo], half, d.r[a.lo]) }
 
+// WidenLanes puts 8 lanes of s into d, from lane 8 on if half is 1, widened to 64 bits.
+func (a *Asm) WidenLanes(d, s *Vec, half int) {
+	for i, r := range d.r {
+		h := half*len(d.r) + i
+		a.isa.widen(a, s.r[h/2], h%2, r)
+	}
+}
+
 // Store stores 16 elements at base+off.
 func (a *Asm) Store(s *Vec, base Reg, off int) {
 	a.isa.store(a, base, off+a.offset(a.lo), s.r[a.lo:a.hi]...)
@@ -690,19 +710,18 @@ func (a *Asm) LoadLane(d *Vec, base, n Reg, fill Uni) { a.isa.loadLane(a, d, bas
 // StoreTail stores min(n, 16) elements at base. The LoadTail before it had the same n.
 func (a *Asm) StoreTail(s *Vec, base, n Reg) { a.isa.storeTail(a, s, base, n) }
 
-// each sets d = x op y.
-func (a *Asm) each(op op, x, y, d *Vec) {
+// op sets d = x op y.
+func (a *Asm) op(op op, x *Vec, y source, d *Vec) {
 	for i := a.lo; i < a.hi; i++ {
-		a.isa.op(a, op, x.r[i], inReg(y.r[i]), d.r[i])
+		a.isa.op(a, op, x.r[i], y.at(i), d.r[i])
 	}
 }
 
+// each sets d = x op y.
+func (a *Asm) each(op op, x, y, d *Vec) { a.op(op, x, y, d) }
+
 // eachUni sets d = x op y.
-func (a *Asm) eachUni(op op, x *Vec, y Uni, d *Vec) {
-	for i := a.lo; i < a.hi; i++ {
-		a.isa.op(a, op, x.r[i], y, d.r[i])
-	}
-}
+func (a *Asm) eachUni(op op, x *Vec, y Uni, d *Vec) { a.op(op, x, y, d) }
 
 // Add sets d += x.
 func (a *Asm) Add(d, x *Vec) { a.each(opAdd, d, x, d) }
@@ -756,6 +775,11 @@ func (a *Asm) JumpBits(v *Vec, mask uint32, label string) {
 // MulLoad multiplies d by the 16 elements at base+off.
 func (a *Asm) MulLoad(d *Vec, base Reg, off int) {
 	a.isa.opLoad(a, opMul, d.r[a.lo:a.hi], base, off+a.offset(a.lo), d.r[a.lo:a.hi])
+}
+
+// AddLoad adds the 16 elements at base+off to d.
+func (a *Asm) AddLoad(d *Vec, base Reg, off int) {
+	a.isa.opLoad(a, opAdd, d.r[a.lo:a.hi], base, off+a.offset(a.lo), d.r[a.lo:a.hi])
 }
 
 // SubLoad subtracts the 16 elements at base+off from d.
@@ -930,6 +954,22 @@ func (a *Asm) FoldAdd64(v *Vec) { a.isa.fold(a, opAdd64, v) }
 
 // FoldMax leaves the maximum of the lanes of v in lane 0.
 func (a *Asm) FoldMax(v *Vec) { a.isa.fold(a, opMax, v) }
+
+// FoldRows folds the 16 Vecs at base like FoldAdd or FoldMax: lane i of d is that of Vec i.
+func (a *Asm) FoldRows(op op, base Reg, d *Vec) {
+	for i, r := range d.r {
+		a.isa.foldRows(a, op, base, i, r)
+	}
+}
+
+// Less sets d to a bit for each lane in which x is less than y.
+func (a *Asm) Less(x *Vec, y source, d Reg) {
+	var ys []operand
+	for i := range x.r {
+		ys = append(ys, y.at(i))
+	}
+	a.isa.less(a, x.r, ys, d)
+}
 
 // Transpose transposes four Vecs in squares of four lanes: lane 4i+k of Vec j
 // goes to lane 4i+j of Vec k. The Vecs may move to other registers.

@@ -12,7 +12,8 @@ of 16 adds up e^(x - k ln 2) for elements j, j+16, ... of 256, and those sums la
 lane. The exponent fields tell whether one was out of range. Then the block is done
 again, with small elements held at 0, and again if one is too great, with base the
 block's maximum, or vector by vector if that is of no use. A sum of one lane that
-holds more than half is done again without its greatest element, the peak.`,
+holds more than half is done again without its greatest element, the peak.
+Rows of at most 1024 columns have their bases, folds and peaks 16 rows at once.`,
 	args: []arg{{"base", "*float32"}, {"sum", "*float32"}, {"peak", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) { (&logSumExp{Asm: a}).write() },
@@ -55,6 +56,7 @@ type logSumExp struct {
 	part              Reg   // where the next sums of 16 lanes go
 	cut               Reg   // where they end
 	known, held       Reg   // what is known of base; whether low is in use
+	at                Reg   // of rows together: 4 for each in front of the one at hand
 }
 
 // What is known of base: nothing, that it is of use, that it is the block's maximum.
@@ -105,10 +107,9 @@ func (s *logSumExp) write() {
 	if s.weighted {
 		s.relate("w")
 	}
-
 	row, block, start, bad, beyond, apart := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("start"), s.NewLabel("bad"), s.NewLabel("beyond"), s.NewLabel("apart")
 	held, peak, next, kept := s.NewLabel("held"), s.NewLabel("peak"), s.NewLabel("next"), s.NewLabel("kept")
-	s.MovImm(0, s.held)
+	s.together(row)
 	s.Label(row)
 	s.LoadArg("x", s.p)
 	s.LoadArg("cols", s.n)
@@ -130,7 +131,12 @@ func (s *logSumExp) write() {
 
 	s.Label(added)
 	most := s.Uniform()
-	s.judge(s.addParts(most, false), most, bad, peak)
+	sum, top := s.addParts()
+	s.FoldAdd(sum)
+	s.FoldMax(top)
+	s.Broadcast(most, top)
+	s.Free(top)
+	s.judge(sum, most, bad, peak)
 	plain := s.NewLabel("plain")
 	s.Label(plain)
 	s.finish()
@@ -266,19 +272,33 @@ func (s *logSumExp) setScalar(slot int, v *Vec) {
 // sample returns the greatest of three elements of the block's first step: enough, and
 // known sooner than its maximum.
 func (s *logSumExp) sample() Uni {
+	mid, last := s.Reg(), s.Reg()
+	s.samplesAt(mid, last)
+	m := s.sampleOf(mid, last)
+	s.FreeReg(last)
+	s.FreeReg(mid)
+	return m
+}
+
+// samplesAt sets mid and last to where two of the elements are.
+func (s *logSumExp) samplesAt(mid, last Reg) {
+	s.take(step, s.size, last)
+	s.Mov(last, mid)
+	s.ShiftReg(1, mid)
+	s.AndImm(-4, mid)
+	s.ShiftReg(2, last)
+	s.AddImm(-4, last)
+}
+
+func (s *logSumExp) sampleOf(mid, last Reg) Uni {
 	at, m, x := s.Reg(), s.Uniform(), s.Uniform()
 	s.LoadUni(m, s.p, 0)
-	s.take(step, s.size, at)
-	s.ShiftReg(1, at)
-	s.AndImm(-4, at)
-	s.AddReg(s.p, at)
-	s.LoadUni(x, at, 0)
-	s.isa.op(s.Asm, opMax, m.r, x, m.r)
-	s.take(step, s.size, at)
-	s.ShiftReg(2, at)
-	s.AddReg(s.p, at)
-	s.LoadUni(x, at, -4)
-	s.isa.op(s.Asm, opMax, m.r, x, m.r)
+	for _, off := range []Reg{mid, last} {
+		s.Mov(s.p, at)
+		s.AddReg(off, at)
+		s.LoadUni(x, at, 0)
+		s.isa.op(s.Asm, opMax, m.r, x, m.r)
+	}
 	s.FreeUniform(x)
 	s.FreeReg(at)
 	return m
@@ -326,33 +346,44 @@ func (s *logSumExp) setBase(m Uni, label string) {
 	s.Label(inside)
 	s.FreeUniform(limit)
 
-	integer, least, minus, first := s.Const(bits(round)), s.Addend(bits(-127*ln2)), s.Const(bits(-ulp)), s.Addend(bits(2+127*ulp))
-	log2e, ln2, minusLn2 := s.Const(bits(log2e)), s.Const(bits(ln2)), s.Const(bits(-ln2))
-	one, c := s.Addend(bits(1)), s.coefficients(exp6)
 	s.Narrow()
-	k, u, v := s.Vec("k"), s.Vec("u"), s.Vec("v")
+	u := s.Vec("u")
 	s.Set(u, m)
 	if s.dots {
 		s.SetUniform(s.base, m)
 	}
 	s.setScalar(baseAt, u)
-	s.MulAddUni(k, u, log2e, integer)
-	s.SubUni(k, k, integer)
-	s.MulAddUni(v, k, minus, first)
-	s.SetUniform(s.round, uni(v))
-	s.MulAddUni(v, k, ln2, least)
-	s.SetUniform(s.low, uni(v))
-
-	s.Comment("e^u - 1, u being k ln 2 - base")
-	s.MulAdd(u, k, minusLn2)
-	s.Negate(uni(u))
-	s.slope([]*Vec{v}, []*Vec{u}, c, one)
-	s.Mul(v, u)
-	s.setScalar(toBase, v)
-	s.Set(v, s.zero)
-	s.setScalar(totalAt, v)
-	s.Free(k, u, v)
+	s.fromBase(u, func(v *Vec) { s.SetUniform(s.round, uni(v)) }, func(v *Vec) { s.SetUniform(s.low, uni(v)) },
+		func(v *Vec) { s.setScalar(toBase, v) })
+	s.Set(u, s.zero)
+	s.setScalar(totalAt, u)
+	s.Free(u)
 	s.Widen()
+}
+
+// fromBase gives what comes of the base u, which it destroys: round, low, and what is to
+// be in toBase.
+func (s *logSumExp) fromBase(u *Vec, setRound, setLow, setRest func(v *Vec)) {
+	integer, least, minus, first := s.Const(bits(round)), s.Addend(bits(-127*ln2)), s.Const(bits(-ulp)), s.Addend(bits(2+127*ulp))
+	log2e, ln2, minusLn2 := s.Const(bits(log2e)), s.Const(bits(ln2)), s.Const(bits(-ln2))
+	one, c := s.Addend(bits(1)), s.coefficients(exp6)
+	s.ByPart(func() {
+		k, v := s.Vec("k"), s.Vec("v")
+		s.MulAddUni(k, u, log2e, integer)
+		s.SubUni(k, k, integer)
+		s.MulAddUni(v, k, minus, first)
+		setRound(v)
+		s.MulAddUni(v, k, ln2, least)
+		setLow(v)
+
+		s.Comment("e^u - 1, u being k ln 2 - base")
+		s.MulAdd(u, k, minusLn2)
+		s.negate(u)
+		s.slope([]*Vec{v}, []*Vec{u}, c, one)
+		s.Mul(v, u)
+		setRest(v)
+		s.Free(k, v)
+	})
 	for _, c := range append(c, integer, least, minus, first, log2e, ln2, minusLn2, one) {
 		s.FreeConst(c)
 	}
@@ -561,6 +592,14 @@ func (s *logSumExp) add(sum, seen *Vec, xs []*Vec) {
 
 // toParts sets d to the place of the first part's sums.
 func (s *logSumExp) toParts(d Reg) {
+	if s.at != "" {
+		local := s.Local(rowParts)
+		s.Mov(s.at, d)
+		s.ShiftReg(6, d)
+		s.AddReg(local, d)
+		s.FreeReg(local)
+		return
+	}
 	local := s.Local(firstPart)
 	s.Mov(local, d)
 	s.FreeReg(local)
@@ -569,62 +608,65 @@ func (s *logSumExp) toParts(d Reg) {
 // Each lane of a part is tagged with the part's number, in the lowest bits.
 const tagBits = 15
 
-// addParts returns the sum of the parts' sums in lane 0, and sets most to the greatest
-// of them, tagged, or else leaves out the lane that is most.
-func (s *logSumExp) addParts(most Uni, but bool) *Vec {
-	more := s.NewLabel("more")
+// addParts adds up the parts' sums lane by lane, and takes the greatest of them, tagged.
+func (s *logSumExp) addParts() (sum, top *Vec) {
 	untagged, next, tag := s.Const(^uint32(tagBits)), s.Const(1), s.Uniform()
-	sum := s.Vec("sum")
-	var top *Vec
+	sum, top = s.Vec("sum"), s.Vec("top")
 	s.SetUniform(tag, s.zero)
-	s.toParts(s.q)
 	s.Set(sum, s.zero)
-	if !but {
-		top = s.Vec("top")
-		s.Set(top, s.zero)
-	}
-	s.Label(more)
-	s.ByPart(func() {
-		v, t := s.Vec("v"), s.Vec("tagged")
-		s.Load(v, s.q, 0)
-		s.eachUni(opAnd, v, untagged, t)
-		s.eachUni(opOr, t, tag, t)
-		if but {
-			s.SubUni(t, t, most)
-			s.ZeroWhere(v, t, s.zero)
-		} else {
-			s.Max(top, t)
-		}
-		s.Add(sum, v)
-		s.Free(v, t)
+	s.Set(top, s.zero)
+	s.eachPart(func() {
+		s.ByPart(func() {
+			v := s.Vec("v")
+			s.Load(v, s.q, 0)
+			s.Add(sum, v)
+			s.eachUni(opAnd, v, untagged, v)
+			s.eachUni(opOr, v, tag, v)
+			s.Max(top, v)
+			s.Free(v)
+		})
+		s.isa.op(s.Asm, opAddInt64, tag.r, next, tag.r)
 	})
-	s.isa.op(s.Asm, opAddInt64, tag.r, next, tag.r)
-	s.AddImm(4*lanes, s.q)
-	s.JumpIf(s.q, "<", s.part, more)
-	s.FoldAdd(sum)
-	if !but {
-		s.FoldMax(top)
-		s.Broadcast(most, top)
-		s.Free(top)
-	}
 	for _, c := range []Uni{untagged, next, tag} {
 		s.FreeConst(c)
 	}
+	return sum, top
+}
+
+// sumParts is the first half of addParts.
+func (s *logSumExp) sumParts() *Vec {
+	sum := s.Vec("sum")
+	s.Set(sum, s.zero)
+	s.eachPart(func() { s.AddLoad(sum, s.q, 0) })
 	return sum
+}
+
+// eachPart runs f with q at the sums of each part.
+func (s *logSumExp) eachPart(f func()) {
+	more := s.NewLabel("more")
+	s.toParts(s.q)
+	s.Label(more)
+	f()
+	s.AddImm(4*lanes, s.q)
+	s.JumpIf(s.q, "<", s.part, more)
 }
 
 // half is a little less than 2: two lanes of a part that are the same, but for what
 // tags take, are not each more than half of the sum.
 const half = 1.9999
 
+// tooGreat is a sum that is out of range.
+func (s *logSumExp) tooGreat() uint32 {
+	if s.dots {
+		return bits(dotsSum)
+	}
+	return bits(greatSum)
+}
+
 // judge keeps the block's sum, and adds it to the row's. It goes to bad if it is too
 // great, and to peak if the greatest of its parts is more than half.
 func (s *logSumExp) judge(sum *Vec, most Uni, bad, peak string) {
-	great := float32(greatSum)
-	if s.dots {
-		great = dotsSum
-	}
-	finite, limit := s.NewLabel("finite"), s.ConstReg(bits(great))
+	finite, limit := s.NewLabel("finite"), s.ConstReg(s.tooGreat())
 	s.JumpGreater(limit, uni(sum), finite)
 	s.Jump(bad)
 	s.Label(finite)
@@ -648,6 +690,45 @@ func (s *logSumExp) judge(sum *Vec, most Uni, bad, peak string) {
 // again adds up the block without the greatest element of the lane of a part that most
 // tells: the peak. It goes to label if there are two of them.
 func (s *logSumExp) again(most Uni, label string) {
+	v, top, peak := s.lane(most), s.Vec("top"), s.Uniform()
+	s.Copy(top, v)
+	s.FoldMax(top)
+	s.Broadcast(peak, top)
+	ones := top
+	s.others(v, ones, peak)
+	s.FoldAdd(ones)
+	one := s.ConstReg(bits(1))
+	s.JumpGreater(uni(ones), one, label)
+	s.FreeUniform(one)
+	s.Free(top)
+	s.FoldAdd(v)
+	rest := s.Uniform()
+	s.Broadcast(rest, v)
+	s.Free(v)
+	sum := s.sumParts()
+	s.FoldAdd(sum)
+	s.Narrow()
+	s.eachUni(opAdd, sum, rest, sum)
+	s.FreeUniform(rest)
+
+	s.setOut("peak", peak)
+	if s.dots { // which are to the base that there is
+		s.setScalar(sumAt, sum)
+	} else {
+		top := s.Vec("top")
+		s.Set(top, peak)
+		s.rebase(sum, top, s.round)
+		s.Free(top)
+		s.setOut("sum", uni(sum))
+		s.setOut("base", peak)
+	}
+	s.Free(sum)
+	s.Widen()
+	s.FreeUniform(peak)
+}
+
+// lane returns the elements of the lane of a part that most tells, and clears its sum.
+func (s *logSumExp) lane(most Uni) *Vec {
 	untagged, u := s.Const(^uint32(tagBits)), s.Uniform()
 	at, j := s.Reg(), s.Reg()
 	s.MoveLane0(most, j)
@@ -666,8 +747,12 @@ func (s *logSumExp) again(most Uni, label string) {
 	s.Label(found)
 	s.FreeConst(untagged)
 	s.FreeUniform(u)
+	zero := s.ConstReg(0)
+	s.ShiftReg(2, j)
+	s.AddReg(j, at)
+	s.StoreUni(zero, at, 0)
+	s.FreeConst(zero)
 
-	s.Comment("The lane's elements")
 	n := at
 	s.Mov(s.size, n)
 	s.ShiftReg(2, n)
@@ -675,7 +760,6 @@ func (s *logSumExp) again(most Uni, label string) {
 	s.Mov(s.q, s.cut)
 	s.AddImm(4*partSize, s.cut)
 	s.MinReg(s.cut, n)
-	s.ShiftReg(2, j)
 	s.AddReg(j, s.q)
 	s.SubReg(s.q, n)
 	s.AddImm(4*lanes-1, n)
@@ -683,14 +767,12 @@ func (s *logSumExp) again(most Uni, label string) {
 	s.LoadLane(v, s.q, n, s.low)
 	s.FreeReg(j)
 	s.FreeReg(at)
+	return v
+}
 
-	s.Comment("The greatest is the peak.")
-	peak := s.Uniform()
-	top := s.Vec("top")
-	s.Copy(top, v)
-	s.FoldMax(top)
-	s.Broadcast(peak, top)
-	ones := top
+// others replaces the elements v by what they add, but for those that are the peak, and
+// sets ones to 1 for those.
+func (s *logSumExp) others(v, ones *Vec, peak Uni) {
 	s.ByPart(func() {
 		d := s.Vec("d")
 		s.SubUni(d, v, peak)
@@ -704,54 +786,28 @@ func (s *logSumExp) again(most Uni, label string) {
 		s.ZeroWhere(v, d, s.zero)
 		s.Free(d)
 	})
-	s.FoldAdd(ones)
-	one := s.ConstReg(bits(1))
-	s.JumpGreater(uni(ones), one, label)
-	s.FreeUniform(one)
-	s.Free(top)
-	s.FoldAdd(v)
-	rest := s.Uniform()
-	s.Broadcast(rest, v)
-	s.Free(v)
-	sum := s.addParts(most, true)
-	s.Narrow()
-	s.eachUni(opAdd, sum, rest, sum)
-	s.FreeUniform(rest)
-
-	s.setOut("peak", peak)
-	if s.dots { // which are to the base that there is
-		s.setScalar(sumAt, sum)
-	} else {
-		s.rebase(sum, peak)
-	}
-	s.Free(sum)
-	s.Widen()
-	s.FreeUniform(peak)
 }
 
-// rebase makes peak the block's base, which spares callers an exponential, and sets its
-// sum: sum times e^(k ln 2 - peak), the reciprocal of e^r 2^(n-k), r taking note of
-// ln2lo.
-func (s *logSumExp) rebase(sum *Vec, peak Uni) {
+// rebase turns sum into that for a base of peak, which spares callers an exponential:
+// times e^(k ln 2 - peak), the reciprocal of e^r 2^(n-k), r taking note of ln2lo.
+func (s *logSumExp) rebase(sum, peak *Vec, round source) {
 	s.correct(sum)
 	c, opposite := s.coefficients(exp6), s.Const(254)
 	none, low := s.Const(bits(2+127*ulp)), s.Const(bits(-ln2lo/ulp))
 	x, t, p := s.Vec("x"), s.Vec("t"), s.Vec("p")
-	s.Set(x, peak)
-	s.MulAddUni(t, x, s.log2e, s.round)
-	s.SubUni(p, t, s.round)
+	s.Copy(x, peak)
+	s.fma(32, t, x, s.log2e, round)
+	s.op(opSub, t, round, p)
 	s.MulAdd(x, p, s.ln2)
 	s.SubUni(p, t, none)
 	s.MulAdd(x, p, low)
-	s.Negate(uni(x))
+	s.negate(x)
 	s.polynomial([]*Vec{p}, []*Vec{x}, c, s.c[0])
 	s.Set(x, opposite)
-	s.each(opSubInt64, x, t, t)
+	s.each(opSubInt, x, t, t)
 	s.ShiftLeft(t, 23)
 	s.Mul(p, t)
-	s.Mul(p, sum)
-	s.setOut("sum", uni(p))
-	s.setOut("base", peak)
+	s.Mul(sum, p)
 	s.Free(x, t, p)
 	for _, c := range append(c, opposite, none, low) {
 		s.FreeConst(c)

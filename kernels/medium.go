@@ -1,5 +1,7 @@
 package main
 
+import "math"
+
 // Rows of a few vectors are done in three sweeps over as many of them as stay in
 // a cache: their maxima, their exponentials, and the factors. No row waits for
 // what is found of it before, and none has a block's fixed costs.
@@ -133,6 +135,7 @@ func (s *medium) fetch(u Uni, slot int) {
 
 // maxima finds the rows' maxima.
 func (s *medium) maxima() {
+	room := s.lanesOf()
 	s.sweep("x", "stride", func() {
 		m := s.Vec("m")
 		s.Set(m, s.low)
@@ -146,12 +149,15 @@ func (s *medium) maxima() {
 			s.Max(m, v)
 			s.Free(v)
 		})
-		s.FoldMax(m)
-		p := s.inSlot(mediumMaxima)
-		s.StoreLane0(m, p, 0)
-		s.FreeReg(p)
+		s.Store(m, room, 0)
+		s.AddImm(4*lanes, room)
 		s.Free(m)
 	})
+	s.FreeReg(room)
+	m, p := s.foldRows(opMax, 0), s.Local(mediumMaxima)
+	s.Store(m, p, 0)
+	s.FreeReg(p)
+	s.Free(m)
 }
 
 // terms adds up the exponentials, and stores them in dst if there is one. The
@@ -254,46 +260,78 @@ func (s *medium) terms() {
 	s.FreeUniform(m)
 }
 
+// foldRows folds the lanes of the rows' sums of one kind.
+func (s *medium) foldRows(op op, kind int) *Vec {
+	room, rows := s.lanesOf(), s.Arg("rows")
+	s.AddImm(4*lanes*16*kind, room)
+	v, many, folded := s.Vec("folded"), s.NewLabel("many"), s.NewLabel("folded")
+	s.JumpIfImm(rows, ">", 1, many)
+	s.Load(v, room, 0)
+	s.isa.fold(s.Asm, op, v)
+	s.Jump(folded)
+	s.Label(many)
+	s.FoldRows(op, room, v)
+	s.Label(folded)
+	s.FreeReg(rows)
+	s.FreeReg(room)
+	return v
+}
+
 // fold folds the sums, stores what is known of the rows, and puts the sums of all
 // terms into the slot of the factors.
 func (s *medium) fold() {
-	round, room, row := s.Const(bits(round)), s.lanesOf(), s.NewLabel("fold")
-	s.LoadArg("rows", s.rows)
-	s.MovImm(0, s.at)
-	s.Label(row)
-	acc := s.Vecs(s.kinds(), "acc")
-	for i, v := range acc {
-		s.Load(v, room, 4*lanes*16*i)
-		s.FoldAdd(v)
-		s.Shrink(v)
+	n := s.Arg("rows")
+	if s.dots {
+		dot, p := s.foldRows(opAdd, 2), s.Arg("dot")
+		s.StoreTail(dot, p, n)
+		s.FreeReg(p)
+		s.Free(dot)
 	}
-	s.Narrow()
-	sum, ones := acc[0], acc[1]
-	p := s.inSlot(mediumFactors)
-	s.StoreLane0(ones, p, 0)
+	round := s.Const(bits(round))
+	sum, ones := s.foldRows(opAdd, 0), s.foldRows(opAdd, 1)
+	p := s.Local(mediumFactors)
+	s.Store(ones, p, 0)
 	s.FreeReg(p)
 	s.Sub(ones, sum)
 	s.eachUni(opAdd, ones, round, ones)
 	s.SubUni(ones, ones, round)
-	s.results(func(p Reg) {
-		m := s.Uniform()
-		s.fetch(m, mediumMaxima)
-		s.StoreUni(m, p, 0)
-		s.FreeUniform(m)
-	}, sum, ones, 1, func(v *Vec, _ int, p Reg) { s.StoreDouble(v, p) })
-	if s.dots {
-		p := s.place("dot")
-		s.StoreLane0(acc[2], p, 0)
-		s.FreeReg(p)
-	}
-	s.Free(acc...)
-	s.Widen()
-	s.AddImm(4*lanes, room)
-	s.AddImm(4, s.at)
-	s.AddImm(-1, s.rows)
-	s.JumpIfImm(s.rows, ">", 0, row)
-	s.FreeReg(room)
 	s.FreeConst(round)
+
+	none := s.NewLabel("none")
+	p = s.Arg("max")
+	s.JumpIfImm(p, "==", 0, none)
+	max, local := s.Vec("max"), s.Local(mediumMaxima)
+	s.Load(max, local, 0)
+	s.FreeReg(local)
+	s.StoreTail(max, p, n)
+	s.Free(max)
+	one := s.Const64(math.Float64bits(1))
+	sums, logs := s.Arg("sum"), s.Arg("log")
+	s.ShiftReg(1, n)
+	for half := range 2 {
+		v, w := s.Vec("v"), s.Vec("ones")
+		s.WidenLanes(v, sum, half)
+		s.WidenLanes(w, ones, half)
+		s.eachUni(opSub64, w, one, w)
+		s.each(opAdd64, v, w, v)
+		s.Free(w)
+		for _, p := range []Reg{sums, logs} {
+			s.StoreTail(v, p, n)
+			s.AddImm(4*lanes, p)
+		}
+		s.Free(v)
+		s.AddImm(-lanes, n)
+		if half == 0 {
+			s.JumpIfImm(n, "<=", 0, none)
+		}
+	}
+	s.FreeConst(one)
+	s.FreeReg(logs)
+	s.FreeReg(sums)
+	s.Label(none)
+	s.FreeReg(p)
+	s.Free(sum, ones)
+	s.FreeReg(n)
 }
 
 // factors multiplies the rows of dst by scale and divides them by their sums, and

@@ -34,6 +34,7 @@ func (neon) mov(a *Asm, s, d Reg)          { a.emit("MOVD %s, %s", s, d) }
 func (neon) add(a *Asm, s, d Reg)          { a.emit("ADD %s, %s", s, d) }
 func (neon) sub(a *Asm, s, d Reg)          { a.emit("SUB %s, %s", s, d) }
 func (neon) andImm(a *Asm, imm int, d Reg) { a.emit("AND $%d, %s", imm, d) }
+func (neon) and(a *Asm, s, d Reg)          { a.emit("AND %s, %s", s, d) }
 func (neon) shl(a *Asm, n int, d Reg)      { a.emit("LSL $%d, %s", n, d) }
 func (neon) shr(a *Asm, n int, d Reg)      { a.emit("LSR $%d, %s", n, d) }
 func (neon) load64(a *Asm, base, d Reg)    { a.emit("MOVD (%s), %s", base, d) }
@@ -124,6 +125,7 @@ var (
 	fmin  = word{"FMIN", 0x4EA0F400, 3}
 	fdiv  = word{"FDIV", 0x6E20FC00, 3}
 	fcmeq = word{"FCMEQ", 0x4E20E400, 3}
+	fcmgt = word{"FCMGT", 0x6EA0E400, 3}
 	fcmz  = word{"FCMEQ $0,", 0x4EA0D800, 2}
 	faddd = word{"FADD", 0x4E60D400, 3}  // doubles
 	fsubd = word{"FSUB", 0x4EE0D400, 3}  // doubles
@@ -138,7 +140,7 @@ var (
 	fcvth = word{"FCVTL2", 0x4E617800, 2} // the two others
 )
 
-var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, fcmeq, fcmz, faddd, fsubd, fmuld, fdivd, orn, bic, uminv, scvtf, fmaxv, fcvtl, fcvth}
+var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, fcmeq, fcmgt, fcmz, faddd, fsubd, fmuld, fdivd, orn, bic, uminv, scvtf, fmaxv, fcvtl, fcvth}
 
 // text prints the instruction in Go's order of operands: d = n op m.
 func (w word) text(m, n, d int) string {
@@ -345,7 +347,7 @@ var neonOps = map[op]word{opAdd: fadd, opSub: fsub, opMul: fmul, opMax: fmax, op
 	opAdd64: faddd, opSub64: fsubd, opMul64: fmuld, opDiv64: fdivd}
 
 // Those that Go's assembler has.
-var neonGoOps = map[op]struct{ name, lanes string }{opAddInt64: {"VADD", "D2"}, opSubInt64: {"VSUB", "D2"}, opOr: {"VORR", "B16"}, opAnd: {"VAND", "B16"}, opXor: {"VEOR", "B16"}}
+var neonGoOps = map[op]struct{ name, lanes string }{opAddInt64: {"VADD", "D2"}, opSubInt64: {"VSUB", "D2"}, opSubInt: {"VSUB", "S4"}, opOr: {"VORR", "B16"}, opAnd: {"VAND", "B16"}, opXor: {"VEOR", "B16"}}
 
 func (neon) op(a *Asm, op op, x int, y operand, d int) {
 	r := a.inReg(y)
@@ -502,6 +504,54 @@ func (n neon) fold(a *Asm, op op, v *Vec) {
 	if op != opAdd64 {
 		a.emit("VDUP V%d.S[1], V%d.S4", r[0], r[1])
 		n.op(a, op, r[0], inReg(r[1]), r[0])
+	}
+}
+
+// foldRows folds four rows at once.
+func (n neon) foldRows(a *Asm, op op, base Reg, part, d int) {
+	join := func(first, second, lanes string, p, q int) int {
+		t := a.vreg(false)
+		a.emit("%s V%d.%s, V%d.%s, V%d.%s", first, q, lanes, p, lanes, t, lanes)
+		a.emit("%s V%d.%s, V%d.%s, V%d.%s", second, q, lanes, p, lanes, p, lanes)
+		n.op(a, op, t, inReg(p), p)
+		a.vfree[t], a.vfree[q] = true, true
+		return p
+	}
+	row := func(i int) int {
+		r := []int{a.vreg(false), a.vreg(false), a.vreg(false), a.vreg(false)}
+		n.load(a, base, 64*(4*part+i), r...)
+		n.op(a, op, r[0], inReg(r[2]), r[0])
+		n.op(a, op, r[1], inReg(r[3]), r[1])
+		n.op(a, op, r[0], inReg(r[1]), r[0])
+		for _, r := range r[1:] {
+			a.vfree[r] = true
+		}
+		return r[0]
+	}
+	p := join("VTRN1", "VTRN2", "D2", row(0), row(1))
+	p = join("VUZP1", "VUZP2", "S4", p, join("VTRN1", "VTRN2", "D2", row(2), row(3)))
+	n.set(a, inReg(p), d)
+	a.vfree[p] = true
+}
+
+// less gives each lane a bit, and adds them up.
+func (n neon) less(a *Asm, x []int, y []operand, d Reg) {
+	bits, all, t := a.vreg(false), a.vreg(false), a.vreg(false)
+	for i, lanes := range []string{"0x200000001", "0x800000004"} {
+		a.emit("MOVD $%s, %s", lanes, d)
+		a.emit("VMOV %s, V%d.D[%d]", d, bits, i)
+	}
+	a.emit("VEOR V%d.B16, V%d.B16, V%d.B16", all, all, all)
+	for i, r := range x {
+		fcmgt.emit(a, r, a.inReg(y[i]), t)
+		n.op(a, opAnd, t, inReg(bits), t)
+		n.op(a, opOr, all, inReg(t), all)
+		n.shift(a, 32, 4, bits)
+	}
+	a.emit("VADDV V%d.S4, V%d", all, all)
+	a.emit("FMOVS F%d, %s", all, d)
+	for _, r := range []int{bits, all, t} {
+		a.vfree[r] = true
 	}
 }
 

@@ -79,6 +79,7 @@ func (x x86) addImm(a *Asm, imm int, d Reg) { a.emit("ADDQ $%d, %s", imm, d) }
 func (x x86) add(a *Asm, s, d Reg)          { a.emit("ADDQ %s, %s", s, d) }
 func (x x86) sub(a *Asm, s, d Reg)          { a.emit("SUBQ %s, %s", s, d) }
 func (x x86) andImm(a *Asm, imm int, d Reg) { a.emit("ANDQ $%d, %s", imm, d) }
+func (x x86) and(a *Asm, s, d Reg)          { a.emit("ANDQ %s, %s", s, d) }
 func (x x86) shl(a *Asm, n int, d Reg)      { a.emit("SHLQ $%d, %s", n, d) }
 func (x x86) shr(a *Asm, n int, d Reg)      { a.emit("SHRQ $%d, %s", n, d) }
 func (x x86) load64(a *Asm, base, d Reg)    { a.emit("MOVQ (%s), %s", base, d) }
@@ -286,7 +287,7 @@ func (x x86) storeTail(a *Asm, v *Vec, base, n Reg) {
 }
 
 var x86Ops = [...]string{opAdd: "VADDPS", opSub: "VSUBPS", opMul: "VMULPS", opMax: "VMAXPS", opMin: "VMINPS", opDiv: "VDIVPS",
-	opAdd64: "VADDPD", opSub64: "VSUBPD", opMul64: "VMULPD", opDiv64: "VDIVPD", opAddInt64: "VPADDQ", opSubInt64: "VPSUBQ", opOr: "VORPD", opAnd: "VANDPS", opXor: "VXORPS"}
+	opAdd64: "VADDPD", opSub64: "VSUBPD", opMul64: "VMULPD", opDiv64: "VDIVPD", opAddInt64: "VPADDQ", opSubInt64: "VPSUBQ", opSubInt: "VPSUBD", opOr: "VORPD", opAnd: "VANDPS", opXor: "VXORPS"}
 
 func (x x86) op(a *Asm, op op, p int, y operand, d int) {
 	a.emit("%s %s, %s, %s", x.with(x86Ops[op], y), x.v(y), x.reg(p), x.reg(d))
@@ -481,6 +482,57 @@ func (x x86) fold(a *Asm, op op, v *Vec) {
 		half("X")
 	}
 	a.vfree[t] = true
+}
+
+// foldRows folds pairs of rows at once, whose halves, quarters and so on it brings together.
+func (x x86) foldRows(a *Asm, op op, base Reg, part, d int) {
+	join := func(first, second string, p, q int) int {
+		t := a.vreg(false)
+		a.emit("%s %s, %s, %s", first, x.reg(q), x.reg(p), x.reg(t))
+		a.emit("%s %s, %s, %s", second, x.reg(q), x.reg(p), x.reg(p))
+		x.op(a, op, t, inReg(p), p)
+		a.vfree[t], a.vfree[q] = true, true
+		return p
+	}
+	row := func(n int) int {
+		r := a.vreg(false)
+		x.load(a, base, 64*n, r)
+		if !x.avx512 {
+			x.opLoad(a, op, []int{r}, base, 64*n+32, []int{r})
+		}
+		return r
+	}
+	// quarters returns rows n, n+4, ... in lanes 0, 4, ... and the three behind them.
+	quarters := func(n int) int {
+		n += part * x.width()
+		if x.avx512 {
+			const low, high, even, odd = "VSHUFF64X2 $0x44,", "VSHUFF64X2 $0xEE,", "VSHUFF64X2 $0x88,", "VSHUFF64X2 $0xDD,"
+			p := join(low, high, row(n), row(n+4))
+			return join(even, odd, p, join(low, high, row(n+8), row(n+12)))
+		}
+		return join("VPERM2F128 $0x20,", "VPERM2F128 $0x31,", row(n), row(n+4))
+	}
+	p := join("VUNPCKLPD", "VUNPCKHPD", quarters(0), quarters(1))
+	p = join("VSHUFPS $0x88,", "VSHUFPS $0xDD,", p, join("VUNPCKLPD", "VUNPCKHPD", quarters(2), quarters(3)))
+	x.set(a, inReg(p), d)
+	a.vfree[p] = true
+}
+
+func (x x86) less(a *Asm, p []int, y []operand, d Reg) {
+	if x.avx512 {
+		a.emit("%s $1, %s, %s, K2", x.with("VCMPPS", y[0]), x.v(y[0]), x.reg(p[0]))
+		a.emit("KMOVW K2, %s", d)
+		return
+	}
+	v, t := a.vreg(false), a.Reg()
+	a.emit("VCMPPS $1, %s, %s, %s", x.v(y[0]), x.reg(p[0]), x.reg(v))
+	a.emit("VMOVMSKPS %s, %s", x.reg(v), d)
+	a.emit("VCMPPS $1, %s, %s, %s", x.v(y[1]), x.reg(p[1]), x.reg(v))
+	a.emit("VMOVMSKPS %s, %s", x.reg(v), t)
+	a.emit("SHLL $8, %s", t)
+	a.emit("ORL %s, %s", t, d)
+	a.vfree[v] = true
+	a.FreeReg(t)
 }
 
 func (x x86) transpose(a *Asm, r [4]*int) {

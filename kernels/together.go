@@ -1,0 +1,366 @@
+package main
+
+// A base, a fold and a decision cost a short row as much as its loop does. Sixteen rows
+// share them: each has a lane.
+
+// together is the number of rows, togetherCols the longest they may be.
+const (
+	together      = lanes
+	togetherParts = 4
+	togetherCols  = togetherParts * partSize
+)
+
+// Their room on the stack, behind that of a row alone: registers with a lane for each
+// row, and for each row the sums of its lanes, its greatest parts, and its parts.
+const (
+	roundLanes = blockDots + 1 + iota
+	lowLanes
+	toBaseLanes
+	baseLanes
+	mostLanes // or the number of peaks
+	overLanes
+	topLanes
+	peakLanes
+	sumLanes
+	dotLanes
+	weightsFirst // what w is for the first row
+	togetherEnd
+	rowSums  = togetherEnd + together - 1
+	rowTops  = rowSums + together
+	rowParts = rowTops + together*togetherParts
+	rowOnes  = rowParts + together
+	rowDots  = rowOnes + together
+)
+
+// together does the rows while there are two and more. It goes to alone with those that
+// are left, and where something is out of range; held then says if that is something
+// small.
+func (s *logSumExp) together(alone string) {
+	batch, few, begin, finish := s.NewLabel("batch"), s.NewLabel("few"), s.NewLabel("begin"), s.NewLabel("finish")
+	small, great, restore, other := s.NewLabel("small"), s.NewLabel("great"), s.NewLabel("restore"), s.NewLabel("other")
+	rows, at, mask := s.n, s.known, s.held // 4 for each row, 4 for each in front of the one at hand
+	s.LoadArg("cols", s.size)
+	s.JumpIfImm(s.size, ">", togetherCols, other)
+	s.Label(batch)
+	s.LoadArg("rows", rows)
+	s.JumpIfImm(rows, "<", 2, few)
+	s.take(together, rows, at)
+	s.Mov(at, rows)
+	s.ShiftReg(2, rows)
+	s.at = at
+	s.JumpIfImm(rows, "==", 4*together, begin)
+	s.clearRows()
+	s.Label(begin)
+	s.bases(rows, other)
+
+	if s.weighted {
+		w := s.Arg("w")
+		s.StoreInt(w, weightsFirst)
+		s.FreeReg(w)
+	}
+	s.eachOf(rows, func() {
+		s.loadLane(s.round, roundLanes)
+		s.loadLane(s.low, lowLanes)
+		if s.dots {
+			s.loadLane(s.base, baseLanes)
+		}
+		s.wholeSteps()
+		s.lanes(false, small)
+		if s.dots {
+			dot := s.Vec("dot")
+			s.loadLanes(dot, blockDots)
+			s.keepRow(dot, rowDots)
+			s.Free(dot)
+		}
+		if s.weighted {
+			s.nextWeights()
+		}
+		sum, top := s.addParts()
+		s.keepRow(sum, rowSums)
+		s.keepRow(top, rowTops)
+		s.Free(sum, top)
+	})
+
+	s.endRows(mask, great)
+	s.JumpIfImm(mask, "==", 0, finish)
+	s.peaks(rows, mask)
+	s.Label(finish)
+	s.at = ""
+	left := s.Arg("rows")
+	s.ShiftDown(2, rows)
+	s.SubReg(rows, left)
+	s.StoreArg("rows", left)
+	s.FreeReg(left)
+	s.StoreArg("x", s.p)
+	bytes := s.full
+	s.Mov(rows, bytes)
+	s.ShiftReg(2, bytes)
+	for i, name := range s.outs("peak") {
+		v, out := s.Vec(name), s.Arg(name)
+		s.loadLanes(v, []int{baseLanes, sumLanes, peakLanes, dotLanes}[i])
+		s.StoreTail(v, out, rows)
+		s.AddReg(bytes, out)
+		s.StoreArg(name, out)
+		s.FreeReg(out)
+		s.Free(v)
+	}
+	s.Jump(batch)
+
+	s.Label(few)
+	s.JumpIfImm(rows, "==", 1, other)
+	s.Ret()
+	s.Label(small)
+	s.MovImm(1, s.held)
+	s.Jump(restore)
+	s.Label(great)
+	s.MovImm(0, s.held)
+	s.Label(restore)
+	if s.weighted {
+		w := s.Reg()
+		s.LoadInt(weightsFirst, w)
+		s.StoreArg("w", w)
+		s.FreeReg(w)
+	}
+	s.Jump(alone)
+	s.Label(other)
+	s.MovImm(0, s.held)
+}
+
+// eachOf runs body for each of the rows, at and p being those of the one at hand.
+func (s *logSumExp) eachOf(rows Reg, body func()) {
+	row := s.NewLabel("each")
+	s.LoadArg("x", s.p)
+	s.MovImm(0, s.at)
+	s.Label(row)
+	body()
+	s.Advance(s.p, "stride")
+	s.AddImm(4, s.at)
+	s.JumpIf(s.at, "<", rows, row)
+}
+
+// inLanes returns a register with the address of the row at hand's lane in a slot.
+func (s *logSumExp) inLanes(slot int) Reg {
+	p := s.Local(slot)
+	s.AddReg(s.at, p)
+	return p
+}
+
+func (s *logSumExp) loadLane(u Uni, slot int) {
+	p := s.inLanes(slot)
+	s.LoadUni(u, p, 0)
+	s.FreeReg(p)
+}
+
+// inRows returns a register with the address of the row at hand's slot of those from
+// slot on.
+func (s *logSumExp) inRows(slot int) Reg {
+	p, t := s.Local(slot), s.Reg()
+	s.Mov(s.at, t)
+	s.ShiftReg(4, t)
+	s.AddReg(t, p)
+	s.FreeReg(t)
+	return p
+}
+
+// keepRow stores v there.
+func (s *logSumExp) keepRow(v *Vec, slot int) {
+	p := s.inRows(slot)
+	s.Store(v, p, 0)
+	s.FreeReg(p)
+}
+
+// loadLanes loads what keepLanes stored.
+func (s *logSumExp) loadLanes(v *Vec, slot int) {
+	p := s.Local(slot)
+	s.Load(v, p, 0)
+	s.FreeReg(p)
+}
+
+// clearRows clears what is read of rows that there are none of.
+func (s *logSumExp) clearRows() {
+	v, loop := s.Vec("zero"), s.NewLabel("clear")
+	p, end := s.Local(rowTops), s.Local(toBaseLanes)
+	s.Set(v, s.zero)
+	s.Label(loop)
+	s.Store(v, p, 0)
+	s.AddImm(4*lanes, p)
+	s.JumpIf(p, "<", end, loop)
+	s.Free(v)
+	s.FreeReg(end)
+	s.FreeReg(p)
+}
+
+// bases takes the samples of the rows and what comes of them. It goes to label if one
+// is of no use.
+func (s *logSumExp) bases(rows Reg, label string) {
+	mid, last := s.full, s.cut
+	s.samplesAt(mid, last)
+	s.eachOf(rows, func() {
+		m, p := s.sampleOf(mid, last), s.inLanes(baseLanes)
+		s.StoreUni(m, p, 0)
+		s.FreeReg(p)
+		s.FreeUniform(m)
+	})
+	magnitude, limit := s.Const(0x7fffffff), s.Const(bits(nearBase))
+	u, v, near, p := s.Vec("u"), s.Vec("v"), s.Reg(), s.Local(baseLanes)
+	s.Load(u, p, 0)
+	s.eachUni(opAnd, u, magnitude, v)
+	s.Less(v, limit, near)
+	s.JumpIfImm(near, "!=", 1<<together-1, label)
+	s.Free(v)
+	s.FreeReg(p)
+	s.FreeReg(near)
+	s.FreeConst(magnitude)
+	s.FreeConst(limit)
+	keep := func(slot int) func(v *Vec) {
+		return func(v *Vec) { s.keepLanes(v, slot) }
+	}
+	s.fromBase(u, keep(roundLanes), keep(lowLanes), keep(toBaseLanes))
+	s.Free(u)
+}
+
+// foldRows folds the slots of the rows from slot on.
+func (s *logSumExp) foldRows(op op, slot int) *Vec {
+	v, p := s.Vec("folded"), s.Local(slot)
+	s.FoldRows(op, p, v)
+	s.FreeReg(p)
+	return v
+}
+
+// endRows finds the results of the rows, but for those of which an element may be more
+// than half, whose bits it sets in mask. It goes to label if a sum is too great.
+func (s *logSumExp) endRows(mask Reg, label string) {
+	limit, half := s.Const(s.tooGreat()), s.Const(bits(half))
+	most := s.foldRows(opMax, rowTops)
+	s.keepLanes(most, mostLanes)
+	s.MulUni(most, most, half)
+	sum := s.foldRows(opAdd, rowSums)
+	s.Less(sum, limit, mask)
+	s.JumpIfImm(mask, "!=", 1<<together-1, label)
+	s.Less(sum, most, mask)
+	s.Sub(most, sum)
+	s.keepLanes(most, overLanes)
+	s.Free(most)
+	s.FreeConst(limit)
+	s.FreeConst(half)
+
+	s.finishRows(sum)
+	s.keepLanes(sum, sumLanes)
+	none := s.ConstReg(negInf)
+	s.Set(sum, none)
+	s.FreeConst(none)
+	s.keepLanes(sum, peakLanes)
+	s.Free(sum)
+	if s.dots {
+		dot := s.foldRows(opAdd, rowDots)
+		s.keepLanes(dot, dotLanes)
+		s.Free(dot)
+	}
+}
+
+// finishRows is finish for the sums of rows.
+func (s *logSumExp) finishRows(sum *Vec) {
+	s.correct(sum)
+	f := s.Vec("f")
+	s.loadLanes(f, toBaseLanes)
+	s.MulAddVec(sum, sum, f)
+	s.Free(f)
+}
+
+// peaks is again for the rows whose bits are set in mask, but for those with two peaks.
+func (s *logSumExp) peaks(rows, mask Reg) {
+	s.eachOfThose(rows, mask, func() {
+		most := s.Uniform()
+		s.loadLane(most, mostLanes)
+		s.loadLane(s.low, lowLanes)
+		v := s.lane(most)
+		s.keepRow(v, rowTops)
+		s.Free(v)
+		s.FreeUniform(most)
+	})
+	peak := s.foldRows(opMax, rowTops)
+	s.keepLanes(peak, topLanes)
+	s.Free(peak)
+
+	parts := s.cut // their size
+	s.Mov(s.size, parts)
+	s.AddImm(partSize-1, parts)
+	s.ShiftDown(8, parts)
+	s.ShiftReg(6, parts)
+	s.eachOfThose(rows, mask, func() {
+		s.loadLane(s.round, roundLanes)
+		s.loadLane(s.low, lowLanes)
+		peak := s.Uniform()
+		s.loadLane(peak, topLanes)
+		v, ones, p := s.Vec("v"), s.Vec("ones"), s.inRows(rowTops)
+		s.Load(v, p, 0)
+		s.others(v, ones, peak)
+		s.Store(v, p, 0)
+		s.FreeReg(p)
+		s.Free(v)
+		s.FreeUniform(peak)
+		s.toParts(s.part)
+		s.AddReg(parts, s.part)
+		sum := s.sumParts()
+		s.keepRow(sum, rowSums)
+		s.keepRow(ones, rowOnes)
+		s.Free(sum, ones)
+	})
+	ones := s.foldRows(opAdd, rowOnes)
+	s.keepLanes(ones, mostLanes)
+	s.Free(ones)
+	rest, sum, one := s.foldRows(opAdd, rowTops), s.foldRows(opAdd, rowSums), s.Addend(bits(1))
+	s.Add(sum, rest)
+	s.Free(rest)
+	s.SetUniform(s.low, s.zero)
+	s.ByPart(func() {
+		peak, v := s.Vec("peak"), s.Vec("v")
+		s.loadLanes(peak, topLanes)
+		if s.dots {
+			s.finishRows(sum)
+		} else {
+			s.loadLanes(v, roundLanes)
+			s.rebase(sum, peak, v)
+		}
+
+		s.Comment("Only where it is more than half, and one")
+		is, not := s.Vec("is"), s.Vec("not")
+		s.loadLanes(is, overLanes)
+		s.AtLeast(is, s.low)
+		s.loadLanes(not, mostLanes)
+		s.EqValue(not, not, one)
+		s.Mul(is, not)
+		s.EqOne(not, is, s.zero, one)
+		put := func(x *Vec, slot int) {
+			s.loadLanes(v, slot)
+			s.ZeroWhere(x, is, s.zero)
+			s.ZeroWhere(v, not, s.zero)
+			s.op(opOr, v, x, v)
+			s.keepLanes(v, slot)
+		}
+		put(sum, sumLanes)
+		put(peak, peakLanes)
+		if !s.dots { // which are to the base that there is
+			put(peak, baseLanes)
+		}
+		s.Free(peak, v, is, not)
+	})
+	s.FreeConst(one)
+	s.Free(sum)
+}
+
+// eachOfThose is eachOf for those whose bits are set in mask.
+func (s *logSumExp) eachOfThose(rows, mask Reg, body func()) {
+	left := s.full
+	s.Mov(mask, left)
+	s.eachOf(rows, func() {
+		skip, bit := s.NewLabel("skip"), s.Reg()
+		s.Mov(left, bit)
+		s.ShiftDown(1, left)
+		s.AndImm(1, bit)
+		s.JumpIfImm(bit, "==", 0, skip)
+		s.FreeReg(bit)
+		body()
+		s.Label(skip)
+	})
+}
