@@ -307,24 +307,15 @@ func (s *medium) fold() {
 	s.Free(max)
 	one := s.Const64(math.Float64bits(1))
 	sums, logs := s.Arg("sum"), s.Arg("log")
-	s.ShiftReg(1, n)
-	for half := range 2 {
+	s.StoreDoubles(n, func(half int) *Vec {
 		v, w := s.Vec("v"), s.Vec("ones")
 		s.WidenLanes(v, sum, half)
 		s.WidenLanes(w, ones, half)
 		s.eachUni(opSub64, w, one, w)
 		s.each(opAdd64, v, w, v)
 		s.Free(w)
-		for _, p := range []Reg{sums, logs} {
-			s.StoreTail(v, p, n)
-			s.AddImm(4*lanes, p)
-		}
-		s.Free(v)
-		s.AddImm(-lanes, n)
-		if half == 0 {
-			s.JumpIfImm(n, "<=", 0, none)
-		}
-	}
+		return v
+	}, sums, logs)
 	s.FreeConst(one)
 	s.FreeReg(logs)
 	s.FreeReg(sums)

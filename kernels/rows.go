@@ -40,6 +40,69 @@ func (a *Asm) eachRow(x, rows Reg, body func()) {
 	a.Ret()
 }
 
+// Sixteens is ReadRows for rows that op folds: sixteen at a time, or as many as are left.
+// row returns what is to be folded of the row at x, and results gets that of n rows, a
+// lane each. They are the first rows of x until results is done. It leaves fewer than
+// four to alone.
+func (a *Asm) Sixteens(op op, alone string, row func(x Reg) *Vec, results func(v *Vec, n Reg)) {
+	const rows = lanes
+	x, n, p, end := a.Arg("x"), a.Reg(), a.Reg(), a.Reg()
+	group, each := a.NewLabel("group"), a.NewLabel("each")
+	a.Label(group)
+	a.LoadArg("rows", end)
+	a.JumpIfImm(end, "<", 4, alone)
+	a.take(rows, end, n)
+	first := a.Local(rows - 1)
+	a.Mov(first, p)
+	a.FreeReg(first)
+	a.Mov(n, end)
+	a.ShiftReg(6, end)
+	a.AddReg(p, end)
+	a.Label(each)
+	a.PrefetchL2(x, later)
+	v := row(x)
+	a.Store(v, p, 0)
+	a.Free(v)
+	a.Advance(x, "stride")
+	a.AddImm(4*lanes, p)
+	a.JumpIf(p, "<", end, each)
+	first, v = a.Local(rows-1), a.Vec("folded")
+	a.FoldRows(op, first, v)
+	a.FreeReg(first)
+	results(v, n)
+	a.Free(v)
+	a.LoadArg("rows", end)
+	a.SubReg(n, end)
+	a.StoreArg("rows", end)
+	a.StoreArg("x", x)
+	a.Jump(group)
+	for _, r := range []Reg{end, p, n, x} {
+		a.FreeReg(r)
+	}
+}
+
+// StoreDoubles stores the first n of the 16 lanes of 64 bits that half returns 8 of, at
+// each of ps, which move by 64 for each.
+func (a *Asm) StoreDoubles(n Reg, half func(i int) *Vec, ps ...Reg) {
+	done, left := a.NewLabel("stored"), a.Reg()
+	a.Mov(n, left)
+	a.ShiftReg(1, left)
+	for i := range 2 {
+		v := half(i)
+		for _, p := range ps {
+			a.StoreTail(v, p, left)
+			a.AddImm(4*lanes, p)
+		}
+		a.Free(v)
+		a.AddImm(-lanes, left)
+		if i == 0 {
+			a.JumpIfImm(left, "<=", 0, done)
+		}
+	}
+	a.Label(done)
+	a.FreeReg(left)
+}
+
 // Advance adds a parameter, a number of elements, to the pointer p.
 func (a *Asm) Advance(p Reg, stride string) {
 	t := a.Arg(stride)

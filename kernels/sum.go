@@ -12,39 +12,75 @@ added up in float64.`,
 }
 
 func (a *Asm) sumLong() {
-	zero := a.Const(0)
-	dst, p, n := a.Arg("dst"), a.Reg(), a.Reg()
+	zero, dst, p, n, alone := a.Const(0), a.Arg("dst"), a.Reg(), a.Reg(), a.NewLabel("alone")
+	a.LoadArg("cols", n)
+	a.JumpIfImm(n, ">", blockSize, alone)
+	a.sums(dst, zero, alone, func(x Reg) *Vec {
+		a.Mov(x, p)
+		a.LoadArg("cols", n)
+		return a.blockTotal(p, n, zero, a.elements(p), a.lastOnes(p, zero), func(int) {})
+	})
+	a.Label(alone)
 	a.ReadRows(func(x Reg) {
 		a.Mov(x, p)
 		a.LoadArg("cols", n)
-		a.total(dst, p, n, func(i int) *Vec {
-			x := a.Vec("x")
-			a.Load(x, p, 4*lanes*i)
-			return x
-		}, func(n Reg) *Vec {
-			x := a.Vec("x")
-			a.LoadTail(x, p, n, zero)
-			return x
-		}, func(int) {})
+		a.total(dst, p, n, a.elements(p), a.lastOnes(p, zero), func(int) {})
 	})
 }
 
 // sumShort does rows of one vector.
 func (a *Asm) sumShort() {
-	zero, dst, n := a.Const(0), a.Arg("dst"), a.Arg("cols")
+	zero, dst, n, alone := a.Const(0), a.Arg("dst"), a.Arg("cols"), a.NewLabel("alone")
 	none := a.Vec("zero")
 	a.Set(none, zero)
 	a.KeepTail(n)
-	a.ReadRows(func(x Reg) {
+	row := func(x Reg) *Vec {
 		v := a.Vec("x")
 		a.LoadTail(v, x, n, zero)
 		a.Add(v, none)
+		return v
+	}
+	a.sums(dst, zero, alone, row)
+	a.Label(alone)
+	a.ReadRows(func(x Reg) {
+		v := row(x)
 		a.FoldAdd(v)
 		a.StoreDouble(none, dst)
 		a.AddDouble(v, dst)
 		a.Free(v)
 		a.AddImm(8, dst)
 	})
+}
+
+// sums stores the sums of rows, which row returns a sum of lane by lane. It leaves a few
+// rows to alone.
+func (a *Asm) sums(dst Reg, zero Uni, alone string, row func(x Reg) *Vec) {
+	a.Sixteens(opAdd, alone, row, func(s *Vec, rows Reg) {
+		a.StoreDoubles(rows, func(half int) *Vec {
+			v := a.Vec("v")
+			a.WidenLanes(v, s, half)
+			a.eachUni(opAdd64, v, zero, v)
+			return v
+		}, dst)
+	})
+}
+
+// elements returns a term of total that is the elements at p themselves, and lastOnes
+// the tail.
+func (a *Asm) elements(p Reg) func(i int) *Vec {
+	return func(i int) *Vec {
+		x := a.Vec("x")
+		a.Load(x, p, 4*lanes*i)
+		return x
+	}
+}
+
+func (a *Asm) lastOnes(p Reg, zero Uni) func(n Reg) *Vec {
+	return func(n Reg) *Vec {
+		x := a.Vec("x")
+		a.LoadTail(x, p, n, zero)
+		return x
+	}
 }
 
 // total adds up a row, or what term makes of each vector, as sum does: it stores
@@ -60,6 +96,18 @@ func (a *Asm) total(dst, p, n Reg, term func(i int) *Vec, tail func(n Reg) *Vec,
 	a.Label(block)
 	a.TakeBlock(n, size)
 	a.SubReg(size, n)
+	s := a.blockTotal(p, size, zero, term, tail, moveOn)
+	a.FoldAdd(s)
+	a.AddDouble(s, dst)
+	a.Free(s)
+	a.JumpIfImm(n, ">", 0, block)
+	a.AddImm(8, dst)
+	a.FreeReg(size)
+	a.FreeConst(zero)
+}
+
+// blockTotal is total for a block, and returns the sums of its lanes.
+func (a *Asm) blockTotal(p, size Reg, zero Uni, term func(i int) *Vec, tail func(n Reg) *Vec, moveOn func(elements int)) *Vec {
 	s := a.Vecs(4, "s")
 	for _, s := range s {
 		a.Set(s, zero)
@@ -102,11 +150,5 @@ func (a *Asm) total(dst, p, n Reg, term func(i int) *Vec, tail func(n Reg) *Vec,
 	a.Add(s[0], s[1])
 	a.Add(s[0], s[2])
 	a.Free(s[1], s[2])
-	a.FoldAdd(s[0])
-	a.AddDouble(s[0], dst)
-	a.Free(s[0])
-	a.JumpIfImm(n, ">", 0, block)
-	a.AddImm(8, dst)
-	a.FreeReg(size)
-	a.FreeConst(zero)
+	return s[0]
 }
