@@ -180,6 +180,20 @@ func checkShape[T Float](fn, dstName string, dst *view[T], xName string, x *view
 	return nil
 }
 
+// rowOf returns the row of v and that of x if each is a matrix of one row that passes
+// checkShape: short ones feel the time that it takes.
+func (v *view[T]) rowOf(x *view[T]) (dst, row []T, ok bool) {
+	n := x.c
+	if v.n != 1 || x.n != 1 || v.d != 1 || x.d != 1 || n <= 0 || v.c != n || n > len(v.data) || n > len(x.data) {
+		return nil, nil, false
+	}
+	a, b := addr(v.data), addr(x.data)
+	if size := uintptr(n * elemSize[T]()); a != b && a < b+size && b < a+size {
+		return nil, nil, false
+	}
+	return v.data[:n], x.data[:n], true
+}
+
 func (v *view[T]) shape() string {
 	if v.d == 1 {
 		return fmt.Sprintf("%d x %d", v.n, v.c)

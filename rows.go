@@ -179,13 +179,17 @@ func Exp[T Float](dst, x Matrix[T]) error {
 	var to, from view[T]
 	viewOf(hidden(&to), &dst)
 	viewOf(hidden(&from), &x)
+	k := table[T]()
+	if y, x, ok := to.rowOf(&from); ok && len(x) < streamCols {
+		k.exp(ptr(y, 0), ptr(x, 0), len(x), 0)
+		return nil
+	}
 	if err := checkShape("Exp", "dst", &to, "x", &from); err != nil {
 		return err
 	}
 	if x.Rows == 0 || x.Cols == 0 {
 		return nil
 	}
-	k := table[T]()
 	if w := workers(x.Rows * x.Cols); w > 1 {
 		spreadExp(w, k, dst, x)
 		return nil

@@ -21,6 +21,12 @@ func Softmax[T Float, S Scores[T]](dst, x S) error {
 	var to, from view[T]
 	viewOf(hidden(&to), &dst)
 	viewOf(hidden(&from), &x)
+	if y, x, ok := to.rowOf(&from); ok && len(x) <= mediumCols/2 {
+		if k := table[T](); len(x) <= k.mediumCols {
+			shortSoftmax(k, ptr(y, 0), nil, nil, nil, nil, ptr(x, 0), 1, len(x), 0, 0)
+			return nil
+		}
+	}
 	if err := checkShape("Softmax", "dst", &to, "x", &from); err != nil {
 		return err
 	}
