@@ -263,6 +263,13 @@ type expRow[T Float] struct {
 // addUp adds up the blocks.
 func (r *expRow[T]) addUp() {
 	r.m, r.all = r.base[0], 0
+	if len(r.base) == 1 {
+		r.all = float64(float64(r.sum[0]) * (1 + float64(r.more[0])))
+		if r.all == 0 {
+			r.all = math.NaN()
+		}
+		return
+	}
 	for _, v := range r.base[1:] {
 		if v > r.m {
 			r.m = v
