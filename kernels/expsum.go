@@ -9,7 +9,8 @@ added up e^(x - k ln 2): lane j of 16 adds up elements j, j+16, ... of 256, and 
 sum to the block's lane j; the end of the row, vector by vector. If something may be
 out of range, the block is done again, with small elements held at 0; and with its
 maximum for a base if that is much greater; and vector by vector if that is of no use.
-If dst is x, or a block was too great, the maximum is looked for first.`,
+If dst is x, or a block was too great, the maximum is looked for first. Rows of at
+most 1024 columns have their bases and folds 16 rows at once, unless dst is x.`,
 	args: []arg{{"dst", "*float32"}, {"base", "*float32"}, {"sum", "*float32"}, {"more", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 	body: func(a *Asm) { (&expSum{logSumExp: logSumExp{Asm: a}}).write() },
@@ -78,6 +79,8 @@ func (s *expSum) write() {
 		s.MovImm(great, s.held)
 		s.Label(other)
 		s.FreeReg(x)
+		s.JumpIfImm(s.held, "!=", 0, row)
+		s.storeTogether(row)
 	}
 	s.Label(row)
 	s.LoadArg("x", s.p)
@@ -273,6 +276,52 @@ func (s *expSum) great(label string) {
 	s.FreeConst(by)
 }
 
+// storeTogether is together for expSum, dst not being x.
+func (s *expSum) storeTogether(alone string) {
+	s.together(alone, s.outs("more"), func(label string) {
+		first := s.NewLabel("first")
+		s.JumpIfImm(s.at, "!=", 0, first)
+		s.LoadArg("dst", s.toDst)
+		s.SubReg(s.p, s.toDst)
+		s.MovImm(small, s.held) // not great
+		s.Label(first)
+		s.store(false, label)
+		s.Advance(s.toDst, "dstStride")
+		t := s.Arg("stride")
+		s.ShiftReg(2, t)
+		s.SubReg(t, s.toDst)
+		s.FreeReg(t)
+		sum := s.Vec("sum")
+		s.loadLanes(sum, blockSum)
+		s.keepRow(sum, rowSums)
+		s.Free(sum)
+	}, func(rows Reg, label string) {
+		sum, limit := s.foldRows(opAdd, rowSums), s.Const(s.suspicious())
+		s.Less(sum, limit, s.held)
+		s.JumpIfImm(s.held, "!=", 1<<together-1, label)
+		s.FreeConst(limit)
+		s.keepLanes(sum, sumLanes)
+		more, f := s.lacking(sum), s.Vec("f")
+		s.loadLanes(f, toBaseLanes)
+		s.Copy(sum, more)
+		s.MulAddVec(more, sum, f)
+		s.Add(more, f)
+		s.keepLanes(more, thirdLanes)
+		s.Free(sum, more, f)
+		s.Mov(s.p, s.q)
+		s.AddReg(s.toDst, s.q)
+		s.StoreArg("dst", s.q)
+	})
+}
+
+// suspicious is a sum that is less if no element is too great.
+func (s *expSum) suspicious() uint32 {
+	if s.dots {
+		return bits(suspiciousDots)
+	}
+	return bits(suspicious)
+}
+
 // fold sets the block's sum and dot. It goes to label if the sum is not suspicious.
 func (s *expSum) fold(label string) {
 	s.setDot()
@@ -282,11 +331,7 @@ func (s *expSum) fold(label string) {
 	s.FoldAdd(sum)
 	s.setOut("sum", uni(sum))
 	s.setScalar(sumAt, sum)
-	most := float32(suspicious)
-	if s.dots {
-		most = suspiciousDots
-	}
-	limit := s.ConstReg(bits(most))
+	limit := s.ConstReg(s.suspicious())
 	s.JumpGreater(limit, uni(sum), label)
 	s.FreeUniform(limit)
 	s.Free(sum)

@@ -109,7 +109,7 @@ func (s *logSumExp) write() {
 	}
 	row, block, start, bad, beyond, apart := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("start"), s.NewLabel("bad"), s.NewLabel("beyond"), s.NewLabel("apart")
 	held, peak, next, kept := s.NewLabel("held"), s.NewLabel("peak"), s.NewLabel("next"), s.NewLabel("kept")
-	s.together(row)
+	s.sumTogether(row)
 	s.Label(row)
 	s.LoadArg("x", s.p)
 	s.LoadArg("cols", s.n)

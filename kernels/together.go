@@ -13,15 +13,15 @@ const (
 // Their room on the stack, behind that of a row alone: registers with a lane for each
 // row, and for each row the sums of its lanes, its greatest parts, and its parts.
 const (
-	roundLanes = blockDots + 1 + iota
+	roundLanes = trailSkew + 1 + iota
 	lowLanes
 	toBaseLanes
 	baseLanes
 	mostLanes // or the number of peaks
 	overLanes
 	topLanes
-	peakLanes
 	sumLanes
+	thirdLanes // peak or more
 	dotLanes
 	weightsFirst // what w is for the first row
 	togetherEnd
@@ -32,13 +32,13 @@ const (
 	rowDots  = rowOnes + together
 )
 
-// together does the rows while there are two and more. It goes to alone with those that
-// are left, and where something is out of range; held then says if that is something
-// small.
-func (s *logSumExp) together(alone string) {
-	batch, few, begin, finish := s.NewLabel("batch"), s.NewLabel("few"), s.NewLabel("begin"), s.NewLabel("finish")
+// together does the rows while there are two and more: row does each, and end what is to
+// be known of all of them. It goes to alone with those that are left, and where something
+// is out of range; held then says if that is something small.
+func (s *logSumExp) together(alone string, outs []string, row func(small string), end func(rows Reg, great string)) {
+	batch, few, begin := s.NewLabel("batch"), s.NewLabel("few"), s.NewLabel("begin")
 	small, great, restore, other := s.NewLabel("small"), s.NewLabel("great"), s.NewLabel("restore"), s.NewLabel("other")
-	rows, at, mask := s.n, s.known, s.held // 4 for each row, 4 for each in front of the one at hand
+	rows, at := s.n, s.known // 4 for each row, 4 for each in front of the one at hand
 	s.LoadArg("cols", s.size)
 	s.JumpIfImm(s.size, ">", togetherCols, other)
 	s.Label(batch)
@@ -65,7 +65,7 @@ func (s *logSumExp) together(alone string) {
 			s.loadLane(s.base, baseLanes)
 		}
 		s.wholeSteps()
-		s.lanes(false, small)
+		row(small)
 		if s.dots {
 			dot := s.Vec("dot")
 			s.loadLanes(dot, blockDots)
@@ -75,16 +75,13 @@ func (s *logSumExp) together(alone string) {
 		if s.weighted {
 			s.nextWeights()
 		}
-		sum, top := s.addParts()
-		s.keepRow(sum, rowSums)
-		s.keepRow(top, rowTops)
-		s.Free(sum, top)
 	})
-
-	s.endRows(mask, great)
-	s.JumpIfImm(mask, "==", 0, finish)
-	s.peaks(rows, mask)
-	s.Label(finish)
+	end(rows, great)
+	if s.dots {
+		dot := s.foldRows(opAdd, rowDots)
+		s.keepLanes(dot, dotLanes)
+		s.Free(dot)
+	}
 	s.at = ""
 	left := s.Arg("rows")
 	s.ShiftDown(2, rows)
@@ -95,9 +92,9 @@ func (s *logSumExp) together(alone string) {
 	bytes := s.full
 	s.Mov(rows, bytes)
 	s.ShiftReg(2, bytes)
-	for i, name := range s.outs("peak") {
+	for i, name := range outs {
 		v, out := s.Vec(name), s.Arg(name)
-		s.loadLanes(v, []int{baseLanes, sumLanes, peakLanes, dotLanes}[i])
+		s.loadLanes(v, []int{baseLanes, sumLanes, thirdLanes, dotLanes}[i])
 		s.StoreTail(v, out, rows)
 		s.AddReg(bytes, out)
 		s.StoreArg(name, out)
@@ -124,6 +121,23 @@ func (s *logSumExp) together(alone string) {
 	s.Jump(alone)
 	s.Label(other)
 	s.MovImm(0, s.held)
+}
+
+// sumTogether is together for sumExp.
+func (s *logSumExp) sumTogether(alone string) {
+	s.together(alone, s.outs("peak"), func(small string) {
+		s.lanes(false, small)
+		sum, top := s.addParts()
+		s.keepRow(sum, rowSums)
+		s.keepRow(top, rowTops)
+		s.Free(sum, top)
+	}, func(rows Reg, great string) {
+		mask, finish := s.held, s.NewLabel("finish")
+		s.endRows(mask, great)
+		s.JumpIfImm(mask, "==", 0, finish)
+		s.peaks(rows, mask)
+		s.Label(finish)
+	})
 }
 
 // eachOf runs body for each of the rows, at and p being those of the one at hand.
@@ -249,13 +263,8 @@ func (s *logSumExp) endRows(mask Reg, label string) {
 	none := s.ConstReg(negInf)
 	s.Set(sum, none)
 	s.FreeConst(none)
-	s.keepLanes(sum, peakLanes)
+	s.keepLanes(sum, thirdLanes)
 	s.Free(sum)
-	if s.dots {
-		dot := s.foldRows(opAdd, rowDots)
-		s.keepLanes(dot, dotLanes)
-		s.Free(dot)
-	}
 }
 
 // finishRows is finish for the sums of rows.
@@ -339,7 +348,7 @@ func (s *logSumExp) peaks(rows, mask Reg) {
 			s.keepLanes(v, slot)
 		}
 		put(sum, sumLanes)
-		put(peak, peakLanes)
+		put(peak, thirdLanes)
 		if !s.dots { // which are to the base that there is
 			put(peak, baseLanes)
 		}
