@@ -187,8 +187,8 @@ func (v *view[T]) rowOf(x *view[T]) (dst, row []T, ok bool) {
 	if v.n != 1 || x.n != 1 || v.d != 1 || x.d != 1 || n <= 0 || v.c != n || n > len(v.data) || n > len(x.data) {
 		return nil, nil, false
 	}
-	a, b := addr(v.data), addr(x.data)
-	if size := uintptr(n * elemSize[T]()); a != b && a < b+size && b < a+size {
+	a, b, size := addr(v.data), addr(x.data), n*elemSize[T]()
+	if a != b && overlap(a, size, b, size) {
 		return nil, nil, false
 	}
 	return v.data[:n], x.data[:n], true

@@ -619,17 +619,10 @@ func (a *Asm) SetUniform(d, u Uni) { a.isa.set(a, u, a.inReg(d)) }
 // same returns u's register once for each part.
 func (a *Asm) same(u Uni) []int { return slices.Repeat([]int{a.inReg(u)}, a.hi-a.lo) }
 
-// negate changes the sign of v.
-func (a *Asm) negate(v *Vec) {
+// Negate changes the sign of v.
+func (a *Asm) Negate(v *Vec) {
 	sign := a.Const(1 << 31)
 	a.op(opXor, v, sign, v)
-	a.FreeConst(sign)
-}
-
-// Negate changes the sign of u.
-func (a *Asm) Negate(u Uni) {
-	sign := a.Const(1 << 31)
-	a.isa.op(a, opXor, a.inReg(u), sign, u.r)
 	a.FreeConst(sign)
 }
 
@@ -717,29 +710,23 @@ func (a *Asm) op(op op, x *Vec, y source, d *Vec) {
 	}
 }
 
-// each sets d = x op y.
-func (a *Asm) each(op op, x, y, d *Vec) { a.op(op, x, y, d) }
-
-// eachUni sets d = x op y.
-func (a *Asm) eachUni(op op, x *Vec, y Uni, d *Vec) { a.op(op, x, y, d) }
-
 // Add sets d += x.
-func (a *Asm) Add(d, x *Vec) { a.each(opAdd, d, x, d) }
+func (a *Asm) Add(d, x *Vec) { a.op(opAdd, d, x, d) }
 
 // Sub sets d -= x.
-func (a *Asm) Sub(d, x *Vec) { a.each(opSub, d, x, d) }
+func (a *Asm) Sub(d, x *Vec) { a.op(opSub, d, x, d) }
 
 // Mul sets d *= x.
-func (a *Asm) Mul(d, x *Vec) { a.each(opMul, d, x, d) }
+func (a *Asm) Mul(d, x *Vec) { a.op(opMul, d, x, d) }
 
 // SubUni sets d = x - u.
-func (a *Asm) SubUni(d, x *Vec, u Uni) { a.eachUni(opSub, x, u, d) }
+func (a *Asm) SubUni(d, x *Vec, u Uni) { a.op(opSub, x, u, d) }
 
 // MulUni sets d = x * u.
-func (a *Asm) MulUni(d, x *Vec, u Uni) { a.eachUni(opMul, x, u, d) }
+func (a *Asm) MulUni(d, x *Vec, u Uni) { a.op(opMul, x, u, d) }
 
 // Max sets d = max(d, x). If x or d is a NaN, d may be any of the two.
-func (a *Asm) Max(d, x *Vec) { a.each(opMax, d, x, d) }
+func (a *Asm) Max(d, x *Vec) { a.op(opMax, d, x, d) }
 
 // MaxLoad is Max with the 16 elements at base+off.
 func (a *Asm) MaxLoad(d *Vec, base Reg, off int) {

@@ -10,7 +10,7 @@ type difference struct {
 func newSquare(a *Asm, grad bool) difference {
 	f := difference{loss: func(a *Asm, d *Vec) *Vec {
 		t := a.Vec("t")
-		a.each(opMul, d, d, t)
+		a.op(opMul, d, d, t)
 		return t
 	}}
 	if grad {
@@ -25,7 +25,7 @@ func newDistance(a *Asm, grad bool) difference {
 	magnitude := a.Const(0x7fffffff)
 	f := difference{loss: func(a *Asm, d *Vec) *Vec {
 		t := a.Vec("t")
-		a.eachUni(opAnd, d, magnitude, t)
+		a.op(opAnd, d, magnitude, t)
 		return t
 	}}
 	if grad {

@@ -278,7 +278,7 @@ func (s *expSum) great(label string) {
 
 // storeTogether is together for expSum, dst not being x.
 func (s *expSum) storeTogether(alone string) {
-	s.together(alone, s.outs("more"), func(label string) {
+	s.together(alone, s.outs("more"), rowSums, func(label string) {
 		first := s.NewLabel("first")
 		s.JumpIfImm(s.at, "!=", 0, first)
 		s.LoadArg("dst", s.toDst)
@@ -347,7 +347,7 @@ func (s *expSum) results() {
 	more := s.lacking(lack)
 	s.Copy(lack, more)
 	s.MulAdd(more, lack, f)
-	s.eachUni(opAdd, more, f, more)
+	s.op(opAdd, more, f, more)
 	s.setOut("more", uni(more))
 	s.Free(more, lack)
 	s.Widen()

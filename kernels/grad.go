@@ -109,9 +109,9 @@ func (a *Asm) innerRows(y Reg) {
 			}
 			a.FreeReg(u)
 		})
-		a.each(opAdd64, s[0], s[1], s[0])
-		a.each(opAdd64, s[2], s[3], s[2])
-		a.each(opAdd64, s[0], s[2], s[0])
+		a.op(opAdd64, s[0], s[1], s[0])
+		a.op(opAdd64, s[2], s[3], s[2])
+		a.op(opAdd64, s[0], s[2], s[0])
 		a.FoldAdd64(s[0])
 		a.StoreDouble(s[0], dst)
 		a.AddImm(8, dst)
@@ -140,7 +140,7 @@ func (a *Asm) addWide(s *Vec, bases []Reg, off int) {
 			a.MulAddVec64(s, d, e)
 			a.Free(e)
 		} else {
-			a.each(opAdd64, s, d, s)
+			a.op(opAdd64, s, d, s)
 		}
 		a.Free(d)
 	})

@@ -290,6 +290,7 @@ func (s *logSumExp) samplesAt(mid, last Reg) {
 	s.AddImm(-4, last)
 }
 
+// sampleOf returns the greatest of the first element at p and those.
 func (s *logSumExp) sampleOf(mid, last Reg) Uni {
 	at, m, x := s.Reg(), s.Uniform(), s.Uniform()
 	s.LoadUni(m, s.p, 0)
@@ -336,15 +337,15 @@ func (s *logSumExp) max(u Uni) {
 // great or no number.
 func (s *logSumExp) setBase(m Uni, label string) {
 	positive, inside := s.NewLabel("positive"), s.NewLabel("inside")
-	limit := s.ConstReg(bits(-nearBase))
-	s.JumpGreater(m, limit, positive)
+	least, limit := s.ConstReg(bits(-nearBase)), s.ConstReg(bits(nearBase))
+	s.JumpGreater(m, least, positive)
 	s.Jump(label)
 	s.Label(positive)
-	s.Negate(limit)
 	s.JumpGreater(limit, m, inside)
 	s.Jump(label)
 	s.Label(inside)
 	s.FreeUniform(limit)
+	s.FreeUniform(least)
 
 	s.Narrow()
 	u := s.Vec("u")
@@ -378,7 +379,7 @@ func (s *logSumExp) fromBase(u *Vec, setRound, setLow, setRest func(v *Vec)) {
 
 		s.Comment("e^u - 1, u being k ln 2 - base")
 		s.MulAdd(u, k, minusLn2)
-		s.negate(u)
+		s.Negate(u)
 		s.slope([]*Vec{v}, []*Vec{u}, c, one)
 		s.Mul(v, u)
 		setRest(v)
@@ -592,17 +593,20 @@ func (s *logSumExp) add(sum, seen *Vec, xs []*Vec) {
 
 // toParts sets d to the place of the first part's sums.
 func (s *logSumExp) toParts(d Reg) {
+	slot := firstPart
 	if s.at != "" {
-		local := s.Local(rowParts)
-		s.Mov(s.at, d)
-		s.ShiftReg(6, d)
-		s.AddReg(local, d)
-		s.FreeReg(local)
-		return
+		slot = rowParts
 	}
-	local := s.Local(firstPart)
+	local := s.Local(slot)
 	s.Mov(local, d)
 	s.FreeReg(local)
+	if s.at != "" {
+		t := s.Reg()
+		s.Mov(s.at, t)
+		s.ShiftReg(6, t)
+		s.AddReg(t, d)
+		s.FreeReg(t)
+	}
 }
 
 // Each lane of a part is tagged with the part's number, in the lowest bits.
@@ -620,8 +624,8 @@ func (s *logSumExp) addParts() (sum, top *Vec) {
 			v := s.Vec("v")
 			s.Load(v, s.q, 0)
 			s.Add(sum, v)
-			s.eachUni(opAnd, v, untagged, v)
-			s.eachUni(opOr, v, tag, v)
+			s.op(opAnd, v, untagged, v)
+			s.op(opOr, v, tag, v)
 			s.Max(top, v)
 			s.Free(v)
 		})
@@ -708,7 +712,7 @@ func (s *logSumExp) again(most Uni, label string) {
 	sum := s.sumParts()
 	s.FoldAdd(sum)
 	s.Narrow()
-	s.eachUni(opAdd, sum, rest, sum)
+	s.op(opAdd, sum, rest, sum)
 	s.FreeUniform(rest)
 
 	s.setOut("peak", peak)
@@ -741,7 +745,7 @@ func (s *logSumExp) lane(most Uni) *Vec {
 	s.AddReg(j, s.q)
 	v, found := s.Vec("v"), s.NewLabel("found")
 	s.Load(v, at, 0)
-	s.eachUni(opAnd, v, untagged, v)
+	s.op(opAnd, v, untagged, v)
 	s.isa.op(s.Asm, opAnd, most.r, untagged, u.r)
 	s.FirstEq(v, u, j, found)
 	s.Label(found)
@@ -801,10 +805,10 @@ func (s *logSumExp) rebase(sum, peak *Vec, round source) {
 	s.MulAdd(x, p, s.ln2)
 	s.SubUni(p, t, none)
 	s.MulAdd(x, p, low)
-	s.negate(x)
+	s.Negate(x)
 	s.polynomial([]*Vec{p}, []*Vec{x}, c, s.c[0])
 	s.Set(x, opposite)
-	s.each(opSubInt, x, t, t)
+	s.op(opSubInt, x, t, t)
 	s.ShiftLeft(t, 23)
 	s.Mul(p, t)
 	s.Mul(sum, p)
@@ -850,7 +854,7 @@ func (s *logSumExp) lacking(sum *Vec) *Vec {
 	n, x := s.Vec("n"), s.Vec("x")
 	s.Copy(n, sum)
 	s.ShiftLeft(n, -23)
-	s.eachUni(opOr, n, integer, n)
+	s.op(opOr, n, integer, n)
 	s.SubUni(x, n, bias)
 	s.MulAddUni(n, x, low, lack)
 	s.Free(x)

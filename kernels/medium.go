@@ -293,7 +293,7 @@ func (s *medium) fold() {
 	s.Store(ones, p, 0)
 	s.FreeReg(p)
 	s.Sub(ones, sum)
-	s.eachUni(opAdd, ones, round, ones)
+	s.op(opAdd, ones, round, ones)
 	s.SubUni(ones, ones, round)
 	s.FreeConst(round)
 
@@ -311,8 +311,8 @@ func (s *medium) fold() {
 		v, w := s.Vec("v"), s.Vec("ones")
 		s.WidenLanes(v, sum, half)
 		s.WidenLanes(w, ones, half)
-		s.eachUni(opSub64, w, one, w)
-		s.each(opAdd64, v, w, v)
+		s.op(opSub64, w, one, w)
+		s.op(opAdd64, v, w, v)
 		s.Free(w)
 		return v
 	}, sums, logs)
@@ -334,7 +334,7 @@ func (s *medium) factors() {
 	f := s.factor(func(f *Vec, p Reg) { s.LoadTail(f, p, n, s.zero) })
 	sum := s.Vec("sum")
 	s.Load(sum, room, 0)
-	s.each(opDiv, f, sum, f)
+	s.op(opDiv, f, sum, f)
 	s.Store(f, room, 0)
 	s.Free(f, sum)
 	s.FreeReg(room)

@@ -478,7 +478,7 @@ func (p *planar) part(f *Vec) {
 			p.Mul(s, mass)
 			p.Free(mass)
 		}
-		p.each(opDiv, s, high, f)
+		p.op(opDiv, s, high, f)
 		p.Free(s)
 	}
 	p.Free(m)
@@ -495,10 +495,10 @@ func (p *planar) rest(high, low, ones *Vec) {
 		v, other := p.Vec("v"), p.Vec("other")
 		p.WidenHalf(v, high, half)
 		p.WidenHalf(other, low, half)
-		p.each(opAdd64, v, other, v)
+		p.op(opAdd64, v, other, v)
 		p.WidenHalf(other, ones, half)
-		p.eachUni(opSub64, other, one, other)
-		p.each(opAdd64, v, other, v)
+		p.op(opSub64, other, one, other)
+		p.op(opAdd64, v, other, v)
 		for _, name := range []string{"sum", "log"} {
 			p.start(name, p.p)
 			p.AddReg(p.at, p.p)
@@ -708,10 +708,10 @@ func (p *planar) add(n int, m, sum, ones *Vec) {
 // twoSum adds t to high and the rounding error to low (Knuth).
 func (p *planar) twoSum(high, low, t *Vec) {
 	s, b := p.Vec("s"), p.Vec("b")
-	p.each(opAdd, high, t, s)
-	p.each(opSub, s, high, b)
+	p.op(opAdd, high, t, s)
+	p.op(opSub, s, high, b)
 	p.Sub(t, b)
-	p.each(opSub, s, b, b)
+	p.op(opSub, s, b, b)
 	p.Sub(high, b)
 	p.Add(t, high)
 	p.Add(low, t)

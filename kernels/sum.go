@@ -59,7 +59,7 @@ func (a *Asm) sums(dst Reg, zero Uni, alone string, row func(x Reg) *Vec) {
 		a.StoreDoubles(rows, func(half int) *Vec {
 			v := a.Vec("v")
 			a.WidenLanes(v, s, half)
-			a.eachUni(opAdd64, v, zero, v)
+			a.op(opAdd64, v, zero, v)
 			return v
 		}, dst)
 	})

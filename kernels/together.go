@@ -11,7 +11,8 @@ const (
 )
 
 // Their room on the stack, behind that of a row alone: registers with a lane for each
-// row, and for each row the sums of its lanes, its greatest parts, and its parts.
+// row, and for each row the sums of its lanes, their dots, its greatest parts, and its
+// parts.
 const (
 	roundLanes = trailSkew + 1 + iota
 	lowLanes
@@ -26,16 +27,17 @@ const (
 	weightsFirst // what w is for the first row
 	togetherEnd
 	rowSums  = togetherEnd + together - 1
-	rowTops  = rowSums + together
+	rowDots  = rowSums + together
+	rowTops  = rowDots + together
 	rowParts = rowTops + together*togetherParts
-	rowOnes  = rowParts + together
-	rowDots  = rowOnes + together
+	rowOnes  = rowDots // after those
 )
 
 // together does the rows while there are two and more: row does each, and end what is to
 // be known of all of them. It goes to alone with those that are left, and where something
-// is out of range; held then says if that is something small.
-func (s *logSumExp) together(alone string, outs []string, row func(small string), end func(rows Reg, great string)) {
+// is out of range; held then says if that is something small. The rows' slots up to last
+// are clear where there is no row.
+func (s *logSumExp) together(alone string, outs []string, last int, row func(small string), end func(rows Reg, great string)) {
 	batch, few, begin := s.NewLabel("batch"), s.NewLabel("few"), s.NewLabel("begin")
 	small, great, restore, other := s.NewLabel("small"), s.NewLabel("great"), s.NewLabel("restore"), s.NewLabel("other")
 	rows, at := s.n, s.known // 4 for each row, 4 for each in front of the one at hand
@@ -49,7 +51,7 @@ func (s *logSumExp) together(alone string, outs []string, row func(small string)
 	s.ShiftReg(2, rows)
 	s.at = at
 	s.JumpIfImm(rows, "==", 4*together, begin)
-	s.clearRows()
+	s.clearRows(last)
 	s.Label(begin)
 	s.bases(rows, other)
 
@@ -76,12 +78,12 @@ func (s *logSumExp) together(alone string, outs []string, row func(small string)
 			s.nextWeights()
 		}
 	})
-	end(rows, great)
 	if s.dots {
 		dot := s.foldRows(opAdd, rowDots)
 		s.keepLanes(dot, dotLanes)
 		s.Free(dot)
 	}
+	end(rows, great)
 	s.at = ""
 	left := s.Arg("rows")
 	s.ShiftDown(2, rows)
@@ -125,7 +127,7 @@ func (s *logSumExp) together(alone string, outs []string, row func(small string)
 
 // sumTogether is together for sumExp.
 func (s *logSumExp) sumTogether(alone string) {
-	s.together(alone, s.outs("peak"), func(small string) {
+	s.together(alone, s.outs("peak"), rowTops, func(small string) {
 		s.lanes(false, small)
 		sum, top := s.addParts()
 		s.keepRow(sum, rowSums)
@@ -190,10 +192,11 @@ func (s *logSumExp) loadLanes(v *Vec, slot int) {
 	s.FreeReg(p)
 }
 
-// clearRows clears what is read of rows that there are none of.
-func (s *logSumExp) clearRows() {
+// clearRows clears the slots from baseLanes to last, which are read of rows that there are
+// none of.
+func (s *logSumExp) clearRows(last int) {
 	v, loop := s.Vec("zero"), s.NewLabel("clear")
-	p, end := s.Local(rowTops), s.Local(toBaseLanes)
+	p, end := s.Local(last), s.Local(toBaseLanes)
 	s.Set(v, s.zero)
 	s.Label(loop)
 	s.Store(v, p, 0)
@@ -218,7 +221,7 @@ func (s *logSumExp) bases(rows Reg, label string) {
 	magnitude, limit := s.Const(0x7fffffff), s.Const(bits(nearBase))
 	u, v, near, p := s.Vec("u"), s.Vec("v"), s.Reg(), s.Local(baseLanes)
 	s.Load(u, p, 0)
-	s.eachUni(opAnd, u, magnitude, v)
+	s.op(opAnd, u, magnitude, v)
 	s.Less(v, limit, near)
 	s.JumpIfImm(near, "!=", 1<<together-1, label)
 	s.Free(v)
