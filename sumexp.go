@@ -96,13 +96,17 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int, pages *pager[T]) {
 		t.sumExp(k, ptr(x.Data, i*x.Stride), 0, t.n, x.Cols, x.Stride)
 		log := t.log[:t.n]
 		for j := range log {
-			if b == 1 && t.dot == nil { // as result does
-				switch sum, peak := t.sum[j], t.peak[j]; {
-				case peak == t.base[j]:
+			if b == 1 { // as result does
+				sum, peak := t.sum[j], t.peak[j]
+				one := peak == t.base[j]
+				if one || peak < lowest[T]() && sum > 0 {
 					log[j] = float64(sum)
-					continue
-				case peak < lowest[T]() && sum > 0:
-					log[j] = float64(sum) - 1
+					if !one {
+						log[j]--
+					}
+					if t.dot != nil {
+						t.dot[j] = float64(t.dots[j])
+					}
 					continue
 				}
 			}
