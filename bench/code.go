@@ -201,6 +201,7 @@ var (
 	memoryARM   = regexp.MustCompile(`\[(x\d+)(?:, #(-?0x[0-9a-f]+))?\]`)
 	vectorARM   = regexp.MustCompile(`\b(?:v\d+\.|[qds]\d+\b)`)
 	growARM     = regexp.MustCompile(`^(x\d+), (x\d+), #(0x[0-9a-f]+)$`)
+	fromStack   = regexp.MustCompile(`^(x\d+), sp, #`) // arm64
 	quadARM     = regexp.MustCompile(`\bq\d+|v\d+\.(?:16b|8h|4s|2d)`)
 	doubleARM   = regexp.MustCompile(`^d\d+,`)
 	scalarLoads = regexp.MustCompile(`s[sd]$|broadcast|^v?mov[dq]$`)
@@ -303,6 +304,7 @@ func newCodeLoop(body []instruction) codeLoop {
 	}
 	loads := map[place]int{}
 	grown := map[string]int64{}
+	var locals []string
 	for _, in := range body {
 		if in.isVector() {
 			l.vectors++
@@ -313,6 +315,12 @@ func newCodeLoop(body []instruction) codeLoop {
 		if r, by := in.grows(); r != "" {
 			grown[r] += by
 		}
+		if m := fromStack.FindStringSubmatch(in.args); m != nil { // a second instruction may add the rest of the address
+			locals = append(locals, m[1])
+		}
+	}
+	for _, r := range locals {
+		delete(grown, r)
 	}
 	loaded := map[string]int{}
 	for p, bytes := range loads {
