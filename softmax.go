@@ -21,8 +21,8 @@ func Softmax[T Float, S Scores[T]](dst, x S) error {
 	var to, from view[T]
 	viewOf(hidden(&to), &dst)
 	viewOf(hidden(&from), &x)
-	if y, x, ok := to.rowOf(&from); ok && len(x) <= mediumCols/2 {
-		if k := table[T](); len(x) <= k.mediumCols {
+	if y, x, ok := to.rowOf(&from); ok {
+		if k := table[T](); len(x) <= k.softmaxCols() {
 			shortSoftmax(k, ptr(y, 0), nil, nil, nil, nil, ptr(x, 0), 1, len(x), 0, 0)
 			return nil
 		}
@@ -149,12 +149,12 @@ func cachedRows(left, cols int) int { return min(left, tile, max(1, cacheSize/co
 // should find them.
 func nearRows(left, cols int) int { return min(left, tile, max(1, nearSize/cols)) }
 
+// softmaxCols is the longest row that one kernel does; those after it have no work
+// between their kernels that counts.
+func (k *kernels[T]) softmaxCols() int { return max(shortCols, k.mediumCols/2) }
+
 func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
-	if x.c <= shortCols {
-		k.shortSoftmax(ptr(dst.data, lo*dst.stride), nil, nil, nil, nil, ptr(x.data, lo*x.stride), hi-lo, x.c, dst.stride, x.stride)
-		return
-	}
-	if x.c <= k.mediumCols/2 { // longer ones have no work between the kernels that counts
+	if x.c <= k.softmaxCols() {
 		shortSoftmax(k, ptr(dst.data, lo*dst.stride), nil, nil, nil, nil, ptr(x.data, lo*x.stride), hi-lo, x.c, dst.stride, x.stride)
 		return
 	}

@@ -300,6 +300,13 @@ func (a *Asm) AddArg(name string, imm int) {
 	a.FreeReg(t)
 }
 
+// SubArg subtracts s from a parameter; t is free to use.
+func (a *Asm) SubArg(name string, s, t Reg) {
+	a.LoadArg(name, t)
+	a.SubReg(s, t)
+	a.StoreArg(name, t)
+}
+
 func (a *Asm) argOffset(name string) int {
 	i := slices.IndexFunc(a.k.args, func(p arg) bool { return p.name == name })
 	if i < 0 {
@@ -329,6 +336,20 @@ func (a *Asm) Local(slot int) Reg {
 	d := a.Reg()
 	a.isa.localAddr(a, slot, d)
 	return d
+}
+
+// LocalAt is Local with at added.
+func (a *Asm) LocalAt(slot int, at Reg) Reg {
+	p := a.Local(slot)
+	a.AddReg(at, p)
+	return p
+}
+
+// LoadLocal sets u to the element at LocalAt.
+func (a *Asm) LoadLocal(u Uni, slot int, at Reg) {
+	p := a.LocalAt(slot, at)
+	a.LoadUni(u, p, 0)
+	a.FreeReg(p)
 }
 
 // LoadInt and StoreInt use a slot of the stack that holds an integer.
@@ -654,15 +675,11 @@ func (a *Asm) LoadWide(d *Vec, base Reg, off int) {
 	}
 }
 
-// WidenHalf puts half of the lanes of s into d, widened to 64 bits, both being Vecs
-// of one register.
-func (a *Asm) WidenHalf(d, s *Vec, half int) { a.isa.widen(a, s.r[a.lo], half, d.r[a.lo]) }
-
-// WidenLanes puts 8 lanes of s into d, from lane 8 on if half is 1, widened to 64 bits.
-func (a *Asm) WidenLanes(d, s *Vec, half int) {
-	for i, r := range d.r {
-		h := half*len(d.r) + i
-		a.isa.widen(a, s.r[h/2], h%2, r)
+// WidenHalf puts half of the lanes of s into d, widened to 64 bits.
+func (a *Asm) WidenHalf(d, s *Vec, half int) {
+	for i, r := range d.r[a.lo:a.hi] {
+		h := half*(a.hi-a.lo) + i
+		a.isa.widen(a, s.r[a.lo+h/2], h%2, r)
 	}
 }
 

@@ -223,22 +223,13 @@ func (s *expSum) store(hold bool, label string) {
 	s.AndImm(step-1, left)
 	s.JumpIfImm(left, "==", 0, done)
 	s.Label(vec)
-	if s.dots {
-		s.addDots(dot, s.q, left, s.base, s.zero, s.weighted)
-	}
-	x, to := s.Vec("x"), s.inDst()
-	s.LoadTail(x, s.q, left, s.low)
-	if hold {
-		s.AtLeast(x, s.low)
-	}
-	es := exps([]*Vec{x})
-	s.StoreTail(es[0], to, left)
-	s.FreeReg(to)
-	s.Add(sum, es[0])
-	s.Free(x, es[0])
-	s.AddImm(4*lanes, s.q)
-	s.AddImm(-lanes, left)
-	s.JumpIfImm(left, ">", 0, vec)
+	s.lastVectors(left, dot, hold, vec, func(x *Vec) {
+		es, to := exps([]*Vec{x}), s.inDst()
+		s.StoreTail(es[0], to, left)
+		s.FreeReg(to)
+		s.Add(sum, es[0])
+		s.Free(x, es[0])
+	})
 	s.FreeReg(left)
 	addUp()
 	s.Label(done)
@@ -296,10 +287,8 @@ func (s *expSum) storeTogether(alone string) {
 		s.keepRow(sum, rowSums)
 		s.Free(sum)
 	}, func(rows Reg, label string) {
-		sum, limit := s.foldRows(opAdd, rowSums), s.Const(s.suspicious())
-		s.Less(sum, limit, s.held)
-		s.JumpIfImm(s.held, "!=", 1<<together-1, label)
-		s.FreeConst(limit)
+		sum := s.foldRows(opAdd, rowSums)
+		s.allLess(sum, s.suspicious(), label)
 		s.keepLanes(sum, sumLanes)
 		more, f := s.lacking(sum), s.Vec("f")
 		s.loadLanes(f, toBaseLanes)

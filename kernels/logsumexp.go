@@ -424,18 +424,7 @@ func (s *logSumExp) lanes(hold bool, label string) {
 	s.JumpIfImm(left, "==", 0, done)
 	s.Jump(store)
 	s.Label(vec)
-	if s.dots {
-		s.addDots(dot, s.q, left, s.base, s.zero, s.weighted)
-	}
-	x := s.Vec("x")
-	s.LoadTail(x, s.q, left, s.low)
-	if hold {
-		s.AtLeast(x, s.low)
-	}
-	s.add(sum, seen, []*Vec{x})
-	s.AddImm(4*lanes, s.q)
-	s.AddImm(-lanes, left)
-	s.JumpIfImm(left, ">", 0, vec)
+	s.lastVectors(left, dot, hold, vec, func(x *Vec) { s.add(sum, seen, []*Vec{x}) })
 	s.Label(store)
 	next()
 	s.FreeReg(left)
@@ -510,6 +499,23 @@ func (s *logSumExp) step(dot *Vec, hold bool, prefetch func(off int), use func(f
 		s.FreeReg(w)
 	}
 	s.AddImm(4*step, s.q)
+}
+
+// lastVectors is step for a vector of what is left of the row, which use frees, and goes
+// to label for the next one.
+func (s *logSumExp) lastVectors(left Reg, dot *Vec, hold bool, label string, use func(x *Vec)) {
+	if s.dots {
+		s.addDots(dot, s.q, left, s.base, s.zero, s.weighted)
+	}
+	x := s.Vec("x")
+	s.LoadTail(x, s.q, left, s.low)
+	if hold {
+		s.AtLeast(x, s.low)
+	}
+	use(x)
+	s.AddImm(4*lanes, s.q)
+	s.AddImm(-lanes, left)
+	s.JumpIfImm(left, ">", 0, label)
 }
 
 // fromMemory asks for data that may be in no cache.

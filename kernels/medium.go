@@ -119,20 +119,6 @@ func (s *medium) walk(vectors func(n int), rest func(), others ...Reg) {
 	s.Label(done)
 }
 
-// inSlot returns a register with the address of the row at hand's element of a slot.
-func (s *medium) inSlot(slot int) Reg {
-	p := s.Local(slot)
-	s.AddReg(s.at, p)
-	return p
-}
-
-// fetch sets u to the row at hand's element of a slot.
-func (s *medium) fetch(u Uni, slot int) {
-	p := s.inSlot(slot)
-	s.LoadUni(u, p, 0)
-	s.FreeReg(p)
-}
-
 // maxima finds the rows' maxima.
 func (s *medium) maxima() {
 	room := s.lanesOf()
@@ -177,7 +163,7 @@ func (s *medium) terms() {
 		others = append(others, w)
 	}
 	s.sweep("x", "stride", func() {
-		s.fetch(m, mediumMaxima)
+		s.LoadLocal(m, mediumMaxima, s.at)
 		if s.store {
 			s.Mov(dst, q)
 			s.Advance(dst, "dstStride")
@@ -309,8 +295,8 @@ func (s *medium) fold() {
 	sums, logs := s.Arg("sum"), s.Arg("log")
 	s.StoreDoubles(n, func(half int) *Vec {
 		v, w := s.Vec("v"), s.Vec("ones")
-		s.WidenLanes(v, sum, half)
-		s.WidenLanes(w, ones, half)
+		s.WidenHalf(v, sum, half)
+		s.WidenHalf(w, ones, half)
 		s.op(opSub64, w, one, w)
 		s.op(opAdd64, v, w, v)
 		s.Free(w)
@@ -348,7 +334,7 @@ func (s *medium) factors() {
 		others = []Reg{s.Reg()}
 	}
 	s.sweep("dst", "dstStride", func() {
-		s.fetch(u, mediumFactors)
+		s.LoadLocal(u, mediumFactors, s.at)
 		if s.dots {
 			p := s.place("add")
 			s.LoadUni(c, p, 0)

@@ -71,9 +71,7 @@ func (a *Asm) Sixteens(op op, alone string, row func(x Reg) *Vec, results func(v
 	a.FreeReg(first)
 	results(v, n)
 	a.Free(v)
-	a.LoadArg("rows", end)
-	a.SubReg(n, end)
-	a.StoreArg("rows", end)
+	a.SubArg("rows", n, end)
 	a.StoreArg("x", x)
 	a.Jump(group)
 	for _, r := range []Reg{end, p, n, x} {

@@ -58,7 +58,7 @@ func (a *Asm) sums(dst Reg, zero Uni, alone string, row func(x Reg) *Vec) {
 	a.Sixteens(opAdd, alone, row, func(s *Vec, rows Reg) {
 		a.StoreDoubles(rows, func(half int) *Vec {
 			v := a.Vec("v")
-			a.WidenLanes(v, s, half)
+			a.WidenHalf(v, s, half)
 			a.op(opAdd64, v, zero, v)
 			return v
 		}, dst)

@@ -61,10 +61,10 @@ func (s *logSumExp) together(alone string, outs []string, last int, row func(sma
 		s.FreeReg(w)
 	}
 	s.eachOf(rows, func() {
-		s.loadLane(s.round, roundLanes)
-		s.loadLane(s.low, lowLanes)
+		s.LoadLocal(s.round, roundLanes, s.at)
+		s.LoadLocal(s.low, lowLanes, s.at)
 		if s.dots {
-			s.loadLane(s.base, baseLanes)
+			s.LoadLocal(s.base, baseLanes, s.at)
 		}
 		s.wholeSteps()
 		row(small)
@@ -85,13 +85,10 @@ func (s *logSumExp) together(alone string, outs []string, last int, row func(sma
 	}
 	end(rows, great)
 	s.at = ""
-	left := s.Arg("rows")
-	s.ShiftDown(2, rows)
-	s.SubReg(rows, left)
-	s.StoreArg("rows", left)
-	s.FreeReg(left)
-	s.StoreArg("x", s.p)
 	bytes := s.full
+	s.ShiftDown(2, rows)
+	s.SubArg("rows", rows, bytes)
+	s.StoreArg("x", s.p)
 	s.Mov(rows, bytes)
 	s.ShiftReg(2, bytes)
 	for i, name := range outs {
@@ -154,19 +151,6 @@ func (s *logSumExp) eachOf(rows Reg, body func()) {
 	s.JumpIf(s.at, "<", rows, row)
 }
 
-// inLanes returns a register with the address of the row at hand's lane in a slot.
-func (s *logSumExp) inLanes(slot int) Reg {
-	p := s.Local(slot)
-	s.AddReg(s.at, p)
-	return p
-}
-
-func (s *logSumExp) loadLane(u Uni, slot int) {
-	p := s.inLanes(slot)
-	s.LoadUni(u, p, 0)
-	s.FreeReg(p)
-}
-
 // inRows returns a register with the address of the row at hand's slot of those from
 // slot on.
 func (s *logSumExp) inRows(slot int) Reg {
@@ -213,27 +197,32 @@ func (s *logSumExp) bases(rows Reg, label string) {
 	mid, last := s.full, s.cut
 	s.samplesAt(mid, last)
 	s.eachOf(rows, func() {
-		m, p := s.sampleOf(mid, last), s.inLanes(baseLanes)
+		m, p := s.sampleOf(mid, last), s.LocalAt(baseLanes, s.at)
 		s.StoreUni(m, p, 0)
 		s.FreeReg(p)
 		s.FreeUniform(m)
 	})
-	magnitude, limit := s.Const(0x7fffffff), s.Const(bits(nearBase))
-	u, v, near, p := s.Vec("u"), s.Vec("v"), s.Reg(), s.Local(baseLanes)
-	s.Load(u, p, 0)
+	magnitude := s.Const(0x7fffffff)
+	u, v := s.Vec("u"), s.Vec("v")
+	s.loadLanes(u, baseLanes)
 	s.op(opAnd, u, magnitude, v)
-	s.Less(v, limit, near)
-	s.JumpIfImm(near, "!=", 1<<together-1, label)
+	s.allLess(v, bits(nearBase), label)
 	s.Free(v)
-	s.FreeReg(p)
-	s.FreeReg(near)
 	s.FreeConst(magnitude)
-	s.FreeConst(limit)
 	keep := func(slot int) func(v *Vec) {
 		return func(v *Vec) { s.keepLanes(v, slot) }
 	}
 	s.fromBase(u, keep(roundLanes), keep(lowLanes), keep(toBaseLanes))
 	s.Free(u)
+}
+
+// allLess goes to label unless all lanes of v are less than the number of those bits.
+func (s *logSumExp) allLess(v *Vec, bits uint32, label string) {
+	limit, less := s.Const(bits), s.Reg()
+	s.Less(v, limit, less)
+	s.JumpIfImm(less, "!=", 1<<together-1, label)
+	s.FreeReg(less)
+	s.FreeConst(limit)
 }
 
 // foldRows folds the slots of the rows from slot on.
@@ -247,18 +236,16 @@ func (s *logSumExp) foldRows(op op, slot int) *Vec {
 // endRows finds the results of the rows, but for those of which an element may be more
 // than half, whose bits it sets in mask. It goes to label if a sum is too great.
 func (s *logSumExp) endRows(mask Reg, label string) {
-	limit, half := s.Const(s.tooGreat()), s.Const(bits(half))
+	half := s.Const(bits(half))
 	most := s.foldRows(opMax, rowTops)
 	s.keepLanes(most, mostLanes)
 	s.MulUni(most, most, half)
 	sum := s.foldRows(opAdd, rowSums)
-	s.Less(sum, limit, mask)
-	s.JumpIfImm(mask, "!=", 1<<together-1, label)
+	s.allLess(sum, s.tooGreat(), label)
 	s.Less(sum, most, mask)
 	s.Sub(most, sum)
 	s.keepLanes(most, overLanes)
 	s.Free(most)
-	s.FreeConst(limit)
 	s.FreeConst(half)
 
 	s.finishRows(sum)
@@ -283,8 +270,8 @@ func (s *logSumExp) finishRows(sum *Vec) {
 func (s *logSumExp) peaks(rows, mask Reg) {
 	s.eachOfThose(rows, mask, func() {
 		most := s.Uniform()
-		s.loadLane(most, mostLanes)
-		s.loadLane(s.low, lowLanes)
+		s.LoadLocal(most, mostLanes, s.at)
+		s.LoadLocal(s.low, lowLanes, s.at)
 		v := s.lane(most)
 		s.keepRow(v, rowTops)
 		s.Free(v)
@@ -300,10 +287,10 @@ func (s *logSumExp) peaks(rows, mask Reg) {
 	s.ShiftDown(8, parts)
 	s.ShiftReg(6, parts)
 	s.eachOfThose(rows, mask, func() {
-		s.loadLane(s.round, roundLanes)
-		s.loadLane(s.low, lowLanes)
+		s.LoadLocal(s.round, roundLanes, s.at)
+		s.LoadLocal(s.low, lowLanes, s.at)
 		peak := s.Uniform()
-		s.loadLane(peak, topLanes)
+		s.LoadLocal(peak, topLanes, s.at)
 		v, ones, p := s.Vec("v"), s.Vec("ones"), s.inRows(rowTops)
 		s.Load(v, p, 0)
 		s.others(v, ones, peak)
