@@ -6,55 +6,66 @@ import (
 	"testing"
 )
 
-// A specPosition is what the planar kernels find at one position.
-type specPosition struct{ max, high, low, ones, dot float32 }
+// A specPosition is what the planar kernels find at one position: base is max, or 0 if
+// that is subtracted before; high and low are the sum without one of the greatest terms,
+// and more is what it lacks.
+type specPosition struct{ max, base, high, low, more, dot float32 }
 
-// rest is the sum without one of the terms of 1.
 func (p *specPosition) rest() float64 {
-	return (float64(p.high) + float64(p.low)) + (float64(p.ones) - 1)
+	s := float64(p.high) + float64(p.low)
+	return math.FMA(s, float64(p.more), s)
 }
 
-// specPlanar does the classes of one position. It sets dst, if it is not nil,
-// to the probabilities times scale, and adds w times add if w is not nil.
-func specPlanar(dst, x, w []float32, scale, add float32, poly []float32) (p specPosition) {
-	p.max = float32(math.Inf(-1))
-	for _, v := range x {
-		p.max = max(p.max, v)
+// specPlanar does the classes of one position, those of x replaced by what is to base. It
+// sets dst, if it is not nil, to the probabilities times scale, and adds w times add if w
+// is not nil. If pairs is not set, nothing but the sum is asked for.
+func specPlanar(dst, x, w []float32, scale, add float32, pairs bool) (p specPosition) {
+	p.max = slices.Max(x)
+	b, near := newSpecBase(p.max)
+	if !near {
+		m := max(-math.MaxFloat32, p.max)
+		for i := range x {
+			x[i] -= m
+		}
+		b, _ = newSpecBase(0)
 	}
+	p.base, p.high = b.base, p.max-p.max
 	few := 64
 	if w != nil {
 		few = 16
 	}
+	var most float32
 	e := make([]float32, len(x))
 	for first := 0; first < len(x); first += few {
 		var sum, dot float32
 		end := min(first+few, len(x))
-		for i := first; i < end; i += 2 {
-			var pair [2]float32
-			for k := range pair[:min(2, end-i)] {
-				d := x[i+k] - p.max
+		if !pairs {
+			sum = b.losers(x[:end], first)
+		}
+		for i := first; i < end && pairs; i += 2 {
+			var less [2]float32
+			for k := range less[:min(2, end-i)] {
 				if w != nil {
-					dot = fma32(d, w[i+k], dot)
+					dot = fma32(x[i+k]-b.base, w[i+k], dot)
 				}
-				v := specExpMinus(d, poly)
+				v, scale, _ := b.parts(max(x[i+k], b.low))
+				v *= scale
 				e[i+k] = v
-				if v == 1 {
-					p.ones++
-					v = 0
-				}
-				pair[k] = v
+				less[k], most = min(most, v), max(most, v)
 			}
-			sum += pair[0] + pair[1]
+			sum += less[0] + less[1]
 		}
 		// The rounding error of the sum goes to low.
 		s := p.high + sum
-		b := s - p.high
-		p.low += (sum - b) + (p.high - (s - b))
+		c := s - p.high
+		p.low += (sum - c) + (p.high - (s - c))
 		p.high = s
 		p.dot += dot
 	}
+	lack := specLack(p.high)
+	p.more = fma32(lack, b.toBase, lack) + b.toBase
 	if dst != nil {
-		f := scale / ((p.high + p.ones) + p.low)
+		f := scale / ((most + p.high) + p.low)
 		for i := range dst {
 			dst[i] = e[i] * f
 			if w != nil {
@@ -63,6 +74,21 @@ func specPlanar(dst, x, w []float32, scale, add float32, poly []float32) (p spec
 		}
 	}
 	return p
+}
+
+// losers adds up what is left of x from first on when the greatest so far is taken out,
+// one by one.
+func (b specBase) losers(x []float32, first int) (sum float32) {
+	most := float32(math.Inf(-1))
+	for _, v := range x[:first] {
+		most = max(most, v)
+	}
+	for _, v := range x[first:] {
+		p, scale, _ := b.parts(max(min(most, v), b.low))
+		sum = fma32(p, scale, sum)
+		most = max(most, v)
+	}
+	return sum
 }
 
 // specTargets returns the targets of one position, their sum, and that of
@@ -93,16 +119,16 @@ func specProbs(dst, scale, max *float32, sum, log *float64, mass, dot, x, q, w, 
 		for c := range xs {
 			xs[c], qs[c] = *elem(x, c*stride+i), *elem(q, c*stride+i)
 		}
-		out, poly := []float32(nil), specExp5
+		var out []float32
 		if dst != nil {
-			out, poly = make([]float32, classes), specExp6
+			out = make([]float32, classes)
 		}
-		p := specPlanar(nil, xs, nil, 0, 0, poly)
-		targets, all, s := specTargets(xs, qs, at(w, 0, classes), p.max, *elem(smooth, 0), *elem(smooth, 1))
+		p := specPlanar(nil, xs, nil, 0, 0, true)
+		targets, all, s := specTargets(xs, qs, at(w, 0, classes), p.base, *elem(smooth, 0), *elem(smooth, 1))
 		*elem(max, i), at(sum, i, 1)[0], at(log, i, 1)[0], *elem(mass, i), *elem(dot, i) = p.max, p.rest(), p.rest(), all, s
 		if dst != nil {
 			up := *elem(scale, i)
-			specPlanar(out, xs, nil, up*all, 0, poly)
+			specPlanar(out, xs, nil, up*all, 0, true)
 			for c, t := range targets {
 				*elem(dst, c*dstStride+i) = fma32(t, -up, out[c])
 			}
@@ -119,16 +145,16 @@ func init() {
 		specProbs(dst, scale, max, sum, log, mass, dot, x, q, w, smooth, n, classes, dstStride, stride)
 	}
 	specTable.planarSumExp = func(max *float32, sum, log *float64, x, scratch *float32, n, classes, stride int) {
-		specPlanarRows(nil, nil, nil, max, sum, log, nil, x, nil, n, classes, 0, stride, specExp5)
+		specPlanarRows(nil, nil, nil, max, sum, log, nil, x, nil, n, classes, 0, stride)
 	}
 	specTable.planarSumExpDot = func(max *float32, sum, log *float64, dot, x, w, scratch *float32, n, classes, stride int) {
-		specPlanarRows(nil, nil, nil, max, sum, log, dot, x, w, n, classes, 0, stride, specExp5)
+		specPlanarRows(nil, nil, nil, max, sum, log, dot, x, w, n, classes, 0, stride)
 	}
 	specTable.planarSoftmax = func(dst, scale, max *float32, sum, log *float64, x, scratch *float32, n, classes, dstStride, stride int) {
-		specPlanarRows(dst, scale, nil, max, sum, log, nil, x, nil, n, classes, dstStride, stride, specExp6)
+		specPlanarRows(dst, scale, nil, max, sum, log, nil, x, nil, n, classes, dstStride, stride)
 	}
 	specTable.planarSoftmaxDot = func(dst, scale, add, max *float32, sum, log *float64, dot, x, w, scratch *float32, n, classes, dstStride, stride int) {
-		specPlanarRows(dst, scale, add, max, sum, log, dot, x, w, n, classes, dstStride, stride, specExp6)
+		specPlanarRows(dst, scale, add, max, sum, log, dot, x, w, n, classes, dstStride, stride)
 	}
 	specTable.planarShift = func(dst, x, max, log *float32, n, classes, stride, stream int) {
 		for c := range classes {
@@ -170,7 +196,7 @@ func init() {
 	}
 }
 
-func specPlanarRows(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, n, classes, dstStride, stride int, poly []float32) {
+func specPlanarRows(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, n, classes, dstStride, stride int) {
 	column, out, weights := make([]float32, classes), []float32(nil), []float32(nil)
 	if dst != nil {
 		out = make([]float32, classes)
@@ -190,7 +216,7 @@ func specPlanarRows(dst, scale, add, max *float32, sum, log *float64, dot, x, w 
 				a = *elem(add, i)
 			}
 		}
-		p := specPlanar(out, column, weights, f, a, poly)
+		p := specPlanar(out, column, weights, f, a, dst != nil || w != nil)
 		*elem(max, i) = p.max
 		if log != nil {
 			at(sum, i, 1)[0], at(log, i, 1)[0] = p.rest(), p.rest()

@@ -41,7 +41,7 @@ type form int
 const (
 	heaviest form = iota // those with the most vector instructions
 	lightest             // those with the fewest
-	phases               // all in the loop over groups: they go over the same elements one after the other
+	phases               // all in the loop over groups, on the way through it: they go over the same elements one after the other
 )
 
 // forms returns the routines that a kernel is.
@@ -99,6 +99,7 @@ type codeLoop struct {
 	advance int  // bytes, of the pointers that go farthest
 	loaded  int  // bytes, by the one of them that least is loaded by
 	nested  bool // in another loop
+	skipped bool // by a jump that is always taken
 }
 
 // llvmTool returns the path of one of LLVM's programs. The plain name comes
@@ -272,7 +273,7 @@ func innermost(code []instruction) []codeLoop {
 	type span struct{ first, last int }
 	var spans []span
 	for i, in := range code {
-		if first, ok := at[in.target]; ok && first <= i {
+		if first, ok := at[in.target]; ok && first <= i && first > 0 { // to the start: with a larger stack
 			spans = append(spans, span{first, i})
 		}
 	}
@@ -291,6 +292,11 @@ func innermost(code []instruction) []codeLoop {
 		}
 		l := newCodeLoop(body)
 		l.nested = slices.ContainsFunc(spans, func(o span) bool { return holds(o, s) })
+		for _, in := range code[:s.first] {
+			if to, ok := at[in.target]; ok && in.jumps() && to > s.last {
+				l.skipped = true
+			}
+		}
 		loops = append(loops, l)
 	}
 	return loops
@@ -364,7 +370,7 @@ func (l codeLoop) kinds() []string {
 // each element once: a loop may load one register of each vector, and leave the
 // rest to the next loops.
 func (r routine) find(code []instruction) ([]codeLoop, error) {
-	all := slices.DeleteFunc(innermost(code), func(l codeLoop) bool { return l.loaded == 0 || r.form == phases && !l.nested })
+	all := slices.DeleteFunc(innermost(code), func(l codeLoop) bool { return l.loaded == 0 || r.form == phases && (!l.nested || l.skipped) })
 	if r.form == phases {
 		loops := slices.Clone(all) // DeleteFunc moves those of all
 		all = slices.DeleteFunc(all, func(l codeLoop) bool { return slices.ContainsFunc(loops, l.endsFor) })

@@ -791,10 +791,10 @@ func (a *Asm) SubLoad(d *Vec, base Reg, off int) {
 	a.isa.opLoad(a, opSub, d.r[a.lo:a.hi], base, off+a.offset(a.lo), d.r[a.lo:a.hi])
 }
 
-// AtLeast sets d = max(d, bound), and leaves a NaN in d a NaN. The bound is in a register.
-func (a *Asm) AtLeast(d *Vec, bound Uni) {
+// AtLeast sets d = max(d, bound), and leaves a NaN in d a NaN. The bound is in registers.
+func (a *Asm) AtLeast(d *Vec, bound source) {
 	for i := a.lo; i < a.hi; i++ {
-		a.isa.clamp(a, opMax, bound, d.r[i], d.r[i])
+		a.isa.clamp(a, opMax, bound.at(i), d.r[i], d.r[i])
 	}
 }
 

@@ -45,18 +45,18 @@ var sumExpWeightedKernel = kernel{
 // sum of 0 is out of the question, as no float32 times log2e is so close to it.
 type logSumExp struct {
 	*Asm
-	dots, weighted    bool  // set dot, with weights
-	low, zero         Uni   // the least x that counts, or a little less; 0
-	base              Uni   // for dots; or else in round's register, for vectors
-	log2e, round, ln2 Uni   // times ulp, with k taken off, and over ulp
-	c                 []Uni // the coefficients of 1, r, r^2, ...
-	n                 Reg   // elements left of the row
-	p, q              Reg   // the block, the elements at hand
-	size, full        Reg   // of the block: its elements, the end of its full steps
-	part              Reg   // where the next sums of 16 lanes go
-	cut               Reg   // where they end
-	known, held       Reg   // what is known of base; whether low is in use
-	at                Reg   // of rows together: 4 for each in front of the one at hand
+	dots, weighted bool // set dot, with weights
+	low, zero      Uni  // the least x that counts, or a little less; 0
+	base           Uni  // for dots; or else in round's register, for vectors
+	reducer
+	round       Uni // with k taken off
+	n           Reg // elements left of the row
+	p, q        Reg // the block, the elements at hand
+	size, full  Reg // of the block: its elements, the end of its full steps
+	part        Reg // where the next sums of 16 lanes go
+	cut         Reg // where they end
+	known, held Reg // what is known of base; whether low is in use
+	at          Reg // of rows together: 4 for each in front of the one at hand
 }
 
 // What is known of base: nothing, that it is of use, that it is the block's maximum.
@@ -216,7 +216,7 @@ func (s *logSumExp) nextRow(row string) {
 func (s *logSumExp) constants() {
 	s.zero = s.Const(0)
 	s.low, s.round = s.Uniform(), s.Uniform()
-	s.log2e, s.ln2, s.c = s.Const(bits(log2e*ulp)), s.Const(bits(-ln2/ulp)), s.coefficients(expSum5)
+	s.reducer = s.newReducer()
 	s.base = s.round
 	regs := lanes / s.isa.width()
 	n := 3*max(regs, 2) + regs + 1
@@ -224,8 +224,7 @@ func (s *logSumExp) constants() {
 		s.base = s.Uniform()
 		n += regs
 	}
-	s.keep(n, &s.c[0], &s.log2e, &s.ln2)
-	s.keepCoefficients(n, s.c[1:])
+	s.reducer.keep(s.Asm, n)
 }
 
 // firstBase takes the sample for a base, unless one is known. It goes to label if that
@@ -364,29 +363,29 @@ func (s *logSumExp) setBase(m Uni, label string) {
 
 // fromBase gives what comes of the base u, which it destroys: round, low, and what is to
 // be in toBase.
-func (s *logSumExp) fromBase(u *Vec, setRound, setLow, setRest func(v *Vec)) {
-	integer, least, minus, first := s.Const(bits(round)), s.Addend(bits(-127*ln2)), s.Const(bits(-ulp)), s.Addend(bits(2+127*ulp))
-	log2e, ln2, minusLn2 := s.Const(bits(log2e)), s.Const(bits(ln2)), s.Const(bits(-ln2))
-	one, c := s.Addend(bits(1)), s.coefficients(exp6)
-	s.ByPart(func() {
-		k, v := s.Vec("k"), s.Vec("v")
-		s.MulAddUni(k, u, log2e, integer)
-		s.SubUni(k, k, integer)
-		s.MulAddUni(v, k, minus, first)
+func (a *Asm) fromBase(u *Vec, setRound, setLow, setRest func(v *Vec)) {
+	integer, least, minus, first := a.Const(bits(round)), a.Addend(bits(-127*ln2)), a.Const(bits(-ulp)), a.Addend(bits(2+127*ulp))
+	log2e, ln2, minusLn2 := a.Const(bits(log2e)), a.Const(bits(ln2)), a.Const(bits(-ln2))
+	one, c := a.Addend(bits(1)), a.coefficients(exp6)
+	a.ByPart(func() {
+		k, v := a.Vec("k"), a.Vec("v")
+		a.MulAddUni(k, u, log2e, integer)
+		a.SubUni(k, k, integer)
+		a.MulAddUni(v, k, minus, first)
 		setRound(v)
-		s.MulAddUni(v, k, ln2, least)
+		a.MulAddUni(v, k, ln2, least)
 		setLow(v)
 
-		s.Comment("e^u - 1, u being k ln 2 - base")
-		s.MulAdd(u, k, minusLn2)
-		s.Negate(u)
-		s.slope([]*Vec{v}, []*Vec{u}, c, one)
-		s.Mul(v, u)
+		a.Comment("e^u - 1, u being k ln 2 - base")
+		a.MulAdd(u, k, minusLn2)
+		a.Negate(u)
+		a.slope([]*Vec{v}, []*Vec{u}, c, one)
+		a.Mul(v, u)
 		setRest(v)
-		s.Free(k, v)
+		a.Free(k, v)
 	})
 	for _, c := range append(c, integer, least, minus, first, log2e, ln2, minusLn2, one) {
-		s.FreeConst(c)
+		a.FreeConst(c)
 	}
 }
 
@@ -532,10 +531,10 @@ func (s *logSumExp) fill(d Reg) {
 }
 
 // keepLanes stores the lanes of v in a slot of the stack.
-func (s *logSumExp) keepLanes(v *Vec, slot int) {
-	local := s.Local(slot)
-	s.Store(v, local, 0)
-	s.FreeReg(local)
+func (a *Asm) keepLanes(v *Vec, slot int) {
+	local := a.Local(slot)
+	a.Store(v, local, 0)
+	a.FreeReg(local)
 }
 
 // addLanes adds v to the lanes in a slot.
@@ -561,25 +560,43 @@ func (s *logSumExp) setDot() {
 	s.Free(dot)
 }
 
-// reduced replaces each x by r, and returns e^r, less a little that correct knows of, and
-// what has n-k+127 in its lowest bits.
-func (s *logSumExp) reduced(xs []*Vec) (ps, ts []*Vec) {
+// A reducer has the constants of e^(x - k ln 2) that do not depend on k.
+type reducer struct {
+	log2e, ln2 Uni   // times ulp, and over ulp
+	c          []Uni // the coefficients of 1, r, r^2, ...
+}
+
+func (a *Asm) newReducer() reducer {
+	return reducer{a.Const(bits(log2e * ulp)), a.Const(bits(-ln2 / ulp)), a.coefficients(expSum5)}
+}
+
+// keep moves what is used most from memory to registers, and leaves n registers free.
+func (e *reducer) keep(a *Asm, n int) {
+	a.keep(n, &e.c[0], &e.log2e, &e.ln2)
+	a.keepCoefficients(n, e.c[1:])
+}
+
+func (s *logSumExp) reduced(xs []*Vec) (ps, ts []*Vec) { return s.of(s.Asm, xs, s.round) }
+
+// of replaces each x by r, and returns e^r, less a little that correct knows of, and
+// what has n-k+127 in its lowest bits. round has k taken off.
+func (e reducer) of(a *Asm, xs []*Vec, round source) (ps, ts []*Vec) {
 	ps, ts = make([]*Vec, len(xs)), make([]*Vec, len(xs))
 	for i, x := range xs {
-		ts[i] = s.Vec("t")
-		s.MulAddUni(ts[i], x, s.log2e, s.round)
+		ts[i] = a.Vec("t")
+		a.fma(32, ts[i], x, e.log2e, round)
 	}
 	for i, x := range xs {
-		ps[i] = s.Vec("p")
-		s.SubUni(ps[i], ts[i], s.round)
-		s.MulAdd(x, ps[i], s.ln2)
+		ps[i] = a.Vec("p")
+		a.op(opSub, ts[i], round, ps[i])
+		a.MulAdd(x, ps[i], e.ln2)
 	}
-	last := len(s.c) - 1
+	last := len(e.c) - 1
 	for i, x := range xs {
-		s.MulAddUni(ps[i], x, s.c[last], s.c[last-1])
+		a.MulAddUni(ps[i], x, e.c[last], e.c[last-1])
 	}
 	for j := last - 2; j >= 0; j-- {
-		s.Horner(ps, xs, s.c[j])
+		a.Horner(ps, xs, e.c[j])
 	}
 	return ps, ts
 }
@@ -854,18 +871,18 @@ func (s *logSumExp) correct(sum *Vec) {
 }
 
 // lacking returns how much of lane 0 of sum that is.
-func (s *logSumExp) lacking(sum *Vec) *Vec {
-	integer, low := s.Const(bits(1<<23)), s.Const(bits(-ln2lo))
-	bias, lack := s.Const(bits(1<<23+127)), s.Addend(bits(expSum5Lack))
-	n, x := s.Vec("n"), s.Vec("x")
-	s.Copy(n, sum)
-	s.ShiftLeft(n, -23)
-	s.op(opOr, n, integer, n)
-	s.SubUni(x, n, bias)
-	s.MulAddUni(n, x, low, lack)
-	s.Free(x)
+func (a *Asm) lacking(sum *Vec) *Vec {
+	integer, low := a.Const(bits(1<<23)), a.Const(bits(-ln2lo))
+	bias, lack := a.Const(bits(1<<23+127)), a.Addend(bits(expSum5Lack))
+	n, x := a.Vec("n"), a.Vec("x")
+	a.Copy(n, sum)
+	a.ShiftLeft(n, -23)
+	a.op(opOr, n, integer, n)
+	a.SubUni(x, n, bias)
+	a.MulAddUni(n, x, low, lack)
+	a.Free(x)
 	for _, c := range []Uni{integer, low, bias, lack} {
-		s.FreeConst(c)
+		a.FreeConst(c)
 	}
 	return n
 }

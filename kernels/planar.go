@@ -8,8 +8,12 @@ import (
 // The planar kernels walk over n positions, a multiple of 16, and 16 at once;
 // the classes of a position are stride elements apart.
 // A group of positions is copied to scratch, classes*16 elements and as many for
-// the next group, whose copy hides behind the arithmetic: the lines of a group push
-// each other out of the caches when the stride is a power of two.
+// the next group, whose copy and maxima hide behind the arithmetic: the lines of a
+// group push each other out of the caches when the stride is a power of two.
+//
+// Of the maximum so far and x the greater goes on. Where only sums are asked for, the
+// other one is what is copied: everything but one of the maxima, which counts apart.
+// Elsewhere the same is done to the exponentials.
 
 // ahead is how many bytes in front of a group the planar kernels ask for, into
 // the second-level cache: the lines of a group may all belong in the same few
@@ -20,28 +24,30 @@ var (
 	planarSumExpKernel = kernel{
 		name: "planarSumExp",
 		doc: `For each of n positions: max is the greatest x of its classes; sum the sum of
-e^(x - max), but for one of the terms of 1; and log the logarithm of 1 + sum, as
-log1p has it. sum may be log, and both nil. 64 classes are added up pair by pair, the terms of 1
-apart, their sums with the rounding errors kept.`,
+e^(x - max), but for one of the greatest terms; and log the logarithm of 1 + sum, as
+log1p has it. sum may be log, and both nil. What is added up is e^(x - k ln 2), as in
+sumExp, k ln 2 being close to max; where that is no number or 2^20 and more, max is
+subtracted before. 64 classes are added up one by one, their sums with the rounding
+errors kept.`,
 		args: []arg{{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"},
 			{"x", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"stride", "int"}},
-		body: func(a *Asm) { newPlanar(a, false, false, exp5).write() },
+		body: func(a *Asm) { newPlanar(a, false, false, false).write() },
 	}
 	planarSumExpDotKernel = kernel{
 		name: "planarSumExpDot",
-		doc: `It is planarSumExp, 16 classes at once instead of 64, and sets dot to the sum of
-w[c] (x - max) over the classes c.`,
+		doc: `It is planarSumExp, 16 classes at once instead of 64, added up in pairs, and sets
+dot to the sum of w[c] (x - max) over the classes c.`,
 		args: []arg{{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"}, {"dot", "*float32"},
 			{"x", "*float32"}, {"w", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"stride", "int"}},
-		body: func(a *Asm) { newPlanar(a, false, true, exp5).write() },
+		body: func(a *Asm) { newPlanar(a, false, true, false).write() },
 	}
 	planarSoftmaxKernel = kernel{
 		name: "planarSoftmax",
-		doc: `It is planarSumExp and sets dst to e^(x - max) divided by the whole sum and times
-scale, which each position has one of.`,
+		doc: `It is planarSumExp, added up in pairs, and sets dst to e^(x - max) divided by the
+whole sum and times scale, which each position has one of.`,
 		args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"},
 			{"x", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
-		body: func(a *Asm) { newPlanar(a, true, false, exp6).write() },
+		body: func(a *Asm) { newPlanar(a, true, false, false).write() },
 	}
 	planarSoftmaxDotKernel = kernel{
 		name: "planarSoftmaxDot",
@@ -51,7 +57,7 @@ w[c] add to dst.`,
 		args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"add", "*float32"},
 			{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"}, {"dot", "*float32"},
 			{"x", "*float32"}, {"w", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
-		body: func(a *Asm) { newPlanar(a, true, true, exp6).write() },
+		body: func(a *Asm) { newPlanar(a, true, true, false).write() },
 	}
 	planarProbsKernel = kernel{
 		name: "planarProbs",
@@ -61,7 +67,7 @@ terms of t = 0, both added up 16 classes at once.`,
 		args: []arg{{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"}, {"mass", "*float32"}, {"dot", "*float32"},
 			{"x", "*float32"}, {"q", "*float32"}, {"w", "*float32"}, {"smooth", "*float32"}, {"scratch", "*float32"},
 			{"n", "int"}, {"classes", "int"}, {"stride", "int"}},
-		body: func(a *Asm) { newPlanar(a, false, false, exp5).writeProbs() },
+		body: func(a *Asm) { newPlanar(a, false, false, true).write() },
 	}
 	planarProbsGradKernel = kernel{
 		name: "planarProbsGrad",
@@ -72,7 +78,7 @@ behind both groups.`,
 			{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"}, {"mass", "*float32"}, {"dot", "*float32"},
 			{"x", "*float32"}, {"q", "*float32"}, {"w", "*float32"}, {"smooth", "*float32"}, {"scratch", "*float32"},
 			{"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
-		body: func(a *Asm) { newPlanar(a, true, false, exp6).writeProbs() },
+		body: func(a *Asm) { newPlanar(a, true, false, true).write() },
 	}
 	planarShiftKernel = kernel{
 		name: "planarShift",
@@ -198,7 +204,7 @@ func (a *Asm) planarShift(stream bool) {
 type planarWalk struct {
 	*Asm
 	at, end, stride Reg // in bytes
-	p, c            Reg
+	p, left         Reg // left of the classes
 }
 
 func newPlanarWalk(a *Asm) *planarWalk {
@@ -249,11 +255,11 @@ func (w *planarWalk) classes(name string, stride Reg, body func()) {
 // eachClass runs body as many times as there are classes.
 func (w *planarWalk) eachClass(body func()) {
 	class := w.NewLabel("class")
-	w.LoadArg("classes", w.c)
+	w.LoadArg("classes", w.left)
 	w.Label(class)
 	body()
-	w.AddImm(-1, w.c)
-	w.JumpIfImm(w.c, ">", 0, class)
+	w.AddImm(-1, w.left)
+	w.JumpIfImm(w.left, ">", 0, class)
 }
 
 // inner writes planarInner for one or two parameters.
@@ -304,73 +310,150 @@ func (w *planarWalk) inner(names ...string) {
 // A planar writes one of the kernels with exponentials.
 type planar struct {
 	*planarWalk
-	softmax, dots bool
-	exp           expMinus
-	zero          Uni
-	q, k          Reg // in scratch; classes left of those added up first
-	here          Reg // where in scratch the group is: in front of the next one or behind it
-	from, to      Reg // of the next group, and in scratch
+	reducer
+	softmax, dots, probs bool
+	zero                 Uni
+	q, k                 Reg  // in scratch; classes left of those added up first
+	here                 Reg  // where in scratch the group is: in front of the next one or behind it
+	from, to             Reg  // of the next group, and in scratch
+	next                 *Vec // its maxima so far
 
 	// For the dots:
 	w   Reg  // in the weights
 	dot *Vec // of those classes
 
 	// For the targets, which are no dots, w and:
-	probs bool
-	t     Reg // in those of scratch
+	t Reg // in those of scratch
 }
 
-func newPlanar(a *Asm, softmax, dots bool, poly []float32) *planar {
-	p := &planar{planarWalk: newPlanarWalk(a), softmax: softmax, dots: dots, exp: a.newExpMinus(poly), zero: a.Const(0),
+// The room on the stack, with a lane for each position of the group: what fromBase gives,
+// the base, which is max or 0, the sums so far and what they lack, the dots, and what the
+// exponentials are multiplied by.
+const (
+	planarRound = iota
+	planarLow
+	planarToBase
+	planarBase
+	planarHigh
+	planarRest
+	planarDots
+	planarFactor
+)
+
+func newPlanar(a *Asm, softmax, dots, probs bool) *planar {
+	p := &planar{planarWalk: newPlanarWalk(a), reducer: a.newReducer(), softmax: softmax, dots: dots, probs: probs, zero: a.Const(0),
 		q: a.Reg(), k: a.Reg(), here: a.Reg(), from: a.Reg(), to: a.Reg()}
-	vregs := 12 // in targets, and more than in part
-	if softmax {
-		vregs += lanes / a.isa.width()
-	}
-	if dots {
+	p.next = a.Vec("next")
+	vregs := 10
+	if dots || probs {
 		p.w = a.Reg()
-		vregs += 3
+		vregs += 2
 	}
-	p.exp.keep(a, vregs)
+	if probs {
+		p.t = a.Reg()
+	}
+	p.reducer.keep(a, vregs)
 	return p
 }
 
-// writeProbs writes a kernel with targets.
-func (p *planar) writeProbs() {
-	p.probs, p.w, p.t = true, p.Reg(), p.Reg()
-	p.write()
-}
+// losers tells whether scratch has what is not the maximum, class by class no more.
+func (p *planar) losers() bool { return !p.softmax && !p.dots && !p.probs }
 
 func (p *planar) write() {
 	p.copyFirst()
 	p.groups(func() {
-		p.maxima()
+		p.bases()
 		if p.probs {
 			p.ByPart(p.targets)
 		}
 		p.startNext()
+		p.ByPart(p.part)
 		if p.softmax {
-			f := p.Vec("f")
-			p.ByPart(func() { p.part(f) })
-			p.results(f)
-			p.Free(f)
-		} else {
-			p.ByPart(func() { p.part(nil) })
+			p.results()
 		}
 		p.swap()
 	})
-	p.exp.free(p.Asm)
+	p.Free(p.next)
 	p.FreeConst(p.zero)
+	for _, c := range append(p.c, p.log2e, p.ln2) {
+		p.FreeConst(c)
+	}
 	p.unlessNil("log", func() {
-		p.LoadArg("n", p.c)
-		p.log1p(p.p, p.c)
+		p.LoadArg("n", p.left)
+		p.log1p(p.p, p.left)
 	})
 	p.Ret()
 }
 
-// results sets dst to the exponentials in scratch times f, and adds what belongs to
-// the weights or targets.
-func (p *planar) results(f *Vec) {
+// bases stores the maxima of the group, and finds what comes of them.
+func (p *planar) bases() {
+	apart, near := p.NewLabel("apart"), p.NewLabel("near")
+	m, u, v := p.next, p.Vec("u"), p.Vec("v")
+	p.store(m, "max")
+	magnitude := p.Const(0x7fffffff)
+	p.Copy(u, m)
+	p.op(opAnd, m, magnitude, v)
+	p.FreeConst(magnitude)
+	p.FreeReg(p.to) // not in use here
+	p.FreeReg(p.from)
+	p.allLess(v, bits(nearBase), apart)
+	p.from, p.to = p.Reg(), p.Reg()
+	p.Jump(near)
+	p.Label(apart)
+	p.ByPart(func() { p.apart(u, v) })
+	p.Label(near)
+	if p.dots || p.probs {
+		p.keepLanes(u, planarBase)
+	}
+	keep := func(slot int) func(v *Vec) {
+		return func(v *Vec) { p.keepLanes(v, slot) }
+	}
+	p.fromBase(u, keep(planarRound), keep(planarLow), keep(planarToBase))
+	p.Free(u)
+	p.Copy(v, m)
+	p.Sub(v, m) // a NaN, if the maximum is none of the finite numbers
+	p.keepLanes(v, planarHigh)
+	p.Set(v, p.zero)
+	p.keepLanes(v, planarRest)
+	if p.dots {
+		p.keepLanes(v, planarDots)
+	}
+	p.Free(v)
+}
+
+// apart subtracts the maxima from a part of the group where their magnitude v is too
+// great for a base, and makes that, u, 0.
+func (p *planar) apart(u, v *Vec) {
+	limit, lowest, one := p.ConstReg(bits(math.Nextafter32(nearBase, 0))), p.ConstReg(bits(-math.MaxFloat32)), p.Addend(bits(1))
+	p.AtLeast(v, limit)
+	p.SubUni(v, v, limit)
+	m, near := p.Vec("m"), p.Vec("near")
+	p.Copy(m, u)
+	p.AtLeast(m, lowest) // masked elements never meet -Inf - -Inf
+	p.ZeroWhere(m, v, p.zero)
+	p.EqOne(near, v, p.zero, one)
+	p.ZeroWhere(u, near, p.zero)
+	p.Free(near)
+	p.startScratch()
+	p.eachClass(func() {
+		x := p.Vec("x")
+		p.Load(x, p.q, 0)
+		p.Sub(x, m)
+		p.Store(x, p.q, 0)
+		p.Free(x)
+		p.AddImm(4*lanes, p.q)
+	})
+	p.Free(m)
+	for _, c := range []Uni{limit, lowest, one} {
+		p.FreeConst(c)
+	}
+}
+
+// results sets dst to the exponentials in scratch times their factor, and adds what
+// belongs to the weights or targets.
+func (p *planar) results() {
+	f := p.Vec("f")
+	p.loadLanes(f, planarFactor)
 	if p.probs {
 		p.startTargets()
 	}
@@ -408,6 +491,7 @@ func (p *planar) results(f *Vec) {
 		p.Free(e)
 		p.AddImm(4*lanes, p.q)
 	})
+	p.Free(f)
 	switch {
 	case p.dots:
 		p.Free(add)
@@ -425,24 +509,25 @@ func (p *planar) addWeighted(d, x *Vec) {
 	p.AddImm(4, p.w)
 }
 
-// part adds up the exponentials of a part of the group. If f is not nil it
-// leaves them in scratch and sets f to their factor.
-func (p *planar) part(f *Vec) {
-	m, high, low, ones := p.load("max"), p.Vec("high"), p.Vec("low"), p.Vec("ones")
-	sums := []*Vec{high, low, ones}
-	if p.dots {
-		p.dot = p.Vec("dot")
-		sums = append(sums, p.Vec("dots"))
-		p.LoadArg("w", p.w)
-	}
-	for _, v := range sums {
-		p.Set(v, p.zero)
-	}
-	p.startScratch()
+// part adds up the exponentials of a part of the group, and leaves them in scratch for
+// softmax.
+func (p *planar) part() {
+	round, low := p.Vec("round"), p.Vec("low")
+	p.loadLanes(round, planarRound)
+	p.loadLanes(low, planarLow)
+	var base, most *Vec
 	few := 64
+	if !p.losers() {
+		most = p.Vec("most")
+		p.Set(most, p.zero)
+	}
 	if p.dots {
 		few = 16 // the dots keep no rounding errors
+		base, p.dot = p.Vec("base"), p.Vec("dot")
+		p.loadLanes(base, planarBase)
+		p.LoadArg("w", p.w)
 	}
+	p.startScratch()
 	p.batches(few, func() {
 		pairs, last, done := p.NewLabel("pairs"), p.NewLabel("last"), p.NewLabel("done")
 		sum := p.Vec("sum")
@@ -452,61 +537,79 @@ func (p *planar) part(f *Vec) {
 		}
 		p.JumpIfImm(p.k, "<", 2, last)
 		p.Label(pairs)
-		p.add(2, m, sum, ones)
+		p.add(2, base, round, low, most, sum)
 		p.JumpIfImm(p.k, ">=", 2, pairs)
 		p.Label(last)
 		p.JumpIfImm(p.k, "==", 0, done)
-		p.add(1, m, sum, ones)
+		p.add(1, base, round, low, most, sum)
 		p.Label(done)
-		p.twoSum(high, low, sum)
+		p.twoSum(sum)
 		p.Free(sum)
 		if p.dots {
-			p.Add(sums[3], p.dot)
+			local := p.Local(planarDots)
+			p.AddLoad(p.dot, local, 0)
+			p.Store(p.dot, local, 0)
+			p.FreeReg(local)
 		}
 	})
-	p.CountOnes(ones)
-	p.unlessNil("log", func() { p.rest(high, low, ones) })
+	p.Free(round, low)
 	if p.dots {
-		p.store(sums[3], "dot")
+		p.store(p.dot, "dot")
+		p.Free(base, p.dot)
 	}
-	if f != nil {
-		p.Add(high, ones)
-		p.Add(high, low)
-		s := p.load("scale")
-		if p.probs {
-			mass := p.load("mass")
-			p.Mul(s, mass)
-			p.Free(mass)
-		}
-		p.op(opDiv, s, high, f)
-		p.Free(s)
+	p.unlessNil("log", p.rest)
+	if p.softmax {
+		p.factor(most)
 	}
-	p.Free(m)
-	p.Free(sums...)
-	if p.dots {
-		p.Free(p.dot)
+	if most != nil {
+		p.Free(most)
 	}
 }
 
-// rest stores the sums of a part without one of the terms of 1.
-func (p *planar) rest(high, low, ones *Vec) {
-	one, width := p.Const64(math.Float64bits(1)), p.isa.width()
+// factor sets what the exponentials of a part are multiplied by, most being the greatest.
+func (p *planar) factor(most *Vec) {
+	all, s := p.Vec("all"), p.load("scale")
+	p.loadLanes(all, planarHigh)
+	p.Add(most, all)
+	p.loadLanes(all, planarRest)
+	p.Add(most, all)
+	p.Free(all)
+	if p.probs {
+		mass := p.load("mass")
+		p.Mul(s, mass)
+		p.Free(mass)
+	}
+	p.op(opDiv, s, most, s)
+	p.keepLanes(s, planarFactor)
+	p.Free(s)
+}
+
+// rest stores the sums of a part without one of the greatest terms.
+func (p *planar) rest() {
+	high, more := p.Vec("high"), p.Vec("more")
+	p.loadLanes(high, planarHigh)
+	lack := p.lacking(high)
+	p.loadLanes(more, planarToBase)
+	p.Copy(high, lack)
+	p.MulAddVec(lack, high, more)
+	p.Add(more, lack)
+	p.loadLanes(high, planarHigh)
+	p.loadLanes(lack, planarRest)
 	for half := range 2 {
 		v, other := p.Vec("v"), p.Vec("other")
 		p.WidenHalf(v, high, half)
-		p.WidenHalf(other, low, half)
+		p.WidenHalf(other, lack, half)
 		p.op(opAdd64, v, other, v)
-		p.WidenHalf(other, ones, half)
-		p.op(opSub64, other, one, other)
-		p.op(opAdd64, v, other, v)
+		p.WidenHalf(other, more, half)
+		p.MulAddVec64(v, v, other)
 		for _, name := range []string{"sum", "log"} {
 			p.start(name, p.p)
 			p.AddReg(p.at, p.p)
-			p.Store(v, p.p, 4*width*(p.lo+half))
+			p.Store(v, p.p, 4*p.isa.width()*(p.lo+half))
 		}
 		p.Free(v, other)
 	}
-	p.FreeConst(one)
+	p.Free(high, more, lack)
 }
 
 // unlessNil runs body, with p at a parameter, unless that is nil.
@@ -521,15 +624,15 @@ func (p *planar) unlessNil(name string, body func()) {
 // batches runs body for at most few classes after the other, whose number is in k.
 func (p *planar) batches(few int, body func()) {
 	some, short := p.NewLabel("some"), p.NewLabel("short")
-	p.LoadArg("classes", p.c)
+	p.LoadArg("classes", p.left)
 	p.Label(some)
-	p.Mov(p.c, p.k)
+	p.Mov(p.left, p.k)
 	p.JumpIfImm(p.k, "<=", few, short)
 	p.MovImm(few, p.k)
 	p.Label(short)
-	p.SubReg(p.k, p.c)
+	p.SubReg(p.k, p.left)
 	body()
-	p.JumpIfImm(p.c, ">", 0, some)
+	p.JumpIfImm(p.left, ">", 0, some)
 }
 
 // startTargets sets t to the targets in scratch, and destroys q.
@@ -553,7 +656,8 @@ func (p *planar) targets() {
 	p.LoadArg("smooth", p.k)
 	p.LoadUni(keep, p.k, 0)
 	p.LoadUni(share, p.k, 4)
-	m, mass, dot := p.load("max"), p.Vec("mass"), p.Vec("dot")
+	m, mass, dot := p.Vec("base"), p.Vec("mass"), p.Vec("dot")
+	p.loadLanes(m, planarBase)
 	p.Set(mass, p.zero)
 	p.Set(dot, p.zero)
 	p.startTargets()
@@ -601,14 +705,22 @@ func (p *planar) targets() {
 
 // copyFirst copies the first group to scratch.
 func (p *planar) copyFirst() {
+	p.clearNext()
 	p.MovImm(0, p.here)
 	p.LoadArg("x", p.from)
 	p.LoadArg("scratch", p.to)
 	p.eachClass(p.copy)
 }
 
+func (p *planar) clearNext() {
+	start := p.Const(negInf) // alone, it gives NaN
+	p.Set(p.next, start)
+	p.FreeConst(start)
+}
+
 // startNext sets from and to to the next group, or this one if it is the last.
 func (p *planar) startNext() {
+	p.clearNext()
 	last := p.NewLabel("last")
 	p.start("x", p.from)
 	p.Mov(p.at, p.to)
@@ -616,105 +728,107 @@ func (p *planar) startNext() {
 	p.JumpIf(p.to, ">=", p.end, last)
 	p.AddImm(4*lanes, p.from)
 	p.Label(last)
-	p.next(p.to)
+	p.other(p.to)
 	p.LoadArg("scratch", p.q)
 	p.AddReg(p.q, p.to)
 }
 
-// next sets d to where in scratch the next group is.
-func (p *planar) next(d Reg) {
+// other sets d to where in scratch the next group is.
+func (p *planar) other(d Reg) {
 	p.LoadArg("classes", d)
 	p.ShiftReg(6, d)
 	p.SubReg(p.here, d)
 }
 
-// copy copies a class of the next group: all of its lanes, also where a Vec has the
-// register of one part.
+// copy copies a class of the next group, or its losers: all lanes, also of a part.
 func (p *planar) copy() {
 	p.PrefetchL2(p.from, ahead)
-	x := p.Vec("x")
-	for off := 0; off < 4*lanes; off += 4 * lanes / len(x.r) * (p.hi - p.lo) {
-		p.Load(x, p.from, off)
-		p.Store(x, p.to, off)
-	}
-	p.Free(x)
+	lo, hi := p.lo, p.hi
+	p.lo, p.hi = 0, len(p.next.r)
+	p.ByPart(func() {
+		x := p.Vec("x")
+		p.Load(x, p.from, 0)
+		if p.losers() {
+			less := p.Vec("less")
+			p.op(opMin, p.next, x, less)
+			p.Store(less, p.to, 0)
+			p.Free(less)
+		} else {
+			p.Store(x, p.to, 0)
+		}
+		p.Max(p.next, x)
+		p.Free(x)
+	})
+	p.lo, p.hi = lo, hi
 	p.AddReg(p.stride, p.from)
 	p.AddImm(4*lanes, p.to)
 }
 
 // swap makes the next group the one at hand.
 func (p *planar) swap() {
-	p.next(p.c)
-	p.Mov(p.c, p.here)
+	p.other(p.left)
+	p.Mov(p.left, p.here)
 }
 
-// maxima stores the maxima of the group's positions, found in four chains.
-func (p *planar) maxima() {
-	start := p.Const(negInf) // alone, it gives NaN
-	m := p.Vecs(4, "m")
-	for _, m := range m {
-		p.Set(m, start)
-	}
-	p.FreeConst(start)
-	p.startScratch()
-	p.LoadArg("classes", p.c)
-	p.ShiftReg(4, p.c) // elements
-	p.Steps(p.q, p.c, func() {
-		for i, m := range m {
-			p.MaxLoad(m, p.q, 4*lanes*i)
-		}
-	}, func() {
-		p.Max(m[0], m[1])
-		p.Max(m[2], m[3])
-		p.Max(m[0], m[2])
-	}, func() { p.MaxLoad(m[0], p.q, 0) })
-	p.store(m[0], "max")
-	p.Free(m...)
-}
-
-// add adds n classes to sum and ones. The first part copies as many of the next group.
-func (p *planar) add(n int, m, sum, ones *Vec) {
+// add adds n classes to sum. The first part copies as many of the next group.
+func (p *planar) add(n int, base, round, low, most, sum *Vec) {
 	const size = 4 * lanes
 	if p.lo == 0 {
 		for range n {
 			p.copy()
 		}
 	}
-	d := p.Vecs(n, "d")
-	for i, d := range d {
-		p.Load(d, p.q, size*i)
-		p.Sub(d, m)
+	xs := p.Vecs(n, "x")
+	for i, x := range xs {
+		p.Load(x, p.q, size*i)
 		if p.dots {
+			d := p.Vec("d")
+			p.op(opSub, x, base, d)
 			p.addWeighted(p.dot, d)
+			p.Free(d)
 		}
+		p.AtLeast(x, low)
 	}
-	e := p.exp.of(p.Asm, d)
-	for i, e := range e {
+	es, ts := p.of(p.Asm, xs, round)
+	for i, t := range ts {
+		p.ShiftLeft(t, 23)
+		if p.losers() {
+			p.MulAddVec(sum, es[i], t)
+			continue
+		}
+		p.Mul(es[i], t)
 		if p.softmax {
-			p.Store(e, p.q, size*i)
+			p.Store(es[i], p.q, size*i)
 		}
-		p.TakeOnes(e, ones, p.exp.one)
+		p.op(opMin, most, es[i], t)
+		p.Max(most, es[i])
 	}
-	if n == 2 {
-		p.Add(e[0], e[1])
+	if !p.losers() {
+		if n == 2 {
+			p.Add(ts[0], ts[1])
+		}
+		p.Add(sum, ts[0])
 	}
-	p.Add(sum, e[0])
-	p.Free(d...)
-	p.Free(e...)
+	p.Free(xs...)
+	p.Free(es...)
+	p.Free(ts...)
 	p.AddImm(size*n, p.q)
 	p.AddImm(-n, p.k)
 }
 
-// twoSum adds t to high and the rounding error to low (Knuth).
-func (p *planar) twoSum(high, low, t *Vec) {
-	s, b := p.Vec("s"), p.Vec("b")
+// twoSum adds t to the sums of a part, and the rounding errors to what they lack (Knuth).
+func (p *planar) twoSum(t *Vec) {
+	high, s, b := p.Vec("high"), p.Vec("s"), p.Vec("b")
+	p.loadLanes(high, planarHigh)
 	p.op(opAdd, high, t, s)
+	p.keepLanes(s, planarHigh)
 	p.op(opSub, s, high, b)
 	p.Sub(t, b)
 	p.op(opSub, s, b, b)
 	p.Sub(high, b)
 	p.Add(t, high)
-	p.Add(low, t)
-	p.Copy(high, s)
-	p.Free(s, b)
+	p.loadLanes(b, planarRest)
+	p.Add(b, t)
+	p.keepLanes(b, planarRest)
+	p.Free(high, s, b)
 }

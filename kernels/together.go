@@ -170,10 +170,10 @@ func (s *logSumExp) keepRow(v *Vec, slot int) {
 }
 
 // loadLanes loads what keepLanes stored.
-func (s *logSumExp) loadLanes(v *Vec, slot int) {
-	p := s.Local(slot)
-	s.Load(v, p, 0)
-	s.FreeReg(p)
+func (a *Asm) loadLanes(v *Vec, slot int) {
+	p := a.Local(slot)
+	a.Load(v, p, 0)
+	a.FreeReg(p)
 }
 
 // clearRows clears the slots from baseLanes to last, which are read of rows that there are
@@ -217,12 +217,12 @@ func (s *logSumExp) bases(rows Reg, label string) {
 }
 
 // allLess goes to label unless all lanes of v are less than the number of those bits.
-func (s *logSumExp) allLess(v *Vec, bits uint32, label string) {
-	limit, less := s.Const(bits), s.Reg()
-	s.Less(v, limit, less)
-	s.JumpIfImm(less, "!=", 1<<together-1, label)
-	s.FreeReg(less)
-	s.FreeConst(limit)
+func (a *Asm) allLess(v *Vec, bits uint32, label string) {
+	limit, less := a.Const(bits), a.Reg()
+	a.Less(v, limit, less)
+	a.JumpIfImm(less, "!=", 1<<together-1, label)
+	a.FreeReg(less)
+	a.FreeConst(limit)
 }
 
 // foldRows folds the slots of the rows from slot on.
