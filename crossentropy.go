@@ -178,7 +178,7 @@ func (j *ceJob[T, I]) group(x, grad *view[T], g int) float64 {
 	n, at, row := x.span(g)
 	whole := n &^ 15
 	copied := grad.viaCopy(x, j.opt.Accumulate)
-	step := x.step(whole, copied)
+	step := x.step(whole, copied || grad == nil && x.crowded())
 	var sums [2]float64
 	for i := 0; i < whole; i += step {
 		j.positions(&sums, x, grad, copied, min(step, whole-i), at+i, row+i)

@@ -31,6 +31,11 @@ func (j *ceJob[T, I]) positions(sums *[2]float64, x, grad *view[T], copied bool,
 	r := newPlanarCE[T](b, c, x.c, room)
 	targets, from := j.targets[row:][:n], x.planes(at)
 	if grad == nil {
+		if x.crowded() {
+			d := buffers.Get().(*[]float64)
+			defer buffers.Put(d)
+			from = from.copied(d, n, x.c)
+		}
 		j.planarSumExps(&r, planes[T]{}, from, n)
 		j.planarTargets(&r, from, targets)
 		j.planarLosses(sums, &r, targets, row)
@@ -55,6 +60,22 @@ func (j *ceJob[T, I]) positions(sums *[2]float64, x, grad *view[T], copied bool,
 		to.put(j.k, dst, n, x.c, j.opt.Accumulate)
 	}
 	j.planarLosses(sums, &r, targets, row)
+}
+
+// crowded tells whether a group of 16 positions has so many classes, and so great a power
+// of two between them, that its cache lines and pages push each other out of where a
+// processor keeps them. A copy made in longer runs is faster then, if nothing is written
+// for each class: on a Xeon with 2 MB of L2 the loss of 65536 positions of 72, 100 and 150
+// classes takes 0.9, 0.85 and 0.82 of the time, of 64 classes 1.4.
+func (v *view[T]) crowded() bool { return v.c*min(v.d&-v.d, 1<<14) > 1<<20 }
+
+// copied returns a copy of n positions, in b.
+func (p planes[T]) copied(b *[]float64, n, classes int) planes[T] {
+	q := planes[T]{scratch[T](b, n*classes), n}
+	for c := range classes {
+		copy(q.data[c*n:][:n], p.data[c*p.stride:])
+	}
+	return q
 }
 
 // planarSumExps is sumExps, and fills in the dots and adds the weights to dst

@@ -171,6 +171,43 @@ func testPlanarProbs[T Float](t *testing.T) {
 	}
 }
 
+// TestPlanarCrowded compares losses of what is copied with those of the same positions
+// further apart: the bits are the same.
+func TestPlanarCrowded(t *testing.T) { onPaths(t, testPlanarCrowded[float32]) }
+
+func testPlanarCrowded[T Float](t *testing.T) {
+	const n, d, c = 1, 1 << 13, 1<<7 + 1
+	rng := newRand(33)
+	x, far := Planar[T]{n, c, d, make([]T, n*c*d)}, Planar[T]{n, c, d + 16, make([]T, n*c*(d+16))}
+	for i := range x.Data {
+		x.Data[i] = T(4 * rng.NormFloat64())
+		far.Data[i/d*(d+16)+i%d] = x.Data[i]
+	}
+	targets, weight := make([]int, d+16), make([]T, c)
+	for i := range targets {
+		targets[i] = rng.IntN(c)
+	}
+	for i := range weight {
+		weight[i] = T(rng.Float64())
+	}
+	var a, b view[T]
+	viewOf(&a, &x)
+	viewOf(&b, &far)
+	if !a.crowded() || b.crowded() {
+		t.Fatalf("crowded: %v, %v", a.crowded(), b.crowded())
+	}
+	for _, o := range []Options[T]{{Reduction: Sum}, {Reduction: Sum, LabelSmoothing: 0.1, Weight: weight}} {
+		got, want := make([]T, d), make([]T, d+16)
+		must(t, CrossEntropyRows(got, x, targets[:d], &o))
+		must(t, CrossEntropyRows(want, far, targets, &o))
+		for i, l := range got {
+			if !sameBits(l, want[i]) {
+				t.Fatalf("%+v: loss %d is %v, want %v", o, i, l, want[i])
+			}
+		}
+	}
+}
+
 // TestPlanarLarge compares what goes past the caches, where there is much of it, with
 // the same in place.
 func TestPlanarLarge(t *testing.T) {
