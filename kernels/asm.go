@@ -68,7 +68,7 @@ type isa interface {
 	zeroWhere(a *Asm, x, d int, zero Uni)
 	addUnless(a *Asm, x, d int, value Uni)
 
-	nanInit(a *Asm)
+	nanInit(a *Asm, chains int)
 	nanSee(a *Asm, x, y int)
 	nanJump(a *Asm, folded int, label string)
 	fold(a *Asm, op op, v *Vec)
@@ -192,7 +192,8 @@ type Asm struct {
 	heads   map[head]string // registers of the Vecs that are live at the labels
 	lo, hi  int             // the parts that Vec operations work on
 	tail    Reg             // AVX-512: K1 has the mask of its tail
-	nan     int             // x86: register of nanSee
+	nan     int             // x86: register of nanSee; AVX-512: the last one of its masks
+	nans    int             // AVX-512: how many there are
 	stack   bool            // arm64: the kernel uses its stack buffer
 	locals  int             // the slots of Local in use
 	streams bool            // StoreStream was used
@@ -933,8 +934,8 @@ func (a *Asm) AddUnless(d, x *Vec, u Uni) {
 }
 
 // NaNInit forgets the NaNs seen. The maximum of the elements that NaNSee is
-// shown must be taken with Max, as well.
-func (a *Asm) NaNInit() { a.isa.nanInit(a) }
+// shown must be taken with Max, as well. They are seen in one chain, or two that take turns.
+func (a *Asm) NaNInit(chains int) { a.isa.nanInit(a, chains) }
 
 // NaNSee notes whether x or y, which may be the same, has a NaN.
 func (a *Asm) NaNSee(x, y *Vec) {

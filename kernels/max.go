@@ -38,14 +38,7 @@ func (a *Asm) extremeRows(op op, start uint32) {
 		a.Free(m)
 		a.AddImm(4, dst)
 	}
-	a.Either("cols", "<=", lanes, func() {
-		p, n := a.Reg(), a.Reg()
-		a.ReadRows(func(x Reg) {
-			a.Mov(x, p)
-			a.LoadArg("cols", n)
-			store(a.extremeOf(op, p, n, begin))
-		})
-	}, func() {
+	a.Either("cols", ">", lanes, func() {
 		n := a.Arg("cols")
 		a.KeepTail(n)
 		a.ReadRows(func(x Reg) {
@@ -54,25 +47,35 @@ func (a *Asm) extremeRows(op op, start uint32) {
 			a.extremeOfOne(op, m)
 			store(m)
 		})
+	}, func() {
+		p, n := a.Reg(), a.Reg()
+		a.ReadRows(func(x Reg) {
+			a.Mov(x, p)
+			a.LoadArg("cols", n)
+			store(a.extremeOf(op, p, n, begin))
+		})
 	})
 }
 
 // extremeOfOne is extremeOf for one vector.
 func (a *Asm) extremeOfOne(op op, m *Vec) {
-	a.NaNInit()
+	a.NaNInit(1)
 	a.ByPart(func() { a.NaNSee(m, m) })
 	a.isa.fold(a, op, m)
 }
 
 // extremeOf writes the loop for the maximum or minimum of the n elements at p, in
-// lane 0 of the result, and for the NaNs among them.
+// lane 0 of the result, and for the NaNs among them. Elements may be seen twice: the
+// steps between the first and the last are aligned, and the last one ends with the row.
+// It destroys p and n.
 func (a *Asm) extremeOf(op op, p, n Reg, begin Uni) *Vec {
 	m := a.Vecs(4, "m")
 	for _, m := range m {
 		a.Set(m, begin)
 	}
-	a.NaNInit()
-	a.Steps(p, n, func() {
+	a.NaNInit(2)
+	loop, once, few, done := a.NewLabel("step"), a.NewLabel("once"), a.NewLabel("few"), a.NewLabel("done")
+	full := func() {
 		a.ByPair(func() {
 			for i := 0; i < 4; i += 2 {
 				x, y := a.Vec("x"), a.Vec("y")
@@ -84,17 +87,36 @@ func (a *Asm) extremeOf(op op, p, n Reg, begin Uni) *Vec {
 				a.Free(x, y)
 			}
 		})
-	}, func() {
-		a.op(op, m[0], m[1], m[0])
-		a.op(op, m[2], m[3], m[2])
-		a.op(op, m[0], m[2], m[0])
-	}, func() {
-		x := a.Vec("x")
-		a.LoadTail(x, p, n, begin)
-		a.op(op, m[0], x, m[0])
-		a.ByPart(func() { a.NaNSee(x, x) })
-		a.Free(x)
-	})
+	}
+	a.JumpIfImm(n, "<", step, few)
+	last := n
+	a.ShiftReg(2, last)
+	a.AddReg(p, last)
+	a.AddImm(-4*step, last)
+	a.JumpIf(p, "==", last, once)
+	a.Label(loop)
+	full()
+	a.AndImm(-4*lanes, p)
+	a.AddImm(4*step, p)
+	a.JumpIf(p, "<", last, loop)
+	a.Mov(last, p)
+	a.Label(once)
+	full()
+	a.op(op, m[0], m[1], m[0])
+	a.op(op, m[2], m[3], m[2])
+	a.op(op, m[0], m[2], m[0])
+	a.Jump(done)
+
+	a.Label(few)
+	x := a.Vec("x")
+	a.LoadTail(x, p, n, begin)
+	a.op(op, m[0], x, m[0])
+	a.ByPart(func() { a.NaNSee(x, x) })
+	a.Free(x)
+	a.AddImm(4*lanes, p)
+	a.AddImm(-lanes, n)
+	a.JumpIfImm(n, ">", 0, few)
+	a.Label(done)
 	a.Free(m[1:]...)
 	a.isa.fold(a, op, m[0])
 	return m[0]
@@ -109,7 +131,7 @@ var argMaxKernel = kernel{
 	doc: `dst[i] is the index of the first maximum of row i, or of its first NaN.
 Every 512 elements are compared by their maxima; the best ones are searched at the end.`,
 	args: []arg{{"dst", "*int"}, {"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
-	body: func(a *Asm) { a.Either("cols", "<=", lanes, a.argMaxLong, a.argMaxShort) },
+	body: func(a *Asm) { a.Either("cols", ">", lanes, a.argMaxShort, a.argMaxLong) },
 }
 
 func (a *Asm) argMaxLong() {

@@ -486,8 +486,8 @@ func (n neon) addUnless(a *Asm, x, d int, value Uni) {
 }
 
 // FMAX keeps NaNs, so the folded maximum tells.
-func (neon) nanInit(a *Asm)          {}
-func (neon) nanSee(a *Asm, x, y int) {}
+func (neon) nanInit(a *Asm, chains int) {}
+func (neon) nanSee(a *Asm, x, y int)    {}
 
 func (neon) nanJump(a *Asm, folded int, label string) {
 	a.emit("FCMPS F%d, F%d", folded, folded)

@@ -427,11 +427,15 @@ func (x x86) addUnless(a *Asm, p, d int, u Uni) {
 	a.vfree[t] = true
 }
 
-// nanInit: AVX-512 keeps in K7 the lanes that have seen numbers only, AVX2
-// keeps a mask of those that have seen a NaN.
-func (x x86) nanInit(a *Asm) {
+// nanInit: AVX-512 keeps in K7, and K6 if there are two chains, the lanes that have seen
+// numbers only, AVX2 in a register those that have not.
+func (x x86) nanInit(a *Asm, chains int) {
 	if x.avx512 {
-		a.emit("KXNORW K7, K7, K7")
+		a.nan = 7
+		a.nans = chains
+		for k := range chains {
+			a.emit("KXNORW K%d, K%d, K%d", 7-k, 7-k, 7-k)
+		}
 		return
 	}
 	if a.nan < 0 {
@@ -442,7 +446,10 @@ func (x x86) nanInit(a *Asm) {
 
 func (x x86) nanSee(a *Asm, p, q int) {
 	if x.avx512 {
-		a.emit("VCMPPS $7, %s, %s, K7, K7", x.reg(p), x.reg(q))
+		if a.nans == 2 {
+			a.nan ^= 1
+		}
+		a.emit("VCMPPS $7, %s, %s, K%d, K%d", x.reg(p), x.reg(q), a.nan, a.nan)
 		return
 	}
 	t := a.vreg(false)
@@ -453,6 +460,9 @@ func (x x86) nanSee(a *Asm, p, q int) {
 
 func (x x86) nanJump(a *Asm, folded int, label string) {
 	if x.avx512 {
+		if a.nans == 2 {
+			a.emit("KANDW K6, K7, K7")
+		}
 		a.emit("KORTESTW K7, K7")
 		a.emit("JCC %s", label)
 		return
