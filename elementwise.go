@@ -125,16 +125,8 @@ type pairJob[T Float] struct {
 // caches. On a Zen 4 with 1 MB of L2 and 32 MB of L3, MSEGrad of 1<<19 elements
 // takes 0.13 ns each with plain stores and 0.15 with these, 1<<20 take 0.18 and
 // 0.15, 64x50257 take 0.39 and 0.25; with a RowSum of the gradient behind it, 0.23
-// and 0.25, 0.37 and 0.28, 0.57 and 0.44. On a Xeon with 480 MB of L3 Softmax of
-// 1<<20 takes 0.28 and 0.32, and MSEGrad of 132x32000, 198x32000 and 264x32000 takes
-// 0.43 and 0.43, 0.46 and 0.43, 0.57 and 0.43. dispatch_amd64.go sets it.
-var streamSize = minStream
-
-const minStream, maxStream = 1 << 20, 1 << 22
-
-// streamsFrom returns the streamSize for a last-level cache of so many bytes, as far as
-// is known: an eighth of it, as several cores share it.
-func streamsFrom(l3 int) int { return min(max(l3/(8*4), minStream), maxStream) }
+// and 0.25, 0.37 and 0.28, 0.57 and 0.44.
+const streamSize = 1 << 20
 
 // streamCols is the shortest row that goes past the caches: others lose at their ends.
 const streamCols = blockSize / 2
