@@ -31,7 +31,7 @@ subtracted before. 64 classes are added up one by one, their sums with the round
 errors kept.`,
 		args: []arg{{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"},
 			{"x", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"stride", "int"}},
-		body: func(a *Asm) { newPlanar(a, false, false, false).write() },
+		body: func(a *Asm) { (&planar{}).write(a) },
 	}
 	planarSumExpDotKernel = kernel{
 		name: "planarSumExpDot",
@@ -39,7 +39,7 @@ errors kept.`,
 dot to the sum of w[c] (x - max) over the classes c.`,
 		args: []arg{{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"}, {"dot", "*float32"},
 			{"x", "*float32"}, {"w", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"stride", "int"}},
-		body: func(a *Asm) { newPlanar(a, false, true, false).write() },
+		body: func(a *Asm) { (&planar{dots: true}).write(a) },
 	}
 	planarSoftmaxKernel = kernel{
 		name: "planarSoftmax",
@@ -47,7 +47,7 @@ dot to the sum of w[c] (x - max) over the classes c.`,
 whole sum and times scale, which each position has one of.`,
 		args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"},
 			{"x", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
-		body: func(a *Asm) { newPlanar(a, true, false, false).write() },
+		body: func(a *Asm) { (&planar{softmax: true}).write(a) },
 	}
 	planarSoftmaxDotKernel = kernel{
 		name: "planarSoftmaxDot",
@@ -57,7 +57,7 @@ w[c] add to dst.`,
 		args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"add", "*float32"},
 			{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"}, {"dot", "*float32"},
 			{"x", "*float32"}, {"w", "*float32"}, {"scratch", "*float32"}, {"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
-		body: func(a *Asm) { newPlanar(a, true, true, false).write() },
+		body: func(a *Asm) { (&planar{softmax: true, dots: true}).write(a) },
 	}
 	planarProbsKernel = kernel{
 		name: "planarProbs",
@@ -67,7 +67,7 @@ terms of t = 0, both added up 16 classes at once.`,
 		args: []arg{{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"}, {"mass", "*float32"}, {"dot", "*float32"},
 			{"x", "*float32"}, {"q", "*float32"}, {"w", "*float32"}, {"smooth", "*float32"}, {"scratch", "*float32"},
 			{"n", "int"}, {"classes", "int"}, {"stride", "int"}},
-		body: func(a *Asm) { newPlanar(a, false, false, true).write() },
+		body: func(a *Asm) { (&planar{probs: true}).write(a) },
 	}
 	planarProbsGradKernel = kernel{
 		name: "planarProbsGrad",
@@ -78,7 +78,7 @@ behind both groups.`,
 			{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"}, {"mass", "*float32"}, {"dot", "*float32"},
 			{"x", "*float32"}, {"q", "*float32"}, {"w", "*float32"}, {"smooth", "*float32"}, {"scratch", "*float32"},
 			{"n", "int"}, {"classes", "int"}, {"dstStride", "int"}, {"stride", "int"}},
-		body: func(a *Asm) { newPlanar(a, true, false, true).write() },
+		body: func(a *Asm) { (&planar{softmax: true, probs: true}).write(a) },
 	}
 	planarShiftKernel = kernel{
 		name: "planarShift",
@@ -309,14 +309,14 @@ func (w *planarWalk) inner(names ...string) {
 
 // A planar writes one of the kernels with exponentials.
 type planar struct {
+	softmax, dots, probs bool // set dst; set dot and add to dst; have targets
 	*planarWalk
 	reducer
-	softmax, dots, probs bool
-	zero                 Uni
-	q, k                 Reg  // in scratch; classes left of those added up first
-	here                 Reg  // where in scratch the group is: in front of the next one or behind it
-	from, to             Reg  // of the next group, and in scratch
-	next                 *Vec // its maxima so far
+	zero     Uni
+	q, k     Reg  // in scratch; classes left of those added up first
+	here     Reg  // where in scratch the group is: in front of the next one or behind it
+	from, to Reg  // of the next group, and in scratch
+	next     *Vec // its maxima so far
 
 	// For the dots:
 	w   Reg  // in the weights
@@ -340,26 +340,24 @@ const (
 	planarFactor
 )
 
-func newPlanar(a *Asm, softmax, dots, probs bool) *planar {
-	p := &planar{planarWalk: newPlanarWalk(a), reducer: a.newReducer(), softmax: softmax, dots: dots, probs: probs, zero: a.Const(0),
-		q: a.Reg(), k: a.Reg(), here: a.Reg(), from: a.Reg(), to: a.Reg()}
-	p.next = a.Vec("next")
-	vregs := 10
-	if dots || probs {
-		p.w = a.Reg()
-		vregs += 2
-	}
-	if probs {
-		p.t = a.Reg()
-	}
-	p.reducer.keep(a, vregs)
-	return p
-}
-
 // losers tells whether scratch has what is not the maximum, class by class no more.
 func (p *planar) losers() bool { return !p.softmax && !p.dots && !p.probs }
 
-func (p *planar) write() {
+func (p *planar) write(a *Asm) {
+	p.planarWalk, p.reducer, p.zero = newPlanarWalk(a), a.newReducer(), a.Const(0)
+	for _, r := range []*Reg{&p.q, &p.k, &p.here, &p.from, &p.to} {
+		*r = a.Reg()
+	}
+	p.next = a.Vec("next")
+	vregs := 10
+	if p.dots || p.probs {
+		p.w = a.Reg()
+		vregs += 2
+	}
+	if p.probs {
+		p.t = a.Reg()
+	}
+	p.reducer.keep(a, vregs)
 	p.copyFirst()
 	p.groups(func() {
 		p.bases()
@@ -588,17 +586,17 @@ func (p *planar) factor(most *Vec) {
 func (p *planar) rest() {
 	high, more := p.Vec("high"), p.Vec("more")
 	p.loadLanes(high, planarHigh)
-	lack := p.lacking(high)
 	p.loadLanes(more, planarToBase)
-	p.Copy(high, lack)
-	p.MulAddVec(lack, high, more)
+	lack := p.lacking(high)
+	p.MulAddVec(lack, lack, more)
 	p.Add(more, lack)
-	p.loadLanes(high, planarHigh)
-	p.loadLanes(lack, planarRest)
+	p.Free(lack)
+	low := p.Vec("low")
+	p.loadLanes(low, planarRest)
 	for half := range 2 {
 		v, other := p.Vec("v"), p.Vec("other")
 		p.WidenHalf(v, high, half)
-		p.WidenHalf(other, lack, half)
+		p.WidenHalf(other, low, half)
 		p.op(opAdd64, v, other, v)
 		p.WidenHalf(other, more, half)
 		p.MulAddVec64(v, v, other)
@@ -609,7 +607,7 @@ func (p *planar) rest() {
 		}
 		p.Free(v, other)
 	}
-	p.Free(high, more, lack)
+	p.Free(high, more, low)
 }
 
 // unlessNil runs body, with p at a parameter, unless that is nil.
