@@ -71,15 +71,6 @@ func at[T any](p *T, i, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Add(unsafe.Pointer(p), i*int(unsafe.Sizeof(*p)))), n)
 }
 
-// expOf returns e^d, good for a T. It is a call; the float32 loops have exp32
-// inlined.
-func expOf[T Float](d float64) float64 {
-	if is32[T]() {
-		return exp32(d)
-	}
-	return exp64(d)
-}
-
 // first returns the index of the first maximum of x, or of the first NaN.
 func first[T Float](x []T) int {
 	best, m := 0, x[0]
@@ -194,12 +185,8 @@ func sumExpWeightedGeneric[T Float](base, sum, peak, dot, x, w *T, rows, cols, s
 			if w != nil {
 				weights = at(w, b*blockSize, len(block))
 			}
-			top := -1
-			for j, v := range block {
-				if v > m {
-					m, top = v, j
-				}
-			}
+			var top int
+			m, top = greater(block, m)
 			var s, d float64
 			p := T(math.Inf(-1))
 			if top >= 0 {
@@ -220,6 +207,27 @@ func sumExpWeightedGeneric[T Float](base, sum, peak, dot, x, w *T, rows, cols, s
 	}
 }
 
+// greater returns the greatest element of x that is greater than m, and its index, or m
+// and -1.
+func greater[T Float](x []T, m T) (T, int) {
+	top, i := -1, 3
+	for ; i < len(x); i += 4 {
+		if x[i-3] > m || x[i-2] > m || x[i-1] > m || x[i] > m {
+			for j, v := range x[i-3:][:4] {
+				if v > m {
+					m, top = v, i-3+j
+				}
+			}
+		}
+	}
+	for i -= 3; i < len(x); i++ {
+		if v := x[i]; v > m {
+			m, top = v, i
+		}
+	}
+	return m, top
+}
+
 // sumOfExp returns the sum of e^(x-m) and, if it is to, that of x - m, times the
 // weights if there are some.
 func sumOfExp[T Float](x, weights []T, m T, dots bool) (sum, dot float64) {
@@ -227,24 +235,25 @@ func sumOfExp[T Float](x, weights []T, m T, dots bool) (sum, dot float64) {
 	switch {
 	case !is32[T]():
 		for _, v := range x {
-			s += expOf[T](float64(v) - float64(m))
+			s += exp64(float64(v) - float64(m))
 		}
 		if dots {
 			dot = dotOf(x, weights, m)
 		}
 	case !dots:
-		for ; len(x) >= 2; x = x[2:] {
-			s += exp32(float64(x[0]) - float64(m))
-			t += exp32(float64(x[1]) - float64(m))
+		m, i := float64(m), 1
+		for ; i < len(x); i += 2 {
+			s += exp32Below(float64(x[i-1]) - m)
+			t += exp32Below(float64(x[i]) - m)
 		}
-		for _, v := range x {
-			s += exp32(float64(v) - float64(m))
+		if i == len(x) {
+			s += exp32Below(float64(x[i-1]) - m)
 		}
 	default:
 		// While an exponential is computed, there is time for more.
 		for i, v := range x {
 			d := float64(v) - float64(m)
-			s, t = t, s+exp32(d)
+			s, t = t, s+exp32Below(d)
 			if weights != nil {
 				d = float64(float64(weights[i]) * d)
 			}
@@ -303,11 +312,7 @@ func expSumWeightedGeneric[T Float](dst, base, sum, more, dot, x, w *T, rows, co
 			first := b * blockSize
 			size := min(blockSize, cols-first)
 			in, out := at(x, i*stride+first, size), at(dst, i*dstStride+first, size)
-			for _, v := range in {
-				if v > m {
-					m = v
-				}
-			}
+			m, _ = greater(in, m)
 			var weights []T
 			if w != nil {
 				weights = at(w, first, size)
@@ -324,15 +329,16 @@ func expSumWeightedGeneric[T Float](dst, base, sum, more, dot, x, w *T, rows, co
 					s += e
 				}
 			case dot == nil:
+				m := float64(m)
 				for j, v := range in {
-					e := exp32(float64(v) - float64(m))
+					e := exp32Below(float64(v) - m)
 					out[j] = T(e)
 					s += e
 				}
 			default:
 				for j, v := range in {
 					x := float64(v) - float64(m)
-					e := exp32(x)
+					e := exp32Below(x)
 					out[j] = T(e)
 					s += e
 					if weights != nil {
@@ -393,8 +399,9 @@ func shortSoftmaxDotGeneric[T Float](dst, scale, add, max *T, sum, log *float64,
 			at(dot, i, 1)[0] = T(s + t)
 		}
 		if is32[T]() {
+			m := float64(m)
 			for j, v := range x {
-				e[j] = exp32(float64(v) - float64(m))
+				e[j] = exp32Below(float64(v) - m)
 			}
 		} else {
 			for j, v := range x {
@@ -448,13 +455,13 @@ func scaleGeneric[T Float](dst, x, factor, add *T, rows, cols, dstStride, stride
 		out, x := at(dst, i/n*dstStride+first, size), at(x, i/n*stride+first, size)
 		if add == nil {
 			for j, v := range x {
-				out[j] = T(float64(v) * float64(f))
+				out[j] = v * f
 			}
 			continue
 		}
-		c := float64(at(add, i/n, 1)[0])
+		f, c := float64(f), float64(at(add, i/n, 1)[0])
 		for j, v := range x {
-			out[j] = T(float64(float64(v)*float64(f)) + c)
+			out[j] = T(float64(float64(v)*f) + c)
 		}
 	}
 }
@@ -553,9 +560,9 @@ func dotGeneric[T Float](dst *float64, x, base, w *T, rows, cols, stride int) {
 func shiftGeneric[T Float](dst, x, max, log *T, rows, cols, dstStride, stride, _ int) {
 	logs := at(log, 0, rows)
 	for i, m := range at(max, 0, rows) {
-		out, l := at(dst, i*dstStride, cols), float64(logs[i])
+		out, m, l := at(dst, i*dstStride, cols), float64(m), float64(logs[i])
 		for j, v := range at(x, i*stride, cols) {
-			out[j] = T((float64(v) - float64(m)) - l)
+			out[j] = T((float64(v) - m) - l)
 		}
 	}
 }
@@ -592,7 +599,13 @@ func logSoftmaxGradGeneric[T Float](dst, x, y *T, s *float64, rows, cols, dstStr
 	for i, s := range at(s, 0, rows) {
 		out, y := at(dst, i*dstStride, cols), at(y, i*yStride, cols)
 		for j, v := range at(x, i*stride, cols) {
-			out[j] = T(float64(y[j]) + float64(expOf[T](float64(v))*s))
+			e := float64(v)
+			if is32[T]() {
+				e = exp32(e)
+			} else {
+				e = exp64(e)
+			}
+			out[j] = T(float64(y[j]) + float64(e*s))
 		}
 	}
 }
@@ -611,15 +624,17 @@ func planarSoftmaxGeneric[T Float](dst, scale, max *T, sum, log *float64, x, scr
 
 // planarSoftmaxDotGeneric does without what is nil.
 func planarSoftmaxDotGeneric[T Float](dst, scale, add, max *T, sum, log *float64, dot, x, w, scratch *T, n, classes, dstStride, stride int) {
-	maxs, buf := at(max, 0, n), at(scratch, 0, classes)
+	maxs, buf, all := at(max, 0, n), at(scratch, 0, classes), at(x, 0, (classes-1)*stride+n)
 	var weights []T
 	if w != nil {
 		weights = at(w, 0, classes)
 	}
 	for i := range maxs {
 		m := T(math.Inf(-1)) // alone, it gives NaN
+		from := i
 		for c := range buf {
-			v := at(x, i+c*stride, 1)[0]
+			v := all[from]
+			from += stride
 			buf[c] = v
 			if v > m {
 				m = v
@@ -635,7 +650,12 @@ func planarSoftmaxDotGeneric[T Float](dst, scale, add, max *T, sum, log *float64
 		var s float64
 		ones := 0
 		for c, v := range buf {
-			e := expOf[T](float64(v) - float64(m))
+			e := float64(v) - float64(m)
+			if is32[T]() {
+				e = exp32Below(e)
+			} else {
+				e = exp64(e)
+			}
 			buf[c] = T(e)
 			if e == 1 {
 				ones++
@@ -754,7 +774,13 @@ func planarLogSoftmaxGradGeneric[T Float](dst, x, y, s *T, n, classes, stride, y
 	for c := range classes {
 		out, y := at(dst, c*stride, n), at(y, c*yStride, n)
 		for i, v := range at(x, c*stride, n) {
-			out[i] = T(float64(y[i]) + float64(expOf[T](float64(v))*float64(sums[i])))
+			e := float64(v)
+			if is32[T]() {
+				e = exp32(e)
+			} else {
+				e = exp64(e)
+			}
+			out[i] = T(float64(y[i]) + float64(e*float64(sums[i])))
 		}
 	}
 }

@@ -59,9 +59,17 @@ func exp64(x float64) float64 {
 // exp32 returns e^d with a relative error of less than 1.1e-10, so that
 // float32(exp32(d)) is within 0.502 ULP. It is 0 for d < -150 and +Inf for
 // d > 128; exp32(0) is 1.
+func exp32(d float64) float64 {
+	if d > 128 {
+		return d * math.MaxFloat64
+	}
+	return exp32Below(d)
+}
+
+// exp32Below is exp32 for d up to 128, as x - max is.
 //
 // It is exp64 with more steps and fewer terms, kept short enough to be inlined.
-func exp32(d float64) float64 {
+func exp32Below(d float64) float64 {
 	const (
 		perLn2 = 0x1.71547652b82fep+8 // 256/ln(2)
 
@@ -71,9 +79,6 @@ func exp32(d float64) float64 {
 	)
 	if d < -150 {
 		return 0
-	}
-	if d > 128 {
-		return float64(d * math.MaxFloat64)
 	}
 	z := float64(d * perLn2)
 	shifted := z + roundShift
