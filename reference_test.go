@@ -181,9 +181,9 @@ func shifted[T Float](x []T, off int) []T {
 }
 
 // alike compares results of two dataflows: to within some roundings, relative
-// and absolute. One may have rounded x - max, of 80 at most.
+// and absolute.
 func alike[T Float](a, b T, abs float64) bool {
-	rel := 1e-6 + 80*0x1p-24
+	rel := 2e-6
 	if !is32[T]() {
 		rel, abs = 1e-12, abs*1e-6
 	}
