@@ -177,8 +177,8 @@ func (j *ceJob[T, I]) group(x, grad *view[T], g int) float64 {
 	}
 	n, at, row := x.span(g)
 	whole := n &^ 15
-	copied := grad.viaCopy(x, j.opt.Accumulate)
-	step := x.step(whole, copied || grad == nil && x.crowded())
+	copied := grad.viaCopy(x, j.opt.Accumulate) || grad == nil && x.crowded()
+	step := x.step(whole, copied)
 	var sums [2]float64
 	for i := 0; i < whole; i += step {
 		j.positions(&sums, x, grad, copied, min(step, whole-i), at+i, row+i)

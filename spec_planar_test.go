@@ -11,6 +11,7 @@ import (
 // and more is what it lacks.
 type specPosition struct{ max, base, high, low, more, dot float32 }
 
+// rest is the sum, with what it lacks.
 func (p *specPosition) rest() float64 {
 	s := float64(p.high) + float64(p.low)
 	return math.FMA(s, float64(p.more), s)

@@ -292,11 +292,10 @@ func innermost(code []instruction) []codeLoop {
 		}
 		l := newCodeLoop(body)
 		l.nested = slices.ContainsFunc(spans, func(o span) bool { return holds(o, s) })
-		for _, in := range code[:s.first] {
-			if to, ok := at[in.target]; ok && in.jumps() && to > s.last {
-				l.skipped = true
-			}
-		}
+		l.skipped = slices.ContainsFunc(code[:s.first], func(in instruction) bool {
+			to, ok := at[in.target]
+			return ok && in.jumps() && to > s.last
+		})
 		loops = append(loops, l)
 	}
 	return loops

@@ -388,13 +388,10 @@ func (p *planar) bases() {
 	apart, near := p.NewLabel("apart"), p.NewLabel("near")
 	m, u, v := p.next, p.Vec("u"), p.Vec("v")
 	p.store(m, "max")
-	magnitude := p.Const(0x7fffffff)
 	p.Copy(u, m)
-	p.op(opAnd, m, magnitude, v)
-	p.FreeConst(magnitude)
 	p.FreeReg(p.to) // not in use here
 	p.FreeReg(p.from)
-	p.allLess(v, bits(nearBase), apart)
+	p.allNear(m, v, apart)
 	p.from, p.to = p.Reg(), p.Reg()
 	p.Jump(near)
 	p.Label(apart)
@@ -403,10 +400,7 @@ func (p *planar) bases() {
 	if p.dots || p.probs {
 		p.keepLanes(u, planarBase)
 	}
-	keep := func(slot int) func(v *Vec) {
-		return func(v *Vec) { p.keepLanes(v, slot) }
-	}
-	p.fromBase(u, keep(planarRound), keep(planarLow), keep(planarToBase))
+	p.keepFromBase(u, planarRound, planarLow, planarToBase)
 	p.Free(u)
 	p.Copy(v, m)
 	p.Sub(v, m) // a NaN, if the maximum is none of the finite numbers
@@ -738,11 +732,11 @@ func (p *planar) other(d Reg) {
 	p.SubReg(p.here, d)
 }
 
-// copy copies a class of the next group, or its losers: all lanes, also of a part.
+// copy copies a class of the next group, or its losers: all lanes, also in the first part.
 func (p *planar) copy() {
 	p.PrefetchL2(p.from, ahead)
-	lo, hi := p.lo, p.hi
-	p.lo, p.hi = 0, len(p.next.r)
+	hi := p.hi
+	p.Widen()
 	p.ByPart(func() {
 		x := p.Vec("x")
 		p.Load(x, p.from, 0)
@@ -757,7 +751,7 @@ func (p *planar) copy() {
 		p.Max(p.next, x)
 		p.Free(x)
 	})
-	p.lo, p.hi = lo, hi
+	p.hi = hi
 	p.AddReg(p.stride, p.from)
 	p.AddImm(4*lanes, p.to)
 }

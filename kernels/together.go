@@ -202,18 +202,29 @@ func (s *logSumExp) bases(rows Reg, label string) {
 		s.FreeReg(p)
 		s.FreeUniform(m)
 	})
-	magnitude := s.Const(0x7fffffff)
 	u, v := s.Vec("u"), s.Vec("v")
 	s.loadLanes(u, baseLanes)
-	s.op(opAnd, u, magnitude, v)
-	s.allLess(v, bits(nearBase), label)
+	s.allNear(u, v, label)
 	s.Free(v)
-	s.FreeConst(magnitude)
-	keep := func(slot int) func(v *Vec) {
-		return func(v *Vec) { s.keepLanes(v, slot) }
-	}
-	s.fromBase(u, keep(roundLanes), keep(lowLanes), keep(toBaseLanes))
+	s.keepFromBase(u, roundLanes, lowLanes, toBaseLanes)
 	s.Free(u)
+}
+
+// allNear goes to label unless all lanes of u are of use as bases, and sets v to their
+// magnitudes.
+func (a *Asm) allNear(u, v *Vec, label string) {
+	magnitude := a.Const(0x7fffffff)
+	a.op(opAnd, u, magnitude, v)
+	a.allLess(v, bits(nearBase), label)
+	a.FreeConst(magnitude)
+}
+
+// keepFromBase is fromBase with slots for what it gives.
+func (a *Asm) keepFromBase(u *Vec, round, low, toBase int) {
+	keep := func(slot int) func(v *Vec) {
+		return func(v *Vec) { a.keepLanes(v, slot) }
+	}
+	a.fromBase(u, keep(round), keep(low), keep(toBase))
 }
 
 // allLess goes to label unless all lanes of v are less than the number of those bits.

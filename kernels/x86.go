@@ -428,7 +428,7 @@ func (x x86) addUnless(a *Asm, p, d int, u Uni) {
 }
 
 // nanInit: AVX-512 keeps in K7, and K6 if there are two chains, the lanes that have seen
-// numbers only, AVX2 in a register those that have not.
+// numbers only; AVX2, in a register, those that have seen a NaN.
 func (x x86) nanInit(a *Asm, chains int) {
 	if x.avx512 {
 		a.nan = 7
