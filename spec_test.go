@@ -248,16 +248,22 @@ type specExps struct {
 	apart           bool // it was done vector by vector
 }
 
-// A specSums adds up a block in parts of 256 elements, and a last one that begins at
+// A specSums adds up a block in parts of size elements, and a last one that begins at
 // whole: their lanes are added up before they go to the block's.
 type specSums struct {
 	block, part lanes
-	whole       int
+	size, whole int
 }
+
+// The parts of sumExp and expSum.
+const (
+	specPart    = 128
+	specSegment = 256
+)
 
 // lane returns where element i, the next one, is to be added.
 func (s *specSums) lane(i int) *float32 {
-	if i == s.whole || i < s.whole && i%256 == 0 {
+	if i == s.whole || i < s.whole && i%s.size == 0 {
 		s.cut()
 	}
 	return &s.part[i%16]
@@ -306,12 +312,12 @@ func (b specBase) parts(x float32) (p, scale float32, ok bool) {
 	return p, math.Float32frombits(bits << 23), bits>>8 == math.Float32bits(2)>>8
 }
 
-// sums returns the sums of the lanes of the block's parts, of 256 elements. It reports
+// sums returns the sums of the lanes of the block's parts, of specPart elements. It reports
 // whether all was in range, small elements being held.
 func (b specBase) sums(block []float32) (parts []lanes, ok bool) {
 	ok = true
 	for i, x := range block {
-		if i%256 == 0 {
+		if i%specPart == 0 {
 			parts = append(parts, lanes{})
 		}
 		p, scale, in := b.parts(max(x, b.low))
@@ -322,21 +328,28 @@ func (b specBase) sums(block []float32) (parts []lanes, ok bool) {
 	return parts, ok
 }
 
-// specAddParts returns the sum of the lanes of all parts, and the greatest of them,
-// tagged by the number of its part.
-func specAddParts(parts []lanes) (sum, most float32) {
-	var all lanes
+// specAddParts returns the sums of the lanes of all parts, every other one of which is
+// added up apart, and the greatest of them, tagged by the number of the lane.
+func specAddParts(parts []lanes) (sum lanes, most float32) {
+	var odd lanes
 	for k, part := range parts {
+		to := &sum
+		if k%2 == 1 {
+			to = &odd
+		}
 		for i, v := range part {
-			all[i] += v
-			most = max(most, specTagged(v, k))
+			to[i] += v
+			most = max(most, specTagged(v, i))
 		}
 	}
-	return all.fold(), most
+	for i, v := range odd {
+		sum[i] += v
+	}
+	return sum, most
 }
 
-func specTagged(v float32, part int) float32 {
-	return math.Float32frombits(math.Float32bits(v)&^15 | uint32(part))
+func specTagged(v float32, tag int) float32 {
+	return math.Float32frombits(math.Float32bits(v)&^15 | uint32(tag))
 }
 
 // specSumExp finds base, sum and peak for each block. After a NaN only the sum of its
@@ -361,7 +374,9 @@ func specSumExp(row []float32, dots bool) []specBlock {
 		for {
 			if ok {
 				if parts, ok = b.sums(block); ok {
-					sum, most = specAddParts(parts)
+					var all lanes
+					all, most = specAddParts(parts)
+					sum = all.fold()
 					ok = sum < 1<<100 && !(dots && sum >= 1<<48)
 				}
 			}
@@ -390,10 +405,10 @@ func specSumExp(row []float32, dots bool) []specBlock {
 // again does the block without the greatest element of the lane that most tells, if
 // there is one such element, which is the new base if there are no dots to the old one.
 func (b specBase) again(block []float32, parts []lanes, most float32, dots bool) (out specBlock, ok bool) {
-	k := int(math.Float32bits(most) & 15)
-	j := slices.IndexFunc(parts[k][:], func(v float32) bool { return specTagged(v, k) == most })
+	j := int(math.Float32bits(most) & 15)
+	k := slices.IndexFunc(parts, func(part lanes) bool { return specTagged(part[j], j) == most })
 	var lane []float32
-	for i := k*256 + j; i < min((k+1)*256, len(block)); i += 16 {
+	for i := k*specPart + j; i < min((k+1)*specPart, len(block)); i += 16 {
 		lane = append(lane, block[i])
 	}
 	peak := slices.Max(lane)
@@ -410,10 +425,15 @@ func (b specBase) again(block []float32, parts []lanes, most float32, dots bool)
 	if count > 1 {
 		return out, false
 	}
-	left := slices.Clone(parts)
-	left[k][j] = 0
-	sum, _ := specAddParts(left)
-	sum += rest.fold()
+	var others lanes
+	for i, part := range parts {
+		if i != k {
+			others[i] = part[j]
+		}
+	}
+	all, _ := specAddParts(parts)
+	all[j] = others.fold()
+	sum := all.fold() + rest.fold()
 
 	if dots {
 		return specBlock{base: b.base, sum: b.finish(sum), peak: peak}, true
@@ -463,10 +483,10 @@ func specApart(block []float32) specBlock {
 	return specBlock{m, s, peak, true}
 }
 
-// specBlockDot adds up x - m over a block, times the weights if there are some. What
-// begins at whole is added up apart.
-func specBlockDot(block, weights []float32, m float32, whole int) float32 {
-	sum := specSums{whole: whole}
+// specBlockDot adds up x - m over a block, times the weights if there are some, in parts
+// of that size. What begins at whole is added up apart.
+func specBlockDot(block, weights []float32, m float32, size, whole int) float32 {
+	sum := specSums{size: size, whole: whole}
 	for i := range (len(block) + 15) / 16 * 16 {
 		x, w := m, float32(0) // past the end
 		if i < len(block) {
@@ -497,7 +517,7 @@ func init() {
 			if apart {
 				whole = 0
 			}
-			at(dot, i, 1)[0] = specBlockDot(block, weights, at(base, i, 1)[0], whole)
+			at(dot, i, 1)[0] = specBlockDot(block, weights, at(base, i, 1)[0], specSegment, whole)
 		}
 	}
 	specTable.scaleExpSumDot = func(dst, base, sum, more, dot, x *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, _ int) {
@@ -518,7 +538,7 @@ func init() {
 			if apart {
 				whole = 0
 			}
-			at(dot, i, 1)[0] = specBlockDot(block, weights, at(base, i, 1)[0], whole)
+			at(dot, i, 1)[0] = specBlockDot(block, weights, at(base, i, 1)[0], specPart, whole)
 		}
 	}
 }
@@ -577,7 +597,7 @@ func specExpSum(dst, row []float32, dots bool) []specExps {
 			blocks = append(blocks, specExpsApart(e, block))
 			continue
 		}
-		sum := specSums{whole: len(e) / step * step}
+		sum := specSums{size: specSegment, whole: len(e) / step * step}
 		for i, x := range block { // dst may be x
 			p, scale, _ := b.parts(max(x, b.low))
 			e[i] = p * scale
@@ -597,7 +617,7 @@ func specExpsApart(dst, block []float32) specExps {
 	for i, x := range block {
 		dst[i] = specExpMinus(x-m, specExp6)
 	}
-	sum := specSums{whole: len(dst)}
+	sum := specSums{size: specSegment, whole: len(dst)}
 	for i, e := range dst {
 		*sum.lane(i) += e
 	}
@@ -1443,7 +1463,7 @@ func TestSpecRows(t *testing.T) {
 	if len(Paths()) == 1 {
 		t.Skip("no accelerated path")
 	}
-	cols := []int{17, 100, 225, 256, 257, 300, 1024, 1025}
+	cols := []int{17, 100, 225, 256, 257, 300, 1024, 1025, 2048, 2049}
 	if testing.Short() {
 		cols = []int{17, 257}
 	}
@@ -1699,6 +1719,38 @@ func agreeOnWorkers[T Float](t *testing.T, name string, x Matrix[T]) []output {
 		}
 	}
 	return want
+}
+
+// TestGreatStride has rows as far apart as rows together may be, and further.
+func TestGreatStride(t *testing.T) {
+	if testing.Short() || math.MaxInt == math.MaxInt32 {
+		t.Skip("asks for memory that it does not touch")
+	}
+	const rows, cols = 16, 300
+	rng := newRand(10)
+	near := newMatrix[float32](rows, cols, 0, 0)
+	targets := make([]int32, rows)
+	for r := range rows {
+		randomRow(rng, near.row(r), 3)
+		targets[r] = int32(rng.IntN(cols))
+		near.row(r)[targets[r]] = 30
+	}
+	for _, stride := range []int{1 << 24, 1<<24 + 1} {
+		far := Matrix[float32]{Rows: rows, Cols: cols, Stride: stride, Data: make([]float32, (rows-1)*stride+cols)}
+		for r := range rows {
+			copy(far.row(r), near.row(r))
+		}
+		for _, k := range paths {
+			useTable(t, k)
+			var want, got [rows]float32
+			if err := errors.Join(LogSoftmaxNLL(want[:], near, targets), LogSoftmaxNLL(got[:], far, targets)); err != nil {
+				t.Fatal(err)
+			}
+			if got != want {
+				t.Errorf("%s, stride %d: the losses are %v, want %v", k.name, stride, got, want)
+			}
+		}
+	}
 }
 
 // TestGrowingStack calls with ever less stack left, so that it is moved at any

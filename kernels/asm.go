@@ -40,11 +40,14 @@ type isa interface {
 	jumpIfImm(a *Asm, cond string, x Reg, imm int, label string)
 	load64(a *Asm, base, d Reg)
 	store64(a *Asm, s, base Reg)
+	load32(a *Asm, base Reg, off int, d Reg)
+	store32(a *Asm, s, base Reg, off int)
 	prefetch(a *Asm, level int, base Reg, off int)
 
 	constant(a *Asm, bits uint64, reg bool) Uni
 	addend(a *Asm, bits uint64) Uni
 	set(a *Asm, u operand, d int)
+	laneNumbers(a *Asm, part, d int)
 	load(a *Asm, base Reg, off int, d ...int)
 	loadWide(a *Asm, base Reg, off int, d int)
 	widen(a *Asm, s, half, d int)
@@ -86,7 +89,8 @@ type isa interface {
 	storeScalar(a *Asm, s int, base Reg, off int)
 	addDouble(a *Asm, s int, base Reg)
 	storeDouble(a *Asm, s int, base Reg)
-	loadLane(a *Asm, v *Vec, base, n Reg, fill Uni)
+	loadLane(a *Asm, v *Vec, base, n Reg, limit int, fill Uni)
+	gather(a *Asm, base Reg, at, where int, fill Uni, d int)
 	moveLane0(a *Asm, s int, d Reg)
 	orAll(a *Asm, d int, x []int)
 	jumpBits(a *Asm, x int, mask uint32, label string)
@@ -121,6 +125,7 @@ const (
 	opAddInt64
 	opSubInt64
 	opSubInt // lanes of 32 bits again
+	opMulInt
 	opOr
 	opAnd
 	opXor
@@ -329,6 +334,10 @@ func (a *Asm) ShiftReg(n int, d Reg)  { a.isa.shl(a, n, d) }
 func (a *Asm) ShiftDown(n int, d Reg) { a.isa.shr(a, n, d) }
 func (a *Asm) MinReg(s, d Reg)        { a.isa.min(a, s, d) }
 func (a *Asm) Store64(s, base Reg)    { a.isa.store64(a, s, base) }
+
+// Load32 sets d to the 32 bits at base+off and Store32 stores those of s there.
+func (a *Asm) Load32(base Reg, off int, d Reg) { a.isa.load32(a, base, off, d) }
+func (a *Asm) Store32(s, base Reg, off int)    { a.isa.store32(a, s, base, off) }
 
 // Local allocates a register with the address of a slot of the stack that
 // holds a Vec.
@@ -657,6 +666,13 @@ func (a *Asm) Set(d *Vec, u Uni) {
 	}
 }
 
+// LaneNumbers sets every lane of d to its number, an integer.
+func (a *Asm) LaneNumbers(d *Vec) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.laneNumbers(a, i, d.r[i])
+	}
+}
+
 // Copy sets d = x.
 func (a *Asm) Copy(d, x *Vec) {
 	for i := a.lo; i < a.hi; i++ {
@@ -715,8 +731,18 @@ func (a *Asm) KeepTail(n Reg) {
 // LoadTail loads min(n, 16) elements at base, n <= 64, and fills the other lanes.
 func (a *Asm) LoadTail(d *Vec, base, n Reg, fill Uni) { a.isa.loadTail(a, d, base, n, fill) }
 
-// LoadLane loads n elements, 16 apart, 1 <= n <= 16, and fills the other lanes.
-func (a *Asm) LoadLane(d *Vec, base, n Reg, fill Uni) { a.isa.loadLane(a, d, base, n, fill) }
+// LoadLane loads n elements, 16 apart, 1 <= n <= limit, and fills the other lanes.
+func (a *Asm) LoadLane(d *Vec, base, n Reg, limit int, fill Uni) {
+	a.isa.loadLane(a, d, base, n, limit, fill)
+}
+
+// Gather loads the elements at the address that is a lane of at, in bytes, behind base
+// where that of where, an integer, is less than 0, and fills the other lanes.
+func (a *Asm) Gather(d *Vec, base Reg, at, where *Vec, fill Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.gather(a, base, at.r[i], where.r[i], fill, d.r[i])
+	}
+}
 
 // StoreTail stores min(n, 16) elements at base. The LoadTail before it had the same n.
 func (a *Asm) StoreTail(s *Vec, base, n Reg) { a.isa.storeTail(a, s, base, n) }

@@ -10,7 +10,7 @@ sum to the block's lane j; the end of the row, vector by vector. If something ma
 out of range, the block is done again, with small elements held at 0; and with its
 maximum for a base if that is much greater; and vector by vector if that is of no use.
 If dst is x, or a block was too great, the maximum is looked for first. Rows of at
-most 1024 columns have their bases and folds 16 rows at once, unless dst is x.`,
+most 2048 columns have their bases and folds 16 rows at once, unless dst is x.`,
 	args: []arg{{"dst", "*float32"}, {"base", "*float32"}, {"sum", "*float32"}, {"more", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 	body: func(a *Asm) { (&expSum{logSumExp: logSumExp{Asm: a}}).write() },
@@ -152,11 +152,14 @@ func (s *expSum) write() {
 	s.nextRow(row)
 }
 
+// segment is how many elements lanes add up before what they have goes to the block's.
+const segment = 256
+
 // store stores the exponentials of the block and adds them up lane by lane; small
 // elements are held at low if they are to. It goes to label if something was out of
 // range, unless held tells that nothing is.
 func (s *expSum) store(hold bool, label string) {
-	segment, loop, end, vec, done := s.NewLabel("segment"), s.NewLabel("loop"), s.NewLabel("end"), s.NewLabel("vec"), s.NewLabel("done")
+	part, loop, end, vec, done := s.NewLabel("part"), s.NewLabel("loop"), s.NewLabel("end"), s.NewLabel("vec"), s.NewLabel("done")
 	seen, sum := s.One("seen", s.zero), s.Vec("sum")
 	s.Set(sum, s.zero)
 	s.keepLanes(sum, blockSum)
@@ -178,8 +181,10 @@ func (s *expSum) store(hold bool, label string) {
 		}
 	}
 	s.Mov(s.p, s.q)
-	s.Label(segment)
-	s.startPart(sum, dot, end)
+	s.Label(part)
+	s.startSums(sum, dot)
+	s.JumpIf(s.q, ">=", s.full, end)
+	s.startPart(segment)
 	s.Label(loop)
 	if s.trail {
 		s.trailStep()
@@ -214,7 +219,7 @@ func (s *expSum) store(hold bool, label string) {
 	if !hold && !s.trail { // soon, for there may be many rows with small elements
 		s.JumpBits(seen, outOfRange, label)
 	}
-	s.Jump(segment)
+	s.Jump(part)
 
 	s.Comment("The end of the row.")
 	s.Label(end)
@@ -286,7 +291,7 @@ func (s *expSum) storeTogether(alone string) {
 		s.loadLanes(sum, blockSum)
 		s.keepRow(sum, rowSums)
 		s.Free(sum)
-	}, func(rows Reg, label string) {
+	}, func(label string) {
 		sum := s.foldRows(opAdd, rowSums)
 		s.allLess(sum, s.suspicious(), label)
 		s.keepLanes(sum, sumLanes)
@@ -380,7 +385,7 @@ func (s *expSum) apart() {
 	s.Add(sum, d)
 	s.Free(d)
 	s.AddImm(4*lanes, s.q)
-	s.fill(s.cut)
+	s.fill(segment, s.cut)
 	s.JumpIfImm(s.cut, "!=", 0, within)
 	s.addLanes(sum, blockSum)
 	s.Set(sum, s.zero)

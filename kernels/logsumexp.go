@@ -8,12 +8,12 @@ var sumExpKernel = kernel{
 e^(x - base) over the block, but for one element that makes up more than half of what
 the row adds up to so far, if there is one: that is peak, or else -Inf.
 k ln 2 is close to base, the greatest of three elements, or of a block: lane j
-of 16 adds up e^(x - k ln 2) for elements j, j+16, ... of 256, and those sums lane by
+of 16 adds up e^(x - k ln 2) for elements j, j+16, ... of 128, and those sums lane by
 lane. The exponent fields tell whether one was out of range. Then the block is done
 again, with small elements held at 0, and again if one is too great, with base the
 block's maximum, or vector by vector if that is of no use. A sum of one lane that
 holds more than half is done again without its greatest element, the peak.
-Rows of at most 1024 columns have their bases, folds and peaks 16 rows at once.`,
+Rows of at most 2048 columns have their bases, folds and peaks 16 rows at once.`,
 	args: []arg{{"base", "*float32"}, {"sum", "*float32"}, {"peak", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) { (&logSumExp{Asm: a}).write() },
@@ -66,18 +66,21 @@ const (
 	greatest
 )
 
-// The room on the stack: the sums of the lanes of each 256 elements, in places that
+// The room on the stack: the sums of the lanes of each 128 elements, in places that
 // count down; e^(k ln 2 - base) - 1; the base; the block's sum, and the row's so far;
-// the dots of the block's lanes.
+// the sums of the block's lanes and their dots.
 const (
-	partSize  = 256
+	partSize  = 128
+	partShift = 9 // from parts to their bytes
+	laneSize  = partSize / lanes
 	parts     = blockSize / partSize
-	firstPart = parts - 1
-	toBase    = parts
-	baseAt    = parts + 1
-	sumAt     = parts + 2
-	totalAt   = parts + 3
-	blockDots = parts + 4
+	firstPart = parts // and 0 for none
+	toBase    = parts + 1
+	baseAt    = parts + 2
+	sumAt     = parts + 3
+	totalAt   = parts + 4
+	blockSums = parts + 5
+	blockDots = parts + 6
 )
 
 // ulp is that of what n is rounded by, outOfRange the bits that are set out of range.
@@ -132,6 +135,7 @@ func (s *logSumExp) write() {
 	s.Label(added)
 	most := s.Uniform()
 	sum, top := s.addParts()
+	s.keepLanes(sum, blockSums)
 	s.FoldAdd(sum)
 	s.FoldMax(top)
 	s.Broadcast(most, top)
@@ -145,7 +149,6 @@ func (s *logSumExp) write() {
 	s.Comment("An element may be more than half of the row so far.")
 	s.Label(peak)
 	s.again(most, plain)
-	s.FreeUniform(most)
 	if s.dots {
 		s.Jump(plain)
 	} else {
@@ -392,7 +395,7 @@ func (a *Asm) fromBase(u *Vec, setRound, setLow, setRest func(v *Vec)) {
 // lanes adds up the block lane by lane, in parts; small elements are held at low if it
 // is to. It goes to label if something was out of range.
 func (s *logSumExp) lanes(hold bool, label string) {
-	part, loop, end, vec, store, done := s.NewLabel("part"), s.NewLabel("loop"), s.NewLabel("end"), s.NewLabel("vec"), s.NewLabel("store"), s.NewLabel("done")
+	part, loop, end, vec, store := s.NewLabel("part"), s.NewLabel("loop"), s.NewLabel("end"), s.NewLabel("vec"), s.NewLabel("store")
 	s.toParts(s.part)
 	s.Mov(s.p, s.q)
 	seen, sum, dot := s.One("seen", s.zero), s.Vec("sum"), s.newDot()
@@ -403,31 +406,34 @@ func (s *logSumExp) lanes(hold bool, label string) {
 			s.addLanes(dot, blockDots)
 		}
 	}
+	s.startSums(sum, dot)
+	s.JumpIf(s.q, ">=", s.full, end)
 	s.Label(part)
-	s.startPart(sum, dot, end)
+	s.startPart(partSize)
 	s.Label(loop)
 	s.step(dot, hold, s.fromMemory, func(_ int, xs []*Vec) { s.add(sum, seen, xs) })
 	s.JumpIf(s.q, "<", s.cut, loop)
-	left := s.Reg()
-	s.fill(left)
-	s.JumpIfImm(left, "!=", 0, end)
+	s.JumpIf(s.q, ">=", s.full, end)
 	next()
+	s.startSums(sum, dot)
 	s.Jump(part)
 
 	s.Comment("The last part may end with less than a step.")
 	s.Label(end)
+	left := s.Reg()
 	s.Mov(s.size, left)
 	s.AndImm(step-1, left)
-	s.JumpIfImm(left, ">", 0, vec)
-	s.fill(left)
-	s.JumpIfImm(left, "==", 0, done)
-	s.Jump(store)
+	s.JumpIfImm(left, "==", 0, store)
+	s.JumpIf(s.q, "==", s.p, vec)
+	s.fill(partSize, s.cut)
+	s.JumpIfImm(s.cut, "!=", 0, vec)
+	next()
+	s.startSums(sum, dot)
 	s.Label(vec)
 	s.lastVectors(left, dot, hold, vec, func(x *Vec) { s.add(sum, seen, []*Vec{x}) })
+	s.FreeReg(left)
 	s.Label(store)
 	next()
-	s.FreeReg(left)
-	s.Label(done)
 	s.Free(sum)
 	if s.dots {
 		s.Free(dot)
@@ -448,16 +454,18 @@ func (s *logSumExp) newDot() *Vec {
 	return dot
 }
 
-// startPart clears the accumulators and sets cut to the end of the part at q. It goes
-// to end if there is no whole step.
-func (s *logSumExp) startPart(sum, dot *Vec, end string) {
+// startSums clears the accumulators.
+func (s *logSumExp) startSums(sum, dot *Vec) {
 	s.Set(sum, s.zero)
 	if s.dots {
 		s.Set(dot, s.zero)
 	}
-	s.JumpIf(s.q, ">=", s.full, end)
+}
+
+// startPart sets cut to the end of the part at q, of that many elements.
+func (s *logSumExp) startPart(size int) {
 	s.Mov(s.q, s.cut)
-	s.AddImm(4*partSize, s.cut)
+	s.AddImm(4*size, s.cut)
 	s.MinReg(s.full, s.cut)
 }
 
@@ -523,11 +531,11 @@ func (s *logSumExp) fromMemory(off int) {
 	s.PrefetchL2(s.q, sumFar+off)
 }
 
-// fill sets d to how far q is in its part.
-func (s *logSumExp) fill(d Reg) {
+// fill sets d to how far q is in its part of that many elements.
+func (s *logSumExp) fill(size int, d Reg) {
 	s.Mov(s.q, d)
 	s.SubReg(s.p, d)
-	s.AndImm(4*partSize-1, d)
+	s.AndImm(4*size-1, d)
 }
 
 // keepLanes stores the lanes of v in a slot of the stack.
@@ -626,60 +634,59 @@ func (s *logSumExp) toParts(d Reg) {
 	if s.at != "" {
 		t := s.Reg()
 		s.Mov(s.at, t)
-		s.ShiftReg(6, t)
+		s.ShiftReg(rowPartsShift, t)
 		s.AddReg(t, d)
 		s.FreeReg(t)
 	}
 }
 
-// Each lane of a part is tagged with the part's number, in the lowest bits.
-const tagBits = 15
+// The greatest of the parts' sums is tagged by the number of its lane, in the lowest bits.
+const tagBits = lanes - 1
 
-// addParts adds up the parts' sums lane by lane, and takes the greatest of them, tagged.
+// addParts adds up the parts' sums lane by lane, every other one apart, which takes half as
+// long, and takes the greatest of them, tagged.
 func (s *logSumExp) addParts() (sum, top *Vec) {
-	untagged, next, tag := s.Const(^uint32(tagBits)), s.Const(1), s.Uniform()
-	sum, top = s.Vec("sum"), s.Vec("top")
-	s.SetUniform(tag, s.zero)
-	s.Set(sum, s.zero)
-	s.Set(top, s.zero)
-	s.eachPart(func() {
-		s.ByPart(func() {
-			v := s.Vec("v")
-			s.Load(v, s.q, 0)
-			s.Add(sum, v)
-			s.op(opAnd, v, untagged, v)
-			s.op(opOr, v, tag, v)
-			s.Max(top, v)
-			s.Free(v)
-		})
-		s.isa.op(s.Asm, opAddInt64, tag.r, next, tag.r)
-	})
-	for _, c := range []Uni{untagged, next, tag} {
-		s.FreeConst(c)
+	sums, tops := s.Vecs(2, "sum"), s.Vecs(2, "top")
+	for i := range sums {
+		s.Set(sums[i], s.zero)
+		s.Set(tops[i], s.zero)
 	}
-	return sum, top
-}
-
-// sumParts is the first half of addParts.
-func (s *logSumExp) sumParts() *Vec {
-	sum := s.Vec("sum")
-	s.Set(sum, s.zero)
-	s.eachPart(func() { s.AddLoad(sum, s.q, 0) })
-	return sum
-}
-
-// eachPart runs f with q at the sums of each part.
-func (s *logSumExp) eachPart(f func()) {
+	s.Store(sums[0], s.part, 0) // there may be one less
 	more := s.NewLabel("more")
 	s.toParts(s.q)
 	s.Label(more)
-	f()
-	s.AddImm(4*lanes, s.q)
+	for i := range sums {
+		s.AddLoad(sums[i], s.q, 4*lanes*i)
+		s.MaxLoad(tops[i], s.q, 4*lanes*i)
+	}
+	s.AddImm(8*lanes, s.q)
 	s.JumpIf(s.q, "<", s.part, more)
+	sum, top = sums[0], tops[0]
+	s.Add(sum, sums[1])
+	s.Max(top, tops[1])
+	s.Free(sums[1], tops[1])
+	untagged, tag := s.Const(^uint32(tagBits)), s.Vec("tag")
+	s.LaneNumbers(tag)
+	s.op(opAnd, top, untagged, top)
+	s.op(opOr, top, tag, top)
+	s.Free(tag)
+	s.FreeConst(untagged)
+	return sum, top
 }
 
-// half is a little less than 2: two lanes of a part that are the same, but for what
-// tags take, are not each more than half of the sum.
+// without clears v where it is most, which has no tag, but for its own, and returns a Vec
+// that is 0 there and nowhere else.
+func (s *logSumExp) without(v *Vec, most source) *Vec {
+	d, untagged := s.Vec("d"), s.Const(^uint32(tagBits))
+	s.op(opAnd, v, untagged, d)
+	s.op(opSub, d, most, d)
+	s.ZeroWhere(v, d, s.zero)
+	s.FreeConst(untagged)
+	return d
+}
+
+// half is a little less than 2: two sums of lanes that are the same, but for what tags
+// take, are not each more than half of what there is.
 const half = 1.9999
 
 // tooGreat is a sum that is out of range.
@@ -715,9 +722,14 @@ func (s *logSumExp) judge(sum *Vec, most Uni, bad, peak string) {
 }
 
 // again adds up the block without the greatest element of the lane of a part that most
-// tells: the peak. It goes to label if there are two of them.
+// tells: the peak. It goes to label if there are two of them. It frees most.
 func (s *logSumExp) again(most Uni, label string) {
-	v, top, peak := s.lane(most), s.Vec("top"), s.Uniform()
+	v, sum := s.lane(most)
+	s.FoldAdd(sum)
+	rest := s.Uniform()
+	s.Broadcast(rest, sum)
+	s.Free(sum)
+	top, peak := s.Vec("top"), s.Uniform()
 	s.Copy(top, v)
 	s.FoldMax(top)
 	s.Broadcast(peak, top)
@@ -729,72 +741,85 @@ func (s *logSumExp) again(most Uni, label string) {
 	s.FreeUniform(one)
 	s.Free(top)
 	s.FoldAdd(v)
-	rest := s.Uniform()
-	s.Broadcast(rest, v)
-	s.Free(v)
-	sum := s.sumParts()
-	s.FoldAdd(sum)
 	s.Narrow()
-	s.op(opAdd, sum, rest, sum)
+	s.op(opAdd, v, rest, v)
 	s.FreeUniform(rest)
 
 	s.setOut("peak", peak)
 	if s.dots { // which are to the base that there is
-		s.setScalar(sumAt, sum)
+		s.setScalar(sumAt, v)
 	} else {
 		top := s.Vec("top")
 		s.Set(top, peak)
-		s.rebase(sum, top, s.round)
+		s.rebase(v, top, s.round)
 		s.Free(top)
-		s.setOut("sum", uni(sum))
+		s.setOut("sum", uni(v))
 		s.setOut("base", peak)
 	}
-	s.Free(sum)
 	s.Widen()
+	s.Free(v)
 	s.FreeUniform(peak)
 }
 
-// lane returns the elements of the lane of a part that most tells, and clears its sum.
-func (s *logSumExp) lane(most Uni) *Vec {
-	untagged, u := s.Const(^uint32(tagBits)), s.Uniform()
-	at, j := s.Reg(), s.Reg()
-	s.MoveLane0(most, j)
-	s.AndImm(tagBits, j)
-	s.ShiftReg(6, j)
+// lane returns the elements of the lane of a part that most tells, and the sums of the
+// lanes without that part. It frees most.
+func (s *logSumExp) lane(most Uni) (v, sum *Vec) {
+	s.MoveLane0(most, s.q)
+	s.AndImm(tagBits, s.q)
+	s.ShiftReg(2, s.q)
+	n, at, others := s.cut, s.Reg(), s.Vec("others")
 	s.toParts(at)
-	s.AddReg(j, at)
-	s.ShiftReg(4, j)
-	s.Mov(s.p, s.q)
-	s.AddReg(j, s.q)
-	v, found := s.Vec("v"), s.NewLabel("found")
-	s.Load(v, at, 0)
-	s.op(opAnd, v, untagged, v)
-	s.isa.op(s.Asm, opAnd, most.r, untagged, u.r)
-	s.FirstEq(v, u, j, found)
-	s.Label(found)
-	s.FreeConst(untagged)
-	s.FreeUniform(u)
-	zero := s.ConstReg(0)
-	s.ShiftReg(2, j)
-	s.AddReg(j, at)
-	s.StoreUni(zero, at, 0)
-	s.FreeConst(zero)
+	s.Mov(s.part, n)
+	s.SubReg(at, n)
+	s.ShiftDown(6, n)
+	s.AddReg(s.q, at)
+	s.LoadLane(others, at, n, parts, s.zero)
+	s.FreeReg(at)
 
-	n := at
+	lane, tag, untagged := s.Uniform(), s.Const(tagBits), s.Const(^uint32(tagBits))
+	s.isa.op(s.Asm, opAnd, most.r, tag, lane.r)
+	s.isa.op(s.Asm, opAnd, most.r, untagged, most.r)
+	s.FreeConst(tag)
+	s.FreeConst(untagged)
+	d, found := s.without(others, most), s.NewLabel("found")
+	s.FreeUniform(most)
+	s.FirstEq(d, s.zero, n, found)
+	s.Label(found)
+	s.ShiftReg(partShift, n)
+	s.Free(d)
+	rest := s.Uniform()
+	s.FoldAdd(others)
+	s.Broadcast(rest, others)
+	s.Free(others)
+	s.AddReg(n, s.q)
+	s.AddReg(s.p, s.q)
+
+	sum = s.Vec("sum")
+	numbers := s.Vec("numbers")
+	s.loadLanes(sum, blockSums)
+	s.LaneNumbers(numbers)
+	s.op(opXor, numbers, lane, numbers)
+	s.ShiftLeft(numbers, 23) // to what is not subnormal
+	s.ZeroWhere(sum, numbers, s.zero)
+	s.EqOne(numbers, numbers, s.zero, rest)
+	s.op(opOr, sum, numbers, sum)
+	s.Free(numbers)
+	s.FreeUniform(lane)
+	s.FreeUniform(rest)
+
+	v = s.Vec("v")
 	s.Mov(s.size, n)
 	s.ShiftReg(2, n)
 	s.AddReg(s.p, n)
-	s.Mov(s.q, s.cut)
-	s.AddImm(4*partSize, s.cut)
-	s.MinReg(s.cut, n)
-	s.AddReg(j, s.q)
 	s.SubReg(s.q, n)
 	s.AddImm(4*lanes-1, n)
 	s.ShiftDown(6, n)
-	s.LoadLane(v, s.q, n, s.low)
-	s.FreeReg(j)
-	s.FreeReg(at)
-	return v
+	limit := s.Reg()
+	s.MovImm(laneSize, limit)
+	s.MinReg(limit, n)
+	s.FreeReg(limit)
+	s.LoadLane(v, s.q, n, laneSize, s.low)
+	return v, sum
 }
 
 // others replaces the elements v by what they add, but for those that are the peak, and
@@ -807,8 +832,7 @@ func (s *logSumExp) others(v, ones *Vec, peak Uni) {
 		s.AtLeast(v, s.low)
 		ps, ts := s.reduced([]*Vec{v})
 		s.ShiftLeft(ts[0], 23)
-		s.Copy(v, ps[0])
-		s.Mul(v, ts[0])
+		s.op(opMul, ps[0], ts[0], v)
 		s.Free(ps[0], ts[0])
 		s.ZeroWhere(v, d, s.zero)
 		s.Free(d)

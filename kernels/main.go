@@ -80,7 +80,8 @@ func generate() map[string][]byte {
 }
 
 // x86Data writes each constant as often as AVX2 wants it; the tables of masks: words
-// of n bits for AVX-512, and a window into -1 and 0 for AVX2; and offsets to gather by.
+// of n bits for AVX-512, and a window into -1 and 0 for AVX2; offsets to gather by; and the
+// numbers of lanes.
 func x86Data(b *bytes.Buffer, consts map[uint64]int) {
 	for _, c := range slices.Sorted(maps.Keys(consts)) {
 		name := fmt.Sprintf("c%016x<>", c)
@@ -105,7 +106,11 @@ func x86Data(b *bytes.Buffer, consts map[uint64]int) {
 	for n := range lanes {
 		fmt.Fprintf(b, "DATA vectors<>+%d(SB)/4, $%d\n", 4*n, 4*lanes*n)
 	}
-	fmt.Fprintf(b, "GLOBL vectors<>(SB), RODATA|NOPTR, $%d\n", 4*lanes)
+	fmt.Fprintf(b, "GLOBL vectors<>(SB), RODATA|NOPTR, $%d\n\n", 4*lanes)
+	for n := range lanes {
+		fmt.Fprintf(b, "DATA numbers<>+%d(SB)/4, $%d\n", 4*n, n)
+	}
+	fmt.Fprintf(b, "GLOBL numbers<>(SB), RODATA|NOPTR, $%d\n", 4*lanes)
 }
 
 // constData writes 32 bytes of a constant.

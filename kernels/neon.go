@@ -40,6 +40,11 @@ func (neon) shr(a *Asm, n int, d Reg)      { a.emit("LSR $%d, %s", n, d) }
 func (neon) load64(a *Asm, base, d Reg)    { a.emit("MOVD (%s), %s", base, d) }
 func (neon) store64(a *Asm, s, base Reg)   { a.emit("MOVD %s, (%s)", s, base) }
 
+func (neon) load32(a *Asm, base Reg, off int, d Reg) {
+	a.emit("MOVWU %s, %s", mem(base, off), d)
+}
+func (neon) store32(a *Asm, s, base Reg, off int) { a.emit("MOVW %s, %s", s, mem(base, off)) }
+
 // addImm: Go's assembler would move a negative number to a register first.
 func (neon) addImm(a *Asm, imm int, d Reg) {
 	if imm < 0 {
@@ -124,6 +129,7 @@ var (
 	fmax  = word{"FMAX", 0x4E20F400, 3}
 	fmin  = word{"FMIN", 0x4EA0F400, 3}
 	fdiv  = word{"FDIV", 0x6E20FC00, 3}
+	mul   = word{"MUL", 0x4EA09C00, 3} // integers
 	fcmeq = word{"FCMEQ", 0x4E20E400, 3}
 	fcmgt = word{"FCMGT", 0x6EA0E400, 3}
 	fcmz  = word{"FCMEQ $0,", 0x4EA0D800, 2}
@@ -140,7 +146,7 @@ var (
 	fcvth = word{"FCVTL2", 0x4E617800, 2} // the two others
 )
 
-var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, fcmeq, fcmgt, fcmz, faddd, fsubd, fmuld, fdivd, orn, bic, uminv, scvtf, fmaxv, fcvtl, fcvth}
+var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, mul, fcmeq, fcmgt, fcmz, faddd, fsubd, fmuld, fdivd, orn, bic, uminv, scvtf, fmaxv, fcvtl, fcvth}
 
 // text prints the instruction in Go's order of operands: d = n op m.
 func (w word) text(m, n, d int) string {
@@ -181,6 +187,16 @@ func (n neon) set(a *Asm, u operand, d int) {
 	case u.r != d:
 		a.emit("VMOV V%d.B16, V%d.B16", u.r, d)
 	}
+}
+
+func (neon) laneNumbers(a *Asm, part, d int) {
+	t := a.Reg()
+	for half := range 2 {
+		n := 4*part + 2*half
+		a.emit("MOVD $0x%x, %s", (n+1)<<32|n, t)
+		a.emit("VMOV %s, V%d.D[%d]", t, d, half)
+	}
+	a.FreeReg(t)
 }
 
 // paired says whether the registers from i on, 16 bytes apart in memory, go in a
@@ -278,7 +294,7 @@ func (x neon) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
 	a.Label(done)
 }
 
-func (x neon) loadLane(a *Asm, v *Vec, base, n Reg, fill Uni) {
+func (x neon) loadLane(a *Asm, v *Vec, base, n Reg, limit int, fill Uni) {
 	x.buffer(a, func(buf Reg) {
 		f, from, left, t, more := a.inReg(fill), a.Reg(), a.Reg(), a.vreg(false), a.NewLabel("more")
 		x.store(a, buf, 0, f, f, f, f)
@@ -295,6 +311,22 @@ func (x neon) loadLane(a *Asm, v *Vec, base, n Reg, fill Uni) {
 		a.FreeReg(left)
 		a.FreeReg(from)
 	})
+}
+
+func (x neon) gather(a *Asm, base Reg, at, where int, fill Uni, d int) {
+	p, t := a.Reg(), a.vreg(false)
+	x.set(a, fill, d)
+	for lane := range 4 {
+		skip := a.NewLabel("skip")
+		a.emit("VMOV V%d.S[%d], %s", where, lane, p)
+		a.emit("TBZ $31, %s, %s", p, skip)
+		a.emit("VMOV V%d.S[%d], %s", at, lane, p)
+		a.emit("FMOVS (%s)(%s), F%d", base, p, t)
+		a.emit("VMOV V%d.S[0], V%d.S[%d]", t, d, lane)
+		a.Label(skip)
+	}
+	a.vfree[t] = true
+	a.FreeReg(p)
 }
 
 func (neon) moveLane0(a *Asm, s int, d Reg) { a.emit("FMOVS F%d, %s", s, d) }
@@ -343,7 +375,7 @@ func (neon) copyTail(a *Asm, s, d, n Reg) {
 	a.vfree[v] = true
 }
 
-var neonOps = map[op]word{opAdd: fadd, opSub: fsub, opMul: fmul, opMax: fmax, opMin: fmin, opDiv: fdiv,
+var neonOps = map[op]word{opAdd: fadd, opSub: fsub, opMul: fmul, opMax: fmax, opMin: fmin, opDiv: fdiv, opMulInt: mul,
 	opAdd64: faddd, opSub64: fsubd, opMul64: fmuld, opDiv64: fdivd}
 
 // Those that Go's assembler has.
@@ -652,10 +684,7 @@ func (n neon) jumpAnyEq(a *Asm, base Reg, m Uni, label string) {
 // first takes the least of the numbers of the lanes that match.
 func (n neon) first(a *Asm, v *Vec, m *Uni, d Reg, label string) {
 	iota := a.vreg(false)
-	for i, lanes := range []string{"0x100000000", "0x300000002"} {
-		a.emit("MOVD $%s, %s", lanes, d)
-		a.emit("VMOV %s, V%d.D[%d]", d, iota, i)
-	}
+	n.laneNumbers(a, 0, iota)
 	for i, r := range v.r {
 		none := a.NewLabel("none")
 		if m == nil {

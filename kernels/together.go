@@ -3,16 +3,16 @@ package main
 // A base, a fold and a decision cost a short row as much as its loop does. Sixteen rows
 // share them: each has a lane.
 
-// together is the number of rows, togetherCols the longest they may be.
+// together is the number of rows, of a block or less.
 const (
 	together      = lanes
-	togetherParts = 4
-	togetherCols  = togetherParts * partSize
+	rowPartsShift = 8       // from 4, which is a row's place, to the room for its parts
+	greatStride   = 1 << 24 // more is too much for 32 bits
 )
 
 // Their room on the stack, behind that of a row alone: registers with a lane for each
 // row, and for each row the sums of its lanes, their dots, its greatest parts, and its
-// parts.
+// parts. Elements, with a lane for each row, come after those.
 const (
 	roundLanes = trailSkew + 1 + iota
 	lowLanes
@@ -24,25 +24,31 @@ const (
 	sumLanes
 	thirdLanes // peak or more
 	dotLanes
+	laneSums // what the other parts of the lane that has the peak add up to
+	laneAt   // where the part with the peak begins in the row
+	rowSize  // the bytes of a row, and from row to row
+	rowStride
 	weightsFirst // what w is for the first row
 	togetherEnd
 	rowSums  = togetherEnd + together - 1
 	rowDots  = rowSums + together
 	rowTops  = rowDots + together
-	rowParts = rowTops + together*togetherParts
-	rowOnes  = rowDots // after those
+	rowParts = rowTops + together*parts + 1 // and one for none
+	elements = rowTops
 )
 
 // together does the rows while there are two and more: row does each, and end what is to
 // be known of all of them. It goes to alone with those that are left, and where something
 // is out of range; held then says if that is something small. The rows' slots up to last
 // are clear where there is no row.
-func (s *logSumExp) together(alone string, outs []string, last int, row func(small string), end func(rows Reg, great string)) {
+func (s *logSumExp) together(alone string, outs []string, last int, row func(small string), end func(great string)) {
 	batch, few, begin := s.NewLabel("batch"), s.NewLabel("few"), s.NewLabel("begin")
 	small, great, restore, other := s.NewLabel("small"), s.NewLabel("great"), s.NewLabel("restore"), s.NewLabel("other")
 	rows, at := s.n, s.known // 4 for each row, 4 for each in front of the one at hand
 	s.LoadArg("cols", s.size)
-	s.JumpIfImm(s.size, ">", togetherCols, other)
+	s.JumpIfImm(s.size, ">", blockSize, other)
+	s.LoadArg("stride", s.q)
+	s.JumpIfImm(s.q, ">", greatStride, other)
 	s.Label(batch)
 	s.LoadArg("rows", rows)
 	s.JumpIfImm(rows, "<", 2, few)
@@ -83,7 +89,7 @@ func (s *logSumExp) together(alone string, outs []string, last int, row func(sma
 		s.keepLanes(dot, dotLanes)
 		s.Free(dot)
 	}
-	end(rows, great)
+	end(great)
 	s.at = ""
 	bytes := s.full
 	s.ShiftDown(2, rows)
@@ -130,11 +136,11 @@ func (s *logSumExp) sumTogether(alone string) {
 		s.keepRow(sum, rowSums)
 		s.keepRow(top, rowTops)
 		s.Free(sum, top)
-	}, func(rows Reg, great string) {
+	}, func(great string) {
 		mask, finish := s.held, s.NewLabel("finish")
 		s.endRows(mask, great)
 		s.JumpIfImm(mask, "==", 0, finish)
-		s.peaks(rows, mask)
+		s.peaks()
 		s.Label(finish)
 	})
 }
@@ -277,51 +283,45 @@ func (s *logSumExp) finishRows(sum *Vec) {
 	s.Free(f)
 }
 
-// peaks is again for the rows whose bits are set in mask, but for those with two peaks.
-func (s *logSumExp) peaks(rows, mask Reg) {
-	s.eachOfThose(rows, mask, func() {
-		most := s.Uniform()
-		s.LoadLocal(most, mostLanes, s.at)
-		s.LoadLocal(s.low, lowLanes, s.at)
-		v := s.lane(most)
-		s.keepRow(v, rowTops)
-		s.Free(v)
-		s.FreeUniform(most)
-	})
-	peak := s.foldRows(opMax, rowTops)
-	s.keepLanes(peak, topLanes)
-	s.Free(peak)
-
-	parts := s.cut // their size
-	s.Mov(s.size, parts)
-	s.AddImm(partSize-1, parts)
-	s.ShiftDown(8, parts)
-	s.ShiftReg(6, parts)
-	s.eachOfThose(rows, mask, func() {
-		s.LoadLocal(s.round, roundLanes, s.at)
-		s.LoadLocal(s.low, lowLanes, s.at)
-		peak := s.Uniform()
-		s.LoadLocal(peak, topLanes, s.at)
-		v, ones, p := s.Vec("v"), s.Vec("ones"), s.inRows(rowTops)
-		s.Load(v, p, 0)
-		s.others(v, ones, peak)
-		s.Store(v, p, 0)
-		s.FreeReg(p)
-		s.Free(v)
+// peaks is again for the rows of which an element may be more than half, but for those
+// with two peaks.
+func (s *logSumExp) peaks() {
+	s.findLanes()
+	s.moveLanes()
+	bytes := s.part
+	s.Mov(s.size, bytes)
+	s.ShiftReg(2, bytes)
+	s.StoreInt(bytes, rowSize)
+	s.LoadArg("stride", bytes)
+	s.ShiftReg(2, bytes)
+	s.StoreInt(bytes, rowStride)
+	one := s.Addend(bits(1))
+	s.ByPart(func() {
+		s.laneUni(s.round, roundLanes)
+		s.laneUni(s.low, lowLanes)
+		peak := s.gatherLanes()
+		v, ones := s.Vec("v"), s.Vec("ones")
+		s.Set(ones, s.zero)
+		s.each(laneSize, func(at Reg) {
+			is := s.Vec("is")
+			s.Load(v, at, 0)
+			s.others(v, is, peak)
+			s.Add(ones, is)
+			s.Free(is)
+			s.Store(v, at, 0)
+		})
+		s.Set(v, peak)
 		s.FreeUniform(peak)
-		s.toParts(s.part)
-		s.AddReg(parts, s.part)
-		sum := s.sumParts()
-		s.keepRow(sum, rowSums)
-		s.keepRow(ones, rowOnes)
-		s.Free(sum, ones)
+		s.keepLanes(v, topLanes)
+		s.keepLanes(ones, mostLanes)
+		s.Free(v, ones)
 	})
-	ones := s.foldRows(opAdd, rowOnes)
-	s.keepLanes(ones, mostLanes)
-	s.Free(ones)
-	rest, sum, one := s.foldRows(opAdd, rowTops), s.foldRows(opAdd, rowSums), s.Addend(bits(1))
-	s.Add(sum, rest)
-	s.Free(rest)
+	sum := s.foldRows(opAdd, rowSums)
+	s.ByPart(func() {
+		rest := s.addElements(laneSize)
+		s.Add(sum, rest)
+		s.Free(rest)
+	})
 	s.SetUniform(s.low, s.zero)
 	s.ByPart(func() {
 		peak, v := s.Vec("peak"), s.Vec("v")
@@ -359,18 +359,157 @@ func (s *logSumExp) peaks(rows, mask Reg) {
 	s.Free(sum)
 }
 
-// eachOfThose is eachOf for those whose bits are set in mask.
-func (s *logSumExp) eachOfThose(rows, mask Reg, body func()) {
-	left := s.full
-	s.Mov(mask, left)
-	s.eachOf(rows, func() {
-		skip, bit := s.NewLabel("skip"), s.Reg()
-		s.Mov(left, bit)
-		s.ShiftDown(1, left)
-		s.AndImm(1, bit)
-		s.JumpIfImm(bit, "==", 0, skip)
-		s.FreeReg(bit)
-		body()
-		s.Label(skip)
+// findLanes finds for each row the part with the lane that most tells, and what the
+// lane's other parts add up to.
+func (s *logSumExp) findLanes() {
+	size := s.cut // of a row's sums
+	s.Mov(s.size, size)
+	s.AddImm(partSize-1, size)
+	s.ShiftDown(partShift-2, size)
+	s.ShiftReg(6, size)
+	tags, untagged, next, all := s.Const(tagBits), s.Const(^uint32(tagBits)), s.Const(1<<partShift), s.Const(1<<31)
+	laneOf := func(most *Vec) *Vec {
+		lane := s.Vec("lane")
+		s.op(opAnd, most, tags, lane)
+		s.ShiftLeft(lane, 2)
+		return lane
+	}
+	s.ByPart(func() {
+		most, at, where := s.Vec("most"), s.Vec("at"), s.Vec("where")
+		s.loadLanes(most, mostLanes)
+		lane := laneOf(most)
+		s.LaneNumbers(at)
+		s.ShiftLeft(at, rowPartsShift+2)
+		s.op(opOr, at, lane, at)
+		s.Free(lane)
+		s.Set(where, all)
+
+		v, part, off := s.Vec("v"), s.Vec("part"), s.Uniform()
+		s.Set(v, s.zero)
+		s.each(parts, func(to Reg) { s.Store(v, to, 0) })
+		s.op(opAnd, most, untagged, most)
+		s.Set(part, s.zero)
+		s.SetUniform(off, s.zero)
+		first, more := s.Local(rowParts), s.NewLabel("more")
+		s.Mov(first, s.part)
+		s.FreeReg(first)
+		to := s.Local(elements)
+		s.Mov(s.part, s.q)
+		s.AddReg(size, s.q)
+		s.Label(more)
+		s.Gather(v, s.part, at, where, s.zero)
+		d := s.without(v, most)
+		s.EqOne(d, d, s.zero, off)
+		s.op(opOr, part, d, part)
+		s.Free(d)
+		s.isa.op(s.Asm, opAddInt64, off.r, next, off.r)
+		s.Store(v, to, 0)
+		s.AddImm(4*lanes, to)
+		s.AddImm(4*lanes, s.part)
+		s.JumpIf(s.part, "<", s.q, more)
+		s.FreeReg(to)
+		s.FreeUniform(off)
+		s.Free(at, where, v)
+
+		sum := s.addElements(parts)
+		s.keepLanes(sum, laneSums)
+		s.loadLanes(most, mostLanes)
+		lane = laneOf(most)
+		s.op(opOr, part, lane, part)
+		s.keepLanes(part, laneAt)
+		s.Free(most, lane, sum, part)
 	})
+	for _, c := range []Uni{tags, untagged, next, all} {
+		s.FreeConst(c)
+	}
+}
+
+// moveLanes moves what the other parts add up to to rowSums.
+func (s *logSumExp) moveLanes() {
+	from, to, end, more := s.Local(laneAt), s.Local(rowSums), s.Local(laneAt-1), s.NewLabel("more")
+	s.Label(more)
+	s.Load32(from, 0, s.q)
+	s.AndImm(4*(lanes-1), s.q)
+	s.AddReg(to, s.q)
+	s.Load32(from, 64*(laneAt-laneSums), s.cut)
+	s.Store32(s.cut, s.q, 0)
+	s.AddImm(4*lanes, to)
+	s.AddImm(4, from)
+	s.JumpIf(from, "<", end, more)
+	for _, r := range []Reg{end, to, from} {
+		s.FreeReg(r)
+	}
+}
+
+// gatherLanes has in elements those of the lanes of the parts, each with a lane for the
+// row, and returns the greatest of them.
+func (s *logSumExp) gatherLanes() Uni {
+	at, where, v, peak := s.Vec("at"), s.Vec("where"), s.Vec("v"), s.Uniform()
+	size, stride := s.scalar(rowSize), s.scalar(rowStride)
+	s.loadLanes(where, laneAt)
+	s.LaneNumbers(at)
+	s.op(opMulInt, at, stride, at)
+	s.op(opAddInt64, at, where, at)
+	s.op(opSubInt, where, size, where)
+	over := s.Vec("over")
+	s.loadLanes(over, overLanes)
+	s.op(opMax, over, s.zero, over)
+	s.ZeroWhere(where, over, s.zero) // nor where there is no row
+	s.Free(over)
+	s.FreeUniform(size)
+	s.FreeUniform(stride)
+	none, less, x := s.ConstReg(negInf), s.Const(1<<32-4*lanes), s.Arg("x")
+	s.SetUniform(peak, none)
+	s.each(laneSize, func(to Reg) {
+		s.Gather(v, x, at, where, none)
+		s.Store(v, to, 0)
+		s.isa.op(s.Asm, opMax, peak.r, inReg(v.r[s.lo]), peak.r)
+		s.op(opSubInt, at, less, at)
+		s.op(opSubInt, where, less, where)
+	})
+	s.FreeReg(x)
+	s.FreeConst(none)
+	s.FreeConst(less)
+	s.Free(at, where, v)
+	return peak
+}
+
+// each runs f with the addresses of the first n of elements.
+func (s *logSumExp) each(n int, f func(at Reg)) {
+	at, end, more := s.Local(elements), s.Local(elements-n), s.NewLabel("more")
+	s.Label(more)
+	f(at)
+	s.AddImm(4*lanes, at)
+	s.JumpIf(at, "<", end, more)
+	s.FreeReg(end)
+	s.FreeReg(at)
+}
+
+// addElements returns the sum of the first n of elements, in the order of FoldAdd for
+// lanes.
+func (s *logSumExp) addElements(n int) *Vec {
+	at := s.Local(elements)
+	var fold func(first, step int) *Vec
+	fold = func(first, step int) *Vec {
+		if step == n/2 {
+			v := s.Vec("v")
+			s.Load(v, at, 4*lanes*first)
+			s.AddLoad(v, at, 4*lanes*(first+step))
+			return v
+		}
+		v, w := fold(first, 2*step), fold(first+step, 2*step)
+		s.Add(v, w)
+		s.Free(w)
+		return v
+	}
+	sum := fold(0, 1)
+	s.FreeReg(at)
+	return sum
+}
+
+// laneUni sets u to the lanes in a slot of the part at hand.
+func (s *logSumExp) laneUni(u Uni, slot int) {
+	p := s.Local(slot)
+	s.isa.load(s.Asm, p, s.offset(s.lo), u.r)
+	s.FreeReg(p)
 }

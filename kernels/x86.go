@@ -84,6 +84,10 @@ func (x x86) shl(a *Asm, n int, d Reg)      { a.emit("SHLQ $%d, %s", n, d) }
 func (x x86) shr(a *Asm, n int, d Reg)      { a.emit("SHRQ $%d, %s", n, d) }
 func (x x86) load64(a *Asm, base, d Reg)    { a.emit("MOVQ (%s), %s", base, d) }
 func (x x86) store64(a *Asm, s, base Reg)   { a.emit("MOVQ %s, (%s)", s, base) }
+func (x x86) load32(a *Asm, base Reg, off int, d Reg) {
+	a.emit("MOVL %s, %s", mem(base, off), d)
+}
+func (x x86) store32(a *Asm, s, base Reg, off int) { a.emit("MOVL %s, %s", s, mem(base, off)) }
 func (x x86) prefetch(a *Asm, level int, base Reg, off int) {
 	a.emit("PREFETCHT%d %s", level-1, mem(base, off))
 }
@@ -134,6 +138,10 @@ func (x x86) set(a *Asm, u operand, d int) {
 		op = "VBROADCASTSD" // a float32 constant is there twice
 	}
 	a.emit("%s %s, %s", op, x.v(u), x.reg(d))
+}
+
+func (x x86) laneNumbers(a *Asm, part, d int) {
+	a.emit("VMOVUPS numbers<>+%d(SB), %s", a.offset(part), x.reg(d))
 }
 
 func (x x86) load(a *Asm, base Reg, off int, d ...int) {
@@ -220,30 +228,72 @@ func (x x86) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
 	a.Label(done)
 }
 
-// loadLane: a gather clears the mask that it takes.
-func (x x86) loadLane(a *Asm, v *Vec, base, n Reg, fill Uni) {
-	t, at := a.Reg(), a.vreg(false)
+// loadLane: a gather clears the mask that it takes, and one of half as many lanes takes
+// half as long.
+func (x x86) loadLane(a *Asm, v *Vec, base, n Reg, limit int, fill Uni) {
+	t, at := a.Reg(), x.index(a)
 	a.emit("VMOVUPS vectors<>(SB), %s", x.reg(at))
 	for _, r := range v.r {
 		x.set(a, fill, r)
 	}
-	if x.avx512 {
+	if x.avx512 && limit > 8 {
 		a.emit("LEAQ bits<>(SB), %s", t)
 		a.emit("KMOVW (%s)(%s*2), K2", t, n)
 		a.emit("VGATHERDPS (%s)(%s*1), K2, %s", base, x.reg(at), x.reg(v.r[0]))
 	} else {
-		m := a.vreg(false)
+		m, d := a.vreg(false), v.r[0]
+		if x.avx512 {
+			d = a.vreg(false)
+			a.emit("VMOVUPS Y%d, Y%d", v.r[0], d)
+		}
 		a.emit("LEAQ tails<>+64(SB), %s", t)
 		a.emit("NEGQ %s", n)
-		for i, r := range v.r {
-			a.emit("VMOVUPS %d(%s)(%s*4), %s", 32*i, t, n, x.reg(m))
-			a.emit("VGATHERDPS %s, %d(%s)(%s*1), %s", x.reg(m), 512*i, base, x.reg(at), x.reg(r))
+		for i := 0; i < limit; i += 8 {
+			if i > 0 {
+				d = v.r[1]
+			}
+			a.emit("VMOVUPS %d(%s)(%s*4), Y%d", 4*i, t, n, m)
+			a.emit("VGATHERDPS Y%d, %d(%s)(Y%d*1), Y%d", m, 64*i, base, at, d)
 		}
 		a.emit("NEGQ %s", n)
+		if x.avx512 {
+			a.emit("VINSERTF64X4 $0, Y%d, %s, %s", d, x.reg(v.r[0]), x.reg(v.r[0]))
+			a.vfree[d] = true
+		}
 		a.vfree[m] = true
 	}
 	a.vfree[at] = true
 	a.FreeReg(t)
+}
+
+// index allocates a register for what a gather adds to its base. QEMU 7.2 takes number 4,
+// which says that there is none where the base is all, at its word.
+func (x x86) index(a *Asm) int {
+	r := a.vreg(false)
+	if r == 4 {
+		r = a.vreg(false)
+		a.vfree[4] = true
+	}
+	return r
+}
+
+func (x x86) gather(a *Asm, base Reg, at, where int, fill Uni, d int) {
+	if at == 4 {
+		t := x.index(a)
+		x.set(a, inReg(at), t)
+		at = t
+		defer func() { a.vfree[t] = true }()
+	}
+	x.set(a, fill, d)
+	if x.avx512 {
+		a.emit("VPMOVD2M %s, K2", x.reg(where))
+		a.emit("VGATHERDPS (%s)(%s*1), K2, %s", base, x.reg(at), x.reg(d))
+		return
+	}
+	m := a.vreg(false)
+	x.set(a, inReg(where), m)
+	a.emit("VGATHERDPS %s, (%s)(%s*1), %s", x.reg(m), base, x.reg(at), x.reg(d))
+	a.vfree[m] = true
 }
 
 func (x x86) moveLane0(a *Asm, s int, d Reg) { a.emit("VMOVD X%d, %s", s, d) }
@@ -287,7 +337,7 @@ func (x x86) storeTail(a *Asm, v *Vec, base, n Reg) {
 }
 
 var x86Ops = [...]string{opAdd: "VADDPS", opSub: "VSUBPS", opMul: "VMULPS", opMax: "VMAXPS", opMin: "VMINPS", opDiv: "VDIVPS",
-	opAdd64: "VADDPD", opSub64: "VSUBPD", opMul64: "VMULPD", opDiv64: "VDIVPD", opAddInt64: "VPADDQ", opSubInt64: "VPSUBQ", opSubInt: "VPSUBD", opOr: "VORPD", opAnd: "VANDPS", opXor: "VXORPS"}
+	opAdd64: "VADDPD", opSub64: "VSUBPD", opMul64: "VMULPD", opDiv64: "VDIVPD", opAddInt64: "VPADDQ", opSubInt64: "VPSUBQ", opSubInt: "VPSUBD", opMulInt: "VPMULLD", opOr: "VORPD", opAnd: "VANDPS", opXor: "VXORPS"}
 
 func (x x86) op(a *Asm, op op, p int, y operand, d int) {
 	a.emit("%s %s, %s, %s", x.with(x86Ops[op], y), x.v(y), x.reg(p), x.reg(d))
@@ -777,5 +827,5 @@ func (x x86) compare(r int, m *Uni) string {
 	if m == nil {
 		return fmt.Sprintf("VCMPPS $3, %s, %s", x.reg(r), x.reg(r))
 	}
-	return fmt.Sprintf("VCMPPS $0, %s, %s", x.v(*m), x.reg(r))
+	return fmt.Sprintf("%s $0, %s, %s", x.with("VCMPPS", *m), x.v(*m), x.reg(r))
 }
