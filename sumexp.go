@@ -276,14 +276,14 @@ func (s *sum[T]) add(base, part, peak []T) {
 		switch {
 		case d > 0:
 			if s.sum != 0 { // it is 0 in front of the first block
-				p += float64(s.sum * exp64(-d))
+				p += float64(s.sum * expBelow[T](-d))
 			}
 			s.base, s.sum = base[i], p
 		case d == 0:
 			s.sum += p
 		default:
 			if d != s.d {
-				s.d, s.e = d, exp64(d)
+				s.d, s.e = d, expBelow[T](d)
 			}
 			s.sum += float64(p * s.e)
 		}
@@ -298,6 +298,14 @@ func (s *sum[T]) add(base, part, peak []T) {
 			s.peak = none
 		}
 	}
+}
+
+// expBelow returns e^d for d up to 128, as exact as sums of T are.
+func expBelow[T Float](d float64) float64 {
+	if is32[T]() {
+		return exp32Below(d)
+	}
+	return exp64(d)
 }
 
 func (s *sum[T]) fold(peak T) { s.sum += exp64(float64(peak) - float64(s.base)) }

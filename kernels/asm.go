@@ -74,7 +74,7 @@ type isa interface {
 	nanInit(a *Asm, chains int)
 	nanSee(a *Asm, x, y int)
 	nanJump(a *Asm, folded int, label string)
-	fold(a *Asm, op op, v *Vec)
+	fold(a *Asm, op op, v *Vec, lanes int)
 	foldRows(a *Asm, op op, base Reg, part, d int)
 	less(a *Asm, x []int, y []operand, d Reg)
 	transpose(a *Asm, r [4]*int)
@@ -978,13 +978,16 @@ func (a *Asm) NaNJump(m *Vec, label string) {
 
 // FoldAdd adds the lanes of v by halves (lane i and lane i+8, then i and i+4,
 // i and i+2, i and i+1) and leaves the sum in lane 0.
-func (a *Asm) FoldAdd(v *Vec) { a.isa.fold(a, opAdd, v) }
+func (a *Asm) FoldAdd(v *Vec) { a.isa.fold(a, opAdd, v, lanes) }
 
 // FoldAdd64 is FoldAdd for 8 lanes of 64 bits.
-func (a *Asm) FoldAdd64(v *Vec) { a.isa.fold(a, opAdd64, v) }
+func (a *Asm) FoldAdd64(v *Vec) { a.isa.fold(a, opAdd64, v, lanes) }
 
 // FoldMax leaves the maximum of the lanes of v in lane 0.
-func (a *Asm) FoldMax(v *Vec) { a.isa.fold(a, opMax, v) }
+func (a *Asm) FoldMax(v *Vec) { a.isa.fold(a, opMax, v, lanes) }
+
+// FoldHalf is FoldAdd or FoldMax for the lower half of the lanes.
+func (a *Asm) FoldHalf(op op, v *Vec) { a.isa.fold(a, op, v, lanes/2) }
 
 // FoldRows folds the 16 Vecs at base like FoldAdd or FoldMax: lane i of d is that of Vec i.
 func (a *Asm) FoldRows(op op, base Reg, d *Vec) {

@@ -526,10 +526,12 @@ func (neon) nanJump(a *Asm, folded int, label string) {
 	a.emit("BVS %s", label)
 }
 
-func (n neon) fold(a *Asm, op op, v *Vec) {
+func (n neon) fold(a *Asm, op op, v *Vec, of int) {
 	r := v.r
-	n.op(a, op, r[0], inReg(r[2]), r[0])
-	n.op(a, op, r[1], inReg(r[3]), r[1])
+	if of == lanes {
+		n.op(a, op, r[0], inReg(r[2]), r[0])
+		n.op(a, op, r[1], inReg(r[3]), r[1])
+	}
 	n.op(a, op, r[0], inReg(r[1]), r[0])
 	a.emit("VEXT $8, V%d.B16, V%d.B16, V%d.B16", r[0], r[0], r[1])
 	n.op(a, op, r[0], inReg(r[1]), r[0])

@@ -524,13 +524,15 @@ func (x x86) nanJump(a *Asm, folded int, label string) {
 	a.FreeReg(t)
 }
 
-func (x x86) fold(a *Asm, op op, v *Vec) {
+func (x x86) fold(a *Asm, op op, v *Vec, n int) {
 	r, t := v.r[0], a.vreg(false)
 	half := func(size string) { a.emit("%s %s%d, %s%d, %s%d", x86Ops[op], size, t, size, r, size, r) }
-	if x.avx512 {
+	switch {
+	case n < lanes:
+	case x.avx512:
 		a.emit("VEXTRACTF64X4 $1, Z%d, Y%d", r, t)
 		half("Y")
-	} else {
+	default:
 		x.op(a, op, r, inReg(v.r[1]), r)
 	}
 	a.emit("VEXTRACTF128 $1, Y%d, X%d", r, t)
