@@ -976,20 +976,23 @@ func (a *Asm) NaNJump(m *Vec, label string) {
 	a.isa.nanJump(a, m.r[0], label)
 }
 
-// FoldAdd adds the lanes of v by halves (lane i and lane i+8, then i and i+4,
-// i and i+2, i and i+1) and leaves the sum in lane 0.
-func (a *Asm) FoldAdd(v *Vec) { a.isa.fold(a, opAdd, v, lanes) }
+// Fold folds the lanes of v by halves (lane i and lane i+8, then i and i+4, i and i+2,
+// i and i+1) and leaves what comes of them in lane 0.
+func (a *Asm) Fold(op op, v *Vec) { a.isa.fold(a, op, v, lanes) }
 
-// FoldAdd64 is FoldAdd for 8 lanes of 64 bits.
-func (a *Asm) FoldAdd64(v *Vec) { a.isa.fold(a, opAdd64, v, lanes) }
-
-// FoldMax leaves the maximum of the lanes of v in lane 0.
-func (a *Asm) FoldMax(v *Vec) { a.isa.fold(a, opMax, v, lanes) }
-
-// FoldHalf is FoldAdd or FoldMax for the lower half of the lanes.
+// FoldHalf is Fold for the lower half of the lanes.
 func (a *Asm) FoldHalf(op op, v *Vec) { a.isa.fold(a, op, v, lanes/2) }
 
-// FoldRows folds the 16 Vecs at base like FoldAdd or FoldMax: lane i of d is that of Vec i.
+// FoldAdd leaves the sum of the lanes of v in lane 0.
+func (a *Asm) FoldAdd(v *Vec) { a.Fold(opAdd, v) }
+
+// FoldAdd64 is FoldAdd for 8 lanes of 64 bits.
+func (a *Asm) FoldAdd64(v *Vec) { a.Fold(opAdd64, v) }
+
+// FoldMax leaves the maximum of the lanes of v in lane 0.
+func (a *Asm) FoldMax(v *Vec) { a.Fold(opMax, v) }
+
+// FoldRows folds the 16 Vecs at base like Fold: lane i of d is that of Vec i.
 func (a *Asm) FoldRows(op op, base Reg, d *Vec) {
 	for i, r := range d.r {
 		a.isa.foldRows(a, op, base, i, r)

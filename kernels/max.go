@@ -61,7 +61,7 @@ func (a *Asm) extremeRows(op op, start uint32) {
 func (a *Asm) extremeOfOne(op op, m *Vec) {
 	a.NaNInit(1)
 	a.ByPart(func() { a.NaNSee(m, m) })
-	a.isa.fold(a, op, m, lanes)
+	a.Fold(op, m)
 }
 
 // extremeOf writes the loop for the maximum or minimum of the n elements at p, in
@@ -118,7 +118,7 @@ func (a *Asm) extremeOf(op op, p, n Reg, begin Uni) *Vec {
 	a.JumpIfImm(n, ">", 0, few)
 	a.Label(done)
 	a.Free(m[1:]...)
-	a.isa.fold(a, op, m[0], lanes)
+	a.Fold(op, m[0])
 	return m[0]
 }
 

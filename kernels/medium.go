@@ -253,7 +253,7 @@ func (s *medium) foldRows(op op, kind int) *Vec {
 	v, many, folded := s.Vec("folded"), s.NewLabel("many"), s.NewLabel("folded")
 	s.JumpIfImm(rows, ">", 1, many)
 	s.Load(v, room, 0)
-	s.isa.fold(s.Asm, op, v, lanes)
+	s.Fold(op, v)
 	s.Jump(folded)
 	s.Label(many)
 	s.FoldRows(op, room, v)

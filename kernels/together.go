@@ -47,8 +47,6 @@ func (s *logSumExp) together(alone string, outs []string, last int, row func(sma
 	rows, at := s.n, s.known // 4 for each row, 4 for each in front of the one at hand
 	s.LoadArg("cols", s.size)
 	s.JumpIfImm(s.size, ">", blockSize, other)
-	s.LoadArg("stride", s.q)
-	s.JumpIfImm(s.q, ">", greatStride, other)
 	s.Label(batch)
 	s.LoadArg("rows", rows)
 	s.JumpIfImm(rows, "<", 2, few)
@@ -130,6 +128,9 @@ func (s *logSumExp) together(alone string, outs []string, last int, row func(sma
 
 // sumTogether is together for sumExp.
 func (s *logSumExp) sumTogether(alone string) {
+	s.MovImm(0, s.held)
+	s.LoadArg("stride", s.q)
+	s.JumpIfImm(s.q, ">", greatStride, alone)
 	s.together(alone, s.outs("peak"), rowTops, func(small string) {
 		s.lanes(false, small)
 		sum, top := s.addParts()
@@ -368,20 +369,16 @@ func (s *logSumExp) findLanes() {
 	s.ShiftDown(partShift-2, size)
 	s.ShiftReg(6, size)
 	tags, untagged, next, all := s.Const(tagBits), s.Const(^uint32(tagBits)), s.Const(1<<partShift), s.Const(1<<31)
-	laneOf := func(most *Vec) *Vec {
-		lane := s.Vec("lane")
-		s.op(opAnd, most, tags, lane)
-		s.ShiftLeft(lane, 2)
-		return lane
-	}
+	inPart := s.Const(4 * tagBits)
 	s.ByPart(func() {
 		most, at, where := s.Vec("most"), s.Vec("at"), s.Vec("where")
 		s.loadLanes(most, mostLanes)
-		lane := laneOf(most)
+		lane := where
+		s.op(opAnd, most, tags, lane)
+		s.ShiftLeft(lane, 2)
 		s.LaneNumbers(at)
 		s.ShiftLeft(at, rowPartsShift+2)
 		s.op(opOr, at, lane, at)
-		s.Free(lane)
 		s.Set(where, all)
 
 		v, part, off := s.Vec("v"), s.Vec("part"), s.Uniform()
@@ -409,17 +406,16 @@ func (s *logSumExp) findLanes() {
 		s.JumpIf(s.part, "<", s.q, more)
 		s.FreeReg(to)
 		s.FreeUniform(off)
-		s.Free(at, where, v)
+		s.op(opAnd, at, inPart, at)
+		s.op(opOr, part, at, part)
+		s.keepLanes(part, laneAt)
+		s.Free(most, at, where, v, part)
 
 		sum := s.addElements(parts)
 		s.keepLanes(sum, laneSums)
-		s.loadLanes(most, mostLanes)
-		lane = laneOf(most)
-		s.op(opOr, part, lane, part)
-		s.keepLanes(part, laneAt)
-		s.Free(most, lane, sum, part)
+		s.Free(sum)
 	})
-	for _, c := range []Uni{tags, untagged, next, all} {
+	for _, c := range []Uni{tags, untagged, next, all, inPart} {
 		s.FreeConst(c)
 	}
 }

@@ -241,24 +241,21 @@ func (x x86) loadLane(a *Asm, v *Vec, base, n Reg, limit int, fill Uni) {
 		a.emit("KMOVW (%s)(%s*2), K2", t, n)
 		a.emit("VGATHERDPS (%s)(%s*1), K2, %s", base, x.reg(at), x.reg(v.r[0]))
 	} else {
-		m, d := a.vreg(false), v.r[0]
+		m, to := a.vreg(false), v.r[:max(1, limit/8)]
 		if x.avx512 {
-			d = a.vreg(false)
-			a.emit("VMOVUPS Y%d, Y%d", v.r[0], d)
+			to = []int{a.vreg(false)}
+			a.emit("VMOVUPS Y%d, Y%d", v.r[0], to[0])
 		}
 		a.emit("LEAQ tails<>+64(SB), %s", t)
 		a.emit("NEGQ %s", n)
-		for i := 0; i < limit; i += 8 {
-			if i > 0 {
-				d = v.r[1]
-			}
-			a.emit("VMOVUPS %d(%s)(%s*4), Y%d", 4*i, t, n, m)
-			a.emit("VGATHERDPS Y%d, %d(%s)(Y%d*1), Y%d", m, 64*i, base, at, d)
+		for i, d := range to {
+			a.emit("VMOVUPS %d(%s)(%s*4), Y%d", 32*i, t, n, m)
+			a.emit("VGATHERDPS Y%d, %d(%s)(Y%d*1), Y%d", m, 512*i, base, at, d)
 		}
 		a.emit("NEGQ %s", n)
 		if x.avx512 {
-			a.emit("VINSERTF64X4 $0, Y%d, %s, %s", d, x.reg(v.r[0]), x.reg(v.r[0]))
-			a.vfree[d] = true
+			a.emit("VINSERTF64X4 $0, Y%d, %s, %s", to[0], x.reg(v.r[0]), x.reg(v.r[0]))
+			a.vfree[to[0]] = true
 		}
 		a.vfree[m] = true
 	}
@@ -266,8 +263,8 @@ func (x x86) loadLane(a *Asm, v *Vec, base, n Reg, limit int, fill Uni) {
 	a.FreeReg(t)
 }
 
-// index allocates a register for what a gather adds to its base. QEMU 7.2 takes number 4,
-// which says that there is none where the base is all, at its word.
+// index allocates a register for what a gather adds to its base: not number 4, by which
+// loads that are no gathers say that there is none, and which QEMU 7.2 takes for that.
 func (x x86) index(a *Asm) int {
 	r := a.vreg(false)
 	if r == 4 {
