@@ -173,7 +173,7 @@ func eachRow[T Float](rng interface {
 		{"alternating, cancelling", func(i, n int) float64 { return float64(1+i/2%977) / 977 * float64(1-i%2*2) }},
 		{"sum of one and dust", func(i, n int) float64 { return b2f(i == 0) + 1e-9*b2f(i > 0) }},
 		{"one and dust of e^-20", func(i, n int) float64 { return -20 * b2f(i != n/3) }},
-		{"growing block by block", func(i, n int) float64 { return float64(i/2048)*10 - rng.Float64() }},
+		{"growing block by block", func(i, n int) float64 { return float64(i/blockSize)*10 - rng.Float64() }},
 		{"offset 1e6", func(i, n int) float64 { return 1e6 + rng.NormFloat64() }},
 		{"offset -3e38", func(i, n int) float64 { return -3e38 + 1e31*float64(i%7) }},
 		{"subnormal", func(i, n int) float64 { return 1e-40 * rng.NormFloat64() }},
@@ -184,9 +184,9 @@ func eachRow[T Float](rng interface {
 			return rng.NormFloat64() * 3
 		}},
 	}
-	long := []int{1, 2, 17, 64, 101, 2048, 2049, 4500, 30011, 70001}
+	long := []int{1, 2, 17, 64, 101, 2048, 4096, 4097, 9000, 30011, 70001}
 	if short {
-		long = []int{1, 2, 17, 101, 2049, 4500}
+		long = []int{1, 2, 17, 101, 2049, 4097, 9000}
 	}
 	for _, n := range long {
 		for i, k := range kinds {

@@ -29,10 +29,10 @@ func fuzzOptions(f *testing.F, check func(t *testing.T, in32 *fuzzed[float32], i
 		f.Add(mode, byte(19), uint16(1+mode), byte(mode), mode, uint16(mode), rng.Uint32(), random[:4*97])
 		f.Add(mode, byte(4), uint16(9+mode), byte(mode), mode, uint16(0), rng.Uint32(), random[:4*31])
 	}
-	f.Add(byte(within16), byte(2), uint16(2113), byte(0), byte(5), uint16(2112), uint32(0x35), random)
-	f.Add(byte(within16|wideBits), byte(2), uint16(2049), byte(1), byte(0), uint16(2048), uint32(0xffff), random)
+	f.Add(byte(within16), byte(2), uint16(4161), byte(0), byte(5), uint16(4160), uint32(0x35), random)
+	f.Add(byte(within16|wideBits), byte(2), uint16(4097), byte(1), byte(0), uint16(4096), uint32(0xffff), random)
 	f.Add(byte(rawBits|wideBits), byte(19), uint16(1), byte(1), byte(1), uint16(0), uint32(0x3), random)
-	f.Add(byte(few), byte(1), uint16(2048), byte(0), byte(1), uint16(0), uint32(0x123), random)
+	f.Add(byte(few), byte(1), uint16(4096), byte(0), byte(1), uint16(0), uint32(0x123), random)
 	f.Add(byte(rawBits), byte(2), uint16(17), byte(0), byte(0), uint16(3), uint32(0x3), []byte("\x00\x00\x80\xff\x00\x00\x80\x3f"))
 	f.Add(byte(rawBits), byte(1), uint16(3), byte(0), byte(0), uint16(3), uint32(0x7), []byte("\x00\x00\x00\x00\x00\x00\x80\x7f\x00\x00\x80\xbf"))
 	f.Add(byte(rawBits), byte(3), uint16(0), byte(0), byte(0), uint16(3), uint32(0), []byte(nil))

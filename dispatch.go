@@ -126,7 +126,7 @@ type kernels[T Float] struct {
 
 const (
 	// blockSize elements are summed in float32 before float64 takes over.
-	blockSize = 2048
+	blockSize = 4096
 	// shortCols is the longest row of the shortSoftmax kernel, mediumCols that of
 	// mediumSoftmax, where assembly has it: longer ones do better in blocks.
 	shortCols  = 16
@@ -134,16 +134,16 @@ const (
 	// chunkSize is the longest row that a kernel which sums is given: longer
 	// ones go in chunks, which may be shared among goroutines.
 	chunkSize   = chunkBlocks * blockSize
-	chunkBlocks = 64
+	chunkBlocks = 32
 	// cacheSize elements stay in the second-level cache between the passes of
 	// what takes several.
-	cacheSize = 16 * blockSize
+	cacheSize = 8 * blockSize
 )
 
 // nearSize elements of float32, 32 KB, are what most of stays in a first-level cache of
 // 48 KB and more while as many are read. A smaller one keeps too little: dispatch_amd64.go
 // sets it to cacheSize then.
-var nearSize = 4 * blockSize
+var nearSize = 2 * blockSize
 
 var (
 	// paths are the tables that this CPU can run, best first.

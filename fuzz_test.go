@@ -258,10 +258,10 @@ func fuzzPaths(f *testing.F, check32 check[float32], check64 check[float64]) {
 		f.Add(mode, byte(3), uint16(70+mode), byte(mode), mode, uint16(mode), random[:4*211])
 		f.Add(mode, byte(19), uint16(2+mode), byte(mode), mode, uint16(mode), random[:4*97]) // 19 positions of a Planar
 	}
-	f.Add(byte(within16), byte(2), uint16(2113), byte(0), byte(5), uint16(2112), random)
-	f.Add(byte(within16|wideBits), byte(2), uint16(2049), byte(1), byte(0), uint16(2048), random)
+	f.Add(byte(within16), byte(2), uint16(4161), byte(0), byte(5), uint16(4160), random)
+	f.Add(byte(within16|wideBits), byte(2), uint16(4097), byte(1), byte(0), uint16(4096), random)
 	f.Add(byte(rawBits|wideBits), byte(19), uint16(1), byte(1), byte(1), uint16(0), random)
-	f.Add(byte(few), byte(1), uint16(2048), byte(0), byte(1), uint16(0), random)
+	f.Add(byte(few), byte(1), uint16(4096), byte(0), byte(1), uint16(0), random)
 	f.Add(byte(rawBits), byte(2), uint16(17), byte(0), byte(0), uint16(3), word(word(nil, 0xff800000), 0x3f800000))
 	f.Add(byte(rawBits), byte(1), uint16(3), byte(0), byte(0), uint16(3), word(word(word(nil, 0), 0x7f800000), 0xbf800000))
 	f.Add(byte(rawBits), byte(1), uint16(64), byte(0), byte(0), uint16(3), word(word(nil, 0x80000000), 0))

@@ -66,12 +66,12 @@ func guardSizes() []int {
 			s = append(s, n)
 		}
 	}
-	for n := 2040; n <= 2130; n++ {
-		if n >= 2047 && n <= 2050 || !lighter() && (n < 2066 || n > 2108) {
-			s = append(s, n)
+	for n := -8; n <= 82; n++ {
+		if n >= -1 && n <= 2 || !lighter() && (n < 18 || n > 60) {
+			s = append(s, blockSize+n)
 		}
 	}
-	return append(s, 4095, 4096, 4097)
+	return append(s, 2047, 2048, 2049)
 }
 
 // TestGuardKernels runs the kernels on data that begins or ends where memory does.

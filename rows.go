@@ -109,7 +109,7 @@ func rowArgMax[T Float](k *kernels[T], dst []int, x *Matrix[T]) {
 
 // RowSum sets dst[i] to the sum of row i of x, 0 if it has no columns. The
 // error is at most 1e-6 of the sum of the magnitudes for float32, however long
-// the row is. A float32 sum that overflows on the way, within a block of 2048
+// the row is. A float32 sum that overflows on the way, within a block of 4096
 // elements, ends in Inf or NaN. len(dst) is x.Rows; dst must not overlap x. It
 // reads x once.
 func RowSum[T Float](dst []T, x Matrix[T]) error {

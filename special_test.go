@@ -390,8 +390,8 @@ func testSpecialLong[T Float](t *testing.T) {
 	}
 	kinds := []string{"NaN", "two NaNs", "NaN, +Inf", "+Inf", "+Inf, -Inf", "one finite", "lowest, -Inf", "both zeros", "greatest -0", "tie"}
 	for _, kind := range kinds {
-		run(kind, 4500, 2047, 2048)
-		run(kind, 4500, 4100, 5)
+		run(kind, 9000, blockSize-1, blockSize)
+		run(kind, 9000, 2*blockSize+4, 5)
 		if kind != "one finite" && lighter() {
 			continue
 		}
@@ -412,7 +412,7 @@ func testSpecialLong[T Float](t *testing.T) {
 // takes over between blocks.
 func TestSumOverflow(t *testing.T) {
 	onPaths(t, func(t *testing.T) {
-		for _, n := range []int{2, 16, 33, 64, 128, 1000, 2048} {
+		for _, n := range []int{2, 16, 33, 64, 128, 1000, blockSize} {
 			for _, v := range []float32{math.MaxFloat32, -math.MaxFloat32, 3e38} {
 				x := make([]float32, n)
 				fill(x, v)
@@ -423,8 +423,8 @@ func TestSumOverflow(t *testing.T) {
 				}
 			}
 		}
-		x := make([]float32, 8000)
-		x[3], x[2048], x[4100], x[7999] = 3e38, 2e38, -3e38, -1e38
+		x := make([]float32, 4*blockSize-1)
+		x[3], x[blockSize], x[2*blockSize+4], x[4*blockSize-2] = 3e38, 2e38, -3e38, -1e38
 		var dst [1]float32
 		must(t, RowSum(dst[:], Row(x)))
 		if math.Abs(float64(dst[0])-1e38) > 1e32 {

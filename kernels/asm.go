@@ -34,6 +34,7 @@ type isa interface {
 	sub(a *Asm, s, d Reg)
 	andImm(a *Asm, imm int, d Reg)
 	and(a *Asm, s, d Reg)
+	firstBit(a *Asm, d Reg)
 	shl(a *Asm, n int, d Reg)
 	shr(a *Asm, n int, d Reg)
 	jumpIf(a *Asm, cond string, x, y Reg, label string)
@@ -89,7 +90,7 @@ type isa interface {
 	storeScalar(a *Asm, s int, base Reg, off int)
 	addDouble(a *Asm, s int, base Reg)
 	storeDouble(a *Asm, s int, base Reg)
-	loadLane(a *Asm, v *Vec, base, n Reg, limit int, fill Uni)
+	loadLane(a *Asm, v *Vec, base Reg, off int, n Reg, limit int, fill Uni)
 	gather(a *Asm, base Reg, at, where int, fill Uni, d int)
 	moveLane0(a *Asm, s int, d Reg)
 	orAll(a *Asm, d int, x []int)
@@ -731,9 +732,10 @@ func (a *Asm) KeepTail(n Reg) {
 // LoadTail loads min(n, 16) elements at base, n <= 64, and fills the other lanes.
 func (a *Asm) LoadTail(d *Vec, base, n Reg, fill Uni) { a.isa.loadTail(a, d, base, n, fill) }
 
-// LoadLane loads n elements, 16 apart, 1 <= n <= limit, and fills the other lanes.
-func (a *Asm) LoadLane(d *Vec, base, n Reg, limit int, fill Uni) {
-	a.isa.loadLane(a, d, base, n, limit, fill)
+// LoadLane loads n elements from base+off, 16 apart, 1 <= n <= limit, and fills the other
+// lanes.
+func (a *Asm) LoadLane(d *Vec, base Reg, off int, n Reg, limit int, fill Uni) {
+	a.isa.loadLane(a, d, base, off, n, limit, fill)
 }
 
 // Gather loads the elements at the address that is a lane of at, in bytes, behind base
@@ -998,6 +1000,9 @@ func (a *Asm) FoldRows(op op, base Reg, d *Vec) {
 		a.isa.foldRows(a, op, base, i, r)
 	}
 }
+
+// FirstBit replaces d by the number of its lowest bit that is set.
+func (a *Asm) FirstBit(d Reg) { a.isa.firstBit(a, d) }
 
 // Less sets d to a bit for each lane in which x is less than y.
 func (a *Asm) Less(x *Vec, y source, d Reg) {

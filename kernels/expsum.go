@@ -2,7 +2,7 @@ package main
 
 var expSumKernel = kernel{
 	name: "expSum",
-	doc: `For each block of 2048 elements x of a row, and row by row: e^(x - base) is (1 +
+	doc: `For each block of 4096 elements x of a row, and row by row: e^(x - base) is (1 +
 more) times the element of dst, or that is 0; and sum is that of the elements of dst.
 As in sumExp, base is the greatest of three elements, or of a block, and what is
 added up e^(x - k ln 2): lane j of 16 adds up elements j, j+16, ... of 256, and their
@@ -10,7 +10,7 @@ sum to the block's lane j; the end of the row, vector by vector. If something ma
 out of range, the block is done again, with small elements held at 0; and with its
 maximum for a base if that is much greater; and vector by vector if that is of no use.
 If dst is x, or a block was too great, the maximum is looked for first. Rows of at
-most 2048 columns have their bases and folds 16 rows at once, unless dst is x.`,
+most 4096 columns have their bases and folds 16 rows at once, unless dst is x.`,
 	args: []arg{{"dst", "*float32"}, {"base", "*float32"}, {"sum", "*float32"}, {"more", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
 	body: func(a *Asm) { (&expSum{logSumExp: logSumExp{Asm: a}}).write() },
@@ -41,8 +41,7 @@ type expSum struct {
 
 // The room of an expSum on the stack, behind what it has of a logSumExp.
 const (
-	blockSum = blockDots + 1 + iota
-	maxAt
+	maxAt = blockDots + 1 + iota
 )
 
 // How much greater than base an element may be, and a sum that is less if none is.
@@ -162,7 +161,7 @@ func (s *expSum) store(hold bool, label string) {
 	part, loop, end, vec, done := s.NewLabel("part"), s.NewLabel("loop"), s.NewLabel("end"), s.NewLabel("vec"), s.NewLabel("done")
 	seen, sum := s.One("seen", s.zero), s.Vec("sum")
 	s.Set(sum, s.zero)
-	s.keepLanes(sum, blockSum)
+	s.keepLanes(sum, blockSums)
 	dot := s.newDot()
 	exps := func(xs []*Vec) []*Vec {
 		ps, ts := s.reduced(xs)
@@ -175,7 +174,7 @@ func (s *expSum) store(hold bool, label string) {
 		return ps
 	}
 	addUp := func() {
-		s.addLanes(sum, blockSum)
+		s.addLanes(sum, blockSums)
 		if s.dots {
 			s.addLanes(dot, blockDots)
 		}
@@ -199,7 +198,7 @@ func (s *expSum) store(hold bool, label string) {
 		default:
 			ahead := soon
 			if hold { // in place the next block's maximum comes first
-				ahead = 4 * blockSize
+				ahead = 2 * blockSize
 			}
 			s.Prefetch(s.q, ahead+off)
 			s.Prefetch(dst, soon+off)
@@ -288,7 +287,7 @@ func (s *expSum) storeTogether(alone string) {
 		s.SubReg(t, s.toDst)
 		s.FreeReg(t)
 		sum := s.Vec("sum")
-		s.loadLanes(sum, blockSum)
+		s.loadLanes(sum, blockSums)
 		s.keepRow(sum, rowSums)
 		s.Free(sum)
 	}, func(label string) {
@@ -319,7 +318,7 @@ func (s *expSum) suspicious() uint32 {
 // fold sets the block's sum and dot. It goes to label if the sum is not suspicious.
 func (s *expSum) fold(label string) {
 	s.setDot()
-	sum, local := s.Vec("sum"), s.Local(blockSum)
+	sum, local := s.Vec("sum"), s.Local(blockSums)
 	s.Load(sum, local, 0)
 	s.FreeReg(local)
 	s.FoldAdd(sum)
@@ -363,9 +362,9 @@ func (s *expSum) apart() {
 	s.FreeUniform(m)
 	s.setOut("base", s.base)
 	exp := s.expFromBase(exp6)
-	sum, fill, left, within := s.Vec("sum"), s.Const(negInf), s.Reg(), s.NewLabel("within")
+	sum, fill, left := s.Vec("sum"), s.Const(negInf), s.Reg()
 	s.Set(sum, s.zero)
-	s.keepLanes(sum, blockSum)
+	s.keepLanes(sum, blockSums)
 	var dot *Vec
 	if s.dots {
 		dot = s.Vec("dot")
@@ -384,15 +383,7 @@ func (s *expSum) apart() {
 	s.FreeReg(dst)
 	s.Add(sum, d)
 	s.Free(d)
-	s.AddImm(4*lanes, s.q)
-	s.fill(segment, s.cut)
-	s.JumpIfImm(s.cut, "!=", 0, within)
-	s.addLanes(sum, blockSum)
-	s.Set(sum, s.zero)
-	s.Label(within)
-	s.AddImm(-lanes, left)
-	s.JumpIfImm(left, ">", 0, loop)
-	s.addLanes(sum, blockSum)
+	s.nextVector(sum, left, loop)
 	s.FreeReg(left)
 	s.FreeConst(fill)
 	s.freeExp(exp)
@@ -401,9 +392,7 @@ func (s *expSum) apart() {
 		s.Free(dot)
 		s.setDot()
 	}
-	local := s.Local(blockSum)
-	s.Load(sum, local, 0)
-	s.FreeReg(local)
+	s.loadLanes(sum, blockSums)
 	s.FoldAdd(sum)
 	s.setOut("sum", uni(sum))
 	s.Free(sum)

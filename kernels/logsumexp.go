@@ -4,7 +4,7 @@ import "math"
 
 var sumExpKernel = kernel{
 	name: "sumExp",
-	doc: `For each block of 2048 elements x of a row, and row by row: sum is the sum of
+	doc: `For each block of 4096 elements x of a row, and row by row: sum is the sum of
 e^(x - base) over the block, but for one element that makes up more than half of what
 the row adds up to so far, if there is one: that is peak, or else -Inf.
 k ln 2 is close to base, the greatest of three elements, or of a block: lane j
@@ -13,7 +13,7 @@ lane. The exponent fields tell whether one was out of range. Then the block is d
 again, with small elements held at 0, and again if one is too great, with base the
 block's maximum, or vector by vector if that is of no use. A sum of one lane that
 holds more than half is done again without its greatest element, the peak.
-Rows of at most 2048 columns have their bases, folds and peaks 16 rows at once.`,
+Rows of at most 4096 columns have their bases, folds and peaks 16 rows at once.`,
 	args: []arg{{"base", "*float32"}, {"sum", "*float32"}, {"peak", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) { (&logSumExp{Asm: a}).write() },
@@ -624,20 +624,13 @@ func (s *logSumExp) add(sum, seen *Vec, xs []*Vec) {
 
 // toParts sets d to the place of the first part's sums.
 func (s *logSumExp) toParts(d Reg) {
-	slot := firstPart
 	if s.at != "" {
-		slot = rowParts
+		s.LoadInt(partsAt, d)
+		return
 	}
-	local := s.Local(slot)
+	local := s.Local(firstPart)
 	s.Mov(local, d)
 	s.FreeReg(local)
-	if s.at != "" {
-		t := s.Reg()
-		s.Mov(s.at, t)
-		s.ShiftReg(rowPartsShift, t)
-		s.AddReg(t, d)
-		s.FreeReg(t)
-	}
 }
 
 // The greatest of the parts' sums is tagged by the number of its lane, in the lowest bits.
@@ -767,30 +760,47 @@ func (s *logSumExp) lane(most Uni) (v, sum *Vec) {
 	s.MoveLane0(most, s.q)
 	s.AndImm(tagBits, s.q)
 	s.ShiftReg(2, s.q)
-	n, at, others := s.cut, s.Reg(), s.Vec("others")
+	n, at, some, others := s.cut, s.Reg(), s.Reg(), s.Vecs(2, "others")
 	s.toParts(at)
 	s.Mov(s.part, n)
 	s.SubReg(at, n)
 	s.ShiftDown(6, n)
 	s.AddReg(s.q, at)
-	s.LoadLane(others, at, n, parts, s.zero)
+	few := s.NewLabel("few")
+	s.take(lanes, n, some)
+	s.Set(others[1], s.zero)
+	s.LoadLane(others[0], at, 0, some, lanes, s.zero)
+	s.SubReg(some, n)
+	s.JumpIfImm(n, "==", 0, few)
+	s.LoadLane(others[1], at, 4*lanes*lanes, n, lanes, s.zero)
+	s.Label(few)
 	s.FreeReg(at)
+	s.FreeReg(some)
 
 	lane, tag, untagged := s.Uniform(), s.Const(tagBits), s.Const(^uint32(tagBits))
 	s.isa.op(s.Asm, opAnd, most.r, tag, lane.r)
 	s.isa.op(s.Asm, opAnd, most.r, untagged, most.r)
 	s.FreeConst(tag)
 	s.FreeConst(untagged)
-	d, found := s.without(others, most), s.NewLabel("found")
+	bits := [2]Reg{n, s.Reg()}
+	for i, v := range others {
+		d := s.without(v, most)
+		s.Less(d, s.zero, bits[i]) // which it is where there is another part
+		s.Free(d)
+	}
 	s.FreeUniform(most)
-	s.FirstEq(d, s.zero, n, found)
-	s.Label(found)
+	s.Add(others[0], others[1])
+	s.Free(others[1])
+	s.ShiftReg(lanes, bits[1])
+	s.AddReg(bits[1], n)
+	s.FreeReg(bits[1])
+	s.AddImm(1, n)
+	s.FirstBit(n)
 	s.ShiftReg(partShift, n)
-	s.Free(d)
 	rest := s.Uniform()
-	s.FoldAdd(others)
-	s.Broadcast(rest, others)
-	s.Free(others)
+	s.FoldAdd(others[0])
+	s.Broadcast(rest, others[0])
+	s.Free(others[0])
 	s.AddReg(n, s.q)
 	s.AddReg(s.p, s.q)
 
@@ -818,7 +828,7 @@ func (s *logSumExp) lane(most Uni) (v, sum *Vec) {
 	s.MovImm(laneSize, limit)
 	s.MinReg(limit, n)
 	s.FreeReg(limit)
-	s.LoadLane(v, s.q, n, laneSize, s.low)
+	s.LoadLane(v, s.q, 0, n, laneSize, s.low)
 	return v, sum
 }
 
@@ -936,6 +946,7 @@ func (s *logSumExp) vectors(m Uni) {
 	}
 	sum, ones, fill, vec := s.Vec("sum"), s.Vec("ones"), s.Const(negInf), s.NewLabel("vec")
 	s.Set(sum, s.zero)
+	s.keepLanes(sum, blockSums)
 	s.Set(ones, s.zero)
 	s.Label(vec)
 	d := s.Vec("d")
@@ -951,11 +962,10 @@ func (s *logSumExp) vectors(m Uni) {
 		s.Free(e, one)
 	})
 	s.Free(d)
-	s.AddImm(4*lanes, s.q)
-	s.AddImm(-lanes, left)
-	s.JumpIfImm(left, ">", 0, vec)
+	s.nextVector(sum, left, vec)
 	s.FreeReg(left)
 	s.FreeConst(fill)
+	s.loadLanes(sum, blockSums)
 	s.FoldAdd(sum)
 	s.FoldAdd(ones)
 
@@ -967,6 +977,21 @@ func (s *logSumExp) vectors(m Uni) {
 	s.setOut("base", s.base)
 	s.Free(sum, ones)
 	s.freeExp(exp)
+}
+
+// nextVector goes to label for the next vector of the block, if there is one. A segment's
+// sum goes to the block's.
+func (s *logSumExp) nextVector(sum *Vec, left Reg, label string) {
+	within := s.NewLabel("within")
+	s.AddImm(4*lanes, s.q)
+	s.fill(segment, s.cut)
+	s.JumpIfImm(s.cut, "!=", 0, within)
+	s.addLanes(sum, blockSums)
+	s.Set(sum, s.zero)
+	s.Label(within)
+	s.AddImm(-lanes, left)
+	s.JumpIfImm(left, ">", 0, label)
+	s.addLanes(sum, blockSums)
 }
 
 // takeBase makes m the base, unless it is -Inf: masked elements never meet -Inf - -Inf.

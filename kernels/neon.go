@@ -37,8 +37,12 @@ func (neon) andImm(a *Asm, imm int, d Reg) { a.emit("AND $%d, %s", imm, d) }
 func (neon) and(a *Asm, s, d Reg)          { a.emit("AND %s, %s", s, d) }
 func (neon) shl(a *Asm, n int, d Reg)      { a.emit("LSL $%d, %s", n, d) }
 func (neon) shr(a *Asm, n int, d Reg)      { a.emit("LSR $%d, %s", n, d) }
-func (neon) load64(a *Asm, base, d Reg)    { a.emit("MOVD (%s), %s", base, d) }
-func (neon) store64(a *Asm, s, base Reg)   { a.emit("MOVD %s, (%s)", s, base) }
+func (neon) firstBit(a *Asm, d Reg) {
+	a.emit("RBIT %s, %s", d, d)
+	a.emit("CLZ %s, %s", d, d)
+}
+func (neon) load64(a *Asm, base, d Reg)  { a.emit("MOVD (%s), %s", base, d) }
+func (neon) store64(a *Asm, s, base Reg) { a.emit("MOVD %s, (%s)", s, base) }
 
 func (neon) load32(a *Asm, base Reg, off int, d Reg) {
 	a.emit("MOVWU %s, %s", mem(base, off), d)
@@ -294,11 +298,11 @@ func (x neon) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
 	a.Label(done)
 }
 
-func (x neon) loadLane(a *Asm, v *Vec, base, n Reg, limit int, fill Uni) {
+func (x neon) loadLane(a *Asm, v *Vec, base Reg, off int, n Reg, limit int, fill Uni) {
 	x.buffer(a, func(buf Reg) {
 		f, from, left, t, more := a.inReg(fill), a.Reg(), a.Reg(), a.vreg(false), a.NewLabel("more")
 		x.store(a, buf, 0, f, f, f, f)
-		x.mov(a, base, from)
+		a.emit("ADD $%d, %s, %s", off, base, from)
 		x.mov(a, n, left)
 		a.Label(more)
 		a.emit("FMOVS.P 64(%s), F%d", from, t)

@@ -2,7 +2,7 @@ package main
 
 var scaleKernel = kernel{
 	name: "scale",
-	doc: `Row i of dst is row i of x, each block of 2048 elements times its factor, plus
+	doc: `Row i of dst is row i of x, each block of 4096 elements times its factor, plus
 add[i], with one rounding, or without it if add is nil.`,
 	args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"factor", "*float32"}, {"add", "*float32"},
 		{"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
@@ -11,7 +11,7 @@ add[i], with one rounding, or without it if add is nil.`,
 
 var scaleWeightedKernel = kernel{
 	name: "scaleWeighted",
-	doc: `Row i of dst is row i of x, each block of 2048 elements times its factor, to which
+	doc: `Row i of dst is row i of x, each block of 4096 elements times its factor, to which
 add[i] w[j] is added, with one rounding.`,
 	args: []arg{{"dst", "*float32"}, {"x", "*float32"}, {"factor", "*float32"}, {"add", "*float32"}, {"w", "*float32"},
 		{"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},

@@ -2,7 +2,7 @@ package main
 
 var sumKernel = kernel{
 	name: "sum",
-	doc: `dst[i] is the sum of row i. Every 64 elements of a block of 2048 are added up to
+	doc: `dst[i] is the sum of row i. Every 64 elements of a block of 4096 are added up to
 16 lanes, (j + (j+16)) + ((j+32) + (j+48)), and those to four sums in turn, 256
 elements at a time; what is left goes to the first sum, the end of the row vector
 by vector. The sums are added, their lanes folded by halves, and the blocks

@@ -5,9 +5,8 @@ package main
 
 // together is the number of rows, of a block or less.
 const (
-	together      = lanes
-	rowPartsShift = 8       // from 4, which is a row's place, to the room for its parts
-	greatStride   = 1 << 24 // more is too much for 32 bits
+	together    = lanes
+	greatStride = 1 << 24 // more is too much for 32 bits
 )
 
 // Their room on the stack, behind that of a row alone: registers with a lane for each
@@ -29,6 +28,7 @@ const (
 	rowSize  // the bytes of a row, and from row to row
 	rowStride
 	weightsFirst // what w is for the first row
+	partsAt      // where the parts of the row at hand go
 	togetherEnd
 	rowSums  = togetherEnd + together - 1
 	rowDots  = rowSums + together
@@ -132,11 +132,18 @@ func (s *logSumExp) sumTogether(alone string) {
 	s.LoadArg("stride", s.q)
 	s.JumpIfImm(s.q, ">", greatStride, alone)
 	s.together(alone, s.outs("peak"), rowTops, func(small string) {
+		first := s.NewLabel("first")
+		s.JumpIfImm(s.at, "!=", 0, first)
+		local := s.Local(rowParts)
+		s.StoreInt(local, partsAt)
+		s.FreeReg(local)
+		s.Label(first)
 		s.lanes(false, small)
 		sum, top := s.addParts()
 		s.keepRow(sum, rowSums)
 		s.keepRow(top, rowTops)
 		s.Free(sum, top)
+		s.StoreInt(s.part, partsAt)
 	}, func(great string) {
 		mask, finish := s.held, s.NewLabel("finish")
 		s.endRows(mask, great)
@@ -368,6 +375,7 @@ func (s *logSumExp) findLanes() {
 	s.AddImm(partSize-1, size)
 	s.ShiftDown(partShift-2, size)
 	s.ShiftReg(6, size)
+	s.StoreInt(size, rowSize)
 	tags, untagged, next, all := s.Const(tagBits), s.Const(^uint32(tagBits)), s.Const(1<<partShift), s.Const(1<<31)
 	inPart := s.Const(4 * tagBits)
 	s.ByPart(func() {
@@ -377,7 +385,9 @@ func (s *logSumExp) findLanes() {
 		s.op(opAnd, most, tags, lane)
 		s.ShiftLeft(lane, 2)
 		s.LaneNumbers(at)
-		s.ShiftLeft(at, rowPartsShift+2)
+		bytes := s.scalar(rowSize)
+		s.op(opMulInt, at, bytes, at)
+		s.FreeUniform(bytes)
 		s.op(opOr, at, lane, at)
 		s.Set(where, all)
 

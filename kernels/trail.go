@@ -7,7 +7,7 @@ package main
 var scaleExpSumKernel = kernel{
 	name: "scaleExpSum",
 	doc: `It is expSum, but first the rows in dst go to those of to, past the caches if stream
-is not 0: each block of 2048 elements times its factor, plus add[i], with one
+is not 0: each block of 4096 elements times its factor, plus add[i], with one
 rounding. The loop takes care of what is 64 bytes aligned in to.`,
 	args: []arg{{"dst", "*float32"}, {"base", "*float32"}, {"sum", "*float32"}, {"more", "*float32"},
 		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"},
@@ -98,8 +98,8 @@ func (s *expSum) trailRest() {
 	}
 	s.LoadArg("to", t)
 	s.AddReg(s.p, t)
-	s.Prefetch(t, 16*blockSize)
-	s.Prefetch(t, 16*blockSize+4096)
+	s.Prefetch(t, 8*blockSize)
+	s.Prefetch(t, 8*blockSize+4096)
 	s.Mov(s.size, until)
 	s.AndImm(-step, until)
 	s.MovImm(0, skew)

@@ -82,6 +82,7 @@ func (x x86) andImm(a *Asm, imm int, d Reg) { a.emit("ANDQ $%d, %s", imm, d) }
 func (x x86) and(a *Asm, s, d Reg)          { a.emit("ANDQ %s, %s", s, d) }
 func (x x86) shl(a *Asm, n int, d Reg)      { a.emit("SHLQ $%d, %s", n, d) }
 func (x x86) shr(a *Asm, n int, d Reg)      { a.emit("SHRQ $%d, %s", n, d) }
+func (x x86) firstBit(a *Asm, d Reg)        { a.emit("BSFQ %s, %s", d, d) }
 func (x x86) load64(a *Asm, base, d Reg)    { a.emit("MOVQ (%s), %s", base, d) }
 func (x x86) store64(a *Asm, s, base Reg)   { a.emit("MOVQ %s, (%s)", s, base) }
 func (x x86) load32(a *Asm, base Reg, off int, d Reg) {
@@ -230,7 +231,7 @@ func (x x86) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
 
 // loadLane: a gather clears the mask that it takes, and one of half as many lanes takes
 // half as long.
-func (x x86) loadLane(a *Asm, v *Vec, base, n Reg, limit int, fill Uni) {
+func (x x86) loadLane(a *Asm, v *Vec, base Reg, off int, n Reg, limit int, fill Uni) {
 	t, at := a.Reg(), x.index(a)
 	a.emit("VMOVUPS vectors<>(SB), %s", x.reg(at))
 	for _, r := range v.r {
@@ -239,7 +240,7 @@ func (x x86) loadLane(a *Asm, v *Vec, base, n Reg, limit int, fill Uni) {
 	if x.avx512 && limit > 8 {
 		a.emit("LEAQ bits<>(SB), %s", t)
 		a.emit("KMOVW (%s)(%s*2), K2", t, n)
-		a.emit("VGATHERDPS (%s)(%s*1), K2, %s", base, x.reg(at), x.reg(v.r[0]))
+		a.emit("VGATHERDPS %s(%s*1), K2, %s", mem(base, off), x.reg(at), x.reg(v.r[0]))
 	} else {
 		m, to := a.vreg(false), v.r[:max(1, limit/8)]
 		if x.avx512 {
@@ -250,7 +251,7 @@ func (x x86) loadLane(a *Asm, v *Vec, base, n Reg, limit int, fill Uni) {
 		a.emit("NEGQ %s", n)
 		for i, d := range to {
 			a.emit("VMOVUPS %d(%s)(%s*4), Y%d", 32*i, t, n, m)
-			a.emit("VGATHERDPS Y%d, %d(%s)(Y%d*1), Y%d", m, 512*i, base, at, d)
+			a.emit("VGATHERDPS Y%d, %s(Y%d*1), Y%d", m, mem(base, off+512*i), at, d)
 		}
 		a.emit("NEGQ %s", n)
 		if x.avx512 {
