@@ -310,7 +310,7 @@ func (s *logSumExp) peaks() {
 		peak := s.gatherLanes()
 		v, ones := s.Vec("v"), s.Vec("ones")
 		s.Set(ones, s.zero)
-		s.each(laneSize, func(at Reg) {
+		s.each(func(at Reg) {
 			is := s.Vec("is")
 			s.Load(v, at, 0)
 			s.others(v, is, peak)
@@ -326,7 +326,7 @@ func (s *logSumExp) peaks() {
 	})
 	sum := s.foldRows(opAdd, rowSums)
 	s.ByPart(func() {
-		rest := s.addElements(laneSize)
+		rest := s.addElements()
 		s.Add(sum, rest)
 		s.Free(rest)
 	})
@@ -393,7 +393,7 @@ func (s *logSumExp) findLanes() {
 
 		v, part, off := s.Vec("v"), s.Vec("part"), s.Uniform()
 		s.Set(v, s.zero)
-		s.each(parts, func(to Reg) { s.Store(v, to, 0) })
+		s.each(func(to Reg) { s.Store(v, to, 0) })
 		s.op(opAnd, most, untagged, most)
 		s.Set(part, s.zero)
 		s.SetUniform(off, s.zero)
@@ -414,14 +414,17 @@ func (s *logSumExp) findLanes() {
 		s.AddImm(4*lanes, to)
 		s.AddImm(4*lanes, s.part)
 		s.JumpIf(s.part, "<", s.q, more)
-		s.FreeReg(to)
 		s.FreeUniform(off)
 		s.op(opAnd, at, inPart, at)
 		s.op(opOr, part, at, part)
 		s.keepLanes(part, laneAt)
 		s.Free(most, at, where, v, part)
 
-		sum := s.addElements(parts)
+		for n := parts / 2; n >= laneSize; n /= 2 {
+			s.halve(n, to)
+		}
+		s.FreeReg(to)
+		sum := s.addElements()
 		s.keepLanes(sum, laneSums)
 		s.Free(sum)
 	})
@@ -466,7 +469,7 @@ func (s *logSumExp) gatherLanes() Uni {
 	s.FreeUniform(stride)
 	none, less, x := s.ConstReg(negInf), s.Const(1<<32-4*lanes), s.Arg("x")
 	s.SetUniform(peak, none)
-	s.each(laneSize, func(to Reg) {
+	s.each(func(to Reg) {
 		s.Gather(v, x, at, where, none)
 		s.Store(v, to, 0)
 		s.isa.op(s.Asm, opMax, peak.r, inReg(v.r[s.lo]), peak.r)
@@ -480,9 +483,9 @@ func (s *logSumExp) gatherLanes() Uni {
 	return peak
 }
 
-// each runs f with the addresses of the first n of elements.
-func (s *logSumExp) each(n int, f func(at Reg)) {
-	at, end, more := s.Local(elements), s.Local(elements-n), s.NewLabel("more")
+// each runs f with the addresses of those of elements that addElements adds up.
+func (s *logSumExp) each(f func(at Reg)) {
+	at, end, more := s.Local(elements), s.Local(elements-laneSize), s.NewLabel("more")
 	s.Label(more)
 	f(at)
 	s.AddImm(4*lanes, at)
@@ -491,13 +494,32 @@ func (s *logSumExp) each(n int, f func(at Reg)) {
 	s.FreeReg(at)
 }
 
-// addElements returns the sum of the first n of elements, in the order of FoldAdd for
-// lanes.
-func (s *logSumExp) addElements(n int) *Vec {
+// halve adds those of elements from number n on, which end at to, to the first ones, and
+// moves to.
+func (s *logSumExp) halve(n int, to Reg) {
+	first, at, v := s.Local(elements-n), s.Reg(), s.Vec("v")
+	more, done := s.NewLabel("more"), s.NewLabel("done")
+	s.JumpIf(to, "<=", first, done)
+	s.Mov(first, at)
+	s.Label(more)
+	s.Load(v, at, -4*lanes*n)
+	s.AddLoad(v, at, 0)
+	s.Store(v, at, -4*lanes*n)
+	s.AddImm(4*lanes, at)
+	s.JumpIf(at, "<", to, more)
+	s.Mov(first, to)
+	s.Label(done)
+	s.Free(v)
+	s.FreeReg(at)
+	s.FreeReg(first)
+}
+
+// addElements returns the sum of the first of elements, in the order of FoldAdd for lanes.
+func (s *logSumExp) addElements() *Vec {
 	at := s.Local(elements)
 	var fold func(first, step int) *Vec
 	fold = func(first, step int) *Vec {
-		if step == n/2 {
+		if step == laneSize/2 {
 			v := s.Vec("v")
 			s.Load(v, at, 4*lanes*first)
 			s.AddLoad(v, at, 4*lanes*(first+step))
