@@ -49,7 +49,7 @@ func BenchmarkLossOverSum(b *testing.B) {
 // the rest, as a trained model has them, in units of random rows.
 func BenchmarkConfident(b *testing.B) {
 	for _, path := range logits.Paths() {
-		for _, s := range []shape{matrix(64, 10), matrix(64, 100), matrix(64, 225), matrix(64, 300), matrix(256, 1000), matrix(1, 4096), matrix(64, 4096), matrix(64, 50257), matrix(256, 151936)} {
+		for _, s := range []shape{matrix(64, 10), matrix(64, 100), matrix(64, 225), matrix(64, 300), matrix(256, 1000), matrix(1, 4096), matrix(64, 2500), matrix(64, 4096), matrix(64, 5000), matrix(64, 50257), matrix(256, 151936)} {
 			b.Run(fmt.Sprintf("path=%s/rows=%d/cols=%d", path, s.rows, s.cols), func(b *testing.B) {
 				random := benchmarkData(b, path, s)
 				confident := benchmarkData(b, path, s)
