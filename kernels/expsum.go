@@ -318,9 +318,8 @@ func (s *expSum) suspicious() uint32 {
 // fold sets the block's sum and dot. It goes to label if the sum is not suspicious.
 func (s *expSum) fold(label string) {
 	s.setDot()
-	sum, local := s.Vec("sum"), s.Local(blockSums)
-	s.Load(sum, local, 0)
-	s.FreeReg(local)
+	sum := s.Vec("sum")
+	s.loadLanes(sum, blockSums)
 	s.FoldAdd(sum)
 	s.setOut("sum", uni(sum))
 	s.setScalar(sumAt, sum)

@@ -560,9 +560,8 @@ func (s *logSumExp) setDot() {
 	if !s.dots {
 		return
 	}
-	dot, local := s.Vec("dot"), s.Local(blockDots)
-	s.Load(dot, local, 0)
-	s.FreeReg(local)
+	dot := s.Vec("dot")
+	s.loadLanes(dot, blockDots)
 	s.FoldAdd(dot)
 	s.setOut("dot", uni(dot))
 	s.Free(dot)
@@ -760,43 +759,18 @@ func (s *logSumExp) lane(most Uni) (v, sum *Vec) {
 	s.MoveLane0(most, s.q)
 	s.AndImm(tagBits, s.q)
 	s.ShiftReg(2, s.q)
-	n, at, some, others := s.cut, s.Reg(), s.Reg(), s.Vecs(2, "others")
-	s.toParts(at)
-	s.Mov(s.part, n)
-	s.SubReg(at, n)
-	s.ShiftDown(6, n)
-	s.AddReg(s.q, at)
-	few := s.NewLabel("few")
-	s.take(lanes, n, some)
-	s.Set(others[1], s.zero)
-	s.LoadLane(others[0], at, 0, some, lanes, s.zero)
-	s.SubReg(some, n)
-	s.JumpIfImm(n, "==", 0, few)
-	s.LoadLane(others[1], at, 4*lanes*lanes, n, lanes, s.zero)
-	s.Label(few)
-	s.FreeReg(at)
-	s.FreeReg(some)
-
+	others := s.laneParts(s.q)
 	lane, tag, untagged := s.Uniform(), s.Const(tagBits), s.Const(^uint32(tagBits))
 	s.isa.op(s.Asm, opAnd, most.r, tag, lane.r)
 	s.isa.op(s.Asm, opAnd, most.r, untagged, most.r)
 	s.FreeConst(tag)
 	s.FreeConst(untagged)
-	bits := [2]Reg{n, s.Reg()}
-	for i, v := range others {
-		d := s.without(v, most)
-		s.Less(d, s.zero, bits[i]) // which it is where there is another part
-		s.Free(d)
-	}
+	n := s.cut
+	s.cutPart(others, most, n)
 	s.FreeUniform(most)
+	s.ShiftReg(partShift, n)
 	s.Add(others[0], others[1])
 	s.Free(others[1])
-	s.ShiftReg(lanes, bits[1])
-	s.AddReg(bits[1], n)
-	s.FreeReg(bits[1])
-	s.AddImm(1, n)
-	s.FirstBit(n)
-	s.ShiftReg(partShift, n)
 	rest := s.Uniform()
 	s.FoldAdd(others[0])
 	s.Broadcast(rest, others[0])
@@ -830,6 +804,44 @@ func (s *logSumExp) lane(most Uni) (v, sum *Vec) {
 	s.FreeReg(limit)
 	s.LoadLane(v, s.q, 0, n, laneSize, s.low)
 	return v, sum
+}
+
+// laneParts returns the parts' sums of the lane that is so many bytes in.
+func (s *logSumExp) laneParts(lane Reg) []*Vec {
+	at, n, left, few := s.Reg(), s.Reg(), s.Reg(), s.NewLabel("few")
+	s.toParts(at)
+	s.Mov(s.part, left)
+	s.SubReg(at, left)
+	s.ShiftDown(6, left)
+	s.AddReg(lane, at)
+	sums := s.Vecs(parts/lanes, "sums")
+	s.Set(sums[1], s.zero)
+	s.take(lanes, left, n)
+	s.LoadLane(sums[0], at, 0, n, lanes, s.zero)
+	s.SubReg(n, left)
+	s.JumpIfImm(left, "==", 0, few)
+	s.LoadLane(sums[1], at, 4*lanes*lanes, left, lanes, s.zero)
+	s.Label(few)
+	for _, r := range []Reg{left, n, at} {
+		s.FreeReg(r)
+	}
+	return sums
+}
+
+// cutPart clears the greatest of the parts' sums, most, and sets d to the number of its
+// part: the first of those where something is not less.
+func (s *logSumExp) cutPart(sums []*Vec, most source, d Reg) {
+	high := s.Reg()
+	for i, less := range []Reg{d, high} {
+		over := s.without(sums[i], most)
+		s.Less(over, s.zero, less)
+		s.Free(over)
+	}
+	s.ShiftReg(lanes, high)
+	s.AddReg(high, d)
+	s.AddImm(1, d)
+	s.FirstBit(d)
+	s.FreeReg(high)
 }
 
 // others replaces the elements v by what they add, but for those that are the peak, and
