@@ -14,7 +14,7 @@ import (
 // right, the accelerated ones bit for bit alike, and nothing may be written
 // outside of the rows of the result.
 
-// maxFuzzed is the most elements of an input, a few blocks.
+// maxFuzzed is the most elements of an input, two blocks and more.
 const maxFuzzed = 9000
 
 // How bytes become elements.
@@ -73,7 +73,7 @@ type fuzzed[T Float] struct {
 }
 
 func newFuzzed[T Float](mode, rows byte, cols uint16, gap, off byte, target uint16, data []byte) *fuzzed[T] {
-	c := int(cols) % 4300
+	c := int(cols) % (2*blockSize + 200)
 	r := min(int(rows)%20, maxFuzzed/max(1, c))
 	in := &fuzzed[T]{off: int(off) % 16}
 	in.x = newMatrix[T](r, c, int(gap)%32, in.off)
