@@ -21,13 +21,6 @@ type lanes [16]float32
 
 const step = 4 * len(lanes{})
 
-// addEach adds the elements vector by vector.
-func (l *lanes) addEach(e []float32) {
-	for i, v := range e {
-		l[i%len(l)] += v
-	}
-}
-
 // addStep adds the four vectors of a step, which are added up first.
 func (l *lanes) addStep(e []float32) {
 	for i := range l {
