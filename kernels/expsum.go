@@ -198,7 +198,7 @@ func (s *expSum) store(hold bool, label string) {
 		default:
 			ahead := soon
 			if hold { // in place the next block's maximum comes first
-				ahead = 2 * blockSize
+				ahead = 4 * blockSize // bytes: a block
 			}
 			s.Prefetch(s.q, ahead+off)
 			s.Prefetch(dst, soon+off)
