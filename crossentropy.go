@@ -204,7 +204,7 @@ func (j *ceJob[T, I]) rows(x, grad *view[T], row, n, first int) float64 {
 	pages := newPager(j.k, x.data, x.c, x.stride)
 	var total float64
 	for end := row + n; row < end; {
-		n := min(end-row, ceRows/min(ceRows, blocks(x.c)))
+		n := min(end-row, wideTile/min(wideTile, blocks(x.c)))
 		if x.c > j.k.mediumCols && grad != nil {
 			n = nearRows(n, x.c) // there are more passes
 		}
@@ -347,9 +347,6 @@ func plainEnds[T Float, I Index](total float64, targets []I, ignore int, grad *v
 	return total
 }
 
-// ceRows is the number of rows that a ceRoom holds.
-const ceRows = 4 * tile
-
 // A ceRoom holds what is known of the rows at hand.
 type ceRoom[T Float] struct {
 	log   []float64 // log1p of the sum without the maximum
@@ -368,11 +365,11 @@ type ceRoom[T Float] struct {
 }
 
 func (r *ceRoom[T]) init(b *[]float64, cols int) {
-	size, n := 8/elemSize[T](), max(ceRows, blocks(cols))
-	t := scratch[T](b, (4*size+4)*ceRows+5*n)[4*size*ceRows:]
-	f, p := (*b)[:4*ceRows], t[5*n:]
-	r.log, r.s, r.dot, r.scale = f[:ceRows], f[ceRows:][:ceRows], f[2*ceRows:][:ceRows], f[3*ceRows:]
-	r.x, r.max, r.less, r.factor = p[:ceRows], p[ceRows:][:ceRows], p[2*ceRows:][:ceRows], p[3*ceRows:][:ceRows]
+	size, n := 8/elemSize[T](), max(wideTile, blocks(cols))
+	t := scratch[T](b, (4*size+4)*wideTile+5*n)[4*size*wideTile:]
+	f, p := (*b)[:4*wideTile], t[5*n:]
+	r.log, r.s, r.dot, r.scale = f[:wideTile], f[wideTile:][:wideTile], f[2*wideTile:][:wideTile], f[3*wideTile:]
+	r.x, r.max, r.less, r.factor = p[:wideTile], p[wideTile:][:wideTile], p[2*wideTile:][:wideTile], p[3*wideTile:][:wideTile]
 	r.sum, r.peak, r.dots, r.base, r.more = t[:n], t[n:2*n], t[2*n:3*n], t[3*n:4*n], t[4*n:5*n]
 }
 
@@ -419,7 +416,7 @@ func (j *ceJob[T, I]) accumulate(x, grad *view[T], first int, r *ceRoom[T]) {
 	} else {
 		j.long(x, &dst, first, r)
 	}
-	var one [ceRows]T
+	var one [wideTile]T
 	fill(one[:], 1)
 	j.k.addScaled(ptr(grad.data, 0), ptr(dst.data, 0), ptr(one[:], 0), x.n, x.c, grad.stride, dst.stride)
 }

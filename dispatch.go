@@ -137,13 +137,13 @@ const (
 	chunkBlocks = 32
 	// cacheSize elements stay in the second-level cache between the passes of
 	// what takes several.
-	cacheSize = 8 * blockSize
+	cacheSize = 32 * 1024
 )
 
 // nearSize elements of float32, 32 KB, are what most of stays in a first-level cache of
 // 48 KB and more while as many are read. A smaller one keeps too little: dispatch_amd64.go
 // sets it to cacheSize then.
-var nearSize = 2 * blockSize
+var nearSize = 8 * 1024
 
 var (
 	// paths are the tables that this CPU can run, best first.

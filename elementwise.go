@@ -129,7 +129,7 @@ type pairJob[T Float] struct {
 const streamSize = 1 << 20
 
 // streamCols is the shortest row that goes past the caches: others lose at their ends.
-const streamCols = blockSize / 4
+const streamCols = 1024
 
 // streams tells whether to write n elements of grad, which is computed from x
 // and y, past the caches.

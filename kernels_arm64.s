@@ -2735,7 +2735,7 @@ short18:
 	MOVD R7, R0
 	LSL $2, R0
 	CMP $64, R0
-	BEQ begin13
+	BEQ bases13
 	MOVD $local105-6848(SP), R9
 	MOVD $local44-2944(SP), R10
 	VMOV V31.B16, V0.B16
@@ -2748,7 +2748,7 @@ clear19:
 	ADD $64, R9
 	CMP R10, R9
 	BLT clear19
-begin13:
+bases13:
 	MOVD R3, R6
 	CMP $64, R3
 	BLE short20
@@ -2947,6 +2947,9 @@ each21:
 	WORD $0x6E23DCA5 // FMUL V3.S4, V5.S4, V5.S4
 	MOVD $local44-2944(SP), R9
 	FMOVQ F5, 48(R9)
+	MOVD $local618-39680(SP), R9
+	MOVD $local57-3776(SP), R10
+	MOVD R9, (R10)
 	MOVD x+24(FP), R1
 	MOVD $0, R7
 each22:
@@ -2962,12 +2965,6 @@ each22:
 	AND $-64, R4
 	LSL $2, R4
 	ADD R1, R4
-	CMP $0, R7
-	BNE first23
-	MOVD $local618-39680(SP), R9
-	MOVD $local57-3776(SP), R10
-	MOVD R9, (R10)
-first23:
 	MOVD $local57-3776(SP), R5
 	MOVD (R5), R5
 	MOVD R1, R2
@@ -2977,13 +2974,13 @@ first23:
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
 	CMP R4, R2
-	BGE end26
-part24:
+	BGE end25
+part23:
 	MOVD R2, R6
 	ADD $512, R6
 	CMP R6, R4
 	CSEL LT, R4, R6, R6
-loop25:
+loop24:
 	PRFM 12288(R2), PLDL1KEEP
 	ADD $32768, R2, R9
 	PRFM (R9), PLDL2KEEP
@@ -3238,9 +3235,9 @@ loop25:
 	VFMLA V12.S4, V14.S4, V4.S4
 	ADD $256, R2
 	CMP R6, R2
-	BLT loop25
+	BLT loop24
 	CMP R4, R2
-	BGE end26
+	BGE end25
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -3248,20 +3245,20 @@ loop25:
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
-	JMP part24
+	JMP part23
 	// The last part may end with less than a step.
-end26:
+end25:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ store28
+	BEQ store27
 	CMP R1, R2
-	BEQ vec27
+	BEQ vec26
 	MOVD R2, R6
 	SUB R1, R6
 	AND $511, R6
 	CMP $0, R6
-	BNE vec27
+	BNE vec26
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -3269,40 +3266,40 @@ end26:
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
-vec27:
+vec26:
 	CMP $16, R9
-	BGE whole29
+	BGE whole28
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip31
+	TBZ $3, R9, skip30
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
+	FMOVQ.P 16(R11), F9
+	FMOVQ.P F9, 16(R12)
+skip30:
+	TBZ $2, R9, skip31
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
 skip31:
-	TBZ $2, R9, skip32
-	FMOVQ.P 16(R11), F9
-	FMOVQ.P F9, 16(R12)
-skip32:
-	TBZ $1, R9, skip33
+	TBZ $1, R9, skip32
 	FMOVD.P 8(R11), F9
 	FMOVD.P F9, 8(R12)
-skip33:
-	TBZ $0, R9, skip34
+skip32:
+	TBZ $0, R9, skip33
 	FMOVS.P 4(R11), F9
 	FMOVS.P F9, 4(R12)
-skip34:
+skip33:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F5, F6)
 	FLDPQ 32(R10), (F7, F8)
-	JMP done30
-whole29:
+	JMP done29
+whole28:
 	FLDPQ (R2), (F5, F6)
 	FLDPQ 32(R2), (F7, F8)
-done30:
+done29:
 	VMOV V29.B16, V9.B16
 	VFMLA V28.S4, V5.S4, V9.S4
 	VMOV V29.B16, V10.B16
@@ -3364,8 +3361,8 @@ done30:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec27
-store28:
+	BGT vec26
+store27:
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -3394,7 +3391,7 @@ store28:
 	FSTPQ (F2, F3), 32(R5)
 	MOVD $local57-3776(SP), R2
 	MOVD (R2), R2
-more35:
+more34:
 	FLDPQ (R2), (F16, F17)
 	WORD $0x4E30D400 // FADD V16.S4, V0.S4, V0.S4
 	WORD $0x4E31D421 // FADD V17.S4, V1.S4, V1.S4
@@ -3421,7 +3418,7 @@ more35:
 	WORD $0x4E31F5EF // FMAX V17.S4, V15.S4, V15.S4
 	ADD $128, R2
 	CMP R5, R2
-	BLT more35
+	BLT more34
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -3844,7 +3841,7 @@ more35:
 	FSTPQ (F8, F9), (R9)
 	FSTPQ (F4, F5), 32(R9)
 	CMP $0, R8
-	BEQ finish36
+	BEQ finish35
 	MOVD R3, R6
 	ADD $127, R6
 	LSR $7, R6
@@ -3878,11 +3875,11 @@ more35:
 	VMOV V31.B16, V3.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more37:
+more36:
 	FMOVQ F3, (R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more37
+	BLT more36
 	VAND V24.B16, V0.B16, V0.B16
 	VMOV V31.B16, V4.B16
 	VMOV V31.B16, V20.B16
@@ -3891,32 +3888,32 @@ more37:
 	MOVD $local105-6848(SP), R9
 	MOVD R5, R2
 	ADD R6, R2
-more38:
+more37:
 	VMOV V31.B16, V3.B16
 	VMOV V2.S[0], R10
-	TBZ $31, R10, skip39
+	TBZ $31, R10, skip38
 	VMOV V1.S[0], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[0]
-skip39:
+skip38:
 	VMOV V2.S[1], R10
-	TBZ $31, R10, skip40
+	TBZ $31, R10, skip39
 	VMOV V1.S[1], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[1]
-skip40:
+skip39:
 	VMOV V2.S[2], R10
-	TBZ $31, R10, skip41
+	TBZ $31, R10, skip40
 	VMOV V1.S[2], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[2]
-skip41:
+skip40:
 	VMOV V2.S[3], R10
-	TBZ $31, R10, skip42
+	TBZ $31, R10, skip41
 	VMOV V1.S[3], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[3]
-skip42:
+skip41:
 	MOVD $0xfffffff0fffffff0, R10
 	VDUP R10, V19.D2
 	VAND V19.B16, V3.B16, V5.B16
@@ -3932,39 +3929,39 @@ skip42:
 	ADD $64, R9
 	ADD $64, R5
 	CMP R2, R5
-	BLT more38
+	BLT more37
 	VAND V21.B16, V1.B16, V1.B16
 	VORR V1.B16, V4.B16, V4.B16
 	MOVD $local53-3520(SP), R10
 	FMOVQ F4, (R10)
 	MOVD $local89-5824(SP), R10
 	CMP R10, R9
-	BLE done44
+	BLE done43
 	MOVD R10, R11
-more43:
+more42:
 	FMOVQ -1024(R11), F0
 	FMOVQ (R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -1024(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more43
+	BLT more42
 	MOVD R10, R9
-done44:
+done43:
 	MOVD $local97-6336(SP), R10
 	CMP R10, R9
-	BLE done46
+	BLE done45
 	MOVD R10, R11
-more45:
+more44:
 	FMOVQ -512(R11), F0
 	FMOVQ (R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -512(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more45
+	BLT more44
 	MOVD R10, R9
-done46:
+done45:
 	MOVD $local105-6848(SP), R9
 	FMOVQ (R9), F0
 	FMOVQ 256(R9), F1
@@ -4000,11 +3997,11 @@ done46:
 	VMOV V31.B16, V3.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more47:
+more46:
 	FMOVQ F3, 16(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more47
+	BLT more46
 	VAND V24.B16, V0.B16, V0.B16
 	VMOV V31.B16, V4.B16
 	VMOV V31.B16, V20.B16
@@ -4013,32 +4010,32 @@ more47:
 	MOVD $local105-6848(SP), R9
 	MOVD R5, R2
 	ADD R6, R2
-more48:
+more47:
 	VMOV V31.B16, V3.B16
 	VMOV V2.S[0], R10
-	TBZ $31, R10, skip49
+	TBZ $31, R10, skip48
 	VMOV V1.S[0], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[0]
-skip49:
+skip48:
 	VMOV V2.S[1], R10
-	TBZ $31, R10, skip50
+	TBZ $31, R10, skip49
 	VMOV V1.S[1], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[1]
-skip50:
+skip49:
 	VMOV V2.S[2], R10
-	TBZ $31, R10, skip51
+	TBZ $31, R10, skip50
 	VMOV V1.S[2], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[2]
-skip51:
+skip50:
 	VMOV V2.S[3], R10
-	TBZ $31, R10, skip52
+	TBZ $31, R10, skip51
 	VMOV V1.S[3], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[3]
-skip52:
+skip51:
 	MOVD $0xfffffff0fffffff0, R10
 	VDUP R10, V19.D2
 	VAND V19.B16, V3.B16, V5.B16
@@ -4054,39 +4051,39 @@ skip52:
 	ADD $64, R9
 	ADD $64, R5
 	CMP R2, R5
-	BLT more48
+	BLT more47
 	VAND V21.B16, V1.B16, V1.B16
 	VORR V1.B16, V4.B16, V4.B16
 	MOVD $local53-3520(SP), R10
 	FMOVQ F4, 16(R10)
 	MOVD $local89-5824(SP), R10
 	CMP R10, R9
-	BLE done54
+	BLE done53
 	MOVD R10, R11
-more53:
+more52:
 	FMOVQ -1008(R11), F0
 	FMOVQ 16(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -1008(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more53
+	BLT more52
 	MOVD R10, R9
-done54:
+done53:
 	MOVD $local97-6336(SP), R10
 	CMP R10, R9
-	BLE done56
+	BLE done55
 	MOVD R10, R11
-more55:
+more54:
 	FMOVQ -496(R11), F0
 	FMOVQ 16(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -496(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more55
+	BLT more54
 	MOVD R10, R9
-done56:
+done55:
 	MOVD $local105-6848(SP), R9
 	FMOVQ 16(R9), F0
 	FMOVQ 272(R9), F1
@@ -4122,11 +4119,11 @@ done56:
 	VMOV V31.B16, V3.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more57:
+more56:
 	FMOVQ F3, 32(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more57
+	BLT more56
 	VAND V24.B16, V0.B16, V0.B16
 	VMOV V31.B16, V4.B16
 	VMOV V31.B16, V20.B16
@@ -4135,32 +4132,32 @@ more57:
 	MOVD $local105-6848(SP), R9
 	MOVD R5, R2
 	ADD R6, R2
-more58:
+more57:
 	VMOV V31.B16, V3.B16
 	VMOV V2.S[0], R10
-	TBZ $31, R10, skip59
+	TBZ $31, R10, skip58
 	VMOV V1.S[0], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[0]
-skip59:
+skip58:
 	VMOV V2.S[1], R10
-	TBZ $31, R10, skip60
+	TBZ $31, R10, skip59
 	VMOV V1.S[1], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[1]
-skip60:
+skip59:
 	VMOV V2.S[2], R10
-	TBZ $31, R10, skip61
+	TBZ $31, R10, skip60
 	VMOV V1.S[2], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[2]
-skip61:
+skip60:
 	VMOV V2.S[3], R10
-	TBZ $31, R10, skip62
+	TBZ $31, R10, skip61
 	VMOV V1.S[3], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[3]
-skip62:
+skip61:
 	MOVD $0xfffffff0fffffff0, R10
 	VDUP R10, V19.D2
 	VAND V19.B16, V3.B16, V5.B16
@@ -4176,39 +4173,39 @@ skip62:
 	ADD $64, R9
 	ADD $64, R5
 	CMP R2, R5
-	BLT more58
+	BLT more57
 	VAND V21.B16, V1.B16, V1.B16
 	VORR V1.B16, V4.B16, V4.B16
 	MOVD $local53-3520(SP), R10
 	FMOVQ F4, 32(R10)
 	MOVD $local89-5824(SP), R10
 	CMP R10, R9
-	BLE done64
+	BLE done63
 	MOVD R10, R11
-more63:
+more62:
 	FMOVQ -992(R11), F0
 	FMOVQ 32(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -992(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more63
+	BLT more62
 	MOVD R10, R9
-done64:
+done63:
 	MOVD $local97-6336(SP), R10
 	CMP R10, R9
-	BLE done66
+	BLE done65
 	MOVD R10, R11
-more65:
+more64:
 	FMOVQ -480(R11), F0
 	FMOVQ 32(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -480(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more65
+	BLT more64
 	MOVD R10, R9
-done66:
+done65:
 	MOVD $local105-6848(SP), R9
 	FMOVQ 32(R9), F0
 	FMOVQ 288(R9), F1
@@ -4244,11 +4241,11 @@ done66:
 	VMOV V31.B16, V3.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more67:
+more66:
 	FMOVQ F3, 48(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more67
+	BLT more66
 	VAND V24.B16, V0.B16, V0.B16
 	VMOV V31.B16, V4.B16
 	VMOV V31.B16, V20.B16
@@ -4257,32 +4254,32 @@ more67:
 	MOVD $local105-6848(SP), R9
 	MOVD R5, R2
 	ADD R6, R2
-more68:
+more67:
 	VMOV V31.B16, V3.B16
 	VMOV V2.S[0], R10
-	TBZ $31, R10, skip69
+	TBZ $31, R10, skip68
 	VMOV V1.S[0], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[0]
-skip69:
+skip68:
 	VMOV V2.S[1], R10
-	TBZ $31, R10, skip70
+	TBZ $31, R10, skip69
 	VMOV V1.S[1], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[1]
-skip70:
+skip69:
 	VMOV V2.S[2], R10
-	TBZ $31, R10, skip71
+	TBZ $31, R10, skip70
 	VMOV V1.S[2], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[2]
-skip71:
+skip70:
 	VMOV V2.S[3], R10
-	TBZ $31, R10, skip72
+	TBZ $31, R10, skip71
 	VMOV V1.S[3], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[3]
-skip72:
+skip71:
 	MOVD $0xfffffff0fffffff0, R10
 	VDUP R10, V19.D2
 	VAND V19.B16, V3.B16, V5.B16
@@ -4298,39 +4295,39 @@ skip72:
 	ADD $64, R9
 	ADD $64, R5
 	CMP R2, R5
-	BLT more68
+	BLT more67
 	VAND V21.B16, V1.B16, V1.B16
 	VORR V1.B16, V4.B16, V4.B16
 	MOVD $local53-3520(SP), R10
 	FMOVQ F4, 48(R10)
 	MOVD $local89-5824(SP), R10
 	CMP R10, R9
-	BLE done74
+	BLE done73
 	MOVD R10, R11
-more73:
+more72:
 	FMOVQ -976(R11), F0
 	FMOVQ 48(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -976(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more73
+	BLT more72
 	MOVD R10, R9
-done74:
+done73:
 	MOVD $local97-6336(SP), R10
 	CMP R10, R9
-	BLE done76
+	BLE done75
 	MOVD R10, R11
-more75:
+more74:
 	FMOVQ -464(R11), F0
 	FMOVQ 48(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -464(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more75
+	BLT more74
 	MOVD R10, R9
-done76:
+done75:
 	MOVD $local105-6848(SP), R9
 	FMOVQ 48(R9), F0
 	FMOVQ 304(R9), F1
@@ -4352,7 +4349,7 @@ done76:
 	MOVD $local53-3520(SP), R9
 	MOVD $local73-4800(SP), R10
 	MOVD $local52-3456(SP), R11
-more77:
+more76:
 	MOVWU (R9), R2
 	AND $60, R2
 	ADD R10, R2
@@ -4361,7 +4358,7 @@ more77:
 	ADD $64, R10
 	ADD $4, R9
 	CMP R11, R9
-	BLT more77
+	BLT more76
 	MOVD R3, R5
 	LSL $2, R5
 	MOVD $local54-3584(SP), R9
@@ -4402,43 +4399,43 @@ more77:
 	VMOV V24.B16, V25.B16
 	MOVD $local105-6848(SP), R10
 	MOVD $local97-6336(SP), R11
-more78:
+more77:
 	VMOV V24.B16, V2.B16
 	VMOV V1.S[0], R12
-	TBZ $31, R12, skip79
+	TBZ $31, R12, skip78
 	VMOV V0.S[0], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[0]
-skip79:
+skip78:
 	VMOV V1.S[1], R12
-	TBZ $31, R12, skip80
+	TBZ $31, R12, skip79
 	VMOV V0.S[1], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[1]
-skip80:
+skip79:
 	VMOV V1.S[2], R12
-	TBZ $31, R12, skip81
+	TBZ $31, R12, skip80
 	VMOV V0.S[2], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[2]
-skip81:
+skip80:
 	VMOV V1.S[3], R12
-	TBZ $31, R12, skip82
+	TBZ $31, R12, skip81
 	VMOV V0.S[3], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[3]
-skip82:
+skip81:
 	FMOVQ F2, (R10)
 	WORD $0x4E22F739 // FMAX V2.S4, V25.S4, V25.S4
 	VSUB V23.S4, V0.S4, V0.S4
 	VSUB V23.S4, V1.S4, V1.S4
 	ADD $64, R10
 	CMP R11, R10
-	BLT more78
+	BLT more77
 	VMOV V31.B16, V1.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more83:
+more82:
 	FMOVQ (R9), F0
 	WORD $0x4EB9D403 // FSUB V25.S4, V0.S4, V3.S4
 	WORD $0x4EA0D862 // FCMEQ $0, V3.S4, V2.S4
@@ -4467,7 +4464,7 @@ more83:
 	FMOVQ F0, (R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more83
+	BLT more82
 	VMOV V25.B16, V0.B16
 	MOVD $local48-3200(SP), R9
 	FMOVQ F0, (R9)
@@ -4505,43 +4502,43 @@ more83:
 	VMOV V24.B16, V25.B16
 	MOVD $local105-6848(SP), R10
 	MOVD $local97-6336(SP), R11
-more84:
+more83:
 	VMOV V24.B16, V2.B16
 	VMOV V1.S[0], R12
-	TBZ $31, R12, skip85
+	TBZ $31, R12, skip84
 	VMOV V0.S[0], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[0]
-skip85:
+skip84:
 	VMOV V1.S[1], R12
-	TBZ $31, R12, skip86
+	TBZ $31, R12, skip85
 	VMOV V0.S[1], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[1]
-skip86:
+skip85:
 	VMOV V1.S[2], R12
-	TBZ $31, R12, skip87
+	TBZ $31, R12, skip86
 	VMOV V0.S[2], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[2]
-skip87:
+skip86:
 	VMOV V1.S[3], R12
-	TBZ $31, R12, skip88
+	TBZ $31, R12, skip87
 	VMOV V0.S[3], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[3]
-skip88:
+skip87:
 	FMOVQ F2, 16(R10)
 	WORD $0x4E22F739 // FMAX V2.S4, V25.S4, V25.S4
 	VSUB V23.S4, V0.S4, V0.S4
 	VSUB V23.S4, V1.S4, V1.S4
 	ADD $64, R10
 	CMP R11, R10
-	BLT more84
+	BLT more83
 	VMOV V31.B16, V1.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more89:
+more88:
 	FMOVQ 16(R9), F0
 	WORD $0x4EB9D403 // FSUB V25.S4, V0.S4, V3.S4
 	WORD $0x4EA0D862 // FCMEQ $0, V3.S4, V2.S4
@@ -4570,7 +4567,7 @@ more89:
 	FMOVQ F0, 16(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more89
+	BLT more88
 	VMOV V25.B16, V0.B16
 	MOVD $local48-3200(SP), R9
 	FMOVQ F0, 16(R9)
@@ -4608,43 +4605,43 @@ more89:
 	VMOV V24.B16, V25.B16
 	MOVD $local105-6848(SP), R10
 	MOVD $local97-6336(SP), R11
-more90:
+more89:
 	VMOV V24.B16, V2.B16
 	VMOV V1.S[0], R12
-	TBZ $31, R12, skip91
+	TBZ $31, R12, skip90
 	VMOV V0.S[0], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[0]
-skip91:
+skip90:
 	VMOV V1.S[1], R12
-	TBZ $31, R12, skip92
+	TBZ $31, R12, skip91
 	VMOV V0.S[1], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[1]
-skip92:
+skip91:
 	VMOV V1.S[2], R12
-	TBZ $31, R12, skip93
+	TBZ $31, R12, skip92
 	VMOV V0.S[2], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[2]
-skip93:
+skip92:
 	VMOV V1.S[3], R12
-	TBZ $31, R12, skip94
+	TBZ $31, R12, skip93
 	VMOV V0.S[3], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[3]
-skip94:
+skip93:
 	FMOVQ F2, 32(R10)
 	WORD $0x4E22F739 // FMAX V2.S4, V25.S4, V25.S4
 	VSUB V23.S4, V0.S4, V0.S4
 	VSUB V23.S4, V1.S4, V1.S4
 	ADD $64, R10
 	CMP R11, R10
-	BLT more90
+	BLT more89
 	VMOV V31.B16, V1.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more95:
+more94:
 	FMOVQ 32(R9), F0
 	WORD $0x4EB9D403 // FSUB V25.S4, V0.S4, V3.S4
 	WORD $0x4EA0D862 // FCMEQ $0, V3.S4, V2.S4
@@ -4673,7 +4670,7 @@ more95:
 	FMOVQ F0, 32(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more95
+	BLT more94
 	VMOV V25.B16, V0.B16
 	MOVD $local48-3200(SP), R9
 	FMOVQ F0, 32(R9)
@@ -4711,43 +4708,43 @@ more95:
 	VMOV V24.B16, V25.B16
 	MOVD $local105-6848(SP), R10
 	MOVD $local97-6336(SP), R11
-more96:
+more95:
 	VMOV V24.B16, V2.B16
 	VMOV V1.S[0], R12
-	TBZ $31, R12, skip97
+	TBZ $31, R12, skip96
 	VMOV V0.S[0], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[0]
-skip97:
+skip96:
 	VMOV V1.S[1], R12
-	TBZ $31, R12, skip98
+	TBZ $31, R12, skip97
 	VMOV V0.S[1], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[1]
-skip98:
+skip97:
 	VMOV V1.S[2], R12
-	TBZ $31, R12, skip99
+	TBZ $31, R12, skip98
 	VMOV V0.S[2], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[2]
-skip99:
+skip98:
 	VMOV V1.S[3], R12
-	TBZ $31, R12, skip100
+	TBZ $31, R12, skip99
 	VMOV V0.S[3], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[3]
-skip100:
+skip99:
 	FMOVQ F2, 48(R10)
 	WORD $0x4E22F739 // FMAX V2.S4, V25.S4, V25.S4
 	VSUB V23.S4, V0.S4, V0.S4
 	VSUB V23.S4, V1.S4, V1.S4
 	ADD $64, R10
 	CMP R11, R10
-	BLT more96
+	BLT more95
 	VMOV V31.B16, V1.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more101:
+more100:
 	FMOVQ 48(R9), F0
 	WORD $0x4EB9D403 // FSUB V25.S4, V0.S4, V3.S4
 	WORD $0x4EA0D862 // FCMEQ $0, V3.S4, V2.S4
@@ -4776,7 +4773,7 @@ more101:
 	FMOVQ F0, 48(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more101
+	BLT more100
 	VMOV V25.B16, V0.B16
 	MOVD $local48-3200(SP), R9
 	FMOVQ F0, 48(R9)
@@ -5344,7 +5341,7 @@ more101:
 	VORR V4.B16, V5.B16, V5.B16
 	MOVD $local45-3008(SP), R9
 	FMOVQ F5, 48(R9)
-finish36:
+finish35:
 	LSR $2, R0
 	MOVD rows+32(FP), R4
 	SUB R0, R4
@@ -5357,35 +5354,35 @@ finish36:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole102
+	BGE whole101
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip104
+	TBZ $3, R0, skip103
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip103:
+	TBZ $2, R0, skip104
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip104:
-	TBZ $2, R0, skip105
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip105:
-	TBZ $1, R0, skip106
+	TBZ $1, R0, skip105
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip106:
-	TBZ $0, R0, skip107
+skip105:
+	TBZ $0, R0, skip106
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip107:
-	JMP done103
-whole102:
+skip106:
+	JMP done102
+whole101:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done103:
+done102:
 	ADD R4, R9
 	MOVD R9, base+0(FP)
 	MOVD sum+8(FP), R9
@@ -5393,35 +5390,35 @@ done103:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole108
+	BGE whole107
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip110
+	TBZ $3, R0, skip109
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip109:
+	TBZ $2, R0, skip110
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip110:
-	TBZ $2, R0, skip111
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip111:
-	TBZ $1, R0, skip112
+	TBZ $1, R0, skip111
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip112:
-	TBZ $0, R0, skip113
+skip111:
+	TBZ $0, R0, skip112
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip113:
-	JMP done109
-whole108:
+skip112:
+	JMP done108
+whole107:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done109:
+done108:
 	ADD R4, R9
 	MOVD R9, sum+8(FP)
 	MOVD peak+16(FP), R9
@@ -5429,35 +5426,35 @@ done109:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole114
+	BGE whole113
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip116
+	TBZ $3, R0, skip115
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip115:
+	TBZ $2, R0, skip116
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip116:
-	TBZ $2, R0, skip117
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip117:
-	TBZ $1, R0, skip118
+	TBZ $1, R0, skip117
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip118:
-	TBZ $0, R0, skip119
+skip117:
+	TBZ $0, R0, skip118
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip119:
-	JMP done115
-whole114:
+skip118:
+	JMP done114
+whole113:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done115:
+done114:
 	ADD R4, R9
 	MOVD R9, peak+16(FP)
 	JMP batch11
@@ -5481,9 +5478,9 @@ row1:
 block2:
 	MOVD R0, R3
 	CMP $4096, R0
-	BLE short120
+	BLE short119
 	MOVD $4096, R3
-short120:
+short119:
 	MOVD R3, R4
 	AND $-64, R4
 	LSL $2, R4
@@ -5493,12 +5490,12 @@ short120:
 	MOVD peak+16(FP), R9
 	FMOVS F25, (R9)
 	CMP $0, R7
-	BNE have121
+	BNE have120
 	MOVD R3, R10
 	CMP $64, R3
-	BLE short122
+	BLE short121
 	MOVD $64, R10
-short122:
+short121:
 	MOVD R10, R9
 	LSL $1, R9
 	AND $-4, R9
@@ -5521,13 +5518,13 @@ short122:
 	MOVD $0x4980000049800000, R9
 	VDUP R9, V23.D2
 	FCMPS F24, F25
-	BGT positive123
+	BGT positive122
 	JMP beyond5
-positive123:
+positive122:
 	FCMPS F25, F23
-	BGT inside124
+	BGT inside123
 	JMP beyond5
-inside124:
+inside123:
 	VMOV V25.B16, V0.B16
 	MOVD $local34-2304(SP), R9
 	FMOVS F0, (R9)
@@ -5574,7 +5571,7 @@ inside124:
 	MOVD $local36-2432(SP), R9
 	FMOVS F0, (R9)
 	MOVD $1, R7
-have121:
+have120:
 start3:
 	CMP $0, R8
 	BNE held7
@@ -5587,13 +5584,13 @@ start3:
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
 	CMP R4, R2
-	BGE end127
-part125:
+	BGE end126
+part124:
 	MOVD R2, R6
 	ADD $512, R6
 	CMP R6, R4
 	CSEL LT, R4, R6, R6
-loop126:
+loop125:
 	PRFM 12288(R2), PLDL1KEEP
 	ADD $32768, R2, R9
 	PRFM (R9), PLDL2KEEP
@@ -5848,9 +5845,9 @@ loop126:
 	VFMLA V12.S4, V14.S4, V4.S4
 	ADD $256, R2
 	CMP R6, R2
-	BLT loop126
+	BLT loop125
 	CMP R4, R2
-	BGE end127
+	BGE end126
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -5858,20 +5855,20 @@ loop126:
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
-	JMP part125
+	JMP part124
 	// The last part may end with less than a step.
-end127:
+end126:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ store129
+	BEQ store128
 	CMP R1, R2
-	BEQ vec128
+	BEQ vec127
 	MOVD R2, R6
 	SUB R1, R6
 	AND $511, R6
 	CMP $0, R6
-	BNE vec128
+	BNE vec127
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -5879,40 +5876,40 @@ end127:
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
-vec128:
+vec127:
 	CMP $16, R9
-	BGE whole130
+	BGE whole129
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip132
+	TBZ $3, R9, skip131
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
+	FMOVQ.P 16(R11), F9
+	FMOVQ.P F9, 16(R12)
+skip131:
+	TBZ $2, R9, skip132
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
 skip132:
-	TBZ $2, R9, skip133
-	FMOVQ.P 16(R11), F9
-	FMOVQ.P F9, 16(R12)
-skip133:
-	TBZ $1, R9, skip134
+	TBZ $1, R9, skip133
 	FMOVD.P 8(R11), F9
 	FMOVD.P F9, 8(R12)
-skip134:
-	TBZ $0, R9, skip135
+skip133:
+	TBZ $0, R9, skip134
 	FMOVS.P 4(R11), F9
 	FMOVS.P F9, 4(R12)
-skip135:
+skip134:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F5, F6)
 	FLDPQ 32(R10), (F7, F8)
-	JMP done131
-whole130:
+	JMP done130
+whole129:
 	FLDPQ (R2), (F5, F6)
 	FLDPQ 32(R2), (F7, F8)
-done131:
+done130:
 	VMOV V29.B16, V9.B16
 	VFMLA V28.S4, V5.S4, V9.S4
 	VMOV V29.B16, V10.B16
@@ -5974,8 +5971,8 @@ done131:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec128
-store129:
+	BGT vec127
+store128:
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -5984,7 +5981,7 @@ store129:
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE bad4
-	JMP added136
+	JMP added135
 held7:
 	MOVD $local32-2176(SP), R9
 	MOVD R9, R5
@@ -5995,13 +5992,13 @@ held7:
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
 	CMP R4, R2
-	BGE end139
-part137:
+	BGE end138
+part136:
 	MOVD R2, R6
 	ADD $512, R6
 	CMP R6, R4
 	CSEL LT, R4, R6, R6
-loop138:
+loop137:
 	PRFM 12288(R2), PLDL1KEEP
 	ADD $32768, R2, R9
 	PRFM (R9), PLDL2KEEP
@@ -6272,9 +6269,9 @@ loop138:
 	VFMLA V12.S4, V14.S4, V4.S4
 	ADD $256, R2
 	CMP R6, R2
-	BLT loop138
+	BLT loop137
 	CMP R4, R2
-	BGE end139
+	BGE end138
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -6282,20 +6279,20 @@ loop138:
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
-	JMP part137
+	JMP part136
 	// The last part may end with less than a step.
-end139:
+end138:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ store141
+	BEQ store140
 	CMP R1, R2
-	BEQ vec140
+	BEQ vec139
 	MOVD R2, R6
 	SUB R1, R6
 	AND $511, R6
 	CMP $0, R6
-	BNE vec140
+	BNE vec139
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -6303,40 +6300,40 @@ end139:
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
-vec140:
+vec139:
 	CMP $16, R9
-	BGE whole142
+	BGE whole141
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip144
+	TBZ $3, R9, skip143
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
+	FMOVQ.P 16(R11), F9
+	FMOVQ.P F9, 16(R12)
+skip143:
+	TBZ $2, R9, skip144
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
 skip144:
-	TBZ $2, R9, skip145
-	FMOVQ.P 16(R11), F9
-	FMOVQ.P F9, 16(R12)
-skip145:
-	TBZ $1, R9, skip146
+	TBZ $1, R9, skip145
 	FMOVD.P 8(R11), F9
 	FMOVD.P F9, 8(R12)
-skip146:
-	TBZ $0, R9, skip147
+skip145:
+	TBZ $0, R9, skip146
 	FMOVS.P 4(R11), F9
 	FMOVS.P F9, 4(R12)
-skip147:
+skip146:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F5, F6)
 	FLDPQ 32(R10), (F7, F8)
-	JMP done143
-whole142:
+	JMP done142
+whole141:
 	FLDPQ (R2), (F5, F6)
 	FLDPQ 32(R2), (F7, F8)
-done143:
+done142:
 	WORD $0x4E3EF4A5 // FMAX V30.S4, V5.S4, V5.S4
 	WORD $0x4E3EF4C6 // FMAX V30.S4, V6.S4, V6.S4
 	WORD $0x4E3EF4E7 // FMAX V30.S4, V7.S4, V7.S4
@@ -6402,8 +6399,8 @@ done143:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec140
-store141:
+	BGT vec139
+store140:
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -6412,7 +6409,7 @@ store141:
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE bad4
-added136:
+added135:
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -6433,7 +6430,7 @@ added136:
 	FSTPQ (F2, F3), 32(R5)
 	MOVD $local32-2176(SP), R9
 	MOVD R9, R2
-more148:
+more147:
 	FLDPQ (R2), (F16, F17)
 	WORD $0x4E30D400 // FADD V16.S4, V0.S4, V0.S4
 	WORD $0x4E31D421 // FADD V17.S4, V1.S4, V1.S4
@@ -6460,7 +6457,7 @@ more148:
 	WORD $0x4E31F5EF // FMAX V17.S4, V15.S4, V15.S4
 	ADD $128, R2
 	CMP R5, R2
-	BLT more148
+	BLT more147
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -6516,9 +6513,9 @@ more148:
 	MOVD $0x7180000071800000, R9
 	VDUP R9, V24.D2
 	FCMPS F0, F24
-	BGT finite149
+	BGT finite148
 	JMP bad4
-finite149:
+finite148:
 	MOVD $local35-2368(SP), R9
 	FMOVS F0, (R9)
 	MOVD $0x3ffffcb93ffffcb9, R9
@@ -6532,7 +6529,7 @@ finite149:
 	WORD $0x6E38DCA5 // FMUL V24.S4, V5.S4, V5.S4
 	FCMPS F4, F5
 	BGT peak8
-plain150:
+plain149:
 	MOVD $local33-2240(SP), R9
 	FMOVS (R9), F24
 	VDUP V24.S[0], V24.S4
@@ -6581,14 +6578,31 @@ peak8:
 	VMOV V31.B16, V7.B16
 	MOVD R11, R10
 	CMP $16, R11
-	BLE short152
+	BLE short151
 	MOVD $16, R10
-short152:
+short151:
 	MOVD $tail-64(SP), R12
 	FSTPQ (F31, F31), (R12)
 	FSTPQ (F31, F31), 32(R12)
 	ADD $0, R9, R13
 	MOVD R10, R14
+more152:
+	FMOVS.P 64(R13), F8
+	FMOVS.P F8, 4(R12)
+	SUB $1, R14
+	CMP $0, R14
+	BGT more152
+	MOVD $tail-64(SP), R12
+	FLDPQ (R12), (F0, F1)
+	FLDPQ 32(R12), (F2, F3)
+	SUB R10, R11
+	CMP $0, R11
+	BEQ few150
+	MOVD $tail-64(SP), R12
+	FSTPQ (F31, F31), (R12)
+	FSTPQ (F31, F31), 32(R12)
+	ADD $1024, R9, R13
+	MOVD R11, R14
 more153:
 	FMOVS.P 64(R13), F8
 	FMOVS.P F8, 4(R12)
@@ -6596,26 +6610,9 @@ more153:
 	CMP $0, R14
 	BGT more153
 	MOVD $tail-64(SP), R12
-	FLDPQ (R12), (F0, F1)
-	FLDPQ 32(R12), (F2, F3)
-	SUB R10, R11
-	CMP $0, R11
-	BEQ few151
-	MOVD $tail-64(SP), R12
-	FSTPQ (F31, F31), (R12)
-	FSTPQ (F31, F31), 32(R12)
-	ADD $1024, R9, R13
-	MOVD R11, R14
-more154:
-	FMOVS.P 64(R13), F8
-	FMOVS.P F8, 4(R12)
-	SUB $1, R14
-	CMP $0, R14
-	BGT more154
-	MOVD $tail-64(SP), R12
 	FLDPQ (R12), (F4, F5)
 	FLDPQ 32(R12), (F6, F7)
-few151:
+few150:
 	MOVD $0x0000000f0000000f, R9
 	VDUP R9, V23.D2
 	MOVD $0xfffffff0fffffff0, R9
@@ -6789,12 +6786,12 @@ few151:
 	FSTPQ (F30, F30), 32(R9)
 	ADD $0, R2, R10
 	MOVD R6, R11
-more155:
+more154:
 	FMOVS.P 64(R10), F8
 	FMOVS.P F8, 4(R9)
 	SUB $1, R11
 	CMP $0, R11
-	BGT more155
+	BGT more154
 	MOVD $tail-64(SP), R9
 	FLDPQ (R9), (F4, F5)
 	FLDPQ 32(R9), (F6, F7)
@@ -6916,7 +6913,7 @@ more155:
 	MOVD $0x3f8000003f800000, R9
 	VDUP R9, V23.D2
 	FCMPS F23, F0
-	BGT plain150
+	BGT plain149
 	WORD $0x4E25D484 // FADD V5.S4, V4.S4, V4.S4
 	VEXT $8, V4.B16, V4.B16, V5.B16
 	WORD $0x4E25D484 // FADD V5.S4, V4.S4, V4.S4
@@ -7006,8 +7003,8 @@ beyond5:
 	MOVD R1, R2
 	MOVD R3, R9
 	CMP $64, R9
-	BLT rest157
-step156:
+	BLT rest156
+step155:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -7035,48 +7032,48 @@ step156:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step156
+	BGE step155
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest157:
+rest156:
 	CMP $0, R9
-	BLE done159
-vec158:
+	BLE done158
+vec157:
 	CMP $16, R9
-	BGE whole160
+	BGE whole159
 	MOVD $tail-64(SP), R10
 	FSTPQ (F24, F24), (R10)
 	FSTPQ (F24, F24), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip162
+	TBZ $3, R9, skip161
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip161:
+	TBZ $2, R9, skip162
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 skip162:
-	TBZ $2, R9, skip163
-	FMOVQ.P 16(R11), F8
-	FMOVQ.P F8, 16(R12)
-skip163:
-	TBZ $1, R9, skip164
+	TBZ $1, R9, skip163
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip164:
-	TBZ $0, R9, skip165
+skip163:
+	TBZ $0, R9, skip164
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip165:
+skip164:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F4, F5)
 	FLDPQ 32(R10), (F6, F7)
-	JMP done161
-whole160:
+	JMP done160
+whole159:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done161:
+done160:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -7084,8 +7081,8 @@ done161:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec158
-done159:
+	BGT vec157
+done158:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -7099,13 +7096,13 @@ done159:
 	MOVD $0x4980000049800000, R9
 	VDUP R9, V23.D2
 	FCMPS F24, F25
-	BGT positive166
+	BGT positive165
 	JMP apart6
-positive166:
+positive165:
 	FCMPS F25, F23
-	BGT inside167
+	BGT inside166
 	JMP apart6
-inside167:
+inside166:
 	VMOV V25.B16, V0.B16
 	MOVD $local34-2304(SP), R9
 	FMOVS F0, (R9)
@@ -7183,40 +7180,40 @@ apart6:
 	VMOV V31.B16, V5.B16
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
-vec168:
+vec167:
 	CMP $16, R9
-	BGE whole169
+	BGE whole168
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip171
+	TBZ $3, R9, skip170
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
+	FMOVQ.P 16(R11), F12
+	FMOVQ.P F12, 16(R12)
+skip170:
+	TBZ $2, R9, skip171
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
 skip171:
-	TBZ $2, R9, skip172
-	FMOVQ.P 16(R11), F12
-	FMOVQ.P F12, 16(R12)
-skip172:
-	TBZ $1, R9, skip173
+	TBZ $1, R9, skip172
 	FMOVD.P 8(R11), F12
 	FMOVD.P F12, 8(R12)
-skip173:
-	TBZ $0, R9, skip174
+skip172:
+	TBZ $0, R9, skip173
 	FMOVS.P 4(R11), F12
 	FMOVS.P F12, 4(R12)
-skip174:
+skip173:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
-	JMP done170
-whole169:
+	JMP done169
+whole168:
 	FLDPQ (R2), (F8, F9)
 	FLDPQ 32(R2), (F10, F11)
-done170:
+done169:
 	WORD $0x4EBDD508 // FSUB V29.S4, V8.S4, V8.S4
 	WORD $0x4EA0D90C // FCMEQ $0, V8.S4, V12.S4
 	FMOVQ 160(R26), F13
@@ -7318,7 +7315,7 @@ done170:
 	SUB R1, R6
 	AND $1023, R6
 	CMP $0, R6
-	BNE within175
+	BNE within174
 	MOVD $local37-2496(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
@@ -7332,10 +7329,10 @@ done170:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
-within175:
+within174:
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec168
+	BGT vec167
 	MOVD $local37-2496(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
@@ -7373,14 +7370,14 @@ within175:
 	FMOVS (R9), F8
 	VDUP V8.S[0], V8.S4
 	FCMPS F20, F8
-	BGT some176
+	BGT some175
 	FMOVS F25, (R9)
-	JMP done177
-some176:
+	JMP done176
+some175:
 	WORD $0x4EB3D508 // FSUB V19.S4, V8.S4, V8.S4
 	WORD $0x4E28D400 // FADD V8.S4, V0.S4, V0.S4
 	FMOVS F29, (R9)
-done177:
+done176:
 	MOVD sum+8(FP), R9
 	FMOVS F0, (R9)
 	MOVD base+0(FP), R9
@@ -7448,7 +7445,7 @@ short18:
 	MOVD R7, R0
 	LSL $2, R0
 	CMP $64, R0
-	BEQ begin13
+	BEQ bases13
 	MOVD $local105-6848(SP), R9
 	MOVD $local44-2944(SP), R10
 	VMOV V31.B16, V0.B16
@@ -7461,7 +7458,7 @@ clear19:
 	ADD $64, R9
 	CMP R10, R9
 	BLT clear19
-begin13:
+bases13:
 	MOVD R3, R6
 	CMP $64, R3
 	BLE short20
@@ -7660,6 +7657,9 @@ each21:
 	WORD $0x6E23DCA5 // FMUL V3.S4, V5.S4, V5.S4
 	MOVD $local44-2944(SP), R9
 	FMOVQ F5, 48(R9)
+	MOVD $local618-39680(SP), R9
+	MOVD $local57-3776(SP), R10
+	MOVD R9, (R10)
 	MOVD x+32(FP), R1
 	MOVD $0, R7
 each22:
@@ -7679,12 +7679,6 @@ each22:
 	AND $-64, R4
 	LSL $2, R4
 	ADD R1, R4
-	CMP $0, R7
-	BNE first23
-	MOVD $local618-39680(SP), R9
-	MOVD $local57-3776(SP), R10
-	MOVD R9, (R10)
-first23:
 	MOVD $local57-3776(SP), R5
 	MOVD (R5), R5
 	MOVD R1, R2
@@ -7705,13 +7699,13 @@ first23:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end26
-part24:
+	BGE end25
+part23:
 	MOVD R2, R6
 	ADD $512, R6
 	CMP R6, R4
 	CSEL LT, R4, R6, R6
-loop25:
+loop24:
 	PRFM 12288(R2), PLDL1KEEP
 	ADD $32768, R2, R9
 	PRFM (R9), PLDL2KEEP
@@ -7998,9 +7992,9 @@ loop25:
 	VFMLA V16.S4, V18.S4, V4.S4
 	ADD $256, R2
 	CMP R6, R2
-	BLT loop25
+	BLT loop24
 	CMP R4, R2
-	BGE end26
+	BGE end25
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -8021,20 +8015,20 @@ loop25:
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
-	JMP part24
+	JMP part23
 	// The last part may end with less than a step.
-end26:
+end25:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ store28
+	BEQ store27
 	CMP R1, R2
-	BEQ vec27
+	BEQ vec26
 	MOVD R2, R6
 	SUB R1, R6
 	AND $511, R6
 	CMP $0, R6
-	BNE vec27
+	BNE vec26
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -8055,40 +8049,40 @@ end26:
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
-vec27:
+vec26:
 	CMP $16, R9
-	BGE whole29
+	BGE whole28
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip31
+	TBZ $3, R9, skip30
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip30:
+	TBZ $2, R9, skip31
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip31:
-	TBZ $2, R9, skip32
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip32:
-	TBZ $1, R9, skip33
+	TBZ $1, R9, skip32
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip33:
-	TBZ $0, R9, skip34
+skip32:
+	TBZ $0, R9, skip33
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip34:
+skip33:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done30
-whole29:
+	JMP done29
+whole28:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done30:
+done29:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -8098,38 +8092,38 @@ done30:
 	WORD $0x4E2BD4E7 // FADD V11.S4, V7.S4, V7.S4
 	WORD $0x4E2CD508 // FADD V12.S4, V8.S4, V8.S4
 	CMP $16, R9
-	BGE whole35
+	BGE whole34
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip37
+	TBZ $3, R9, skip36
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip36:
+	TBZ $2, R9, skip37
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip37:
-	TBZ $2, R9, skip38
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip38:
-	TBZ $1, R9, skip39
+	TBZ $1, R9, skip38
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip39:
-	TBZ $0, R9, skip40
+skip38:
+	TBZ $0, R9, skip39
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip40:
+skip39:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done36
-whole35:
+	JMP done35
+whole34:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done36:
+done35:
 	VMOV V29.B16, V13.B16
 	VFMLA V28.S4, V9.S4, V13.S4
 	VMOV V29.B16, V14.B16
@@ -8191,8 +8185,8 @@ done36:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec27
-store28:
+	BGT vec26
+store27:
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -8230,7 +8224,7 @@ store28:
 	FSTPQ (F2, F3), 32(R5)
 	MOVD $local57-3776(SP), R2
 	MOVD (R2), R2
-more41:
+more40:
 	FLDPQ (R2), (F16, F17)
 	WORD $0x4E30D400 // FADD V16.S4, V0.S4, V0.S4
 	WORD $0x4E31D421 // FADD V17.S4, V1.S4, V1.S4
@@ -8257,7 +8251,7 @@ more41:
 	WORD $0x4E31F5EF // FMAX V17.S4, V15.S4, V15.S4
 	ADD $128, R2
 	CMP R5, R2
-	BLT more41
+	BLT more40
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -8813,7 +8807,7 @@ more41:
 	FSTPQ (F8, F9), (R9)
 	FSTPQ (F4, F5), 32(R9)
 	CMP $0, R8
-	BEQ finish42
+	BEQ finish41
 	MOVD R3, R6
 	ADD $127, R6
 	LSR $7, R6
@@ -8847,11 +8841,11 @@ more41:
 	VMOV V31.B16, V3.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more43:
+more42:
 	FMOVQ F3, (R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more43
+	BLT more42
 	VAND V23.B16, V0.B16, V0.B16
 	VMOV V31.B16, V4.B16
 	VMOV V31.B16, V19.B16
@@ -8860,32 +8854,32 @@ more43:
 	MOVD $local105-6848(SP), R9
 	MOVD R5, R2
 	ADD R6, R2
-more44:
+more43:
 	VMOV V31.B16, V3.B16
 	VMOV V2.S[0], R10
-	TBZ $31, R10, skip45
+	TBZ $31, R10, skip44
 	VMOV V1.S[0], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[0]
-skip45:
+skip44:
 	VMOV V2.S[1], R10
-	TBZ $31, R10, skip46
+	TBZ $31, R10, skip45
 	VMOV V1.S[1], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[1]
-skip46:
+skip45:
 	VMOV V2.S[2], R10
-	TBZ $31, R10, skip47
+	TBZ $31, R10, skip46
 	VMOV V1.S[2], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[2]
-skip47:
+skip46:
 	VMOV V2.S[3], R10
-	TBZ $31, R10, skip48
+	TBZ $31, R10, skip47
 	VMOV V1.S[3], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[3]
-skip48:
+skip47:
 	MOVD $0xfffffff0fffffff0, R10
 	VDUP R10, V18.D2
 	VAND V18.B16, V3.B16, V5.B16
@@ -8901,39 +8895,39 @@ skip48:
 	ADD $64, R9
 	ADD $64, R5
 	CMP R2, R5
-	BLT more44
+	BLT more43
 	VAND V20.B16, V1.B16, V1.B16
 	VORR V1.B16, V4.B16, V4.B16
 	MOVD $local53-3520(SP), R10
 	FMOVQ F4, (R10)
 	MOVD $local89-5824(SP), R10
 	CMP R10, R9
-	BLE done50
+	BLE done49
 	MOVD R10, R11
-more49:
+more48:
 	FMOVQ -1024(R11), F0
 	FMOVQ (R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -1024(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more49
+	BLT more48
 	MOVD R10, R9
-done50:
+done49:
 	MOVD $local97-6336(SP), R10
 	CMP R10, R9
-	BLE done52
+	BLE done51
 	MOVD R10, R11
-more51:
+more50:
 	FMOVQ -512(R11), F0
 	FMOVQ (R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -512(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more51
+	BLT more50
 	MOVD R10, R9
-done52:
+done51:
 	MOVD $local105-6848(SP), R9
 	FMOVQ (R9), F0
 	FMOVQ 256(R9), F1
@@ -8969,11 +8963,11 @@ done52:
 	VMOV V31.B16, V3.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more53:
+more52:
 	FMOVQ F3, 16(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more53
+	BLT more52
 	VAND V23.B16, V0.B16, V0.B16
 	VMOV V31.B16, V4.B16
 	VMOV V31.B16, V19.B16
@@ -8982,32 +8976,32 @@ more53:
 	MOVD $local105-6848(SP), R9
 	MOVD R5, R2
 	ADD R6, R2
-more54:
+more53:
 	VMOV V31.B16, V3.B16
 	VMOV V2.S[0], R10
-	TBZ $31, R10, skip55
+	TBZ $31, R10, skip54
 	VMOV V1.S[0], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[0]
-skip55:
+skip54:
 	VMOV V2.S[1], R10
-	TBZ $31, R10, skip56
+	TBZ $31, R10, skip55
 	VMOV V1.S[1], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[1]
-skip56:
+skip55:
 	VMOV V2.S[2], R10
-	TBZ $31, R10, skip57
+	TBZ $31, R10, skip56
 	VMOV V1.S[2], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[2]
-skip57:
+skip56:
 	VMOV V2.S[3], R10
-	TBZ $31, R10, skip58
+	TBZ $31, R10, skip57
 	VMOV V1.S[3], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[3]
-skip58:
+skip57:
 	MOVD $0xfffffff0fffffff0, R10
 	VDUP R10, V18.D2
 	VAND V18.B16, V3.B16, V5.B16
@@ -9023,39 +9017,39 @@ skip58:
 	ADD $64, R9
 	ADD $64, R5
 	CMP R2, R5
-	BLT more54
+	BLT more53
 	VAND V20.B16, V1.B16, V1.B16
 	VORR V1.B16, V4.B16, V4.B16
 	MOVD $local53-3520(SP), R10
 	FMOVQ F4, 16(R10)
 	MOVD $local89-5824(SP), R10
 	CMP R10, R9
-	BLE done60
+	BLE done59
 	MOVD R10, R11
-more59:
+more58:
 	FMOVQ -1008(R11), F0
 	FMOVQ 16(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -1008(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more59
+	BLT more58
 	MOVD R10, R9
-done60:
+done59:
 	MOVD $local97-6336(SP), R10
 	CMP R10, R9
-	BLE done62
+	BLE done61
 	MOVD R10, R11
-more61:
+more60:
 	FMOVQ -496(R11), F0
 	FMOVQ 16(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -496(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more61
+	BLT more60
 	MOVD R10, R9
-done62:
+done61:
 	MOVD $local105-6848(SP), R9
 	FMOVQ 16(R9), F0
 	FMOVQ 272(R9), F1
@@ -9091,11 +9085,11 @@ done62:
 	VMOV V31.B16, V3.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more63:
+more62:
 	FMOVQ F3, 32(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more63
+	BLT more62
 	VAND V23.B16, V0.B16, V0.B16
 	VMOV V31.B16, V4.B16
 	VMOV V31.B16, V19.B16
@@ -9104,32 +9098,32 @@ more63:
 	MOVD $local105-6848(SP), R9
 	MOVD R5, R2
 	ADD R6, R2
-more64:
+more63:
 	VMOV V31.B16, V3.B16
 	VMOV V2.S[0], R10
-	TBZ $31, R10, skip65
+	TBZ $31, R10, skip64
 	VMOV V1.S[0], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[0]
-skip65:
+skip64:
 	VMOV V2.S[1], R10
-	TBZ $31, R10, skip66
+	TBZ $31, R10, skip65
 	VMOV V1.S[1], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[1]
-skip66:
+skip65:
 	VMOV V2.S[2], R10
-	TBZ $31, R10, skip67
+	TBZ $31, R10, skip66
 	VMOV V1.S[2], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[2]
-skip67:
+skip66:
 	VMOV V2.S[3], R10
-	TBZ $31, R10, skip68
+	TBZ $31, R10, skip67
 	VMOV V1.S[3], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[3]
-skip68:
+skip67:
 	MOVD $0xfffffff0fffffff0, R10
 	VDUP R10, V18.D2
 	VAND V18.B16, V3.B16, V5.B16
@@ -9145,39 +9139,39 @@ skip68:
 	ADD $64, R9
 	ADD $64, R5
 	CMP R2, R5
-	BLT more64
+	BLT more63
 	VAND V20.B16, V1.B16, V1.B16
 	VORR V1.B16, V4.B16, V4.B16
 	MOVD $local53-3520(SP), R10
 	FMOVQ F4, 32(R10)
 	MOVD $local89-5824(SP), R10
 	CMP R10, R9
-	BLE done70
+	BLE done69
 	MOVD R10, R11
-more69:
+more68:
 	FMOVQ -992(R11), F0
 	FMOVQ 32(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -992(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more69
+	BLT more68
 	MOVD R10, R9
-done70:
+done69:
 	MOVD $local97-6336(SP), R10
 	CMP R10, R9
-	BLE done72
+	BLE done71
 	MOVD R10, R11
-more71:
+more70:
 	FMOVQ -480(R11), F0
 	FMOVQ 32(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -480(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more71
+	BLT more70
 	MOVD R10, R9
-done72:
+done71:
 	MOVD $local105-6848(SP), R9
 	FMOVQ 32(R9), F0
 	FMOVQ 288(R9), F1
@@ -9213,11 +9207,11 @@ done72:
 	VMOV V31.B16, V3.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more73:
+more72:
 	FMOVQ F3, 48(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more73
+	BLT more72
 	VAND V23.B16, V0.B16, V0.B16
 	VMOV V31.B16, V4.B16
 	VMOV V31.B16, V19.B16
@@ -9226,32 +9220,32 @@ more73:
 	MOVD $local105-6848(SP), R9
 	MOVD R5, R2
 	ADD R6, R2
-more74:
+more73:
 	VMOV V31.B16, V3.B16
 	VMOV V2.S[0], R10
-	TBZ $31, R10, skip75
+	TBZ $31, R10, skip74
 	VMOV V1.S[0], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[0]
-skip75:
+skip74:
 	VMOV V2.S[1], R10
-	TBZ $31, R10, skip76
+	TBZ $31, R10, skip75
 	VMOV V1.S[1], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[1]
-skip76:
+skip75:
 	VMOV V2.S[2], R10
-	TBZ $31, R10, skip77
+	TBZ $31, R10, skip76
 	VMOV V1.S[2], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[2]
-skip77:
+skip76:
 	VMOV V2.S[3], R10
-	TBZ $31, R10, skip78
+	TBZ $31, R10, skip77
 	VMOV V1.S[3], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[3]
-skip78:
+skip77:
 	MOVD $0xfffffff0fffffff0, R10
 	VDUP R10, V18.D2
 	VAND V18.B16, V3.B16, V5.B16
@@ -9267,39 +9261,39 @@ skip78:
 	ADD $64, R9
 	ADD $64, R5
 	CMP R2, R5
-	BLT more74
+	BLT more73
 	VAND V20.B16, V1.B16, V1.B16
 	VORR V1.B16, V4.B16, V4.B16
 	MOVD $local53-3520(SP), R10
 	FMOVQ F4, 48(R10)
 	MOVD $local89-5824(SP), R10
 	CMP R10, R9
-	BLE done80
+	BLE done79
 	MOVD R10, R11
-more79:
+more78:
 	FMOVQ -976(R11), F0
 	FMOVQ 48(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -976(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more79
+	BLT more78
 	MOVD R10, R9
-done80:
+done79:
 	MOVD $local97-6336(SP), R10
 	CMP R10, R9
-	BLE done82
+	BLE done81
 	MOVD R10, R11
-more81:
+more80:
 	FMOVQ -464(R11), F0
 	FMOVQ 48(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -464(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more81
+	BLT more80
 	MOVD R10, R9
-done82:
+done81:
 	MOVD $local105-6848(SP), R9
 	FMOVQ 48(R9), F0
 	FMOVQ 304(R9), F1
@@ -9321,7 +9315,7 @@ done82:
 	MOVD $local53-3520(SP), R9
 	MOVD $local73-4800(SP), R10
 	MOVD $local52-3456(SP), R11
-more83:
+more82:
 	MOVWU (R9), R2
 	AND $60, R2
 	ADD R10, R2
@@ -9330,7 +9324,7 @@ more83:
 	ADD $64, R10
 	ADD $4, R9
 	CMP R11, R9
-	BLT more83
+	BLT more82
 	MOVD R3, R5
 	LSL $2, R5
 	MOVD $local54-3584(SP), R9
@@ -9371,43 +9365,43 @@ more83:
 	VMOV V23.B16, V24.B16
 	MOVD $local105-6848(SP), R10
 	MOVD $local97-6336(SP), R11
-more84:
+more83:
 	VMOV V23.B16, V2.B16
 	VMOV V1.S[0], R12
-	TBZ $31, R12, skip85
+	TBZ $31, R12, skip84
 	VMOV V0.S[0], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[0]
-skip85:
+skip84:
 	VMOV V1.S[1], R12
-	TBZ $31, R12, skip86
+	TBZ $31, R12, skip85
 	VMOV V0.S[1], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[1]
-skip86:
+skip85:
 	VMOV V1.S[2], R12
-	TBZ $31, R12, skip87
+	TBZ $31, R12, skip86
 	VMOV V0.S[2], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[2]
-skip87:
+skip86:
 	VMOV V1.S[3], R12
-	TBZ $31, R12, skip88
+	TBZ $31, R12, skip87
 	VMOV V0.S[3], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[3]
-skip88:
+skip87:
 	FMOVQ F2, (R10)
 	WORD $0x4E22F718 // FMAX V2.S4, V24.S4, V24.S4
 	VSUB V22.S4, V0.S4, V0.S4
 	VSUB V22.S4, V1.S4, V1.S4
 	ADD $64, R10
 	CMP R11, R10
-	BLT more84
+	BLT more83
 	VMOV V31.B16, V1.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more89:
+more88:
 	FMOVQ (R9), F0
 	WORD $0x4EB8D403 // FSUB V24.S4, V0.S4, V3.S4
 	WORD $0x4EA0D862 // FCMEQ $0, V3.S4, V2.S4
@@ -9436,7 +9430,7 @@ more89:
 	FMOVQ F0, (R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more89
+	BLT more88
 	VMOV V24.B16, V0.B16
 	MOVD $local48-3200(SP), R9
 	FMOVQ F0, (R9)
@@ -9474,43 +9468,43 @@ more89:
 	VMOV V23.B16, V24.B16
 	MOVD $local105-6848(SP), R10
 	MOVD $local97-6336(SP), R11
-more90:
+more89:
 	VMOV V23.B16, V2.B16
 	VMOV V1.S[0], R12
-	TBZ $31, R12, skip91
+	TBZ $31, R12, skip90
 	VMOV V0.S[0], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[0]
-skip91:
+skip90:
 	VMOV V1.S[1], R12
-	TBZ $31, R12, skip92
+	TBZ $31, R12, skip91
 	VMOV V0.S[1], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[1]
-skip92:
+skip91:
 	VMOV V1.S[2], R12
-	TBZ $31, R12, skip93
+	TBZ $31, R12, skip92
 	VMOV V0.S[2], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[2]
-skip93:
+skip92:
 	VMOV V1.S[3], R12
-	TBZ $31, R12, skip94
+	TBZ $31, R12, skip93
 	VMOV V0.S[3], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[3]
-skip94:
+skip93:
 	FMOVQ F2, 16(R10)
 	WORD $0x4E22F718 // FMAX V2.S4, V24.S4, V24.S4
 	VSUB V22.S4, V0.S4, V0.S4
 	VSUB V22.S4, V1.S4, V1.S4
 	ADD $64, R10
 	CMP R11, R10
-	BLT more90
+	BLT more89
 	VMOV V31.B16, V1.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more95:
+more94:
 	FMOVQ 16(R9), F0
 	WORD $0x4EB8D403 // FSUB V24.S4, V0.S4, V3.S4
 	WORD $0x4EA0D862 // FCMEQ $0, V3.S4, V2.S4
@@ -9539,7 +9533,7 @@ more95:
 	FMOVQ F0, 16(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more95
+	BLT more94
 	VMOV V24.B16, V0.B16
 	MOVD $local48-3200(SP), R9
 	FMOVQ F0, 16(R9)
@@ -9577,43 +9571,43 @@ more95:
 	VMOV V23.B16, V24.B16
 	MOVD $local105-6848(SP), R10
 	MOVD $local97-6336(SP), R11
-more96:
+more95:
 	VMOV V23.B16, V2.B16
 	VMOV V1.S[0], R12
-	TBZ $31, R12, skip97
+	TBZ $31, R12, skip96
 	VMOV V0.S[0], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[0]
-skip97:
+skip96:
 	VMOV V1.S[1], R12
-	TBZ $31, R12, skip98
+	TBZ $31, R12, skip97
 	VMOV V0.S[1], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[1]
-skip98:
+skip97:
 	VMOV V1.S[2], R12
-	TBZ $31, R12, skip99
+	TBZ $31, R12, skip98
 	VMOV V0.S[2], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[2]
-skip99:
+skip98:
 	VMOV V1.S[3], R12
-	TBZ $31, R12, skip100
+	TBZ $31, R12, skip99
 	VMOV V0.S[3], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[3]
-skip100:
+skip99:
 	FMOVQ F2, 32(R10)
 	WORD $0x4E22F718 // FMAX V2.S4, V24.S4, V24.S4
 	VSUB V22.S4, V0.S4, V0.S4
 	VSUB V22.S4, V1.S4, V1.S4
 	ADD $64, R10
 	CMP R11, R10
-	BLT more96
+	BLT more95
 	VMOV V31.B16, V1.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more101:
+more100:
 	FMOVQ 32(R9), F0
 	WORD $0x4EB8D403 // FSUB V24.S4, V0.S4, V3.S4
 	WORD $0x4EA0D862 // FCMEQ $0, V3.S4, V2.S4
@@ -9642,7 +9636,7 @@ more101:
 	FMOVQ F0, 32(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more101
+	BLT more100
 	VMOV V24.B16, V0.B16
 	MOVD $local48-3200(SP), R9
 	FMOVQ F0, 32(R9)
@@ -9680,43 +9674,43 @@ more101:
 	VMOV V23.B16, V24.B16
 	MOVD $local105-6848(SP), R10
 	MOVD $local97-6336(SP), R11
-more102:
+more101:
 	VMOV V23.B16, V2.B16
 	VMOV V1.S[0], R12
-	TBZ $31, R12, skip103
+	TBZ $31, R12, skip102
 	VMOV V0.S[0], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[0]
-skip103:
+skip102:
 	VMOV V1.S[1], R12
-	TBZ $31, R12, skip104
+	TBZ $31, R12, skip103
 	VMOV V0.S[1], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[1]
-skip104:
+skip103:
 	VMOV V1.S[2], R12
-	TBZ $31, R12, skip105
+	TBZ $31, R12, skip104
 	VMOV V0.S[2], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[2]
-skip105:
+skip104:
 	VMOV V1.S[3], R12
-	TBZ $31, R12, skip106
+	TBZ $31, R12, skip105
 	VMOV V0.S[3], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[3]
-skip106:
+skip105:
 	FMOVQ F2, 48(R10)
 	WORD $0x4E22F718 // FMAX V2.S4, V24.S4, V24.S4
 	VSUB V22.S4, V0.S4, V0.S4
 	VSUB V22.S4, V1.S4, V1.S4
 	ADD $64, R10
 	CMP R11, R10
-	BLT more102
+	BLT more101
 	VMOV V31.B16, V1.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more107:
+more106:
 	FMOVQ 48(R9), F0
 	WORD $0x4EB8D403 // FSUB V24.S4, V0.S4, V3.S4
 	WORD $0x4EA0D862 // FCMEQ $0, V3.S4, V2.S4
@@ -9745,7 +9739,7 @@ more107:
 	FMOVQ F0, 48(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more107
+	BLT more106
 	VMOV V24.B16, V0.B16
 	MOVD $local48-3200(SP), R9
 	FMOVQ F0, 48(R9)
@@ -10145,7 +10139,7 @@ more107:
 	VORR V0.B16, V1.B16, V1.B16
 	MOVD $local50-3328(SP), R9
 	FMOVQ F1, 48(R9)
-finish42:
+finish41:
 	LSR $2, R0
 	MOVD rows+40(FP), R4
 	SUB R0, R4
@@ -10158,35 +10152,35 @@ finish42:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole108
+	BGE whole107
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip110
+	TBZ $3, R0, skip109
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip109:
+	TBZ $2, R0, skip110
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip110:
-	TBZ $2, R0, skip111
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip111:
-	TBZ $1, R0, skip112
+	TBZ $1, R0, skip111
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip112:
-	TBZ $0, R0, skip113
+skip111:
+	TBZ $0, R0, skip112
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip113:
-	JMP done109
-whole108:
+skip112:
+	JMP done108
+whole107:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done109:
+done108:
 	ADD R4, R9
 	MOVD R9, base+0(FP)
 	MOVD sum+8(FP), R9
@@ -10194,35 +10188,35 @@ done109:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole114
+	BGE whole113
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip116
+	TBZ $3, R0, skip115
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip115:
+	TBZ $2, R0, skip116
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip116:
-	TBZ $2, R0, skip117
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip117:
-	TBZ $1, R0, skip118
+	TBZ $1, R0, skip117
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip118:
-	TBZ $0, R0, skip119
+skip117:
+	TBZ $0, R0, skip118
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip119:
-	JMP done115
-whole114:
+skip118:
+	JMP done114
+whole113:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done115:
+done114:
 	ADD R4, R9
 	MOVD R9, sum+8(FP)
 	MOVD peak+16(FP), R9
@@ -10230,35 +10224,35 @@ done115:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole120
+	BGE whole119
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip122
+	TBZ $3, R0, skip121
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip121:
+	TBZ $2, R0, skip122
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip122:
-	TBZ $2, R0, skip123
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip123:
-	TBZ $1, R0, skip124
+	TBZ $1, R0, skip123
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip124:
-	TBZ $0, R0, skip125
+skip123:
+	TBZ $0, R0, skip124
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip125:
-	JMP done121
-whole120:
+skip124:
+	JMP done120
+whole119:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done121:
+done120:
 	ADD R4, R9
 	MOVD R9, peak+16(FP)
 	MOVD dot+24(FP), R9
@@ -10266,35 +10260,35 @@ done121:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole126
+	BGE whole125
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip128
+	TBZ $3, R0, skip127
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip127:
+	TBZ $2, R0, skip128
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip128:
-	TBZ $2, R0, skip129
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip129:
-	TBZ $1, R0, skip130
+	TBZ $1, R0, skip129
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip130:
-	TBZ $0, R0, skip131
+skip129:
+	TBZ $0, R0, skip130
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip131:
-	JMP done127
-whole126:
+skip130:
+	JMP done126
+whole125:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done127:
+done126:
 	ADD R4, R9
 	MOVD R9, dot+24(FP)
 	JMP batch11
@@ -10318,9 +10312,9 @@ row1:
 block2:
 	MOVD R0, R3
 	CMP $4096, R0
-	BLE short132
+	BLE short131
 	MOVD $4096, R3
-short132:
+short131:
 	MOVD R3, R4
 	AND $-64, R4
 	LSL $2, R4
@@ -10330,12 +10324,12 @@ short132:
 	MOVD peak+16(FP), R9
 	FMOVS F24, (R9)
 	CMP $0, R7
-	BNE have133
+	BNE have132
 	MOVD R3, R10
 	CMP $64, R3
-	BLE short134
+	BLE short133
 	MOVD $64, R10
-short134:
+short133:
 	MOVD R10, R9
 	LSL $1, R9
 	AND $-4, R9
@@ -10358,13 +10352,13 @@ short134:
 	MOVD $0x4980000049800000, R9
 	VDUP R9, V22.D2
 	FCMPS F23, F24
-	BGT positive135
+	BGT positive134
 	JMP beyond5
-positive135:
+positive134:
 	FCMPS F24, F22
-	BGT inside136
+	BGT inside135
 	JMP beyond5
-inside136:
+inside135:
 	VMOV V24.B16, V0.B16
 	VMOV V24.B16, V25.B16
 	MOVD $local34-2304(SP), R9
@@ -10412,7 +10406,7 @@ inside136:
 	MOVD $local36-2432(SP), R9
 	FMOVS F0, (R9)
 	MOVD $1, R7
-have133:
+have132:
 start3:
 	CMP $0, R8
 	BNE held7
@@ -10436,13 +10430,13 @@ start3:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end139
-part137:
+	BGE end138
+part136:
 	MOVD R2, R6
 	ADD $512, R6
 	CMP R6, R4
 	CSEL LT, R4, R6, R6
-loop138:
+loop137:
 	PRFM 12288(R2), PLDL1KEEP
 	ADD $32768, R2, R9
 	PRFM (R9), PLDL2KEEP
@@ -10729,9 +10723,9 @@ loop138:
 	VFMLA V16.S4, V18.S4, V4.S4
 	ADD $256, R2
 	CMP R6, R2
-	BLT loop138
+	BLT loop137
 	CMP R4, R2
-	BGE end139
+	BGE end138
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -10752,20 +10746,20 @@ loop138:
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
-	JMP part137
+	JMP part136
 	// The last part may end with less than a step.
-end139:
+end138:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ store141
+	BEQ store140
 	CMP R1, R2
-	BEQ vec140
+	BEQ vec139
 	MOVD R2, R6
 	SUB R1, R6
 	AND $511, R6
 	CMP $0, R6
-	BNE vec140
+	BNE vec139
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -10786,40 +10780,40 @@ end139:
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
-vec140:
+vec139:
 	CMP $16, R9
-	BGE whole142
+	BGE whole141
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip144
+	TBZ $3, R9, skip143
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip143:
+	TBZ $2, R9, skip144
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip144:
-	TBZ $2, R9, skip145
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip145:
-	TBZ $1, R9, skip146
+	TBZ $1, R9, skip145
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip146:
-	TBZ $0, R9, skip147
+skip145:
+	TBZ $0, R9, skip146
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip147:
+skip146:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done143
-whole142:
+	JMP done142
+whole141:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done143:
+done142:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -10829,38 +10823,38 @@ done143:
 	WORD $0x4E2BD4E7 // FADD V11.S4, V7.S4, V7.S4
 	WORD $0x4E2CD508 // FADD V12.S4, V8.S4, V8.S4
 	CMP $16, R9
-	BGE whole148
+	BGE whole147
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip150
+	TBZ $3, R9, skip149
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip149:
+	TBZ $2, R9, skip150
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip150:
-	TBZ $2, R9, skip151
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip151:
-	TBZ $1, R9, skip152
+	TBZ $1, R9, skip151
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip152:
-	TBZ $0, R9, skip153
+skip151:
+	TBZ $0, R9, skip152
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip153:
+skip152:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done149
-whole148:
+	JMP done148
+whole147:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done149:
+done148:
 	VMOV V29.B16, V13.B16
 	VFMLA V28.S4, V9.S4, V13.S4
 	VMOV V29.B16, V14.B16
@@ -10922,8 +10916,8 @@ done149:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec140
-store141:
+	BGT vec139
+store140:
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -10941,7 +10935,7 @@ store141:
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE bad4
-	JMP added154
+	JMP added153
 held7:
 	MOVD $local32-2176(SP), R9
 	MOVD R9, R5
@@ -10963,13 +10957,13 @@ held7:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end157
-part155:
+	BGE end156
+part154:
 	MOVD R2, R6
 	ADD $512, R6
 	CMP R6, R4
 	CSEL LT, R4, R6, R6
-loop156:
+loop155:
 	PRFM 12288(R2), PLDL1KEEP
 	ADD $32768, R2, R9
 	PRFM (R9), PLDL2KEEP
@@ -11272,9 +11266,9 @@ loop156:
 	VFMLA V16.S4, V18.S4, V4.S4
 	ADD $256, R2
 	CMP R6, R2
-	BLT loop156
+	BLT loop155
 	CMP R4, R2
-	BGE end157
+	BGE end156
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -11295,20 +11289,20 @@ loop156:
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
-	JMP part155
+	JMP part154
 	// The last part may end with less than a step.
-end157:
+end156:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ store159
+	BEQ store158
 	CMP R1, R2
-	BEQ vec158
+	BEQ vec157
 	MOVD R2, R6
 	SUB R1, R6
 	AND $511, R6
 	CMP $0, R6
-	BNE vec158
+	BNE vec157
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -11329,40 +11323,40 @@ end157:
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
-vec158:
+vec157:
 	CMP $16, R9
-	BGE whole160
+	BGE whole159
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip162
+	TBZ $3, R9, skip161
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip161:
+	TBZ $2, R9, skip162
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip162:
-	TBZ $2, R9, skip163
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip163:
-	TBZ $1, R9, skip164
+	TBZ $1, R9, skip163
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip164:
-	TBZ $0, R9, skip165
+skip163:
+	TBZ $0, R9, skip164
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip165:
+skip164:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done161
-whole160:
+	JMP done160
+whole159:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done161:
+done160:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -11372,38 +11366,38 @@ done161:
 	WORD $0x4E2BD4E7 // FADD V11.S4, V7.S4, V7.S4
 	WORD $0x4E2CD508 // FADD V12.S4, V8.S4, V8.S4
 	CMP $16, R9
-	BGE whole166
+	BGE whole165
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip168
+	TBZ $3, R9, skip167
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip167:
+	TBZ $2, R9, skip168
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip168:
-	TBZ $2, R9, skip169
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip169:
-	TBZ $1, R9, skip170
+	TBZ $1, R9, skip169
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip170:
-	TBZ $0, R9, skip171
+skip169:
+	TBZ $0, R9, skip170
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip171:
+skip170:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done167
-whole166:
+	JMP done166
+whole165:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done167:
+done166:
 	WORD $0x4E3EF529 // FMAX V30.S4, V9.S4, V9.S4
 	WORD $0x4E3EF54A // FMAX V30.S4, V10.S4, V10.S4
 	WORD $0x4E3EF56B // FMAX V30.S4, V11.S4, V11.S4
@@ -11469,8 +11463,8 @@ done167:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec158
-store159:
+	BGT vec157
+store158:
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -11488,7 +11482,7 @@ store159:
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE bad4
-added154:
+added153:
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -11509,7 +11503,7 @@ added154:
 	FSTPQ (F2, F3), 32(R5)
 	MOVD $local32-2176(SP), R9
 	MOVD R9, R2
-more172:
+more171:
 	FLDPQ (R2), (F16, F17)
 	WORD $0x4E30D400 // FADD V16.S4, V0.S4, V0.S4
 	WORD $0x4E31D421 // FADD V17.S4, V1.S4, V1.S4
@@ -11536,7 +11530,7 @@ more172:
 	WORD $0x4E31F5EF // FMAX V17.S4, V15.S4, V15.S4
 	ADD $128, R2
 	CMP R5, R2
-	BLT more172
+	BLT more171
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -11592,9 +11586,9 @@ more172:
 	MOVD $0x5780000057800000, R9
 	VDUP R9, V23.D2
 	FCMPS F0, F23
-	BGT finite173
+	BGT finite172
 	JMP bad4
-finite173:
+finite172:
 	MOVD $local35-2368(SP), R9
 	FMOVS F0, (R9)
 	MOVD $0x3ffffcb93ffffcb9, R9
@@ -11608,7 +11602,7 @@ finite173:
 	WORD $0x6E37DCA5 // FMUL V23.S4, V5.S4, V5.S4
 	FCMPS F4, F5
 	BGT peak8
-plain174:
+plain173:
 	MOVD $local33-2240(SP), R9
 	FMOVS (R9), F23
 	VDUP V23.S[0], V23.S4
@@ -11669,14 +11663,31 @@ peak8:
 	VMOV V31.B16, V7.B16
 	MOVD R11, R10
 	CMP $16, R11
-	BLE short176
+	BLE short175
 	MOVD $16, R10
-short176:
+short175:
 	MOVD $tail-64(SP), R12
 	FSTPQ (F31, F31), (R12)
 	FSTPQ (F31, F31), 32(R12)
 	ADD $0, R9, R13
 	MOVD R10, R14
+more176:
+	FMOVS.P 64(R13), F8
+	FMOVS.P F8, 4(R12)
+	SUB $1, R14
+	CMP $0, R14
+	BGT more176
+	MOVD $tail-64(SP), R12
+	FLDPQ (R12), (F0, F1)
+	FLDPQ 32(R12), (F2, F3)
+	SUB R10, R11
+	CMP $0, R11
+	BEQ few174
+	MOVD $tail-64(SP), R12
+	FSTPQ (F31, F31), (R12)
+	FSTPQ (F31, F31), 32(R12)
+	ADD $1024, R9, R13
+	MOVD R11, R14
 more177:
 	FMOVS.P 64(R13), F8
 	FMOVS.P F8, 4(R12)
@@ -11684,26 +11695,9 @@ more177:
 	CMP $0, R14
 	BGT more177
 	MOVD $tail-64(SP), R12
-	FLDPQ (R12), (F0, F1)
-	FLDPQ 32(R12), (F2, F3)
-	SUB R10, R11
-	CMP $0, R11
-	BEQ few175
-	MOVD $tail-64(SP), R12
-	FSTPQ (F31, F31), (R12)
-	FSTPQ (F31, F31), 32(R12)
-	ADD $1024, R9, R13
-	MOVD R11, R14
-more178:
-	FMOVS.P 64(R13), F8
-	FMOVS.P F8, 4(R12)
-	SUB $1, R14
-	CMP $0, R14
-	BGT more178
-	MOVD $tail-64(SP), R12
 	FLDPQ (R12), (F4, F5)
 	FLDPQ 32(R12), (F6, F7)
-few175:
+few174:
 	MOVD $0x0000000f0000000f, R9
 	VDUP R9, V22.D2
 	MOVD $0xfffffff0fffffff0, R9
@@ -11877,12 +11871,12 @@ few175:
 	FSTPQ (F30, F30), 32(R9)
 	ADD $0, R2, R10
 	MOVD R6, R11
-more179:
+more178:
 	FMOVS.P 64(R10), F8
 	FMOVS.P F8, 4(R9)
 	SUB $1, R11
 	CMP $0, R11
-	BGT more179
+	BGT more178
 	MOVD $tail-64(SP), R9
 	FLDPQ (R9), (F4, F5)
 	FLDPQ 32(R9), (F6, F7)
@@ -12004,7 +11998,7 @@ more179:
 	MOVD $0x3f8000003f800000, R9
 	VDUP R9, V22.D2
 	FCMPS F22, F0
-	BGT plain174
+	BGT plain173
 	WORD $0x4E25D484 // FADD V5.S4, V4.S4, V4.S4
 	VEXT $8, V4.B16, V4.B16, V5.B16
 	WORD $0x4E25D484 // FADD V5.S4, V4.S4, V4.S4
@@ -12015,7 +12009,7 @@ more179:
 	FMOVS F23, (R9)
 	MOVD $local35-2368(SP), R9
 	FMOVS F4, (R9)
-	JMP plain174
+	JMP plain173
 	// Something is out of range: too small, in the first place.
 bad4:
 	CMP $0, R8
@@ -12042,8 +12036,8 @@ beyond5:
 	MOVD R1, R2
 	MOVD R3, R9
 	CMP $64, R9
-	BLT rest181
-step180:
+	BLT rest180
+step179:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -12071,48 +12065,48 @@ step180:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step180
+	BGE step179
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest181:
+rest180:
 	CMP $0, R9
-	BLE done183
-vec182:
+	BLE done182
+vec181:
 	CMP $16, R9
-	BGE whole184
+	BGE whole183
 	MOVD $tail-64(SP), R10
 	FSTPQ (F23, F23), (R10)
 	FSTPQ (F23, F23), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip186
+	TBZ $3, R9, skip185
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip185:
+	TBZ $2, R9, skip186
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 skip186:
-	TBZ $2, R9, skip187
-	FMOVQ.P 16(R11), F8
-	FMOVQ.P F8, 16(R12)
-skip187:
-	TBZ $1, R9, skip188
+	TBZ $1, R9, skip187
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip188:
-	TBZ $0, R9, skip189
+skip187:
+	TBZ $0, R9, skip188
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip189:
+skip188:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F4, F5)
 	FLDPQ 32(R10), (F6, F7)
-	JMP done185
-whole184:
+	JMP done184
+whole183:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done185:
+done184:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -12120,8 +12114,8 @@ done185:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec182
-done183:
+	BGT vec181
+done182:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -12135,13 +12129,13 @@ done183:
 	MOVD $0x4980000049800000, R9
 	VDUP R9, V22.D2
 	FCMPS F23, F24
-	BGT positive190
+	BGT positive189
 	JMP apart6
-positive190:
+positive189:
 	FCMPS F24, F22
-	BGT inside191
+	BGT inside190
 	JMP apart6
-inside191:
+inside190:
 	VMOV V24.B16, V0.B16
 	VMOV V24.B16, V25.B16
 	MOVD $local34-2304(SP), R9
@@ -12211,40 +12205,40 @@ apart6:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
-dots192:
+dots191:
 	CMP $16, R9
-	BGE whole193
+	BGE whole192
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip195
+	TBZ $3, R9, skip194
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip194:
+	TBZ $2, R9, skip195
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 skip195:
-	TBZ $2, R9, skip196
-	FMOVQ.P 16(R11), F8
-	FMOVQ.P F8, 16(R12)
-skip196:
-	TBZ $1, R9, skip197
+	TBZ $1, R9, skip196
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip197:
-	TBZ $0, R9, skip198
+skip196:
+	TBZ $0, R9, skip197
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip198:
+skip197:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F4, F5)
 	FLDPQ 32(R10), (F6, F7)
-	JMP done194
-whole193:
+	JMP done193
+whole192:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done194:
+done193:
 	WORD $0x4EB9D484 // FSUB V25.S4, V4.S4, V4.S4
 	WORD $0x4EB9D4A5 // FSUB V25.S4, V5.S4, V5.S4
 	WORD $0x4EB9D4C6 // FSUB V25.S4, V6.S4, V6.S4
@@ -12256,7 +12250,7 @@ done194:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT dots192
+	BGT dots191
 	MOVD $local38-2560(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
@@ -12287,40 +12281,40 @@ done194:
 	VMOV V31.B16, V5.B16
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
-vec199:
+vec198:
 	CMP $16, R9
-	BGE whole200
+	BGE whole199
 	MOVD $tail-64(SP), R10
 	FSTPQ (F24, F24), (R10)
 	FSTPQ (F24, F24), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip202
+	TBZ $3, R9, skip201
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
+	FMOVQ.P 16(R11), F12
+	FMOVQ.P F12, 16(R12)
+skip201:
+	TBZ $2, R9, skip202
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
 skip202:
-	TBZ $2, R9, skip203
-	FMOVQ.P 16(R11), F12
-	FMOVQ.P F12, 16(R12)
-skip203:
-	TBZ $1, R9, skip204
+	TBZ $1, R9, skip203
 	FMOVD.P 8(R11), F12
 	FMOVD.P F12, 8(R12)
-skip204:
-	TBZ $0, R9, skip205
+skip203:
+	TBZ $0, R9, skip204
 	FMOVS.P 4(R11), F12
 	FMOVS.P F12, 4(R12)
-skip205:
+skip204:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
-	JMP done201
-whole200:
+	JMP done200
+whole199:
 	FLDPQ (R2), (F8, F9)
 	FLDPQ 32(R2), (F10, F11)
-done201:
+done200:
 	WORD $0x4EB9D508 // FSUB V25.S4, V8.S4, V8.S4
 	WORD $0x4EA0D90C // FCMEQ $0, V8.S4, V12.S4
 	FMOVQ 160(R26), F13
@@ -12422,7 +12416,7 @@ done201:
 	SUB R1, R6
 	AND $1023, R6
 	CMP $0, R6
-	BNE within206
+	BNE within205
 	MOVD $local37-2496(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
@@ -12436,10 +12430,10 @@ done201:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
-within206:
+within205:
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec199
+	BGT vec198
 	MOVD $local37-2496(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
@@ -12477,14 +12471,14 @@ within206:
 	FMOVS (R9), F8
 	VDUP V8.S[0], V8.S4
 	FCMPS F19, F8
-	BGT some207
+	BGT some206
 	FMOVS F24, (R9)
-	JMP done208
-some207:
+	JMP done207
+some206:
 	WORD $0x4EB2D508 // FSUB V18.S4, V8.S4, V8.S4
 	WORD $0x4E28D400 // FADD V8.S4, V0.S4, V0.S4
 	FMOVS F25, (R9)
-done208:
+done207:
 	MOVD sum+8(FP), R9
 	FMOVS F0, (R9)
 	MOVD base+0(FP), R9
@@ -12558,7 +12552,7 @@ short18:
 	MOVD R7, R0
 	LSL $2, R0
 	CMP $64, R0
-	BEQ begin13
+	BEQ bases13
 	MOVD $local105-6848(SP), R9
 	MOVD $local44-2944(SP), R10
 	VMOV V31.B16, V0.B16
@@ -12571,7 +12565,7 @@ clear19:
 	ADD $64, R9
 	CMP R10, R9
 	BLT clear19
-begin13:
+bases13:
 	MOVD R3, R6
 	CMP $64, R3
 	BLE short20
@@ -12773,6 +12767,9 @@ each21:
 	MOVD w+40(FP), R9
 	MOVD $local56-3712(SP), R10
 	MOVD R9, (R10)
+	MOVD $local618-39680(SP), R9
+	MOVD $local57-3776(SP), R10
+	MOVD R9, (R10)
 	MOVD x+32(FP), R1
 	MOVD $0, R7
 each22:
@@ -12792,12 +12789,6 @@ each22:
 	AND $-64, R4
 	LSL $2, R4
 	ADD R1, R4
-	CMP $0, R7
-	BNE first23
-	MOVD $local618-39680(SP), R9
-	MOVD $local57-3776(SP), R10
-	MOVD R9, (R10)
-first23:
 	MOVD $local57-3776(SP), R5
 	MOVD (R5), R5
 	MOVD R1, R2
@@ -12818,13 +12809,13 @@ first23:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end26
-part24:
+	BGE end25
+part23:
 	MOVD R2, R6
 	ADD $512, R6
 	CMP R6, R4
 	CSEL LT, R4, R6, R6
-loop25:
+loop24:
 	MOVD w+40(FP), R9
 	ADD R2, R9
 	PRFM 12288(R2), PLDL1KEEP
@@ -13121,9 +13112,9 @@ loop25:
 	VFMLA V16.S4, V18.S4, V4.S4
 	ADD $256, R2
 	CMP R6, R2
-	BLT loop25
+	BLT loop24
 	CMP R4, R2
-	BGE end26
+	BGE end25
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -13144,20 +13135,20 @@ loop25:
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
-	JMP part24
+	JMP part23
 	// The last part may end with less than a step.
-end26:
+end25:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ store28
+	BEQ store27
 	CMP R1, R2
-	BEQ vec27
+	BEQ vec26
 	MOVD R2, R6
 	SUB R1, R6
 	AND $511, R6
 	CMP $0, R6
-	BNE vec27
+	BNE vec26
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -13178,40 +13169,40 @@ end26:
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
-vec27:
+vec26:
 	CMP $16, R9
-	BGE whole29
+	BGE whole28
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip31
+	TBZ $3, R9, skip30
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip30:
+	TBZ $2, R9, skip31
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip31:
-	TBZ $2, R9, skip32
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip32:
-	TBZ $1, R9, skip33
+	TBZ $1, R9, skip32
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip33:
-	TBZ $0, R9, skip34
+skip32:
+	TBZ $0, R9, skip33
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip34:
+skip33:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done30
-whole29:
+	JMP done29
+whole28:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done30:
+done29:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -13219,75 +13210,75 @@ done30:
 	MOVD w+40(FP), R10
 	ADD R2, R10
 	CMP $16, R9
-	BGE whole35
+	BGE whole34
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
 	MOVD R10, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip37
+	TBZ $3, R9, skip36
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
+	FMOVQ.P 16(R12), F17
+	FMOVQ.P F17, 16(R13)
+skip36:
+	TBZ $2, R9, skip37
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
 skip37:
-	TBZ $2, R9, skip38
-	FMOVQ.P 16(R12), F17
-	FMOVQ.P F17, 16(R13)
-skip38:
-	TBZ $1, R9, skip39
+	TBZ $1, R9, skip38
 	FMOVD.P 8(R12), F17
 	FMOVD.P F17, 8(R13)
-skip39:
-	TBZ $0, R9, skip40
+skip38:
+	TBZ $0, R9, skip39
 	FMOVS.P 4(R12), F17
 	FMOVS.P F17, 4(R13)
-skip40:
+skip39:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F13, F14)
 	FLDPQ 32(R11), (F15, F16)
-	JMP done36
-whole35:
+	JMP done35
+whole34:
 	FLDPQ (R10), (F13, F14)
 	FLDPQ 32(R10), (F15, F16)
-done36:
+done35:
 	VFMLA V13.S4, V9.S4, V5.S4
 	VFMLA V14.S4, V10.S4, V6.S4
 	VFMLA V15.S4, V11.S4, V7.S4
 	VFMLA V16.S4, V12.S4, V8.S4
 	CMP $16, R9
-	BGE whole41
+	BGE whole40
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip43
+	TBZ $3, R9, skip42
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip42:
+	TBZ $2, R9, skip43
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip43:
-	TBZ $2, R9, skip44
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip44:
-	TBZ $1, R9, skip45
+	TBZ $1, R9, skip44
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip45:
-	TBZ $0, R9, skip46
+skip44:
+	TBZ $0, R9, skip45
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip46:
+skip45:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done42
-whole41:
+	JMP done41
+whole40:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done42:
+done41:
 	VMOV V29.B16, V13.B16
 	VFMLA V28.S4, V9.S4, V13.S4
 	VMOV V29.B16, V14.B16
@@ -13349,8 +13340,8 @@ done42:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec27
-store28:
+	BGT vec26
+store27:
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -13388,7 +13379,7 @@ store28:
 	FSTPQ (F2, F3), 32(R5)
 	MOVD $local57-3776(SP), R2
 	MOVD (R2), R2
-more47:
+more46:
 	FLDPQ (R2), (F16, F17)
 	WORD $0x4E30D400 // FADD V16.S4, V0.S4, V0.S4
 	WORD $0x4E31D421 // FADD V17.S4, V1.S4, V1.S4
@@ -13415,7 +13406,7 @@ more47:
 	WORD $0x4E31F5EF // FMAX V17.S4, V15.S4, V15.S4
 	ADD $128, R2
 	CMP R5, R2
-	BLT more47
+	BLT more46
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -13976,7 +13967,7 @@ more47:
 	FSTPQ (F8, F9), (R9)
 	FSTPQ (F4, F5), 32(R9)
 	CMP $0, R8
-	BEQ finish48
+	BEQ finish47
 	MOVD R3, R6
 	ADD $127, R6
 	LSR $7, R6
@@ -14010,11 +14001,11 @@ more47:
 	VMOV V31.B16, V3.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more49:
+more48:
 	FMOVQ F3, (R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more49
+	BLT more48
 	VAND V23.B16, V0.B16, V0.B16
 	VMOV V31.B16, V4.B16
 	VMOV V31.B16, V19.B16
@@ -14023,32 +14014,32 @@ more49:
 	MOVD $local105-6848(SP), R9
 	MOVD R5, R2
 	ADD R6, R2
-more50:
+more49:
 	VMOV V31.B16, V3.B16
 	VMOV V2.S[0], R10
-	TBZ $31, R10, skip51
+	TBZ $31, R10, skip50
 	VMOV V1.S[0], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[0]
-skip51:
+skip50:
 	VMOV V2.S[1], R10
-	TBZ $31, R10, skip52
+	TBZ $31, R10, skip51
 	VMOV V1.S[1], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[1]
-skip52:
+skip51:
 	VMOV V2.S[2], R10
-	TBZ $31, R10, skip53
+	TBZ $31, R10, skip52
 	VMOV V1.S[2], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[2]
-skip53:
+skip52:
 	VMOV V2.S[3], R10
-	TBZ $31, R10, skip54
+	TBZ $31, R10, skip53
 	VMOV V1.S[3], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[3]
-skip54:
+skip53:
 	MOVD $0xfffffff0fffffff0, R10
 	VDUP R10, V18.D2
 	VAND V18.B16, V3.B16, V5.B16
@@ -14064,39 +14055,39 @@ skip54:
 	ADD $64, R9
 	ADD $64, R5
 	CMP R2, R5
-	BLT more50
+	BLT more49
 	VAND V20.B16, V1.B16, V1.B16
 	VORR V1.B16, V4.B16, V4.B16
 	MOVD $local53-3520(SP), R10
 	FMOVQ F4, (R10)
 	MOVD $local89-5824(SP), R10
 	CMP R10, R9
-	BLE done56
+	BLE done55
 	MOVD R10, R11
-more55:
+more54:
 	FMOVQ -1024(R11), F0
 	FMOVQ (R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -1024(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more55
+	BLT more54
 	MOVD R10, R9
-done56:
+done55:
 	MOVD $local97-6336(SP), R10
 	CMP R10, R9
-	BLE done58
+	BLE done57
 	MOVD R10, R11
-more57:
+more56:
 	FMOVQ -512(R11), F0
 	FMOVQ (R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -512(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more57
+	BLT more56
 	MOVD R10, R9
-done58:
+done57:
 	MOVD $local105-6848(SP), R9
 	FMOVQ (R9), F0
 	FMOVQ 256(R9), F1
@@ -14132,11 +14123,11 @@ done58:
 	VMOV V31.B16, V3.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more59:
+more58:
 	FMOVQ F3, 16(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more59
+	BLT more58
 	VAND V23.B16, V0.B16, V0.B16
 	VMOV V31.B16, V4.B16
 	VMOV V31.B16, V19.B16
@@ -14145,32 +14136,32 @@ more59:
 	MOVD $local105-6848(SP), R9
 	MOVD R5, R2
 	ADD R6, R2
-more60:
+more59:
 	VMOV V31.B16, V3.B16
 	VMOV V2.S[0], R10
-	TBZ $31, R10, skip61
+	TBZ $31, R10, skip60
 	VMOV V1.S[0], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[0]
-skip61:
+skip60:
 	VMOV V2.S[1], R10
-	TBZ $31, R10, skip62
+	TBZ $31, R10, skip61
 	VMOV V1.S[1], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[1]
-skip62:
+skip61:
 	VMOV V2.S[2], R10
-	TBZ $31, R10, skip63
+	TBZ $31, R10, skip62
 	VMOV V1.S[2], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[2]
-skip63:
+skip62:
 	VMOV V2.S[3], R10
-	TBZ $31, R10, skip64
+	TBZ $31, R10, skip63
 	VMOV V1.S[3], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[3]
-skip64:
+skip63:
 	MOVD $0xfffffff0fffffff0, R10
 	VDUP R10, V18.D2
 	VAND V18.B16, V3.B16, V5.B16
@@ -14186,39 +14177,39 @@ skip64:
 	ADD $64, R9
 	ADD $64, R5
 	CMP R2, R5
-	BLT more60
+	BLT more59
 	VAND V20.B16, V1.B16, V1.B16
 	VORR V1.B16, V4.B16, V4.B16
 	MOVD $local53-3520(SP), R10
 	FMOVQ F4, 16(R10)
 	MOVD $local89-5824(SP), R10
 	CMP R10, R9
-	BLE done66
+	BLE done65
 	MOVD R10, R11
-more65:
+more64:
 	FMOVQ -1008(R11), F0
 	FMOVQ 16(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -1008(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more65
+	BLT more64
 	MOVD R10, R9
-done66:
+done65:
 	MOVD $local97-6336(SP), R10
 	CMP R10, R9
-	BLE done68
+	BLE done67
 	MOVD R10, R11
-more67:
+more66:
 	FMOVQ -496(R11), F0
 	FMOVQ 16(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -496(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more67
+	BLT more66
 	MOVD R10, R9
-done68:
+done67:
 	MOVD $local105-6848(SP), R9
 	FMOVQ 16(R9), F0
 	FMOVQ 272(R9), F1
@@ -14254,11 +14245,11 @@ done68:
 	VMOV V31.B16, V3.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more69:
+more68:
 	FMOVQ F3, 32(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more69
+	BLT more68
 	VAND V23.B16, V0.B16, V0.B16
 	VMOV V31.B16, V4.B16
 	VMOV V31.B16, V19.B16
@@ -14267,32 +14258,32 @@ more69:
 	MOVD $local105-6848(SP), R9
 	MOVD R5, R2
 	ADD R6, R2
-more70:
+more69:
 	VMOV V31.B16, V3.B16
 	VMOV V2.S[0], R10
-	TBZ $31, R10, skip71
+	TBZ $31, R10, skip70
 	VMOV V1.S[0], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[0]
-skip71:
+skip70:
 	VMOV V2.S[1], R10
-	TBZ $31, R10, skip72
+	TBZ $31, R10, skip71
 	VMOV V1.S[1], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[1]
-skip72:
+skip71:
 	VMOV V2.S[2], R10
-	TBZ $31, R10, skip73
+	TBZ $31, R10, skip72
 	VMOV V1.S[2], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[2]
-skip73:
+skip72:
 	VMOV V2.S[3], R10
-	TBZ $31, R10, skip74
+	TBZ $31, R10, skip73
 	VMOV V1.S[3], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[3]
-skip74:
+skip73:
 	MOVD $0xfffffff0fffffff0, R10
 	VDUP R10, V18.D2
 	VAND V18.B16, V3.B16, V5.B16
@@ -14308,39 +14299,39 @@ skip74:
 	ADD $64, R9
 	ADD $64, R5
 	CMP R2, R5
-	BLT more70
+	BLT more69
 	VAND V20.B16, V1.B16, V1.B16
 	VORR V1.B16, V4.B16, V4.B16
 	MOVD $local53-3520(SP), R10
 	FMOVQ F4, 32(R10)
 	MOVD $local89-5824(SP), R10
 	CMP R10, R9
-	BLE done76
+	BLE done75
 	MOVD R10, R11
-more75:
+more74:
 	FMOVQ -992(R11), F0
 	FMOVQ 32(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -992(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more75
+	BLT more74
 	MOVD R10, R9
-done76:
+done75:
 	MOVD $local97-6336(SP), R10
 	CMP R10, R9
-	BLE done78
+	BLE done77
 	MOVD R10, R11
-more77:
+more76:
 	FMOVQ -480(R11), F0
 	FMOVQ 32(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -480(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more77
+	BLT more76
 	MOVD R10, R9
-done78:
+done77:
 	MOVD $local105-6848(SP), R9
 	FMOVQ 32(R9), F0
 	FMOVQ 288(R9), F1
@@ -14376,11 +14367,11 @@ done78:
 	VMOV V31.B16, V3.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more79:
+more78:
 	FMOVQ F3, 48(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more79
+	BLT more78
 	VAND V23.B16, V0.B16, V0.B16
 	VMOV V31.B16, V4.B16
 	VMOV V31.B16, V19.B16
@@ -14389,32 +14380,32 @@ more79:
 	MOVD $local105-6848(SP), R9
 	MOVD R5, R2
 	ADD R6, R2
-more80:
+more79:
 	VMOV V31.B16, V3.B16
 	VMOV V2.S[0], R10
-	TBZ $31, R10, skip81
+	TBZ $31, R10, skip80
 	VMOV V1.S[0], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[0]
-skip81:
+skip80:
 	VMOV V2.S[1], R10
-	TBZ $31, R10, skip82
+	TBZ $31, R10, skip81
 	VMOV V1.S[1], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[1]
-skip82:
+skip81:
 	VMOV V2.S[2], R10
-	TBZ $31, R10, skip83
+	TBZ $31, R10, skip82
 	VMOV V1.S[2], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[2]
-skip83:
+skip82:
 	VMOV V2.S[3], R10
-	TBZ $31, R10, skip84
+	TBZ $31, R10, skip83
 	VMOV V1.S[3], R10
 	FMOVS (R5)(R10), F5
 	VMOV V5.S[0], V3.S[3]
-skip84:
+skip83:
 	MOVD $0xfffffff0fffffff0, R10
 	VDUP R10, V18.D2
 	VAND V18.B16, V3.B16, V5.B16
@@ -14430,39 +14421,39 @@ skip84:
 	ADD $64, R9
 	ADD $64, R5
 	CMP R2, R5
-	BLT more80
+	BLT more79
 	VAND V20.B16, V1.B16, V1.B16
 	VORR V1.B16, V4.B16, V4.B16
 	MOVD $local53-3520(SP), R10
 	FMOVQ F4, 48(R10)
 	MOVD $local89-5824(SP), R10
 	CMP R10, R9
-	BLE done86
+	BLE done85
 	MOVD R10, R11
-more85:
+more84:
 	FMOVQ -976(R11), F0
 	FMOVQ 48(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -976(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more85
+	BLT more84
 	MOVD R10, R9
-done86:
+done85:
 	MOVD $local97-6336(SP), R10
 	CMP R10, R9
-	BLE done88
+	BLE done87
 	MOVD R10, R11
-more87:
+more86:
 	FMOVQ -464(R11), F0
 	FMOVQ 48(R11), F1
 	WORD $0x4E21D400 // FADD V1.S4, V0.S4, V0.S4
 	FMOVQ F0, -464(R11)
 	ADD $64, R11
 	CMP R9, R11
-	BLT more87
+	BLT more86
 	MOVD R10, R9
-done88:
+done87:
 	MOVD $local105-6848(SP), R9
 	FMOVQ 48(R9), F0
 	FMOVQ 304(R9), F1
@@ -14484,7 +14475,7 @@ done88:
 	MOVD $local53-3520(SP), R9
 	MOVD $local73-4800(SP), R10
 	MOVD $local52-3456(SP), R11
-more89:
+more88:
 	MOVWU (R9), R2
 	AND $60, R2
 	ADD R10, R2
@@ -14493,7 +14484,7 @@ more89:
 	ADD $64, R10
 	ADD $4, R9
 	CMP R11, R9
-	BLT more89
+	BLT more88
 	MOVD R3, R5
 	LSL $2, R5
 	MOVD $local54-3584(SP), R9
@@ -14534,43 +14525,43 @@ more89:
 	VMOV V23.B16, V24.B16
 	MOVD $local105-6848(SP), R10
 	MOVD $local97-6336(SP), R11
-more90:
+more89:
 	VMOV V23.B16, V2.B16
 	VMOV V1.S[0], R12
-	TBZ $31, R12, skip91
+	TBZ $31, R12, skip90
 	VMOV V0.S[0], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[0]
-skip91:
+skip90:
 	VMOV V1.S[1], R12
-	TBZ $31, R12, skip92
+	TBZ $31, R12, skip91
 	VMOV V0.S[1], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[1]
-skip92:
+skip91:
 	VMOV V1.S[2], R12
-	TBZ $31, R12, skip93
+	TBZ $31, R12, skip92
 	VMOV V0.S[2], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[2]
-skip93:
+skip92:
 	VMOV V1.S[3], R12
-	TBZ $31, R12, skip94
+	TBZ $31, R12, skip93
 	VMOV V0.S[3], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[3]
-skip94:
+skip93:
 	FMOVQ F2, (R10)
 	WORD $0x4E22F718 // FMAX V2.S4, V24.S4, V24.S4
 	VSUB V22.S4, V0.S4, V0.S4
 	VSUB V22.S4, V1.S4, V1.S4
 	ADD $64, R10
 	CMP R11, R10
-	BLT more90
+	BLT more89
 	VMOV V31.B16, V1.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more95:
+more94:
 	FMOVQ (R9), F0
 	WORD $0x4EB8D403 // FSUB V24.S4, V0.S4, V3.S4
 	WORD $0x4EA0D862 // FCMEQ $0, V3.S4, V2.S4
@@ -14599,7 +14590,7 @@ more95:
 	FMOVQ F0, (R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more95
+	BLT more94
 	VMOV V24.B16, V0.B16
 	MOVD $local48-3200(SP), R9
 	FMOVQ F0, (R9)
@@ -14637,43 +14628,43 @@ more95:
 	VMOV V23.B16, V24.B16
 	MOVD $local105-6848(SP), R10
 	MOVD $local97-6336(SP), R11
-more96:
+more95:
 	VMOV V23.B16, V2.B16
 	VMOV V1.S[0], R12
-	TBZ $31, R12, skip97
+	TBZ $31, R12, skip96
 	VMOV V0.S[0], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[0]
-skip97:
+skip96:
 	VMOV V1.S[1], R12
-	TBZ $31, R12, skip98
+	TBZ $31, R12, skip97
 	VMOV V0.S[1], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[1]
-skip98:
+skip97:
 	VMOV V1.S[2], R12
-	TBZ $31, R12, skip99
+	TBZ $31, R12, skip98
 	VMOV V0.S[2], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[2]
-skip99:
+skip98:
 	VMOV V1.S[3], R12
-	TBZ $31, R12, skip100
+	TBZ $31, R12, skip99
 	VMOV V0.S[3], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[3]
-skip100:
+skip99:
 	FMOVQ F2, 16(R10)
 	WORD $0x4E22F718 // FMAX V2.S4, V24.S4, V24.S4
 	VSUB V22.S4, V0.S4, V0.S4
 	VSUB V22.S4, V1.S4, V1.S4
 	ADD $64, R10
 	CMP R11, R10
-	BLT more96
+	BLT more95
 	VMOV V31.B16, V1.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more101:
+more100:
 	FMOVQ 16(R9), F0
 	WORD $0x4EB8D403 // FSUB V24.S4, V0.S4, V3.S4
 	WORD $0x4EA0D862 // FCMEQ $0, V3.S4, V2.S4
@@ -14702,7 +14693,7 @@ more101:
 	FMOVQ F0, 16(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more101
+	BLT more100
 	VMOV V24.B16, V0.B16
 	MOVD $local48-3200(SP), R9
 	FMOVQ F0, 16(R9)
@@ -14740,43 +14731,43 @@ more101:
 	VMOV V23.B16, V24.B16
 	MOVD $local105-6848(SP), R10
 	MOVD $local97-6336(SP), R11
-more102:
+more101:
 	VMOV V23.B16, V2.B16
 	VMOV V1.S[0], R12
-	TBZ $31, R12, skip103
+	TBZ $31, R12, skip102
 	VMOV V0.S[0], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[0]
-skip103:
+skip102:
 	VMOV V1.S[1], R12
-	TBZ $31, R12, skip104
+	TBZ $31, R12, skip103
 	VMOV V0.S[1], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[1]
-skip104:
+skip103:
 	VMOV V1.S[2], R12
-	TBZ $31, R12, skip105
+	TBZ $31, R12, skip104
 	VMOV V0.S[2], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[2]
-skip105:
+skip104:
 	VMOV V1.S[3], R12
-	TBZ $31, R12, skip106
+	TBZ $31, R12, skip105
 	VMOV V0.S[3], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[3]
-skip106:
+skip105:
 	FMOVQ F2, 32(R10)
 	WORD $0x4E22F718 // FMAX V2.S4, V24.S4, V24.S4
 	VSUB V22.S4, V0.S4, V0.S4
 	VSUB V22.S4, V1.S4, V1.S4
 	ADD $64, R10
 	CMP R11, R10
-	BLT more102
+	BLT more101
 	VMOV V31.B16, V1.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more107:
+more106:
 	FMOVQ 32(R9), F0
 	WORD $0x4EB8D403 // FSUB V24.S4, V0.S4, V3.S4
 	WORD $0x4EA0D862 // FCMEQ $0, V3.S4, V2.S4
@@ -14805,7 +14796,7 @@ more107:
 	FMOVQ F0, 32(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more107
+	BLT more106
 	VMOV V24.B16, V0.B16
 	MOVD $local48-3200(SP), R9
 	FMOVQ F0, 32(R9)
@@ -14843,43 +14834,43 @@ more107:
 	VMOV V23.B16, V24.B16
 	MOVD $local105-6848(SP), R10
 	MOVD $local97-6336(SP), R11
-more108:
+more107:
 	VMOV V23.B16, V2.B16
 	VMOV V1.S[0], R12
-	TBZ $31, R12, skip109
+	TBZ $31, R12, skip108
 	VMOV V0.S[0], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[0]
-skip109:
+skip108:
 	VMOV V1.S[1], R12
-	TBZ $31, R12, skip110
+	TBZ $31, R12, skip109
 	VMOV V0.S[1], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[1]
-skip110:
+skip109:
 	VMOV V1.S[2], R12
-	TBZ $31, R12, skip111
+	TBZ $31, R12, skip110
 	VMOV V0.S[2], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[2]
-skip111:
+skip110:
 	VMOV V1.S[3], R12
-	TBZ $31, R12, skip112
+	TBZ $31, R12, skip111
 	VMOV V0.S[3], R12
 	FMOVS (R9)(R12), F3
 	VMOV V3.S[0], V2.S[3]
-skip112:
+skip111:
 	FMOVQ F2, 48(R10)
 	WORD $0x4E22F718 // FMAX V2.S4, V24.S4, V24.S4
 	VSUB V22.S4, V0.S4, V0.S4
 	VSUB V22.S4, V1.S4, V1.S4
 	ADD $64, R10
 	CMP R11, R10
-	BLT more108
+	BLT more107
 	VMOV V31.B16, V1.B16
 	MOVD $local105-6848(SP), R9
 	MOVD $local97-6336(SP), R10
-more113:
+more112:
 	FMOVQ 48(R9), F0
 	WORD $0x4EB8D403 // FSUB V24.S4, V0.S4, V3.S4
 	WORD $0x4EA0D862 // FCMEQ $0, V3.S4, V2.S4
@@ -14908,7 +14899,7 @@ more113:
 	FMOVQ F0, 48(R9)
 	ADD $64, R9
 	CMP R10, R9
-	BLT more113
+	BLT more112
 	VMOV V24.B16, V0.B16
 	MOVD $local48-3200(SP), R9
 	FMOVQ F0, 48(R9)
@@ -15308,7 +15299,7 @@ more113:
 	VORR V0.B16, V1.B16, V1.B16
 	MOVD $local50-3328(SP), R9
 	FMOVQ F1, 48(R9)
-finish48:
+finish47:
 	LSR $2, R0
 	MOVD rows+48(FP), R4
 	SUB R0, R4
@@ -15321,35 +15312,35 @@ finish48:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole114
+	BGE whole113
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip116
+	TBZ $3, R0, skip115
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip115:
+	TBZ $2, R0, skip116
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip116:
-	TBZ $2, R0, skip117
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip117:
-	TBZ $1, R0, skip118
+	TBZ $1, R0, skip117
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip118:
-	TBZ $0, R0, skip119
+skip117:
+	TBZ $0, R0, skip118
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip119:
-	JMP done115
-whole114:
+skip118:
+	JMP done114
+whole113:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done115:
+done114:
 	ADD R4, R9
 	MOVD R9, base+0(FP)
 	MOVD sum+8(FP), R9
@@ -15357,35 +15348,35 @@ done115:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole120
+	BGE whole119
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip122
+	TBZ $3, R0, skip121
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip121:
+	TBZ $2, R0, skip122
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip122:
-	TBZ $2, R0, skip123
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip123:
-	TBZ $1, R0, skip124
+	TBZ $1, R0, skip123
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip124:
-	TBZ $0, R0, skip125
+skip123:
+	TBZ $0, R0, skip124
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip125:
-	JMP done121
-whole120:
+skip124:
+	JMP done120
+whole119:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done121:
+done120:
 	ADD R4, R9
 	MOVD R9, sum+8(FP)
 	MOVD peak+16(FP), R9
@@ -15393,35 +15384,35 @@ done121:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole126
+	BGE whole125
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip128
+	TBZ $3, R0, skip127
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip127:
+	TBZ $2, R0, skip128
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip128:
-	TBZ $2, R0, skip129
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip129:
-	TBZ $1, R0, skip130
+	TBZ $1, R0, skip129
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip130:
-	TBZ $0, R0, skip131
+skip129:
+	TBZ $0, R0, skip130
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip131:
-	JMP done127
-whole126:
+skip130:
+	JMP done126
+whole125:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done127:
+done126:
 	ADD R4, R9
 	MOVD R9, peak+16(FP)
 	MOVD dot+24(FP), R9
@@ -15429,35 +15420,35 @@ done127:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole132
+	BGE whole131
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip134
+	TBZ $3, R0, skip133
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip133:
+	TBZ $2, R0, skip134
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip134:
-	TBZ $2, R0, skip135
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip135:
-	TBZ $1, R0, skip136
+	TBZ $1, R0, skip135
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip136:
-	TBZ $0, R0, skip137
+skip135:
+	TBZ $0, R0, skip136
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip137:
-	JMP done133
-whole132:
+skip136:
+	JMP done132
+whole131:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done133:
+done132:
 	ADD R4, R9
 	MOVD R9, dot+24(FP)
 	JMP batch11
@@ -15484,9 +15475,9 @@ row1:
 block2:
 	MOVD R0, R3
 	CMP $4096, R0
-	BLE short138
+	BLE short137
 	MOVD $4096, R3
-short138:
+short137:
 	MOVD R3, R4
 	AND $-64, R4
 	LSL $2, R4
@@ -15496,12 +15487,12 @@ short138:
 	MOVD peak+16(FP), R9
 	FMOVS F24, (R9)
 	CMP $0, R7
-	BNE have139
+	BNE have138
 	MOVD R3, R10
 	CMP $64, R3
-	BLE short140
+	BLE short139
 	MOVD $64, R10
-short140:
+short139:
 	MOVD R10, R9
 	LSL $1, R9
 	AND $-4, R9
@@ -15524,13 +15515,13 @@ short140:
 	MOVD $0x4980000049800000, R9
 	VDUP R9, V22.D2
 	FCMPS F23, F24
-	BGT positive141
+	BGT positive140
 	JMP beyond5
-positive141:
+positive140:
 	FCMPS F24, F22
-	BGT inside142
+	BGT inside141
 	JMP beyond5
-inside142:
+inside141:
 	VMOV V24.B16, V0.B16
 	VMOV V24.B16, V25.B16
 	MOVD $local34-2304(SP), R9
@@ -15578,7 +15569,7 @@ inside142:
 	MOVD $local36-2432(SP), R9
 	FMOVS F0, (R9)
 	MOVD $1, R7
-have139:
+have138:
 start3:
 	CMP $0, R8
 	BNE held7
@@ -15602,13 +15593,13 @@ start3:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end145
-part143:
+	BGE end144
+part142:
 	MOVD R2, R6
 	ADD $512, R6
 	CMP R6, R4
 	CSEL LT, R4, R6, R6
-loop144:
+loop143:
 	MOVD w+40(FP), R9
 	ADD R2, R9
 	PRFM 12288(R2), PLDL1KEEP
@@ -15905,9 +15896,9 @@ loop144:
 	VFMLA V16.S4, V18.S4, V4.S4
 	ADD $256, R2
 	CMP R6, R2
-	BLT loop144
+	BLT loop143
 	CMP R4, R2
-	BGE end145
+	BGE end144
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -15928,20 +15919,20 @@ loop144:
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
-	JMP part143
+	JMP part142
 	// The last part may end with less than a step.
-end145:
+end144:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ store147
+	BEQ store146
 	CMP R1, R2
-	BEQ vec146
+	BEQ vec145
 	MOVD R2, R6
 	SUB R1, R6
 	AND $511, R6
 	CMP $0, R6
-	BNE vec146
+	BNE vec145
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -15962,40 +15953,40 @@ end145:
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
-vec146:
+vec145:
 	CMP $16, R9
-	BGE whole148
+	BGE whole147
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip150
+	TBZ $3, R9, skip149
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip149:
+	TBZ $2, R9, skip150
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip150:
-	TBZ $2, R9, skip151
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip151:
-	TBZ $1, R9, skip152
+	TBZ $1, R9, skip151
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip152:
-	TBZ $0, R9, skip153
+skip151:
+	TBZ $0, R9, skip152
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip153:
+skip152:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done149
-whole148:
+	JMP done148
+whole147:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done149:
+done148:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -16003,75 +15994,75 @@ done149:
 	MOVD w+40(FP), R10
 	ADD R2, R10
 	CMP $16, R9
-	BGE whole154
+	BGE whole153
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
 	MOVD R10, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip156
+	TBZ $3, R9, skip155
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
+	FMOVQ.P 16(R12), F17
+	FMOVQ.P F17, 16(R13)
+skip155:
+	TBZ $2, R9, skip156
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
 skip156:
-	TBZ $2, R9, skip157
-	FMOVQ.P 16(R12), F17
-	FMOVQ.P F17, 16(R13)
-skip157:
-	TBZ $1, R9, skip158
+	TBZ $1, R9, skip157
 	FMOVD.P 8(R12), F17
 	FMOVD.P F17, 8(R13)
-skip158:
-	TBZ $0, R9, skip159
+skip157:
+	TBZ $0, R9, skip158
 	FMOVS.P 4(R12), F17
 	FMOVS.P F17, 4(R13)
-skip159:
+skip158:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F13, F14)
 	FLDPQ 32(R11), (F15, F16)
-	JMP done155
-whole154:
+	JMP done154
+whole153:
 	FLDPQ (R10), (F13, F14)
 	FLDPQ 32(R10), (F15, F16)
-done155:
+done154:
 	VFMLA V13.S4, V9.S4, V5.S4
 	VFMLA V14.S4, V10.S4, V6.S4
 	VFMLA V15.S4, V11.S4, V7.S4
 	VFMLA V16.S4, V12.S4, V8.S4
 	CMP $16, R9
-	BGE whole160
+	BGE whole159
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip162
+	TBZ $3, R9, skip161
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip161:
+	TBZ $2, R9, skip162
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip162:
-	TBZ $2, R9, skip163
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip163:
-	TBZ $1, R9, skip164
+	TBZ $1, R9, skip163
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip164:
-	TBZ $0, R9, skip165
+skip163:
+	TBZ $0, R9, skip164
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip165:
+skip164:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done161
-whole160:
+	JMP done160
+whole159:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done161:
+done160:
 	VMOV V29.B16, V13.B16
 	VFMLA V28.S4, V9.S4, V13.S4
 	VMOV V29.B16, V14.B16
@@ -16133,8 +16124,8 @@ done161:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec146
-store147:
+	BGT vec145
+store146:
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -16152,7 +16143,7 @@ store147:
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE bad4
-	JMP added166
+	JMP added165
 held7:
 	MOVD $local32-2176(SP), R9
 	MOVD R9, R5
@@ -16174,13 +16165,13 @@ held7:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end169
-part167:
+	BGE end168
+part166:
 	MOVD R2, R6
 	ADD $512, R6
 	CMP R6, R4
 	CSEL LT, R4, R6, R6
-loop168:
+loop167:
 	MOVD w+40(FP), R9
 	ADD R2, R9
 	PRFM 12288(R2), PLDL1KEEP
@@ -16493,9 +16484,9 @@ loop168:
 	VFMLA V16.S4, V18.S4, V4.S4
 	ADD $256, R2
 	CMP R6, R2
-	BLT loop168
+	BLT loop167
 	CMP R4, R2
-	BGE end169
+	BGE end168
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -16516,20 +16507,20 @@ loop168:
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
-	JMP part167
+	JMP part166
 	// The last part may end with less than a step.
-end169:
+end168:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ store171
+	BEQ store170
 	CMP R1, R2
-	BEQ vec170
+	BEQ vec169
 	MOVD R2, R6
 	SUB R1, R6
 	AND $511, R6
 	CMP $0, R6
-	BNE vec170
+	BNE vec169
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -16550,40 +16541,40 @@ end169:
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
-vec170:
+vec169:
 	CMP $16, R9
-	BGE whole172
+	BGE whole171
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip174
+	TBZ $3, R9, skip173
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip173:
+	TBZ $2, R9, skip174
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip174:
-	TBZ $2, R9, skip175
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip175:
-	TBZ $1, R9, skip176
+	TBZ $1, R9, skip175
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip176:
-	TBZ $0, R9, skip177
+skip175:
+	TBZ $0, R9, skip176
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip177:
+skip176:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done173
-whole172:
+	JMP done172
+whole171:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done173:
+done172:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -16591,75 +16582,75 @@ done173:
 	MOVD w+40(FP), R10
 	ADD R2, R10
 	CMP $16, R9
-	BGE whole178
+	BGE whole177
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
 	MOVD R10, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip180
+	TBZ $3, R9, skip179
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
+	FMOVQ.P 16(R12), F17
+	FMOVQ.P F17, 16(R13)
+skip179:
+	TBZ $2, R9, skip180
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
 skip180:
-	TBZ $2, R9, skip181
-	FMOVQ.P 16(R12), F17
-	FMOVQ.P F17, 16(R13)
-skip181:
-	TBZ $1, R9, skip182
+	TBZ $1, R9, skip181
 	FMOVD.P 8(R12), F17
 	FMOVD.P F17, 8(R13)
-skip182:
-	TBZ $0, R9, skip183
+skip181:
+	TBZ $0, R9, skip182
 	FMOVS.P 4(R12), F17
 	FMOVS.P F17, 4(R13)
-skip183:
+skip182:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F13, F14)
 	FLDPQ 32(R11), (F15, F16)
-	JMP done179
-whole178:
+	JMP done178
+whole177:
 	FLDPQ (R10), (F13, F14)
 	FLDPQ 32(R10), (F15, F16)
-done179:
+done178:
 	VFMLA V13.S4, V9.S4, V5.S4
 	VFMLA V14.S4, V10.S4, V6.S4
 	VFMLA V15.S4, V11.S4, V7.S4
 	VFMLA V16.S4, V12.S4, V8.S4
 	CMP $16, R9
-	BGE whole184
+	BGE whole183
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip186
+	TBZ $3, R9, skip185
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip185:
+	TBZ $2, R9, skip186
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip186:
-	TBZ $2, R9, skip187
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip187:
-	TBZ $1, R9, skip188
+	TBZ $1, R9, skip187
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip188:
-	TBZ $0, R9, skip189
+skip187:
+	TBZ $0, R9, skip188
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip189:
+skip188:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done185
-whole184:
+	JMP done184
+whole183:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done185:
+done184:
 	WORD $0x4E3EF529 // FMAX V30.S4, V9.S4, V9.S4
 	WORD $0x4E3EF54A // FMAX V30.S4, V10.S4, V10.S4
 	WORD $0x4E3EF56B // FMAX V30.S4, V11.S4, V11.S4
@@ -16725,8 +16716,8 @@ done185:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec170
-store171:
+	BGT vec169
+store170:
 	FSTPQ (F1, F2), (R5)
 	FSTPQ (F3, F4), 32(R5)
 	ADD $64, R5
@@ -16744,7 +16735,7 @@ store171:
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE bad4
-added166:
+added165:
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -16765,7 +16756,7 @@ added166:
 	FSTPQ (F2, F3), 32(R5)
 	MOVD $local32-2176(SP), R9
 	MOVD R9, R2
-more190:
+more189:
 	FLDPQ (R2), (F16, F17)
 	WORD $0x4E30D400 // FADD V16.S4, V0.S4, V0.S4
 	WORD $0x4E31D421 // FADD V17.S4, V1.S4, V1.S4
@@ -16792,7 +16783,7 @@ more190:
 	WORD $0x4E31F5EF // FMAX V17.S4, V15.S4, V15.S4
 	ADD $128, R2
 	CMP R5, R2
-	BLT more190
+	BLT more189
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -16848,9 +16839,9 @@ more190:
 	MOVD $0x5780000057800000, R9
 	VDUP R9, V23.D2
 	FCMPS F0, F23
-	BGT finite191
+	BGT finite190
 	JMP bad4
-finite191:
+finite190:
 	MOVD $local35-2368(SP), R9
 	FMOVS F0, (R9)
 	MOVD $0x3ffffcb93ffffcb9, R9
@@ -16864,7 +16855,7 @@ finite191:
 	WORD $0x6E37DCA5 // FMUL V23.S4, V5.S4, V5.S4
 	FCMPS F4, F5
 	BGT peak8
-plain192:
+plain191:
 	MOVD $local33-2240(SP), R9
 	FMOVS (R9), F23
 	VDUP V23.S[0], V23.S4
@@ -16925,14 +16916,31 @@ peak8:
 	VMOV V31.B16, V7.B16
 	MOVD R11, R10
 	CMP $16, R11
-	BLE short194
+	BLE short193
 	MOVD $16, R10
-short194:
+short193:
 	MOVD $tail-64(SP), R12
 	FSTPQ (F31, F31), (R12)
 	FSTPQ (F31, F31), 32(R12)
 	ADD $0, R9, R13
 	MOVD R10, R14
+more194:
+	FMOVS.P 64(R13), F8
+	FMOVS.P F8, 4(R12)
+	SUB $1, R14
+	CMP $0, R14
+	BGT more194
+	MOVD $tail-64(SP), R12
+	FLDPQ (R12), (F0, F1)
+	FLDPQ 32(R12), (F2, F3)
+	SUB R10, R11
+	CMP $0, R11
+	BEQ few192
+	MOVD $tail-64(SP), R12
+	FSTPQ (F31, F31), (R12)
+	FSTPQ (F31, F31), 32(R12)
+	ADD $1024, R9, R13
+	MOVD R11, R14
 more195:
 	FMOVS.P 64(R13), F8
 	FMOVS.P F8, 4(R12)
@@ -16940,26 +16948,9 @@ more195:
 	CMP $0, R14
 	BGT more195
 	MOVD $tail-64(SP), R12
-	FLDPQ (R12), (F0, F1)
-	FLDPQ 32(R12), (F2, F3)
-	SUB R10, R11
-	CMP $0, R11
-	BEQ few193
-	MOVD $tail-64(SP), R12
-	FSTPQ (F31, F31), (R12)
-	FSTPQ (F31, F31), 32(R12)
-	ADD $1024, R9, R13
-	MOVD R11, R14
-more196:
-	FMOVS.P 64(R13), F8
-	FMOVS.P F8, 4(R12)
-	SUB $1, R14
-	CMP $0, R14
-	BGT more196
-	MOVD $tail-64(SP), R12
 	FLDPQ (R12), (F4, F5)
 	FLDPQ 32(R12), (F6, F7)
-few193:
+few192:
 	MOVD $0x0000000f0000000f, R9
 	VDUP R9, V22.D2
 	MOVD $0xfffffff0fffffff0, R9
@@ -17133,12 +17124,12 @@ few193:
 	FSTPQ (F30, F30), 32(R9)
 	ADD $0, R2, R10
 	MOVD R6, R11
-more197:
+more196:
 	FMOVS.P 64(R10), F8
 	FMOVS.P F8, 4(R9)
 	SUB $1, R11
 	CMP $0, R11
-	BGT more197
+	BGT more196
 	MOVD $tail-64(SP), R9
 	FLDPQ (R9), (F4, F5)
 	FLDPQ 32(R9), (F6, F7)
@@ -17260,7 +17251,7 @@ more197:
 	MOVD $0x3f8000003f800000, R9
 	VDUP R9, V22.D2
 	FCMPS F22, F0
-	BGT plain192
+	BGT plain191
 	WORD $0x4E25D484 // FADD V5.S4, V4.S4, V4.S4
 	VEXT $8, V4.B16, V4.B16, V5.B16
 	WORD $0x4E25D484 // FADD V5.S4, V4.S4, V4.S4
@@ -17271,7 +17262,7 @@ more197:
 	FMOVS F23, (R9)
 	MOVD $local35-2368(SP), R9
 	FMOVS F4, (R9)
-	JMP plain192
+	JMP plain191
 	// Something is out of range: too small, in the first place.
 bad4:
 	CMP $0, R8
@@ -17298,8 +17289,8 @@ beyond5:
 	MOVD R1, R2
 	MOVD R3, R9
 	CMP $64, R9
-	BLT rest199
-step198:
+	BLT rest198
+step197:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -17327,48 +17318,48 @@ step198:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step198
+	BGE step197
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest199:
+rest198:
 	CMP $0, R9
-	BLE done201
-vec200:
+	BLE done200
+vec199:
 	CMP $16, R9
-	BGE whole202
+	BGE whole201
 	MOVD $tail-64(SP), R10
 	FSTPQ (F23, F23), (R10)
 	FSTPQ (F23, F23), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip204
+	TBZ $3, R9, skip203
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip203:
+	TBZ $2, R9, skip204
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 skip204:
-	TBZ $2, R9, skip205
-	FMOVQ.P 16(R11), F8
-	FMOVQ.P F8, 16(R12)
-skip205:
-	TBZ $1, R9, skip206
+	TBZ $1, R9, skip205
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip206:
-	TBZ $0, R9, skip207
+skip205:
+	TBZ $0, R9, skip206
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip207:
+skip206:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F4, F5)
 	FLDPQ 32(R10), (F6, F7)
-	JMP done203
-whole202:
+	JMP done202
+whole201:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done203:
+done202:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -17376,8 +17367,8 @@ done203:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec200
-done201:
+	BGT vec199
+done200:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -17391,13 +17382,13 @@ done201:
 	MOVD $0x4980000049800000, R9
 	VDUP R9, V22.D2
 	FCMPS F23, F24
-	BGT positive208
+	BGT positive207
 	JMP apart6
-positive208:
+positive207:
 	FCMPS F24, F22
-	BGT inside209
+	BGT inside208
 	JMP apart6
-inside209:
+inside208:
 	VMOV V24.B16, V0.B16
 	VMOV V24.B16, V25.B16
 	MOVD $local34-2304(SP), R9
@@ -17467,40 +17458,40 @@ apart6:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
-dots210:
+dots209:
 	CMP $16, R9
-	BGE whole211
+	BGE whole210
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip213
+	TBZ $3, R9, skip212
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip212:
+	TBZ $2, R9, skip213
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 skip213:
-	TBZ $2, R9, skip214
-	FMOVQ.P 16(R11), F8
-	FMOVQ.P F8, 16(R12)
-skip214:
-	TBZ $1, R9, skip215
+	TBZ $1, R9, skip214
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip215:
-	TBZ $0, R9, skip216
+skip214:
+	TBZ $0, R9, skip215
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip216:
+skip215:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F4, F5)
 	FLDPQ 32(R10), (F6, F7)
-	JMP done212
-whole211:
+	JMP done211
+whole210:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done212:
+done211:
 	WORD $0x4EB9D484 // FSUB V25.S4, V4.S4, V4.S4
 	WORD $0x4EB9D4A5 // FSUB V25.S4, V5.S4, V5.S4
 	WORD $0x4EB9D4C6 // FSUB V25.S4, V6.S4, V6.S4
@@ -17508,38 +17499,38 @@ done212:
 	MOVD w+40(FP), R10
 	ADD R2, R10
 	CMP $16, R9
-	BGE whole217
+	BGE whole216
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
 	MOVD R10, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip219
+	TBZ $3, R9, skip218
 	FMOVQ.P 16(R12), F12
 	FMOVQ.P F12, 16(R13)
+	FMOVQ.P 16(R12), F12
+	FMOVQ.P F12, 16(R13)
+skip218:
+	TBZ $2, R9, skip219
 	FMOVQ.P 16(R12), F12
 	FMOVQ.P F12, 16(R13)
 skip219:
-	TBZ $2, R9, skip220
-	FMOVQ.P 16(R12), F12
-	FMOVQ.P F12, 16(R13)
-skip220:
-	TBZ $1, R9, skip221
+	TBZ $1, R9, skip220
 	FMOVD.P 8(R12), F12
 	FMOVD.P F12, 8(R13)
-skip221:
-	TBZ $0, R9, skip222
+skip220:
+	TBZ $0, R9, skip221
 	FMOVS.P 4(R12), F12
 	FMOVS.P F12, 4(R13)
-skip222:
+skip221:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F8, F9)
 	FLDPQ 32(R11), (F10, F11)
-	JMP done218
-whole217:
+	JMP done217
+whole216:
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
-done218:
+done217:
 	VFMLA V8.S4, V4.S4, V0.S4
 	VFMLA V9.S4, V5.S4, V1.S4
 	VFMLA V10.S4, V6.S4, V2.S4
@@ -17547,7 +17538,7 @@ done218:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT dots210
+	BGT dots209
 	MOVD $local38-2560(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
@@ -17578,40 +17569,40 @@ done218:
 	VMOV V31.B16, V5.B16
 	VMOV V31.B16, V6.B16
 	VMOV V31.B16, V7.B16
-vec223:
+vec222:
 	CMP $16, R9
-	BGE whole224
+	BGE whole223
 	MOVD $tail-64(SP), R10
 	FSTPQ (F24, F24), (R10)
 	FSTPQ (F24, F24), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip226
+	TBZ $3, R9, skip225
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
+	FMOVQ.P 16(R11), F12
+	FMOVQ.P F12, 16(R12)
+skip225:
+	TBZ $2, R9, skip226
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
 skip226:
-	TBZ $2, R9, skip227
-	FMOVQ.P 16(R11), F12
-	FMOVQ.P F12, 16(R12)
-skip227:
-	TBZ $1, R9, skip228
+	TBZ $1, R9, skip227
 	FMOVD.P 8(R11), F12
 	FMOVD.P F12, 8(R12)
-skip228:
-	TBZ $0, R9, skip229
+skip227:
+	TBZ $0, R9, skip228
 	FMOVS.P 4(R11), F12
 	FMOVS.P F12, 4(R12)
-skip229:
+skip228:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
-	JMP done225
-whole224:
+	JMP done224
+whole223:
 	FLDPQ (R2), (F8, F9)
 	FLDPQ 32(R2), (F10, F11)
-done225:
+done224:
 	WORD $0x4EB9D508 // FSUB V25.S4, V8.S4, V8.S4
 	WORD $0x4EA0D90C // FCMEQ $0, V8.S4, V12.S4
 	FMOVQ 160(R26), F13
@@ -17713,7 +17704,7 @@ done225:
 	SUB R1, R6
 	AND $1023, R6
 	CMP $0, R6
-	BNE within230
+	BNE within229
 	MOVD $local37-2496(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
@@ -17727,10 +17718,10 @@ done225:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
-within230:
+within229:
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec223
+	BGT vec222
 	MOVD $local37-2496(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
@@ -17768,14 +17759,14 @@ within230:
 	FMOVS (R9), F8
 	VDUP V8.S[0], V8.S4
 	FCMPS F19, F8
-	BGT some231
+	BGT some230
 	FMOVS F24, (R9)
-	JMP done232
-some231:
+	JMP done231
+some230:
 	WORD $0x4EB2D508 // FSUB V18.S4, V8.S4, V8.S4
 	WORD $0x4E28D400 // FADD V8.S4, V0.S4, V0.S4
 	FMOVS F25, (R9)
-done232:
+done231:
 	MOVD sum+8(FP), R9
 	FMOVS F0, (R9)
 	MOVD base+0(FP), R9
@@ -18036,7 +18027,7 @@ short20:
 	MOVD R6, R0
 	LSL $2, R0
 	CMP $64, R0
-	BEQ begin15
+	BEQ bases15
 	MOVD $local73-4800(SP), R9
 	MOVD $local44-2944(SP), R10
 	VMOV V31.B16, V0.B16
@@ -18049,7 +18040,7 @@ clear21:
 	ADD $64, R9
 	CMP R10, R9
 	BLT clear21
-begin15:
+bases15:
 	MOVD R3, R5
 	CMP $64, R3
 	BLE short22
@@ -18248,6 +18239,10 @@ each23:
 	WORD $0x6E23DCA5 // FMUL V3.S4, V5.S4, V5.S4
 	MOVD $local44-2944(SP), R9
 	FMOVQ F5, 48(R9)
+	MOVD x+32(FP), R9
+	MOVD dst+0(FP), R8
+	SUB R9, R8
+	MOVD $1, R7
 	MOVD x+32(FP), R1
 	MOVD $0, R6
 each24:
@@ -18263,12 +18258,6 @@ each24:
 	AND $-64, R4
 	LSL $2, R4
 	ADD R1, R4
-	CMP $0, R6
-	BNE first25
-	MOVD dst+0(FP), R8
-	SUB R1, R8
-	MOVD $1, R7
-first25:
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -18278,18 +18267,18 @@ first25:
 	FSTPQ (F1, F2), (R9)
 	FSTPQ (F3, F4), 32(R9)
 	MOVD R1, R2
-part26:
+part25:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
 	CMP R4, R2
-	BGE end28
+	BGE end27
 	MOVD R2, R5
 	ADD $1024, R5
 	CMP R5, R4
 	CSEL LT, R4, R5, R5
-loop27:
+loop26:
 	MOVD R2, R9
 	ADD R8, R9
 	PRFM 2048(R2), PLDL1KEEP
@@ -18566,7 +18555,7 @@ loop27:
 	WORD $0x4E2ED484 // FADD V14.S4, V4.S4, V4.S4
 	ADD $256, R2
 	CMP R5, R2
-	BLT loop27
+	BLT loop26
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F5, F6)
 	FLDPQ 32(R9), (F7, F8)
@@ -18581,47 +18570,47 @@ loop27:
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE small16
-	JMP part26
+	JMP part25
 	// The end of the row.
-end28:
+end27:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ done30
-vec29:
+	BEQ done29
+vec28:
 	CMP $16, R9
-	BGE whole31
+	BGE whole30
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip33
+	TBZ $3, R9, skip32
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
+	FMOVQ.P 16(R11), F9
+	FMOVQ.P F9, 16(R12)
+skip32:
+	TBZ $2, R9, skip33
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
 skip33:
-	TBZ $2, R9, skip34
-	FMOVQ.P 16(R11), F9
-	FMOVQ.P F9, 16(R12)
-skip34:
-	TBZ $1, R9, skip35
+	TBZ $1, R9, skip34
 	FMOVD.P 8(R11), F9
 	FMOVD.P F9, 8(R12)
-skip35:
-	TBZ $0, R9, skip36
+skip34:
+	TBZ $0, R9, skip35
 	FMOVS.P 4(R11), F9
 	FMOVS.P F9, 4(R12)
-skip36:
+skip35:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F5, F6)
 	FLDPQ 32(R10), (F7, F8)
-	JMP done32
-whole31:
+	JMP done31
+whole30:
 	FLDPQ (R2), (F5, F6)
 	FLDPQ 32(R2), (F7, F8)
-done32:
+done31:
 	VMOV V29.B16, V9.B16
 	VFMLA V28.S4, V5.S4, V9.S4
 	VMOV V29.B16, V10.B16
@@ -18683,35 +18672,35 @@ done32:
 	MOVD R2, R10
 	ADD R8, R10
 	CMP $16, R9
-	BGE whole37
+	BGE whole36
 	MOVD $tail-64(SP), R11
 	FSTPQ (F17, F18), (R11)
 	FSTPQ (F13, F14), 32(R11)
 	MOVD R11, R12
 	MOVD R10, R13
-	TBZ $3, R9, skip39
+	TBZ $3, R9, skip38
 	FMOVQ.P 16(R12), F9
 	FMOVQ.P F9, 16(R13)
+	FMOVQ.P 16(R12), F9
+	FMOVQ.P F9, 16(R13)
+skip38:
+	TBZ $2, R9, skip39
 	FMOVQ.P 16(R12), F9
 	FMOVQ.P F9, 16(R13)
 skip39:
-	TBZ $2, R9, skip40
-	FMOVQ.P 16(R12), F9
-	FMOVQ.P F9, 16(R13)
-skip40:
-	TBZ $1, R9, skip41
+	TBZ $1, R9, skip40
 	FMOVD.P 8(R12), F9
 	FMOVD.P F9, 8(R13)
-skip41:
-	TBZ $0, R9, skip42
+skip40:
+	TBZ $0, R9, skip41
 	FMOVS.P 4(R12), F9
 	FMOVS.P F9, 4(R13)
-skip42:
-	JMP done38
-whole37:
+skip41:
+	JMP done37
+whole36:
 	FSTPQ (F17, F18), (R10)
 	FSTPQ (F13, F14), 32(R10)
-done38:
+done37:
 	WORD $0x4E31D421 // FADD V17.S4, V1.S4, V1.S4
 	WORD $0x4E32D442 // FADD V18.S4, V2.S4, V2.S4
 	WORD $0x4E2DD463 // FADD V13.S4, V3.S4, V3.S4
@@ -18719,7 +18708,7 @@ done38:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec29
+	BGT vec28
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F5, F6)
 	FLDPQ 32(R9), (F7, F8)
@@ -18729,15 +18718,15 @@ done38:
 	WORD $0x4E24D508 // FADD V4.S4, V8.S4, V8.S4
 	FSTPQ (F5, F6), (R9)
 	FSTPQ (F7, F8), 32(R9)
-done30:
+done29:
 	CMP $2, R7
-	BEQ sure43
+	BEQ sure42
 	VMOV V0.D[0], R9
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE small16
-sure43:
+sure42:
 	MOVD dstStride+56(FP), R9
 	LSL $2, R9
 	ADD R9, R8
@@ -18971,35 +18960,35 @@ sure43:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole44
+	BGE whole43
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip46
+	TBZ $3, R0, skip45
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip45:
+	TBZ $2, R0, skip46
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip46:
-	TBZ $2, R0, skip47
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip47:
-	TBZ $1, R0, skip48
+	TBZ $1, R0, skip47
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip48:
-	TBZ $0, R0, skip49
+skip47:
+	TBZ $0, R0, skip48
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip49:
-	JMP done45
-whole44:
+skip48:
+	JMP done44
+whole43:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done45:
+done44:
 	ADD R4, R9
 	MOVD R9, base+8(FP)
 	MOVD sum+16(FP), R9
@@ -19007,35 +18996,35 @@ done45:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole50
+	BGE whole49
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip52
+	TBZ $3, R0, skip51
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip51:
+	TBZ $2, R0, skip52
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip52:
-	TBZ $2, R0, skip53
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip53:
-	TBZ $1, R0, skip54
+	TBZ $1, R0, skip53
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip54:
-	TBZ $0, R0, skip55
+skip53:
+	TBZ $0, R0, skip54
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip55:
-	JMP done51
-whole50:
+skip54:
+	JMP done50
+whole49:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done51:
+done50:
 	ADD R4, R9
 	MOVD R9, sum+16(FP)
 	MOVD more+24(FP), R9
@@ -19043,35 +19032,35 @@ done51:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole56
+	BGE whole55
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip58
+	TBZ $3, R0, skip57
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip57:
+	TBZ $2, R0, skip58
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip58:
-	TBZ $2, R0, skip59
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip59:
-	TBZ $1, R0, skip60
+	TBZ $1, R0, skip59
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip60:
-	TBZ $0, R0, skip61
+skip59:
+	TBZ $0, R0, skip60
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip61:
-	JMP done57
-whole56:
+skip60:
+	JMP done56
+whole55:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done57:
+done56:
 	ADD R4, R9
 	MOVD R9, more+24(FP)
 	JMP batch13
@@ -19097,20 +19086,20 @@ row1:
 block2:
 	MOVD R0, R3
 	CMP $4096, R0
-	BLE short62
+	BLE short61
 	MOVD $4096, R3
-short62:
+short61:
 	MOVD R3, R4
 	AND $-64, R4
 	LSL $2, R4
 	ADD R1, R4
 	CMP $0, R6
-	BNE have63
+	BNE have62
 	MOVD R3, R10
 	CMP $64, R3
-	BLE short64
+	BLE short63
 	MOVD $64, R10
-short64:
+short63:
 	MOVD R10, R9
 	LSL $1, R9
 	AND $-4, R9
@@ -19133,13 +19122,13 @@ short64:
 	MOVD $0x4980000049800000, R9
 	VDUP R9, V23.D2
 	FCMPS F24, F25
-	BGT positive65
+	BGT positive64
 	JMP beyond8
-positive65:
+positive64:
 	FCMPS F25, F23
-	BGT inside66
+	BGT inside65
 	JMP beyond8
-inside66:
+inside65:
 	VMOV V25.B16, V0.B16
 	MOVD $local34-2304(SP), R9
 	FMOVS F0, (R9)
@@ -19186,7 +19175,7 @@ inside66:
 	MOVD $local36-2432(SP), R9
 	FMOVS F0, (R9)
 	MOVD $1, R6
-have63:
+have62:
 	CMP $0, R7
 	BNE held3
 	VMOV V31.B16, V0.B16
@@ -19198,18 +19187,18 @@ have63:
 	FSTPQ (F1, F2), (R9)
 	FSTPQ (F3, F4), 32(R9)
 	MOVD R1, R2
-part67:
+part66:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
 	CMP R4, R2
-	BGE end69
+	BGE end68
 	MOVD R2, R5
 	ADD $1024, R5
 	CMP R5, R4
 	CSEL LT, R4, R5, R5
-loop68:
+loop67:
 	MOVD R2, R9
 	ADD R8, R9
 	PRFM 2048(R2), PLDL1KEEP
@@ -19486,7 +19475,7 @@ loop68:
 	WORD $0x4E2ED484 // FADD V14.S4, V4.S4, V4.S4
 	ADD $256, R2
 	CMP R5, R2
-	BLT loop68
+	BLT loop67
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F5, F6)
 	FLDPQ 32(R9), (F7, F8)
@@ -19501,47 +19490,47 @@ loop68:
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE tooSmall6
-	JMP part67
+	JMP part66
 	// The end of the row.
-end69:
+end68:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ done71
-vec70:
+	BEQ done70
+vec69:
 	CMP $16, R9
-	BGE whole72
+	BGE whole71
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip74
+	TBZ $3, R9, skip73
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
+	FMOVQ.P 16(R11), F9
+	FMOVQ.P F9, 16(R12)
+skip73:
+	TBZ $2, R9, skip74
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
 skip74:
-	TBZ $2, R9, skip75
-	FMOVQ.P 16(R11), F9
-	FMOVQ.P F9, 16(R12)
-skip75:
-	TBZ $1, R9, skip76
+	TBZ $1, R9, skip75
 	FMOVD.P 8(R11), F9
 	FMOVD.P F9, 8(R12)
-skip76:
-	TBZ $0, R9, skip77
+skip75:
+	TBZ $0, R9, skip76
 	FMOVS.P 4(R11), F9
 	FMOVS.P F9, 4(R12)
-skip77:
+skip76:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F5, F6)
 	FLDPQ 32(R10), (F7, F8)
-	JMP done73
-whole72:
+	JMP done72
+whole71:
 	FLDPQ (R2), (F5, F6)
 	FLDPQ 32(R2), (F7, F8)
-done73:
+done72:
 	VMOV V29.B16, V9.B16
 	VFMLA V28.S4, V5.S4, V9.S4
 	VMOV V29.B16, V10.B16
@@ -19603,35 +19592,35 @@ done73:
 	MOVD R2, R10
 	ADD R8, R10
 	CMP $16, R9
-	BGE whole78
+	BGE whole77
 	MOVD $tail-64(SP), R11
 	FSTPQ (F17, F18), (R11)
 	FSTPQ (F13, F14), 32(R11)
 	MOVD R11, R12
 	MOVD R10, R13
-	TBZ $3, R9, skip80
+	TBZ $3, R9, skip79
 	FMOVQ.P 16(R12), F9
 	FMOVQ.P F9, 16(R13)
+	FMOVQ.P 16(R12), F9
+	FMOVQ.P F9, 16(R13)
+skip79:
+	TBZ $2, R9, skip80
 	FMOVQ.P 16(R12), F9
 	FMOVQ.P F9, 16(R13)
 skip80:
-	TBZ $2, R9, skip81
-	FMOVQ.P 16(R12), F9
-	FMOVQ.P F9, 16(R13)
-skip81:
-	TBZ $1, R9, skip82
+	TBZ $1, R9, skip81
 	FMOVD.P 8(R12), F9
 	FMOVD.P F9, 8(R13)
-skip82:
-	TBZ $0, R9, skip83
+skip81:
+	TBZ $0, R9, skip82
 	FMOVS.P 4(R12), F9
 	FMOVS.P F9, 4(R13)
-skip83:
-	JMP done79
-whole78:
+skip82:
+	JMP done78
+whole77:
 	FSTPQ (F17, F18), (R10)
 	FSTPQ (F13, F14), 32(R10)
-done79:
+done78:
 	WORD $0x4E31D421 // FADD V17.S4, V1.S4, V1.S4
 	WORD $0x4E32D442 // FADD V18.S4, V2.S4, V2.S4
 	WORD $0x4E2DD463 // FADD V13.S4, V3.S4, V3.S4
@@ -19639,7 +19628,7 @@ done79:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec70
+	BGT vec69
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F5, F6)
 	FLDPQ 32(R9), (F7, F8)
@@ -19649,15 +19638,15 @@ done79:
 	WORD $0x4E24D508 // FADD V4.S4, V8.S4, V8.S4
 	FSTPQ (F5, F6), (R9)
 	FSTPQ (F7, F8), 32(R9)
-done71:
+done70:
 	CMP $2, R7
-	BEQ sure84
+	BEQ sure83
 	VMOV V0.D[0], R9
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE tooSmall6
-sure84:
+sure83:
 folded5:
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F0, F1)
@@ -19695,8 +19684,8 @@ suspect7:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest86
-step85:
+	BLT rest85
+step84:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -19724,48 +19713,48 @@ step85:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step85
+	BGE step84
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest86:
+rest85:
 	CMP $0, R10
-	BLE done88
-vec87:
+	BLE done87
+vec86:
 	CMP $16, R10
-	BGE whole89
+	BGE whole88
 	MOVD $tail-64(SP), R11
 	FSTPQ (F24, F24), (R11)
 	FSTPQ (F24, F24), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R10, skip91
+	TBZ $3, R10, skip90
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip90:
+	TBZ $2, R10, skip91
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip91:
-	TBZ $2, R10, skip92
-	FMOVQ.P 16(R12), F8
-	FMOVQ.P F8, 16(R13)
-skip92:
-	TBZ $1, R10, skip93
+	TBZ $1, R10, skip92
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
-skip93:
-	TBZ $0, R10, skip94
+skip92:
+	TBZ $0, R10, skip93
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
-skip94:
+skip93:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F4, F5)
 	FLDPQ 32(R11), (F6, F7)
-	JMP done90
-whole89:
+	JMP done89
+whole88:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done90:
+done89:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -19773,8 +19762,8 @@ done90:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec87
-done88:
+	BGT vec86
+done87:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -19813,8 +19802,8 @@ beyond8:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest96
-step95:
+	BLT rest95
+step94:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -19842,48 +19831,48 @@ step95:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step95
+	BGE step94
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest96:
+rest95:
 	CMP $0, R10
-	BLE done98
-vec97:
+	BLE done97
+vec96:
 	CMP $16, R10
-	BGE whole99
+	BGE whole98
 	MOVD $tail-64(SP), R11
 	FSTPQ (F24, F24), (R11)
 	FSTPQ (F24, F24), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R10, skip101
+	TBZ $3, R10, skip100
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip100:
+	TBZ $2, R10, skip101
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip101:
-	TBZ $2, R10, skip102
-	FMOVQ.P 16(R12), F8
-	FMOVQ.P F8, 16(R13)
-skip102:
-	TBZ $1, R10, skip103
+	TBZ $1, R10, skip102
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
-skip103:
-	TBZ $0, R10, skip104
+skip102:
+	TBZ $0, R10, skip103
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
-skip104:
+skip103:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F4, F5)
 	FLDPQ 32(R11), (F6, F7)
-	JMP done100
-whole99:
+	JMP done99
+whole98:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done100:
+done99:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -19891,8 +19880,8 @@ done100:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec97
-done98:
+	BGT vec96
+done97:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -19911,13 +19900,13 @@ rebase9:
 	MOVD $0x4980000049800000, R9
 	VDUP R9, V23.D2
 	FCMPS F24, F25
-	BGT positive105
+	BGT positive104
 	JMP apart10
-positive105:
+positive104:
 	FCMPS F25, F23
-	BGT inside106
+	BGT inside105
 	JMP apart10
-inside106:
+inside105:
 	VMOV V25.B16, V0.B16
 	MOVD $local34-2304(SP), R9
 	FMOVS F0, (R9)
@@ -19985,8 +19974,8 @@ held3:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest108
-step107:
+	BLT rest107
+step106:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -20014,48 +20003,48 @@ step107:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step107
+	BGE step106
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest108:
+rest107:
 	CMP $0, R10
-	BLE done110
-vec109:
+	BLE done109
+vec108:
 	CMP $16, R10
-	BGE whole111
+	BGE whole110
 	MOVD $tail-64(SP), R11
 	FSTPQ (F24, F24), (R11)
 	FSTPQ (F24, F24), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R10, skip113
+	TBZ $3, R10, skip112
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip112:
+	TBZ $2, R10, skip113
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip113:
-	TBZ $2, R10, skip114
-	FMOVQ.P 16(R12), F8
-	FMOVQ.P F8, 16(R13)
-skip114:
-	TBZ $1, R10, skip115
+	TBZ $1, R10, skip114
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
-skip115:
-	TBZ $0, R10, skip116
+skip114:
+	TBZ $0, R10, skip115
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
-skip116:
+skip115:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F4, F5)
 	FLDPQ 32(R11), (F6, F7)
-	JMP done112
-whole111:
+	JMP done111
+whole110:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done112:
+done111:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -20063,8 +20052,8 @@ done112:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec109
-done110:
+	BGT vec108
+done109:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -20095,18 +20084,18 @@ again4:
 	FSTPQ (F1, F2), (R9)
 	FSTPQ (F3, F4), 32(R9)
 	MOVD R1, R2
-part117:
+part116:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
 	VMOV V31.B16, V4.B16
 	CMP R4, R2
-	BGE end119
+	BGE end118
 	MOVD R2, R5
 	ADD $1024, R5
 	CMP R5, R4
 	CSEL LT, R4, R5, R5
-loop118:
+loop117:
 	MOVD R2, R9
 	ADD R8, R9
 	PRFM 16384(R2), PLDL1KEEP
@@ -20399,7 +20388,7 @@ loop118:
 	WORD $0x4E2ED484 // FADD V14.S4, V4.S4, V4.S4
 	ADD $256, R2
 	CMP R5, R2
-	BLT loop118
+	BLT loop117
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F5, F6)
 	FLDPQ 32(R9), (F7, F8)
@@ -20409,47 +20398,47 @@ loop118:
 	WORD $0x4E24D508 // FADD V4.S4, V8.S4, V8.S4
 	FSTPQ (F5, F6), (R9)
 	FSTPQ (F7, F8), 32(R9)
-	JMP part117
+	JMP part116
 	// The end of the row.
-end119:
+end118:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ done121
-vec120:
+	BEQ done120
+vec119:
 	CMP $16, R9
-	BGE whole122
+	BGE whole121
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip124
+	TBZ $3, R9, skip123
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
+	FMOVQ.P 16(R11), F9
+	FMOVQ.P F9, 16(R12)
+skip123:
+	TBZ $2, R9, skip124
 	FMOVQ.P 16(R11), F9
 	FMOVQ.P F9, 16(R12)
 skip124:
-	TBZ $2, R9, skip125
-	FMOVQ.P 16(R11), F9
-	FMOVQ.P F9, 16(R12)
-skip125:
-	TBZ $1, R9, skip126
+	TBZ $1, R9, skip125
 	FMOVD.P 8(R11), F9
 	FMOVD.P F9, 8(R12)
-skip126:
-	TBZ $0, R9, skip127
+skip125:
+	TBZ $0, R9, skip126
 	FMOVS.P 4(R11), F9
 	FMOVS.P F9, 4(R12)
-skip127:
+skip126:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F5, F6)
 	FLDPQ 32(R10), (F7, F8)
-	JMP done123
-whole122:
+	JMP done122
+whole121:
 	FLDPQ (R2), (F5, F6)
 	FLDPQ 32(R2), (F7, F8)
-done123:
+done122:
 	WORD $0x4E3EF4A5 // FMAX V30.S4, V5.S4, V5.S4
 	WORD $0x4E3EF4C6 // FMAX V30.S4, V6.S4, V6.S4
 	WORD $0x4E3EF4E7 // FMAX V30.S4, V7.S4, V7.S4
@@ -20515,35 +20504,35 @@ done123:
 	MOVD R2, R10
 	ADD R8, R10
 	CMP $16, R9
-	BGE whole128
+	BGE whole127
 	MOVD $tail-64(SP), R11
 	FSTPQ (F17, F18), (R11)
 	FSTPQ (F13, F14), 32(R11)
 	MOVD R11, R12
 	MOVD R10, R13
-	TBZ $3, R9, skip130
+	TBZ $3, R9, skip129
 	FMOVQ.P 16(R12), F9
 	FMOVQ.P F9, 16(R13)
+	FMOVQ.P 16(R12), F9
+	FMOVQ.P F9, 16(R13)
+skip129:
+	TBZ $2, R9, skip130
 	FMOVQ.P 16(R12), F9
 	FMOVQ.P F9, 16(R13)
 skip130:
-	TBZ $2, R9, skip131
-	FMOVQ.P 16(R12), F9
-	FMOVQ.P F9, 16(R13)
-skip131:
-	TBZ $1, R9, skip132
+	TBZ $1, R9, skip131
 	FMOVD.P 8(R12), F9
 	FMOVD.P F9, 8(R13)
-skip132:
-	TBZ $0, R9, skip133
+skip131:
+	TBZ $0, R9, skip132
 	FMOVS.P 4(R12), F9
 	FMOVS.P F9, 4(R13)
-skip133:
-	JMP done129
-whole128:
+skip132:
+	JMP done128
+whole127:
 	FSTPQ (F17, F18), (R10)
 	FSTPQ (F13, F14), 32(R10)
-done129:
+done128:
 	WORD $0x4E31D421 // FADD V17.S4, V1.S4, V1.S4
 	WORD $0x4E32D442 // FADD V18.S4, V2.S4, V2.S4
 	WORD $0x4E2DD463 // FADD V13.S4, V3.S4, V3.S4
@@ -20551,7 +20540,7 @@ done129:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec120
+	BGT vec119
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F5, F6)
 	FLDPQ 32(R9), (F7, F8)
@@ -20561,15 +20550,15 @@ done129:
 	WORD $0x4E24D508 // FADD V4.S4, V8.S4, V8.S4
 	FSTPQ (F5, F6), (R9)
 	FSTPQ (F7, F8), 32(R9)
-done121:
+done120:
 	CMP $2, R7
-	BEQ sure134
+	BEQ sure133
 	VMOV V0.D[0], R9
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE suspect7
-sure134:
+sure133:
 	JMP folded5
 apart10:
 	MOVD $0x0000000000000000, R9
@@ -20606,42 +20595,42 @@ apart10:
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R1, R2
 	MOVD R3, R9
-vec136:
+vec135:
 	MOVD R2, R10
 	ADD R8, R10
 	CMP $16, R9
-	BGE whole137
+	BGE whole136
 	MOVD $tail-64(SP), R11
 	FSTPQ (F25, F25), (R11)
 	FSTPQ (F25, F25), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip139
+	TBZ $3, R9, skip138
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip138:
+	TBZ $2, R9, skip139
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip139:
-	TBZ $2, R9, skip140
-	FMOVQ.P 16(R12), F8
-	FMOVQ.P F8, 16(R13)
-skip140:
-	TBZ $1, R9, skip141
+	TBZ $1, R9, skip140
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
-skip141:
-	TBZ $0, R9, skip142
+skip140:
+	TBZ $0, R9, skip141
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
-skip142:
+skip141:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F4, F5)
 	FLDPQ 32(R11), (F6, F7)
-	JMP done138
-whole137:
+	JMP done137
+whole136:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done138:
+done137:
 	WORD $0x4EBDD484 // FSUB V29.S4, V4.S4, V4.S4
 	WORD $0x4E3EF484 // FMAX V30.S4, V4.S4, V4.S4
 	FMOVQ 448(R26), F8
@@ -20727,35 +20716,35 @@ done138:
 	WORD $0x6E28DD4A // FMUL V8.S4, V10.S4, V10.S4
 	VMOV V10.B16, V7.B16
 	CMP $16, R9
-	BGE whole143
+	BGE whole142
 	MOVD $tail-64(SP), R11
 	FSTPQ (F4, F5), (R11)
 	FSTPQ (F6, F7), 32(R11)
 	MOVD R11, R12
 	MOVD R10, R13
-	TBZ $3, R9, skip145
+	TBZ $3, R9, skip144
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip144:
+	TBZ $2, R9, skip145
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip145:
-	TBZ $2, R9, skip146
-	FMOVQ.P 16(R12), F8
-	FMOVQ.P F8, 16(R13)
-skip146:
-	TBZ $1, R9, skip147
+	TBZ $1, R9, skip146
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
-skip147:
-	TBZ $0, R9, skip148
+skip146:
+	TBZ $0, R9, skip147
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
-skip148:
-	JMP done144
-whole143:
+skip147:
+	JMP done143
+whole142:
 	FSTPQ (F4, F5), (R10)
 	FSTPQ (F6, F7), 32(R10)
-done144:
+done143:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -20765,7 +20754,7 @@ done144:
 	SUB R1, R5
 	AND $1023, R5
 	CMP $0, R5
-	BNE within149
+	BNE within148
 	MOVD $local37-2496(SP), R10
 	FLDPQ (R10), (F4, F5)
 	FLDPQ 32(R10), (F6, F7)
@@ -20779,10 +20768,10 @@ done144:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
-within149:
+within148:
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec136
+	BGT vec135
 	MOVD $local37-2496(SP), R10
 	FLDPQ (R10), (F4, F5)
 	FLDPQ 32(R10), (F6, F7)
@@ -20805,7 +20794,7 @@ within149:
 	MOVD sum+16(FP), R9
 	FMOVS F0, (R9)
 	MOVD $0, R6
-	JMP next135
+	JMP next134
 kept11:
 	MOVD $local34-2304(SP), R9
 	FMOVS (R9), F25
@@ -20836,7 +20825,7 @@ kept11:
 	WORD $0x4E38D421 // FADD V24.S4, V1.S4, V1.S4
 	MOVD more+24(FP), R9
 	FMOVS F1, (R9)
-next135:
+next134:
 	MOVD base+8(FP), R9
 	ADD $4, R9
 	MOVD R9, base+8(FP)
@@ -20904,7 +20893,7 @@ short20:
 	MOVD R6, R0
 	LSL $2, R0
 	CMP $64, R0
-	BEQ begin15
+	BEQ bases15
 	MOVD $local73-4800(SP), R9
 	MOVD $local44-2944(SP), R10
 	VMOV V31.B16, V0.B16
@@ -20917,7 +20906,7 @@ clear21:
 	ADD $64, R9
 	CMP R10, R9
 	BLT clear21
-begin15:
+bases15:
 	MOVD R3, R5
 	CMP $64, R3
 	BLE short22
@@ -21116,6 +21105,10 @@ each23:
 	WORD $0x6E23DCA5 // FMUL V3.S4, V5.S4, V5.S4
 	MOVD $local44-2944(SP), R9
 	FMOVQ F5, 48(R9)
+	MOVD x+40(FP), R9
+	MOVD dst+0(FP), R8
+	SUB R9, R8
+	MOVD $1, R7
 	MOVD x+40(FP), R1
 	MOVD $0, R6
 each24:
@@ -21135,12 +21128,6 @@ each24:
 	AND $-64, R4
 	LSL $2, R4
 	ADD R1, R4
-	CMP $0, R6
-	BNE first25
-	MOVD dst+0(FP), R8
-	SUB R1, R8
-	MOVD $1, R7
-first25:
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -21157,7 +21144,7 @@ first25:
 	FSTPQ (F5, F6), (R9)
 	FSTPQ (F7, F8), 32(R9)
 	MOVD R1, R2
-part26:
+part25:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
@@ -21167,12 +21154,12 @@ part26:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end28
+	BGE end27
 	MOVD R2, R5
 	ADD $1024, R5
 	CMP R5, R4
 	CSEL LT, R4, R5, R5
-loop27:
+loop26:
 	MOVD R2, R9
 	ADD R8, R9
 	PRFM 2048(R2), PLDL1KEEP
@@ -21481,7 +21468,7 @@ loop27:
 	WORD $0x4E32D484 // FADD V18.S4, V4.S4, V4.S4
 	ADD $256, R2
 	CMP R5, R2
-	BLT loop27
+	BLT loop26
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F9, F10)
 	FLDPQ 32(R9), (F11, F12)
@@ -21505,47 +21492,47 @@ loop27:
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE small16
-	JMP part26
+	JMP part25
 	// The end of the row.
-end28:
+end27:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ done30
-vec29:
+	BEQ done29
+vec28:
 	CMP $16, R9
-	BGE whole31
+	BGE whole30
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip33
+	TBZ $3, R9, skip32
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip32:
+	TBZ $2, R9, skip33
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip33:
-	TBZ $2, R9, skip34
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip34:
-	TBZ $1, R9, skip35
+	TBZ $1, R9, skip34
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip35:
-	TBZ $0, R9, skip36
+skip34:
+	TBZ $0, R9, skip35
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip36:
+skip35:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done32
-whole31:
+	JMP done31
+whole30:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done32:
+done31:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -21555,38 +21542,38 @@ done32:
 	WORD $0x4E2BD4E7 // FADD V11.S4, V7.S4, V7.S4
 	WORD $0x4E2CD508 // FADD V12.S4, V8.S4, V8.S4
 	CMP $16, R9
-	BGE whole37
+	BGE whole36
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip39
+	TBZ $3, R9, skip38
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip38:
+	TBZ $2, R9, skip39
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip39:
-	TBZ $2, R9, skip40
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip40:
-	TBZ $1, R9, skip41
+	TBZ $1, R9, skip40
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip41:
-	TBZ $0, R9, skip42
+skip40:
+	TBZ $0, R9, skip41
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip42:
+skip41:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done38
-whole37:
+	JMP done37
+whole36:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done38:
+done37:
 	VMOV V29.B16, V13.B16
 	VFMLA V28.S4, V9.S4, V13.S4
 	VMOV V29.B16, V14.B16
@@ -21648,35 +21635,35 @@ done38:
 	MOVD R2, R10
 	ADD R8, R10
 	CMP $16, R9
-	BGE whole43
+	BGE whole42
 	MOVD $tail-64(SP), R11
 	FSTPQ (F21, F22), (R11)
 	FSTPQ (F17, F18), 32(R11)
 	MOVD R11, R12
 	MOVD R10, R13
-	TBZ $3, R9, skip45
+	TBZ $3, R9, skip44
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
+	FMOVQ.P 16(R12), F13
+	FMOVQ.P F13, 16(R13)
+skip44:
+	TBZ $2, R9, skip45
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 skip45:
-	TBZ $2, R9, skip46
-	FMOVQ.P 16(R12), F13
-	FMOVQ.P F13, 16(R13)
-skip46:
-	TBZ $1, R9, skip47
+	TBZ $1, R9, skip46
 	FMOVD.P 8(R12), F13
 	FMOVD.P F13, 8(R13)
-skip47:
-	TBZ $0, R9, skip48
+skip46:
+	TBZ $0, R9, skip47
 	FMOVS.P 4(R12), F13
 	FMOVS.P F13, 4(R13)
-skip48:
-	JMP done44
-whole43:
+skip47:
+	JMP done43
+whole42:
 	FSTPQ (F21, F22), (R10)
 	FSTPQ (F17, F18), 32(R10)
-done44:
+done43:
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
@@ -21684,7 +21671,7 @@ done44:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec29
+	BGT vec28
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F9, F10)
 	FLDPQ 32(R9), (F11, F12)
@@ -21703,15 +21690,15 @@ done44:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R9)
 	FSTPQ (F11, F12), 32(R9)
-done30:
+done29:
 	CMP $2, R7
-	BEQ sure49
+	BEQ sure48
 	VMOV V0.D[0], R9
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE small16
-sure49:
+sure48:
 	MOVD dstStride+64(FP), R9
 	LSL $2, R9
 	ADD R9, R8
@@ -22078,35 +22065,35 @@ sure49:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole50
+	BGE whole49
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip52
+	TBZ $3, R0, skip51
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip51:
+	TBZ $2, R0, skip52
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip52:
-	TBZ $2, R0, skip53
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip53:
-	TBZ $1, R0, skip54
+	TBZ $1, R0, skip53
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip54:
-	TBZ $0, R0, skip55
+skip53:
+	TBZ $0, R0, skip54
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip55:
-	JMP done51
-whole50:
+skip54:
+	JMP done50
+whole49:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done51:
+done50:
 	ADD R4, R9
 	MOVD R9, base+8(FP)
 	MOVD sum+16(FP), R9
@@ -22114,35 +22101,35 @@ done51:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole56
+	BGE whole55
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip58
+	TBZ $3, R0, skip57
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip57:
+	TBZ $2, R0, skip58
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip58:
-	TBZ $2, R0, skip59
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip59:
-	TBZ $1, R0, skip60
+	TBZ $1, R0, skip59
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip60:
-	TBZ $0, R0, skip61
+skip59:
+	TBZ $0, R0, skip60
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip61:
-	JMP done57
-whole56:
+skip60:
+	JMP done56
+whole55:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done57:
+done56:
 	ADD R4, R9
 	MOVD R9, sum+16(FP)
 	MOVD more+24(FP), R9
@@ -22150,35 +22137,35 @@ done57:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole62
+	BGE whole61
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip64
+	TBZ $3, R0, skip63
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip63:
+	TBZ $2, R0, skip64
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip64:
-	TBZ $2, R0, skip65
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip65:
-	TBZ $1, R0, skip66
+	TBZ $1, R0, skip65
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip66:
-	TBZ $0, R0, skip67
+skip65:
+	TBZ $0, R0, skip66
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip67:
-	JMP done63
-whole62:
+skip66:
+	JMP done62
+whole61:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done63:
+done62:
 	ADD R4, R9
 	MOVD R9, more+24(FP)
 	MOVD dot+32(FP), R9
@@ -22186,35 +22173,35 @@ done63:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole68
+	BGE whole67
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip70
+	TBZ $3, R0, skip69
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip69:
+	TBZ $2, R0, skip70
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip70:
-	TBZ $2, R0, skip71
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip71:
-	TBZ $1, R0, skip72
+	TBZ $1, R0, skip71
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip72:
-	TBZ $0, R0, skip73
+skip71:
+	TBZ $0, R0, skip72
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip73:
-	JMP done69
-whole68:
+skip72:
+	JMP done68
+whole67:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done69:
+done68:
 	ADD R4, R9
 	MOVD R9, dot+32(FP)
 	JMP batch13
@@ -22240,20 +22227,20 @@ row1:
 block2:
 	MOVD R0, R3
 	CMP $4096, R0
-	BLE short74
+	BLE short73
 	MOVD $4096, R3
-short74:
+short73:
 	MOVD R3, R4
 	AND $-64, R4
 	LSL $2, R4
 	ADD R1, R4
 	CMP $0, R6
-	BNE have75
+	BNE have74
 	MOVD R3, R10
 	CMP $64, R3
-	BLE short76
+	BLE short75
 	MOVD $64, R10
-short76:
+short75:
 	MOVD R10, R9
 	LSL $1, R9
 	AND $-4, R9
@@ -22276,13 +22263,13 @@ short76:
 	MOVD $0x4980000049800000, R9
 	VDUP R9, V22.D2
 	FCMPS F23, F24
-	BGT positive77
+	BGT positive76
 	JMP beyond8
-positive77:
+positive76:
 	FCMPS F24, F22
-	BGT inside78
+	BGT inside77
 	JMP beyond8
-inside78:
+inside77:
 	VMOV V24.B16, V0.B16
 	VMOV V24.B16, V25.B16
 	MOVD $local34-2304(SP), R9
@@ -22330,7 +22317,7 @@ inside78:
 	MOVD $local36-2432(SP), R9
 	FMOVS F0, (R9)
 	MOVD $1, R6
-have75:
+have74:
 	CMP $0, R7
 	BNE held3
 	VMOV V31.B16, V0.B16
@@ -22349,7 +22336,7 @@ have75:
 	FSTPQ (F5, F6), (R9)
 	FSTPQ (F7, F8), 32(R9)
 	MOVD R1, R2
-part79:
+part78:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
@@ -22359,12 +22346,12 @@ part79:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end81
+	BGE end80
 	MOVD R2, R5
 	ADD $1024, R5
 	CMP R5, R4
 	CSEL LT, R4, R5, R5
-loop80:
+loop79:
 	MOVD R2, R9
 	ADD R8, R9
 	PRFM 2048(R2), PLDL1KEEP
@@ -22673,7 +22660,7 @@ loop80:
 	WORD $0x4E32D484 // FADD V18.S4, V4.S4, V4.S4
 	ADD $256, R2
 	CMP R5, R2
-	BLT loop80
+	BLT loop79
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F9, F10)
 	FLDPQ 32(R9), (F11, F12)
@@ -22697,47 +22684,47 @@ loop80:
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE tooSmall6
-	JMP part79
+	JMP part78
 	// The end of the row.
-end81:
+end80:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ done83
-vec82:
+	BEQ done82
+vec81:
 	CMP $16, R9
-	BGE whole84
+	BGE whole83
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip86
+	TBZ $3, R9, skip85
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip85:
+	TBZ $2, R9, skip86
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip86:
-	TBZ $2, R9, skip87
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip87:
-	TBZ $1, R9, skip88
+	TBZ $1, R9, skip87
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip88:
-	TBZ $0, R9, skip89
+skip87:
+	TBZ $0, R9, skip88
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip89:
+skip88:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done85
-whole84:
+	JMP done84
+whole83:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done85:
+done84:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -22747,38 +22734,38 @@ done85:
 	WORD $0x4E2BD4E7 // FADD V11.S4, V7.S4, V7.S4
 	WORD $0x4E2CD508 // FADD V12.S4, V8.S4, V8.S4
 	CMP $16, R9
-	BGE whole90
+	BGE whole89
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip92
+	TBZ $3, R9, skip91
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip91:
+	TBZ $2, R9, skip92
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip92:
-	TBZ $2, R9, skip93
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip93:
-	TBZ $1, R9, skip94
+	TBZ $1, R9, skip93
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip94:
-	TBZ $0, R9, skip95
+skip93:
+	TBZ $0, R9, skip94
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip95:
+skip94:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done91
-whole90:
+	JMP done90
+whole89:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done91:
+done90:
 	VMOV V29.B16, V13.B16
 	VFMLA V28.S4, V9.S4, V13.S4
 	VMOV V29.B16, V14.B16
@@ -22840,35 +22827,35 @@ done91:
 	MOVD R2, R10
 	ADD R8, R10
 	CMP $16, R9
-	BGE whole96
+	BGE whole95
 	MOVD $tail-64(SP), R11
 	FSTPQ (F21, F22), (R11)
 	FSTPQ (F17, F18), 32(R11)
 	MOVD R11, R12
 	MOVD R10, R13
-	TBZ $3, R9, skip98
+	TBZ $3, R9, skip97
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
+	FMOVQ.P 16(R12), F13
+	FMOVQ.P F13, 16(R13)
+skip97:
+	TBZ $2, R9, skip98
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 skip98:
-	TBZ $2, R9, skip99
-	FMOVQ.P 16(R12), F13
-	FMOVQ.P F13, 16(R13)
-skip99:
-	TBZ $1, R9, skip100
+	TBZ $1, R9, skip99
 	FMOVD.P 8(R12), F13
 	FMOVD.P F13, 8(R13)
-skip100:
-	TBZ $0, R9, skip101
+skip99:
+	TBZ $0, R9, skip100
 	FMOVS.P 4(R12), F13
 	FMOVS.P F13, 4(R13)
-skip101:
-	JMP done97
-whole96:
+skip100:
+	JMP done96
+whole95:
 	FSTPQ (F21, F22), (R10)
 	FSTPQ (F17, F18), 32(R10)
-done97:
+done96:
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
@@ -22876,7 +22863,7 @@ done97:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec82
+	BGT vec81
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F9, F10)
 	FLDPQ 32(R9), (F11, F12)
@@ -22895,15 +22882,15 @@ done97:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R9)
 	FSTPQ (F11, F12), 32(R9)
-done83:
+done82:
 	CMP $2, R7
-	BEQ sure102
+	BEQ sure101
 	VMOV V0.D[0], R9
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE tooSmall6
-sure102:
+sure101:
 folded5:
 	MOVD $local38-2560(SP), R9
 	FLDPQ (R9), (F0, F1)
@@ -22953,8 +22940,8 @@ suspect7:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest104
-step103:
+	BLT rest103
+step102:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -22982,48 +22969,48 @@ step103:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step103
+	BGE step102
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest104:
+rest103:
 	CMP $0, R10
-	BLE done106
-vec105:
+	BLE done105
+vec104:
 	CMP $16, R10
-	BGE whole107
+	BGE whole106
 	MOVD $tail-64(SP), R11
 	FSTPQ (F23, F23), (R11)
 	FSTPQ (F23, F23), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R10, skip109
+	TBZ $3, R10, skip108
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip108:
+	TBZ $2, R10, skip109
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip109:
-	TBZ $2, R10, skip110
-	FMOVQ.P 16(R12), F8
-	FMOVQ.P F8, 16(R13)
-skip110:
-	TBZ $1, R10, skip111
+	TBZ $1, R10, skip110
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
-skip111:
-	TBZ $0, R10, skip112
+skip110:
+	TBZ $0, R10, skip111
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
-skip112:
+skip111:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F4, F5)
 	FLDPQ 32(R11), (F6, F7)
-	JMP done108
-whole107:
+	JMP done107
+whole106:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done108:
+done107:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -23031,8 +23018,8 @@ done108:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec105
-done106:
+	BGT vec104
+done105:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -23071,8 +23058,8 @@ beyond8:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest114
-step113:
+	BLT rest113
+step112:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -23100,48 +23087,48 @@ step113:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step113
+	BGE step112
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest114:
+rest113:
 	CMP $0, R10
-	BLE done116
-vec115:
+	BLE done115
+vec114:
 	CMP $16, R10
-	BGE whole117
+	BGE whole116
 	MOVD $tail-64(SP), R11
 	FSTPQ (F23, F23), (R11)
 	FSTPQ (F23, F23), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R10, skip119
+	TBZ $3, R10, skip118
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip118:
+	TBZ $2, R10, skip119
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip119:
-	TBZ $2, R10, skip120
-	FMOVQ.P 16(R12), F8
-	FMOVQ.P F8, 16(R13)
-skip120:
-	TBZ $1, R10, skip121
+	TBZ $1, R10, skip120
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
-skip121:
-	TBZ $0, R10, skip122
+skip120:
+	TBZ $0, R10, skip121
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
-skip122:
+skip121:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F4, F5)
 	FLDPQ 32(R11), (F6, F7)
-	JMP done118
-whole117:
+	JMP done117
+whole116:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done118:
+done117:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -23149,8 +23136,8 @@ done118:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec115
-done116:
+	BGT vec114
+done115:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -23169,13 +23156,13 @@ rebase9:
 	MOVD $0x4980000049800000, R9
 	VDUP R9, V22.D2
 	FCMPS F23, F24
-	BGT positive123
+	BGT positive122
 	JMP apart10
-positive123:
+positive122:
 	FCMPS F24, F22
-	BGT inside124
+	BGT inside123
 	JMP apart10
-inside124:
+inside123:
 	VMOV V24.B16, V0.B16
 	VMOV V24.B16, V25.B16
 	MOVD $local34-2304(SP), R9
@@ -23244,8 +23231,8 @@ held3:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest126
-step125:
+	BLT rest125
+step124:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -23273,48 +23260,48 @@ step125:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step125
+	BGE step124
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest126:
+rest125:
 	CMP $0, R10
-	BLE done128
-vec127:
+	BLE done127
+vec126:
 	CMP $16, R10
-	BGE whole129
+	BGE whole128
 	MOVD $tail-64(SP), R11
 	FSTPQ (F23, F23), (R11)
 	FSTPQ (F23, F23), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R10, skip131
+	TBZ $3, R10, skip130
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip130:
+	TBZ $2, R10, skip131
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip131:
-	TBZ $2, R10, skip132
-	FMOVQ.P 16(R12), F8
-	FMOVQ.P F8, 16(R13)
-skip132:
-	TBZ $1, R10, skip133
+	TBZ $1, R10, skip132
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
-skip133:
-	TBZ $0, R10, skip134
+skip132:
+	TBZ $0, R10, skip133
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
-skip134:
+skip133:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F4, F5)
 	FLDPQ 32(R11), (F6, F7)
-	JMP done130
-whole129:
+	JMP done129
+whole128:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done130:
+done129:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -23322,8 +23309,8 @@ done130:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec127
-done128:
+	BGT vec126
+done127:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -23361,7 +23348,7 @@ again4:
 	FSTPQ (F5, F6), (R9)
 	FSTPQ (F7, F8), 32(R9)
 	MOVD R1, R2
-part135:
+part134:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
@@ -23371,12 +23358,12 @@ part135:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end137
+	BGE end136
 	MOVD R2, R5
 	ADD $1024, R5
 	CMP R5, R4
 	CSEL LT, R4, R5, R5
-loop136:
+loop135:
 	MOVD R2, R9
 	ADD R8, R9
 	PRFM 16384(R2), PLDL1KEEP
@@ -23701,7 +23688,7 @@ loop136:
 	WORD $0x4E32D484 // FADD V18.S4, V4.S4, V4.S4
 	ADD $256, R2
 	CMP R5, R2
-	BLT loop136
+	BLT loop135
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F9, F10)
 	FLDPQ 32(R9), (F11, F12)
@@ -23720,47 +23707,47 @@ loop136:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R9)
 	FSTPQ (F11, F12), 32(R9)
-	JMP part135
+	JMP part134
 	// The end of the row.
-end137:
+end136:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ done139
-vec138:
+	BEQ done138
+vec137:
 	CMP $16, R9
-	BGE whole140
+	BGE whole139
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip142
+	TBZ $3, R9, skip141
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip141:
+	TBZ $2, R9, skip142
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip142:
-	TBZ $2, R9, skip143
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip143:
-	TBZ $1, R9, skip144
+	TBZ $1, R9, skip143
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip144:
-	TBZ $0, R9, skip145
+skip143:
+	TBZ $0, R9, skip144
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip145:
+skip144:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done141
-whole140:
+	JMP done140
+whole139:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done141:
+done140:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -23770,38 +23757,38 @@ done141:
 	WORD $0x4E2BD4E7 // FADD V11.S4, V7.S4, V7.S4
 	WORD $0x4E2CD508 // FADD V12.S4, V8.S4, V8.S4
 	CMP $16, R9
-	BGE whole146
+	BGE whole145
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip148
+	TBZ $3, R9, skip147
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip147:
+	TBZ $2, R9, skip148
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip148:
-	TBZ $2, R9, skip149
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip149:
-	TBZ $1, R9, skip150
+	TBZ $1, R9, skip149
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip150:
-	TBZ $0, R9, skip151
+skip149:
+	TBZ $0, R9, skip150
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip151:
+skip150:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done147
-whole146:
+	JMP done146
+whole145:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done147:
+done146:
 	WORD $0x4E3EF529 // FMAX V30.S4, V9.S4, V9.S4
 	WORD $0x4E3EF54A // FMAX V30.S4, V10.S4, V10.S4
 	WORD $0x4E3EF56B // FMAX V30.S4, V11.S4, V11.S4
@@ -23867,35 +23854,35 @@ done147:
 	MOVD R2, R10
 	ADD R8, R10
 	CMP $16, R9
-	BGE whole152
+	BGE whole151
 	MOVD $tail-64(SP), R11
 	FSTPQ (F21, F22), (R11)
 	FSTPQ (F17, F18), 32(R11)
 	MOVD R11, R12
 	MOVD R10, R13
-	TBZ $3, R9, skip154
+	TBZ $3, R9, skip153
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
+	FMOVQ.P 16(R12), F13
+	FMOVQ.P F13, 16(R13)
+skip153:
+	TBZ $2, R9, skip154
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 skip154:
-	TBZ $2, R9, skip155
-	FMOVQ.P 16(R12), F13
-	FMOVQ.P F13, 16(R13)
-skip155:
-	TBZ $1, R9, skip156
+	TBZ $1, R9, skip155
 	FMOVD.P 8(R12), F13
 	FMOVD.P F13, 8(R13)
-skip156:
-	TBZ $0, R9, skip157
+skip155:
+	TBZ $0, R9, skip156
 	FMOVS.P 4(R12), F13
 	FMOVS.P F13, 4(R13)
-skip157:
-	JMP done153
-whole152:
+skip156:
+	JMP done152
+whole151:
 	FSTPQ (F21, F22), (R10)
 	FSTPQ (F17, F18), 32(R10)
-done153:
+done152:
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
@@ -23903,7 +23890,7 @@ done153:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec138
+	BGT vec137
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F9, F10)
 	FLDPQ 32(R9), (F11, F12)
@@ -23922,15 +23909,15 @@ done153:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R9)
 	FSTPQ (F11, F12), 32(R9)
-done139:
+done138:
 	CMP $2, R7
-	BEQ sure158
+	BEQ sure157
 	VMOV V0.D[0], R9
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE suspect7
-sure158:
+sure157:
 	JMP folded5
 apart10:
 	MOVD $0x0000000000000000, R9
@@ -23971,40 +23958,40 @@ apart10:
 	VMOV V31.B16, V7.B16
 	MOVD R1, R2
 	MOVD R3, R9
-vec160:
+vec159:
 	CMP $16, R9
-	BGE whole161
+	BGE whole160
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip163
+	TBZ $3, R9, skip162
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
+	FMOVQ.P 16(R11), F12
+	FMOVQ.P F12, 16(R12)
+skip162:
+	TBZ $2, R9, skip163
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
 skip163:
-	TBZ $2, R9, skip164
-	FMOVQ.P 16(R11), F12
-	FMOVQ.P F12, 16(R12)
-skip164:
-	TBZ $1, R9, skip165
+	TBZ $1, R9, skip164
 	FMOVD.P 8(R11), F12
 	FMOVD.P F12, 8(R12)
-skip165:
-	TBZ $0, R9, skip166
+skip164:
+	TBZ $0, R9, skip165
 	FMOVS.P 4(R11), F12
 	FMOVS.P F12, 4(R12)
-skip166:
+skip165:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
-	JMP done162
-whole161:
+	JMP done161
+whole160:
 	FLDPQ (R2), (F8, F9)
 	FLDPQ 32(R2), (F10, F11)
-done162:
+done161:
 	WORD $0x4EB9D508 // FSUB V25.S4, V8.S4, V8.S4
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
@@ -24016,38 +24003,38 @@ done162:
 	MOVD R2, R10
 	ADD R8, R10
 	CMP $16, R9
-	BGE whole167
+	BGE whole166
 	MOVD $tail-64(SP), R11
 	FSTPQ (F24, F24), (R11)
 	FSTPQ (F24, F24), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip169
+	TBZ $3, R9, skip168
 	FMOVQ.P 16(R12), F12
 	FMOVQ.P F12, 16(R13)
+	FMOVQ.P 16(R12), F12
+	FMOVQ.P F12, 16(R13)
+skip168:
+	TBZ $2, R9, skip169
 	FMOVQ.P 16(R12), F12
 	FMOVQ.P F12, 16(R13)
 skip169:
-	TBZ $2, R9, skip170
-	FMOVQ.P 16(R12), F12
-	FMOVQ.P F12, 16(R13)
-skip170:
-	TBZ $1, R9, skip171
+	TBZ $1, R9, skip170
 	FMOVD.P 8(R12), F12
 	FMOVD.P F12, 8(R13)
-skip171:
-	TBZ $0, R9, skip172
+skip170:
+	TBZ $0, R9, skip171
 	FMOVS.P 4(R12), F12
 	FMOVS.P F12, 4(R13)
-skip172:
+skip171:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F8, F9)
 	FLDPQ 32(R11), (F10, F11)
-	JMP done168
-whole167:
+	JMP done167
+whole166:
 	FLDPQ (R2), (F8, F9)
 	FLDPQ 32(R2), (F10, F11)
-done168:
+done167:
 	WORD $0x4EB9D508 // FSUB V25.S4, V8.S4, V8.S4
 	WORD $0x4E3EF508 // FMAX V30.S4, V8.S4, V8.S4
 	FMOVQ 448(R26), F12
@@ -24133,35 +24120,35 @@ done168:
 	WORD $0x6E2CDDCE // FMUL V12.S4, V14.S4, V14.S4
 	VMOV V14.B16, V11.B16
 	CMP $16, R9
-	BGE whole173
+	BGE whole172
 	MOVD $tail-64(SP), R11
 	FSTPQ (F8, F9), (R11)
 	FSTPQ (F10, F11), 32(R11)
 	MOVD R11, R12
 	MOVD R10, R13
-	TBZ $3, R9, skip175
+	TBZ $3, R9, skip174
 	FMOVQ.P 16(R12), F12
 	FMOVQ.P F12, 16(R13)
+	FMOVQ.P 16(R12), F12
+	FMOVQ.P F12, 16(R13)
+skip174:
+	TBZ $2, R9, skip175
 	FMOVQ.P 16(R12), F12
 	FMOVQ.P F12, 16(R13)
 skip175:
-	TBZ $2, R9, skip176
-	FMOVQ.P 16(R12), F12
-	FMOVQ.P F12, 16(R13)
-skip176:
-	TBZ $1, R9, skip177
+	TBZ $1, R9, skip176
 	FMOVD.P 8(R12), F12
 	FMOVD.P F12, 8(R13)
-skip177:
-	TBZ $0, R9, skip178
+skip176:
+	TBZ $0, R9, skip177
 	FMOVS.P 4(R12), F12
 	FMOVS.P F12, 4(R13)
-skip178:
-	JMP done174
-whole173:
+skip177:
+	JMP done173
+whole172:
 	FSTPQ (F8, F9), (R10)
 	FSTPQ (F10, F11), 32(R10)
-done174:
+done173:
 	WORD $0x4E28D400 // FADD V8.S4, V0.S4, V0.S4
 	WORD $0x4E29D421 // FADD V9.S4, V1.S4, V1.S4
 	WORD $0x4E2AD442 // FADD V10.S4, V2.S4, V2.S4
@@ -24171,7 +24158,7 @@ done174:
 	SUB R1, R5
 	AND $1023, R5
 	CMP $0, R5
-	BNE within179
+	BNE within178
 	MOVD $local37-2496(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
@@ -24185,10 +24172,10 @@ done174:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
-within179:
+within178:
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec160
+	BGT vec159
 	MOVD $local37-2496(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
@@ -24226,7 +24213,7 @@ within179:
 	MOVD sum+16(FP), R9
 	FMOVS F0, (R9)
 	MOVD $0, R6
-	JMP next159
+	JMP next158
 kept11:
 	MOVD $local34-2304(SP), R9
 	FMOVS (R9), F24
@@ -24257,7 +24244,7 @@ kept11:
 	WORD $0x4E37D421 // FADD V23.S4, V1.S4, V1.S4
 	MOVD more+24(FP), R9
 	FMOVS F1, (R9)
-next159:
+next158:
 	MOVD base+8(FP), R9
 	ADD $4, R9
 	MOVD R9, base+8(FP)
@@ -24332,7 +24319,7 @@ short20:
 	MOVD R6, R0
 	LSL $2, R0
 	CMP $64, R0
-	BEQ begin15
+	BEQ bases15
 	MOVD $local73-4800(SP), R9
 	MOVD $local44-2944(SP), R10
 	VMOV V31.B16, V0.B16
@@ -24345,7 +24332,7 @@ clear21:
 	ADD $64, R9
 	CMP R10, R9
 	BLT clear21
-begin15:
+bases15:
 	MOVD R3, R5
 	CMP $64, R3
 	BLE short22
@@ -24547,6 +24534,10 @@ each23:
 	MOVD w+48(FP), R9
 	MOVD $local56-3712(SP), R10
 	MOVD R9, (R10)
+	MOVD x+40(FP), R9
+	MOVD dst+0(FP), R8
+	SUB R9, R8
+	MOVD $1, R7
 	MOVD x+40(FP), R1
 	MOVD $0, R6
 each24:
@@ -24566,12 +24557,6 @@ each24:
 	AND $-64, R4
 	LSL $2, R4
 	ADD R1, R4
-	CMP $0, R6
-	BNE first25
-	MOVD dst+0(FP), R8
-	SUB R1, R8
-	MOVD $1, R7
-first25:
 	VMOV V31.B16, V0.B16
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
@@ -24588,7 +24573,7 @@ first25:
 	FSTPQ (F5, F6), (R9)
 	FSTPQ (F7, F8), 32(R9)
 	MOVD R1, R2
-part26:
+part25:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
@@ -24598,12 +24583,12 @@ part26:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end28
+	BGE end27
 	MOVD R2, R5
 	ADD $1024, R5
 	CMP R5, R4
 	CSEL LT, R4, R5, R5
-loop27:
+loop26:
 	MOVD R2, R9
 	ADD R8, R9
 	MOVD w+48(FP), R10
@@ -24922,7 +24907,7 @@ loop27:
 	WORD $0x4E32D484 // FADD V18.S4, V4.S4, V4.S4
 	ADD $256, R2
 	CMP R5, R2
-	BLT loop27
+	BLT loop26
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F9, F10)
 	FLDPQ 32(R9), (F11, F12)
@@ -24946,47 +24931,47 @@ loop27:
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE small16
-	JMP part26
+	JMP part25
 	// The end of the row.
-end28:
+end27:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ done30
-vec29:
+	BEQ done29
+vec28:
 	CMP $16, R9
-	BGE whole31
+	BGE whole30
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip33
+	TBZ $3, R9, skip32
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip32:
+	TBZ $2, R9, skip33
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip33:
-	TBZ $2, R9, skip34
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip34:
-	TBZ $1, R9, skip35
+	TBZ $1, R9, skip34
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip35:
-	TBZ $0, R9, skip36
+skip34:
+	TBZ $0, R9, skip35
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip36:
+skip35:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done32
-whole31:
+	JMP done31
+whole30:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done32:
+done31:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -24994,75 +24979,75 @@ done32:
 	MOVD w+48(FP), R10
 	ADD R2, R10
 	CMP $16, R9
-	BGE whole37
+	BGE whole36
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
 	MOVD R10, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip39
+	TBZ $3, R9, skip38
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
+	FMOVQ.P 16(R12), F17
+	FMOVQ.P F17, 16(R13)
+skip38:
+	TBZ $2, R9, skip39
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
 skip39:
-	TBZ $2, R9, skip40
-	FMOVQ.P 16(R12), F17
-	FMOVQ.P F17, 16(R13)
-skip40:
-	TBZ $1, R9, skip41
+	TBZ $1, R9, skip40
 	FMOVD.P 8(R12), F17
 	FMOVD.P F17, 8(R13)
-skip41:
-	TBZ $0, R9, skip42
+skip40:
+	TBZ $0, R9, skip41
 	FMOVS.P 4(R12), F17
 	FMOVS.P F17, 4(R13)
-skip42:
+skip41:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F13, F14)
 	FLDPQ 32(R11), (F15, F16)
-	JMP done38
-whole37:
+	JMP done37
+whole36:
 	FLDPQ (R10), (F13, F14)
 	FLDPQ 32(R10), (F15, F16)
-done38:
+done37:
 	VFMLA V13.S4, V9.S4, V5.S4
 	VFMLA V14.S4, V10.S4, V6.S4
 	VFMLA V15.S4, V11.S4, V7.S4
 	VFMLA V16.S4, V12.S4, V8.S4
 	CMP $16, R9
-	BGE whole43
+	BGE whole42
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip45
+	TBZ $3, R9, skip44
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip44:
+	TBZ $2, R9, skip45
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip45:
-	TBZ $2, R9, skip46
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip46:
-	TBZ $1, R9, skip47
+	TBZ $1, R9, skip46
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip47:
-	TBZ $0, R9, skip48
+skip46:
+	TBZ $0, R9, skip47
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip48:
+skip47:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done44
-whole43:
+	JMP done43
+whole42:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done44:
+done43:
 	VMOV V29.B16, V13.B16
 	VFMLA V28.S4, V9.S4, V13.S4
 	VMOV V29.B16, V14.B16
@@ -25124,35 +25109,35 @@ done44:
 	MOVD R2, R10
 	ADD R8, R10
 	CMP $16, R9
-	BGE whole49
+	BGE whole48
 	MOVD $tail-64(SP), R11
 	FSTPQ (F21, F22), (R11)
 	FSTPQ (F17, F18), 32(R11)
 	MOVD R11, R12
 	MOVD R10, R13
-	TBZ $3, R9, skip51
+	TBZ $3, R9, skip50
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
+	FMOVQ.P 16(R12), F13
+	FMOVQ.P F13, 16(R13)
+skip50:
+	TBZ $2, R9, skip51
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 skip51:
-	TBZ $2, R9, skip52
-	FMOVQ.P 16(R12), F13
-	FMOVQ.P F13, 16(R13)
-skip52:
-	TBZ $1, R9, skip53
+	TBZ $1, R9, skip52
 	FMOVD.P 8(R12), F13
 	FMOVD.P F13, 8(R13)
-skip53:
-	TBZ $0, R9, skip54
+skip52:
+	TBZ $0, R9, skip53
 	FMOVS.P 4(R12), F13
 	FMOVS.P F13, 4(R13)
-skip54:
-	JMP done50
-whole49:
+skip53:
+	JMP done49
+whole48:
 	FSTPQ (F21, F22), (R10)
 	FSTPQ (F17, F18), 32(R10)
-done50:
+done49:
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
@@ -25160,7 +25145,7 @@ done50:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec29
+	BGT vec28
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F9, F10)
 	FLDPQ 32(R9), (F11, F12)
@@ -25179,15 +25164,15 @@ done50:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R9)
 	FSTPQ (F11, F12), 32(R9)
-done30:
+done29:
 	CMP $2, R7
-	BEQ sure55
+	BEQ sure54
 	VMOV V0.D[0], R9
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE small16
-sure55:
+sure54:
 	MOVD dstStride+72(FP), R9
 	LSL $2, R9
 	ADD R9, R8
@@ -25559,35 +25544,35 @@ sure55:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole56
+	BGE whole55
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip58
+	TBZ $3, R0, skip57
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip57:
+	TBZ $2, R0, skip58
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip58:
-	TBZ $2, R0, skip59
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip59:
-	TBZ $1, R0, skip60
+	TBZ $1, R0, skip59
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip60:
-	TBZ $0, R0, skip61
+skip59:
+	TBZ $0, R0, skip60
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip61:
-	JMP done57
-whole56:
+skip60:
+	JMP done56
+whole55:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done57:
+done56:
 	ADD R4, R9
 	MOVD R9, base+8(FP)
 	MOVD sum+16(FP), R9
@@ -25595,35 +25580,35 @@ done57:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole62
+	BGE whole61
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip64
+	TBZ $3, R0, skip63
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip63:
+	TBZ $2, R0, skip64
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip64:
-	TBZ $2, R0, skip65
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip65:
-	TBZ $1, R0, skip66
+	TBZ $1, R0, skip65
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip66:
-	TBZ $0, R0, skip67
+skip65:
+	TBZ $0, R0, skip66
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip67:
-	JMP done63
-whole62:
+skip66:
+	JMP done62
+whole61:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done63:
+done62:
 	ADD R4, R9
 	MOVD R9, sum+16(FP)
 	MOVD more+24(FP), R9
@@ -25631,35 +25616,35 @@ done63:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole68
+	BGE whole67
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip70
+	TBZ $3, R0, skip69
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip69:
+	TBZ $2, R0, skip70
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip70:
-	TBZ $2, R0, skip71
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip71:
-	TBZ $1, R0, skip72
+	TBZ $1, R0, skip71
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip72:
-	TBZ $0, R0, skip73
+skip71:
+	TBZ $0, R0, skip72
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip73:
-	JMP done69
-whole68:
+skip72:
+	JMP done68
+whole67:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done69:
+done68:
 	ADD R4, R9
 	MOVD R9, more+24(FP)
 	MOVD dot+32(FP), R9
@@ -25667,35 +25652,35 @@ done69:
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
 	CMP $16, R0
-	BGE whole74
+	BGE whole73
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R9, R12
-	TBZ $3, R0, skip76
+	TBZ $3, R0, skip75
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip75:
+	TBZ $2, R0, skip76
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip76:
-	TBZ $2, R0, skip77
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip77:
-	TBZ $1, R0, skip78
+	TBZ $1, R0, skip77
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip78:
-	TBZ $0, R0, skip79
+skip77:
+	TBZ $0, R0, skip78
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip79:
-	JMP done75
-whole74:
+skip78:
+	JMP done74
+whole73:
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
-done75:
+done74:
 	ADD R4, R9
 	MOVD R9, dot+32(FP)
 	JMP batch13
@@ -25724,20 +25709,20 @@ row1:
 block2:
 	MOVD R0, R3
 	CMP $4096, R0
-	BLE short80
+	BLE short79
 	MOVD $4096, R3
-short80:
+short79:
 	MOVD R3, R4
 	AND $-64, R4
 	LSL $2, R4
 	ADD R1, R4
 	CMP $0, R6
-	BNE have81
+	BNE have80
 	MOVD R3, R10
 	CMP $64, R3
-	BLE short82
+	BLE short81
 	MOVD $64, R10
-short82:
+short81:
 	MOVD R10, R9
 	LSL $1, R9
 	AND $-4, R9
@@ -25760,13 +25745,13 @@ short82:
 	MOVD $0x4980000049800000, R9
 	VDUP R9, V22.D2
 	FCMPS F23, F24
-	BGT positive83
+	BGT positive82
 	JMP beyond8
-positive83:
+positive82:
 	FCMPS F24, F22
-	BGT inside84
+	BGT inside83
 	JMP beyond8
-inside84:
+inside83:
 	VMOV V24.B16, V0.B16
 	VMOV V24.B16, V25.B16
 	MOVD $local34-2304(SP), R9
@@ -25814,7 +25799,7 @@ inside84:
 	MOVD $local36-2432(SP), R9
 	FMOVS F0, (R9)
 	MOVD $1, R6
-have81:
+have80:
 	CMP $0, R7
 	BNE held3
 	VMOV V31.B16, V0.B16
@@ -25833,7 +25818,7 @@ have81:
 	FSTPQ (F5, F6), (R9)
 	FSTPQ (F7, F8), 32(R9)
 	MOVD R1, R2
-part85:
+part84:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
@@ -25843,12 +25828,12 @@ part85:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end87
+	BGE end86
 	MOVD R2, R5
 	ADD $1024, R5
 	CMP R5, R4
 	CSEL LT, R4, R5, R5
-loop86:
+loop85:
 	MOVD R2, R9
 	ADD R8, R9
 	MOVD w+48(FP), R10
@@ -26167,7 +26152,7 @@ loop86:
 	WORD $0x4E32D484 // FADD V18.S4, V4.S4, V4.S4
 	ADD $256, R2
 	CMP R5, R2
-	BLT loop86
+	BLT loop85
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F9, F10)
 	FLDPQ 32(R9), (F11, F12)
@@ -26191,47 +26176,47 @@ loop86:
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE tooSmall6
-	JMP part85
+	JMP part84
 	// The end of the row.
-end87:
+end86:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ done89
-vec88:
+	BEQ done88
+vec87:
 	CMP $16, R9
-	BGE whole90
+	BGE whole89
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip92
+	TBZ $3, R9, skip91
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip91:
+	TBZ $2, R9, skip92
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip92:
-	TBZ $2, R9, skip93
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip93:
-	TBZ $1, R9, skip94
+	TBZ $1, R9, skip93
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip94:
-	TBZ $0, R9, skip95
+skip93:
+	TBZ $0, R9, skip94
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip95:
+skip94:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done91
-whole90:
+	JMP done90
+whole89:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done91:
+done90:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -26239,75 +26224,75 @@ done91:
 	MOVD w+48(FP), R10
 	ADD R2, R10
 	CMP $16, R9
-	BGE whole96
+	BGE whole95
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
 	MOVD R10, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip98
+	TBZ $3, R9, skip97
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
+	FMOVQ.P 16(R12), F17
+	FMOVQ.P F17, 16(R13)
+skip97:
+	TBZ $2, R9, skip98
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
 skip98:
-	TBZ $2, R9, skip99
-	FMOVQ.P 16(R12), F17
-	FMOVQ.P F17, 16(R13)
-skip99:
-	TBZ $1, R9, skip100
+	TBZ $1, R9, skip99
 	FMOVD.P 8(R12), F17
 	FMOVD.P F17, 8(R13)
-skip100:
-	TBZ $0, R9, skip101
+skip99:
+	TBZ $0, R9, skip100
 	FMOVS.P 4(R12), F17
 	FMOVS.P F17, 4(R13)
-skip101:
+skip100:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F13, F14)
 	FLDPQ 32(R11), (F15, F16)
-	JMP done97
-whole96:
+	JMP done96
+whole95:
 	FLDPQ (R10), (F13, F14)
 	FLDPQ 32(R10), (F15, F16)
-done97:
+done96:
 	VFMLA V13.S4, V9.S4, V5.S4
 	VFMLA V14.S4, V10.S4, V6.S4
 	VFMLA V15.S4, V11.S4, V7.S4
 	VFMLA V16.S4, V12.S4, V8.S4
 	CMP $16, R9
-	BGE whole102
+	BGE whole101
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip104
+	TBZ $3, R9, skip103
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip103:
+	TBZ $2, R9, skip104
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip104:
-	TBZ $2, R9, skip105
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip105:
-	TBZ $1, R9, skip106
+	TBZ $1, R9, skip105
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip106:
-	TBZ $0, R9, skip107
+skip105:
+	TBZ $0, R9, skip106
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip107:
+skip106:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done103
-whole102:
+	JMP done102
+whole101:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done103:
+done102:
 	VMOV V29.B16, V13.B16
 	VFMLA V28.S4, V9.S4, V13.S4
 	VMOV V29.B16, V14.B16
@@ -26369,35 +26354,35 @@ done103:
 	MOVD R2, R10
 	ADD R8, R10
 	CMP $16, R9
-	BGE whole108
+	BGE whole107
 	MOVD $tail-64(SP), R11
 	FSTPQ (F21, F22), (R11)
 	FSTPQ (F17, F18), 32(R11)
 	MOVD R11, R12
 	MOVD R10, R13
-	TBZ $3, R9, skip110
+	TBZ $3, R9, skip109
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
+	FMOVQ.P 16(R12), F13
+	FMOVQ.P F13, 16(R13)
+skip109:
+	TBZ $2, R9, skip110
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 skip110:
-	TBZ $2, R9, skip111
-	FMOVQ.P 16(R12), F13
-	FMOVQ.P F13, 16(R13)
-skip111:
-	TBZ $1, R9, skip112
+	TBZ $1, R9, skip111
 	FMOVD.P 8(R12), F13
 	FMOVD.P F13, 8(R13)
-skip112:
-	TBZ $0, R9, skip113
+skip111:
+	TBZ $0, R9, skip112
 	FMOVS.P 4(R12), F13
 	FMOVS.P F13, 4(R13)
-skip113:
-	JMP done109
-whole108:
+skip112:
+	JMP done108
+whole107:
 	FSTPQ (F21, F22), (R10)
 	FSTPQ (F17, F18), 32(R10)
-done109:
+done108:
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
@@ -26405,7 +26390,7 @@ done109:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec88
+	BGT vec87
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F9, F10)
 	FLDPQ 32(R9), (F11, F12)
@@ -26424,15 +26409,15 @@ done109:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R9)
 	FSTPQ (F11, F12), 32(R9)
-done89:
+done88:
 	CMP $2, R7
-	BEQ sure114
+	BEQ sure113
 	VMOV V0.D[0], R9
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE tooSmall6
-sure114:
+sure113:
 folded5:
 	MOVD $local38-2560(SP), R9
 	FLDPQ (R9), (F0, F1)
@@ -26482,8 +26467,8 @@ suspect7:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest116
-step115:
+	BLT rest115
+step114:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -26511,48 +26496,48 @@ step115:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step115
+	BGE step114
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest116:
+rest115:
 	CMP $0, R10
-	BLE done118
-vec117:
+	BLE done117
+vec116:
 	CMP $16, R10
-	BGE whole119
+	BGE whole118
 	MOVD $tail-64(SP), R11
 	FSTPQ (F23, F23), (R11)
 	FSTPQ (F23, F23), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R10, skip121
+	TBZ $3, R10, skip120
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip120:
+	TBZ $2, R10, skip121
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip121:
-	TBZ $2, R10, skip122
-	FMOVQ.P 16(R12), F8
-	FMOVQ.P F8, 16(R13)
-skip122:
-	TBZ $1, R10, skip123
+	TBZ $1, R10, skip122
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
-skip123:
-	TBZ $0, R10, skip124
+skip122:
+	TBZ $0, R10, skip123
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
-skip124:
+skip123:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F4, F5)
 	FLDPQ 32(R11), (F6, F7)
-	JMP done120
-whole119:
+	JMP done119
+whole118:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done120:
+done119:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -26560,8 +26545,8 @@ done120:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec117
-done118:
+	BGT vec116
+done117:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -26600,8 +26585,8 @@ beyond8:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest126
-step125:
+	BLT rest125
+step124:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -26629,48 +26614,48 @@ step125:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step125
+	BGE step124
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest126:
+rest125:
 	CMP $0, R10
-	BLE done128
-vec127:
+	BLE done127
+vec126:
 	CMP $16, R10
-	BGE whole129
+	BGE whole128
 	MOVD $tail-64(SP), R11
 	FSTPQ (F23, F23), (R11)
 	FSTPQ (F23, F23), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R10, skip131
+	TBZ $3, R10, skip130
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip130:
+	TBZ $2, R10, skip131
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip131:
-	TBZ $2, R10, skip132
-	FMOVQ.P 16(R12), F8
-	FMOVQ.P F8, 16(R13)
-skip132:
-	TBZ $1, R10, skip133
+	TBZ $1, R10, skip132
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
-skip133:
-	TBZ $0, R10, skip134
+skip132:
+	TBZ $0, R10, skip133
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
-skip134:
+skip133:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F4, F5)
 	FLDPQ 32(R11), (F6, F7)
-	JMP done130
-whole129:
+	JMP done129
+whole128:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done130:
+done129:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -26678,8 +26663,8 @@ done130:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec127
-done128:
+	BGT vec126
+done127:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -26698,13 +26683,13 @@ rebase9:
 	MOVD $0x4980000049800000, R9
 	VDUP R9, V22.D2
 	FCMPS F23, F24
-	BGT positive135
+	BGT positive134
 	JMP apart10
-positive135:
+positive134:
 	FCMPS F24, F22
-	BGT inside136
+	BGT inside135
 	JMP apart10
-inside136:
+inside135:
 	VMOV V24.B16, V0.B16
 	VMOV V24.B16, V25.B16
 	MOVD $local34-2304(SP), R9
@@ -26773,8 +26758,8 @@ held3:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest138
-step137:
+	BLT rest137
+step136:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -26802,48 +26787,48 @@ step137:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step137
+	BGE step136
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest138:
+rest137:
 	CMP $0, R10
-	BLE done140
-vec139:
+	BLE done139
+vec138:
 	CMP $16, R10
-	BGE whole141
+	BGE whole140
 	MOVD $tail-64(SP), R11
 	FSTPQ (F23, F23), (R11)
 	FSTPQ (F23, F23), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R10, skip143
+	TBZ $3, R10, skip142
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip142:
+	TBZ $2, R10, skip143
 	FMOVQ.P 16(R12), F8
 	FMOVQ.P F8, 16(R13)
 skip143:
-	TBZ $2, R10, skip144
-	FMOVQ.P 16(R12), F8
-	FMOVQ.P F8, 16(R13)
-skip144:
-	TBZ $1, R10, skip145
+	TBZ $1, R10, skip144
 	FMOVD.P 8(R12), F8
 	FMOVD.P F8, 8(R13)
-skip145:
-	TBZ $0, R10, skip146
+skip144:
+	TBZ $0, R10, skip145
 	FMOVS.P 4(R12), F8
 	FMOVS.P F8, 4(R13)
-skip146:
+skip145:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F4, F5)
 	FLDPQ 32(R11), (F6, F7)
-	JMP done142
-whole141:
+	JMP done141
+whole140:
 	FLDPQ (R2), (F4, F5)
 	FLDPQ 32(R2), (F6, F7)
-done142:
+done141:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
@@ -26851,8 +26836,8 @@ done142:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec139
-done140:
+	BGT vec138
+done139:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -26890,7 +26875,7 @@ again4:
 	FSTPQ (F5, F6), (R9)
 	FSTPQ (F7, F8), 32(R9)
 	MOVD R1, R2
-part147:
+part146:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
@@ -26900,12 +26885,12 @@ part147:
 	VMOV V31.B16, V7.B16
 	VMOV V31.B16, V8.B16
 	CMP R4, R2
-	BGE end149
+	BGE end148
 	MOVD R2, R5
 	ADD $1024, R5
 	CMP R5, R4
 	CSEL LT, R4, R5, R5
-loop148:
+loop147:
 	MOVD R2, R9
 	ADD R8, R9
 	MOVD w+48(FP), R10
@@ -27240,7 +27225,7 @@ loop148:
 	WORD $0x4E32D484 // FADD V18.S4, V4.S4, V4.S4
 	ADD $256, R2
 	CMP R5, R2
-	BLT loop148
+	BLT loop147
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F9, F10)
 	FLDPQ 32(R9), (F11, F12)
@@ -27259,47 +27244,47 @@ loop148:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R9)
 	FSTPQ (F11, F12), 32(R9)
-	JMP part147
+	JMP part146
 	// The end of the row.
-end149:
+end148:
 	MOVD R3, R9
 	AND $63, R9
 	CMP $0, R9
-	BEQ done151
-vec150:
+	BEQ done150
+vec149:
 	CMP $16, R9
-	BGE whole152
+	BGE whole151
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip154
+	TBZ $3, R9, skip153
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip153:
+	TBZ $2, R9, skip154
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip154:
-	TBZ $2, R9, skip155
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip155:
-	TBZ $1, R9, skip156
+	TBZ $1, R9, skip155
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip156:
-	TBZ $0, R9, skip157
+skip155:
+	TBZ $0, R9, skip156
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip157:
+skip156:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done153
-whole152:
+	JMP done152
+whole151:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done153:
+done152:
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
 	WORD $0x4EB9D56B // FSUB V25.S4, V11.S4, V11.S4
@@ -27307,75 +27292,75 @@ done153:
 	MOVD w+48(FP), R10
 	ADD R2, R10
 	CMP $16, R9
-	BGE whole158
+	BGE whole157
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
 	MOVD R10, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip160
+	TBZ $3, R9, skip159
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
+	FMOVQ.P 16(R12), F17
+	FMOVQ.P F17, 16(R13)
+skip159:
+	TBZ $2, R9, skip160
 	FMOVQ.P 16(R12), F17
 	FMOVQ.P F17, 16(R13)
 skip160:
-	TBZ $2, R9, skip161
-	FMOVQ.P 16(R12), F17
-	FMOVQ.P F17, 16(R13)
-skip161:
-	TBZ $1, R9, skip162
+	TBZ $1, R9, skip161
 	FMOVD.P 8(R12), F17
 	FMOVD.P F17, 8(R13)
-skip162:
-	TBZ $0, R9, skip163
+skip161:
+	TBZ $0, R9, skip162
 	FMOVS.P 4(R12), F17
 	FMOVS.P F17, 4(R13)
-skip163:
+skip162:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F13, F14)
 	FLDPQ 32(R11), (F15, F16)
-	JMP done159
-whole158:
+	JMP done158
+whole157:
 	FLDPQ (R10), (F13, F14)
 	FLDPQ 32(R10), (F15, F16)
-done159:
+done158:
 	VFMLA V13.S4, V9.S4, V5.S4
 	VFMLA V14.S4, V10.S4, V6.S4
 	VFMLA V15.S4, V11.S4, V7.S4
 	VFMLA V16.S4, V12.S4, V8.S4
 	CMP $16, R9
-	BGE whole164
+	BGE whole163
 	MOVD $tail-64(SP), R10
 	FSTPQ (F30, F30), (R10)
 	FSTPQ (F30, F30), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip166
+	TBZ $3, R9, skip165
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
+	FMOVQ.P 16(R11), F13
+	FMOVQ.P F13, 16(R12)
+skip165:
+	TBZ $2, R9, skip166
 	FMOVQ.P 16(R11), F13
 	FMOVQ.P F13, 16(R12)
 skip166:
-	TBZ $2, R9, skip167
-	FMOVQ.P 16(R11), F13
-	FMOVQ.P F13, 16(R12)
-skip167:
-	TBZ $1, R9, skip168
+	TBZ $1, R9, skip167
 	FMOVD.P 8(R11), F13
 	FMOVD.P F13, 8(R12)
-skip168:
-	TBZ $0, R9, skip169
+skip167:
+	TBZ $0, R9, skip168
 	FMOVS.P 4(R11), F13
 	FMOVS.P F13, 4(R12)
-skip169:
+skip168:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F9, F10)
 	FLDPQ 32(R10), (F11, F12)
-	JMP done165
-whole164:
+	JMP done164
+whole163:
 	FLDPQ (R2), (F9, F10)
 	FLDPQ 32(R2), (F11, F12)
-done165:
+done164:
 	WORD $0x4E3EF529 // FMAX V30.S4, V9.S4, V9.S4
 	WORD $0x4E3EF54A // FMAX V30.S4, V10.S4, V10.S4
 	WORD $0x4E3EF56B // FMAX V30.S4, V11.S4, V11.S4
@@ -27441,35 +27426,35 @@ done165:
 	MOVD R2, R10
 	ADD R8, R10
 	CMP $16, R9
-	BGE whole170
+	BGE whole169
 	MOVD $tail-64(SP), R11
 	FSTPQ (F21, F22), (R11)
 	FSTPQ (F17, F18), 32(R11)
 	MOVD R11, R12
 	MOVD R10, R13
-	TBZ $3, R9, skip172
+	TBZ $3, R9, skip171
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
+	FMOVQ.P 16(R12), F13
+	FMOVQ.P F13, 16(R13)
+skip171:
+	TBZ $2, R9, skip172
 	FMOVQ.P 16(R12), F13
 	FMOVQ.P F13, 16(R13)
 skip172:
-	TBZ $2, R9, skip173
-	FMOVQ.P 16(R12), F13
-	FMOVQ.P F13, 16(R13)
-skip173:
-	TBZ $1, R9, skip174
+	TBZ $1, R9, skip173
 	FMOVD.P 8(R12), F13
 	FMOVD.P F13, 8(R13)
-skip174:
-	TBZ $0, R9, skip175
+skip173:
+	TBZ $0, R9, skip174
 	FMOVS.P 4(R12), F13
 	FMOVS.P F13, 4(R13)
-skip175:
-	JMP done171
-whole170:
+skip174:
+	JMP done170
+whole169:
 	FSTPQ (F21, F22), (R10)
 	FSTPQ (F17, F18), 32(R10)
-done171:
+done170:
 	WORD $0x4E35D421 // FADD V21.S4, V1.S4, V1.S4
 	WORD $0x4E36D442 // FADD V22.S4, V2.S4, V2.S4
 	WORD $0x4E31D463 // FADD V17.S4, V3.S4, V3.S4
@@ -27477,7 +27462,7 @@ done171:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec150
+	BGT vec149
 	MOVD $local37-2496(SP), R9
 	FLDPQ (R9), (F9, F10)
 	FLDPQ 32(R9), (F11, F12)
@@ -27496,15 +27481,15 @@ done171:
 	WORD $0x4E28D58C // FADD V8.S4, V12.S4, V12.S4
 	FSTPQ (F9, F10), (R9)
 	FSTPQ (F11, F12), 32(R9)
-done151:
+done150:
 	CMP $2, R7
-	BEQ sure176
+	BEQ sure175
 	VMOV V0.D[0], R9
 	VMOV V0.D[1], R10
 	ORR R10, R9
 	TST $0xbfffff00bfffff00, R9
 	BNE suspect7
-sure176:
+sure175:
 	JMP folded5
 apart10:
 	MOVD $0x0000000000000000, R9
@@ -27545,40 +27530,40 @@ apart10:
 	VMOV V31.B16, V7.B16
 	MOVD R1, R2
 	MOVD R3, R9
-vec178:
+vec177:
 	CMP $16, R9
-	BGE whole179
+	BGE whole178
 	MOVD $tail-64(SP), R10
 	FSTPQ (F25, F25), (R10)
 	FSTPQ (F25, F25), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip181
+	TBZ $3, R9, skip180
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
+	FMOVQ.P 16(R11), F12
+	FMOVQ.P F12, 16(R12)
+skip180:
+	TBZ $2, R9, skip181
 	FMOVQ.P 16(R11), F12
 	FMOVQ.P F12, 16(R12)
 skip181:
-	TBZ $2, R9, skip182
-	FMOVQ.P 16(R11), F12
-	FMOVQ.P F12, 16(R12)
-skip182:
-	TBZ $1, R9, skip183
+	TBZ $1, R9, skip182
 	FMOVD.P 8(R11), F12
 	FMOVD.P F12, 8(R12)
-skip183:
-	TBZ $0, R9, skip184
+skip182:
+	TBZ $0, R9, skip183
 	FMOVS.P 4(R11), F12
 	FMOVS.P F12, 4(R12)
-skip184:
+skip183:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
-	JMP done180
-whole179:
+	JMP done179
+whole178:
 	FLDPQ (R2), (F8, F9)
 	FLDPQ 32(R2), (F10, F11)
-done180:
+done179:
 	WORD $0x4EB9D508 // FSUB V25.S4, V8.S4, V8.S4
 	WORD $0x4EB9D529 // FSUB V25.S4, V9.S4, V9.S4
 	WORD $0x4EB9D54A // FSUB V25.S4, V10.S4, V10.S4
@@ -27586,38 +27571,38 @@ done180:
 	MOVD w+48(FP), R10
 	ADD R2, R10
 	CMP $16, R9
-	BGE whole185
+	BGE whole184
 	MOVD $tail-64(SP), R11
 	FSTPQ (F31, F31), (R11)
 	FSTPQ (F31, F31), 32(R11)
 	MOVD R10, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip187
+	TBZ $3, R9, skip186
 	FMOVQ.P 16(R12), F16
 	FMOVQ.P F16, 16(R13)
+	FMOVQ.P 16(R12), F16
+	FMOVQ.P F16, 16(R13)
+skip186:
+	TBZ $2, R9, skip187
 	FMOVQ.P 16(R12), F16
 	FMOVQ.P F16, 16(R13)
 skip187:
-	TBZ $2, R9, skip188
-	FMOVQ.P 16(R12), F16
-	FMOVQ.P F16, 16(R13)
-skip188:
-	TBZ $1, R9, skip189
+	TBZ $1, R9, skip188
 	FMOVD.P 8(R12), F16
 	FMOVD.P F16, 8(R13)
-skip189:
-	TBZ $0, R9, skip190
+skip188:
+	TBZ $0, R9, skip189
 	FMOVS.P 4(R12), F16
 	FMOVS.P F16, 4(R13)
-skip190:
+skip189:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F12, F13)
 	FLDPQ 32(R11), (F14, F15)
-	JMP done186
-whole185:
+	JMP done185
+whole184:
 	FLDPQ (R10), (F12, F13)
 	FLDPQ 32(R10), (F14, F15)
-done186:
+done185:
 	VFMLA V12.S4, V8.S4, V4.S4
 	VFMLA V13.S4, V9.S4, V5.S4
 	VFMLA V14.S4, V10.S4, V6.S4
@@ -27625,38 +27610,38 @@ done186:
 	MOVD R2, R10
 	ADD R8, R10
 	CMP $16, R9
-	BGE whole191
+	BGE whole190
 	MOVD $tail-64(SP), R11
 	FSTPQ (F24, F24), (R11)
 	FSTPQ (F24, F24), 32(R11)
 	MOVD R2, R12
 	MOVD R11, R13
-	TBZ $3, R9, skip193
+	TBZ $3, R9, skip192
 	FMOVQ.P 16(R12), F12
 	FMOVQ.P F12, 16(R13)
+	FMOVQ.P 16(R12), F12
+	FMOVQ.P F12, 16(R13)
+skip192:
+	TBZ $2, R9, skip193
 	FMOVQ.P 16(R12), F12
 	FMOVQ.P F12, 16(R13)
 skip193:
-	TBZ $2, R9, skip194
-	FMOVQ.P 16(R12), F12
-	FMOVQ.P F12, 16(R13)
-skip194:
-	TBZ $1, R9, skip195
+	TBZ $1, R9, skip194
 	FMOVD.P 8(R12), F12
 	FMOVD.P F12, 8(R13)
-skip195:
-	TBZ $0, R9, skip196
+skip194:
+	TBZ $0, R9, skip195
 	FMOVS.P 4(R12), F12
 	FMOVS.P F12, 4(R13)
-skip196:
+skip195:
 	MOVD $tail-64(SP), R11
 	FLDPQ (R11), (F8, F9)
 	FLDPQ 32(R11), (F10, F11)
-	JMP done192
-whole191:
+	JMP done191
+whole190:
 	FLDPQ (R2), (F8, F9)
 	FLDPQ 32(R2), (F10, F11)
-done192:
+done191:
 	WORD $0x4EB9D508 // FSUB V25.S4, V8.S4, V8.S4
 	WORD $0x4E3EF508 // FMAX V30.S4, V8.S4, V8.S4
 	FMOVQ 448(R26), F12
@@ -27742,35 +27727,35 @@ done192:
 	WORD $0x6E2CDDCE // FMUL V12.S4, V14.S4, V14.S4
 	VMOV V14.B16, V11.B16
 	CMP $16, R9
-	BGE whole197
+	BGE whole196
 	MOVD $tail-64(SP), R11
 	FSTPQ (F8, F9), (R11)
 	FSTPQ (F10, F11), 32(R11)
 	MOVD R11, R12
 	MOVD R10, R13
-	TBZ $3, R9, skip199
+	TBZ $3, R9, skip198
 	FMOVQ.P 16(R12), F12
 	FMOVQ.P F12, 16(R13)
+	FMOVQ.P 16(R12), F12
+	FMOVQ.P F12, 16(R13)
+skip198:
+	TBZ $2, R9, skip199
 	FMOVQ.P 16(R12), F12
 	FMOVQ.P F12, 16(R13)
 skip199:
-	TBZ $2, R9, skip200
-	FMOVQ.P 16(R12), F12
-	FMOVQ.P F12, 16(R13)
-skip200:
-	TBZ $1, R9, skip201
+	TBZ $1, R9, skip200
 	FMOVD.P 8(R12), F12
 	FMOVD.P F12, 8(R13)
-skip201:
-	TBZ $0, R9, skip202
+skip200:
+	TBZ $0, R9, skip201
 	FMOVS.P 4(R12), F12
 	FMOVS.P F12, 4(R13)
-skip202:
-	JMP done198
-whole197:
+skip201:
+	JMP done197
+whole196:
 	FSTPQ (F8, F9), (R10)
 	FSTPQ (F10, F11), 32(R10)
-done198:
+done197:
 	WORD $0x4E28D400 // FADD V8.S4, V0.S4, V0.S4
 	WORD $0x4E29D421 // FADD V9.S4, V1.S4, V1.S4
 	WORD $0x4E2AD442 // FADD V10.S4, V2.S4, V2.S4
@@ -27780,7 +27765,7 @@ done198:
 	SUB R1, R5
 	AND $1023, R5
 	CMP $0, R5
-	BNE within203
+	BNE within202
 	MOVD $local37-2496(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
@@ -27794,10 +27779,10 @@ done198:
 	VMOV V31.B16, V1.B16
 	VMOV V31.B16, V2.B16
 	VMOV V31.B16, V3.B16
-within203:
+within202:
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec178
+	BGT vec177
 	MOVD $local37-2496(SP), R10
 	FLDPQ (R10), (F8, F9)
 	FLDPQ 32(R10), (F10, F11)
@@ -27835,7 +27820,7 @@ within203:
 	MOVD sum+16(FP), R9
 	FMOVS F0, (R9)
 	MOVD $0, R6
-	JMP next177
+	JMP next176
 kept11:
 	MOVD $local34-2304(SP), R9
 	FMOVS (R9), F24
@@ -27866,7 +27851,7 @@ kept11:
 	WORD $0x4E37D421 // FADD V23.S4, V1.S4, V1.S4
 	MOVD more+24(FP), R9
 	FMOVS F1, (R9)
-next177:
+next176:
 	MOVD base+8(FP), R9
 	ADD $4, R9
 	MOVD R9, base+8(FP)

@@ -72,7 +72,7 @@ func rowNLL[T Float, I Index](k *kernels[T], loss []T, x *Matrix[T], targets []I
 		longNLL(k, loss, x, targets)
 		return
 	}
-	var log [4 * tile]float64
+	var log [wideTile]float64
 	for i := 0; i < len(loss); i += len(log) {
 		n := min(len(loss)-i, len(log))
 		shortNLL(k, loss[i:][:n], x.Data[i*x.Stride:], x.Cols, x.Stride, targets[i:], log[:])

@@ -2,8 +2,12 @@ package logits
 
 import "math"
 
-// tile is how many short rows are worked on between two calls of a kernel.
-const tile = 16
+// tile is how many short rows are worked on between two calls of a kernel, wideTile how
+// many where there is room for them: chunkBlocks at least.
+const (
+	tile     = 16
+	wideTile = 4 * tile
+)
 
 // RowMax sets dst[i] to the maximum of row i of x: NaN if the row has a NaN,
 // -Inf if it has no columns, and +0 rather than -0 if it has both. len(dst) is

@@ -463,7 +463,7 @@ func finish[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], sum []float64,
 func (v *view[T]) row(i int) []T { return v.data[i*v.stride:][:v.c] }
 
 // groupRows is the number of a matrix's rows whose losses are added up together.
-func (v *view[T]) groupRows() int { return max(1, min(4*tile, 2*cacheSize/v.c)) }
+func (v *view[T]) groupRows() int { return max(1, min(wideTile, 2*cacheSize/v.c)) }
 
 // groups returns the number of groups of rows: spans of a planar array.
 func (v *view[T]) groups() int {

@@ -27,9 +27,6 @@ type room[T Float] struct {
 	log   [tile]float64
 }
 
-// wideTile rows, or blocks of one, are in a wide room: chunkBlocks at least.
-const wideTile = 4 * tile
-
 type wideRoom[T Float] struct {
 	parts [3 * wideTile]T
 	log   [wideTile]float64

@@ -39,10 +39,8 @@ type expSum struct {
 	toDst         Reg  // what takes an address in x to that in dst
 }
 
-// The room of an expSum on the stack, behind what it has of a logSumExp.
-const (
-	maxAt = blockDots + 1 + iota
-)
+// maxAt is the slot of the stack for the block's maximum, behind those of a logSumExp.
+const maxAt = blockDots + 1
 
 // How much greater than base an element may be, and a sum that is less if none is.
 const (
@@ -273,13 +271,13 @@ func (s *expSum) great(label string) {
 
 // storeTogether is together for expSum, dst not being x.
 func (s *expSum) storeTogether(alone string) {
-	s.together(alone, s.outs("more"), rowSums, func(label string) {
-		first := s.NewLabel("first")
-		s.JumpIfImm(s.at, "!=", 0, first)
+	s.together(alone, s.outs("more"), rowSums, func() {
+		x := s.Arg("x")
 		s.LoadArg("dst", s.toDst)
-		s.SubReg(s.p, s.toDst)
+		s.SubReg(x, s.toDst)
+		s.FreeReg(x)
 		s.MovImm(small, s.held) // not great
-		s.Label(first)
+	}, func(label string) {
 		s.store(false, label)
 		s.Advance(s.toDst, "dstStride")
 		t := s.Arg("stride")

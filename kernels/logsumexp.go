@@ -829,7 +829,7 @@ func (s *logSumExp) laneParts(lane Reg) []*Vec {
 }
 
 // cutPart clears the greatest of the parts' sums, most, and sets d to the number of its
-// part: the first of those where something is not less.
+// part: that of the first bit which Less leaves clear, as adding 1 sets that and no lower one.
 func (s *logSumExp) cutPart(sums []*Vec, most source, d Reg) {
 	high := s.Reg()
 	for i, less := range []Reg{d, high} {

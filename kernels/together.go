@@ -37,12 +37,12 @@ const (
 	elements = rowTops
 )
 
-// together does the rows while there are two and more: row does each, and end what is to
-// be known of all of them. It goes to alone with those that are left, and where something
-// is out of range; held then says if that is something small. The rows' slots up to last
-// are clear where there is no row.
-func (s *logSumExp) together(alone string, outs []string, last int, row func(small string), end func(great string)) {
-	batch, few, begin := s.NewLabel("batch"), s.NewLabel("few"), s.NewLabel("begin")
+// together does the rows while there are two and more: of up to 16, begin does what comes
+// before them, row each, and end what is to be known of all of them. It goes to alone with
+// those that are left, and where something is out of range; held then says if that is
+// something small. The rows' slots up to last are clear where there is no row.
+func (s *logSumExp) together(alone string, outs []string, last int, begin func(), row func(small string), end func(great string)) {
+	batch, few, bases := s.NewLabel("batch"), s.NewLabel("few"), s.NewLabel("bases")
 	small, great, restore, other := s.NewLabel("small"), s.NewLabel("great"), s.NewLabel("restore"), s.NewLabel("other")
 	rows, at := s.n, s.known // 4 for each row, 4 for each in front of the one at hand
 	s.LoadArg("cols", s.size)
@@ -54,9 +54,9 @@ func (s *logSumExp) together(alone string, outs []string, last int, row func(sma
 	s.Mov(at, rows)
 	s.ShiftReg(2, rows)
 	s.at = at
-	s.JumpIfImm(rows, "==", 4*together, begin)
+	s.JumpIfImm(rows, "==", 4*together, bases)
 	s.clearRows(last)
-	s.Label(begin)
+	s.Label(bases)
 	s.bases(rows, other)
 
 	if s.weighted {
@@ -64,6 +64,7 @@ func (s *logSumExp) together(alone string, outs []string, last int, row func(sma
 		s.StoreInt(w, weightsFirst)
 		s.FreeReg(w)
 	}
+	begin()
 	s.eachOf(rows, func() {
 		s.LoadLocal(s.round, roundLanes, s.at)
 		s.LoadLocal(s.low, lowLanes, s.at)
@@ -131,13 +132,11 @@ func (s *logSumExp) sumTogether(alone string) {
 	s.MovImm(0, s.held)
 	s.LoadArg("stride", s.q)
 	s.JumpIfImm(s.q, ">", greatStride, alone)
-	s.together(alone, s.outs("peak"), rowTops, func(small string) {
-		first := s.NewLabel("first")
-		s.JumpIfImm(s.at, "!=", 0, first)
+	s.together(alone, s.outs("peak"), rowTops, func() {
 		local := s.Local(rowParts)
 		s.StoreInt(local, partsAt)
 		s.FreeReg(local)
-		s.Label(first)
+	}, func(small string) {
 		s.lanes(false, small)
 		sum, top := s.addParts()
 		s.keepRow(sum, rowSums)
@@ -514,7 +513,7 @@ func (s *logSumExp) halve(n int, to Reg) {
 	s.FreeReg(first)
 }
 
-// addElements returns the sum of the first of elements, in the order of FoldAdd for lanes.
+// addElements returns the sum of the first laneSize of elements, in the order of FoldAdd for lanes.
 func (s *logSumExp) addElements() *Vec {
 	at := s.Local(elements)
 	var fold func(first, step int) *Vec

@@ -98,8 +98,8 @@ func (s *expSum) trailRest() {
 	}
 	s.LoadArg("to", t)
 	s.AddReg(s.p, t)
-	s.Prefetch(t, 8*blockSize)
-	s.Prefetch(t, 8*blockSize+4096)
+	s.Prefetch(t, 32*1024)
+	s.Prefetch(t, 32*1024+4096)
 	s.Mov(s.size, until)
 	s.AndImm(-step, until)
 	s.MovImm(0, skew)
