@@ -49,8 +49,7 @@ func specPlanar(dst, x, w []float32, scale, add float32, pairs bool) (p specPosi
 				if w != nil {
 					dot = fma32(x[i+k]-b.base, w[i+k], dot)
 				}
-				v, scale, _ := b.parts(max(x[i+k], b.low))
-				v *= scale
+				v := b.exp(x[i+k])
 				e[i+k] = v
 				less[k], most = min(most, v), max(most, v)
 			}
@@ -85,8 +84,7 @@ func (b specBase) losers(x []float32, first int) (sum float32) {
 		most = max(most, v)
 	}
 	for _, v := range x[first:] {
-		p, scale, _ := b.parts(max(min(most, v), b.low))
-		sum = fma32(p, scale, sum)
+		sum, _ = b.addExp(sum, min(most, v))
 		most = max(most, v)
 	}
 	return sum

@@ -68,10 +68,13 @@ var (
 	specExp6 = []float32{0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558f2p-5, 0x1.1239e2p-7, 0x1.6a2434p-10}
 )
 
-// The coefficients of 1, r, ... in e^r less specExpSum5Lack of it.
-var specExpSum5 = []float32{1, 0x1.fffff4p-1, 0x1.fffd1cp-2, 0x1.5559e4p-3, 0x1.575dbcp-5, 0x1.0ff2ap-7}
+// The coefficients of r^2 and r^3 in e^r less specExp3Lack of it, |r| being ln(2)/16 at most.
+var specExp3 = []float32{0x1.000a42p-1, 0x1.555cc2p-3}
 
-const specExpSum5Lack = 0x1.33be7cp-24
+const specExp3Lack = -0x1.3bac3ep-26
+
+// specPowers are 2^(j/8), rounded.
+var specPowers = [8]float32{1, 0x1.172b84p0, 0x1.306fe0p0, 0x1.4bfdaep0, 0x1.6a09e6p0, 0x1.8ace54p0, 0x1.ae89fap0, 0x1.d5818ep0}
 
 // specPolynomial is 1 + r + c[0] r^2 + c[1] r^3 + ..., by Horner's rule.
 func specPolynomial(r float32, c []float32) float32 { return fma32(specSlope(r, c), r, 1) }
@@ -278,16 +281,24 @@ func (s *specSums) fold() float32 {
 // log2(e) to the nearest integer, which grow by a factor of 1 + toBase in the end.
 type specBase struct{ base, round, low, toBase float32 }
 
-const specUlp = 0x1p-22
+// specUnit is what 1 is in a specBase's round.
+const specUnit = 0x1p-19
+
+// specPower returns 2^(n + j/8) for 8 (n + 127) + j, 0 for 0, and something tiny for 0 < j < 8
+// where n is -127.
+func specPower(t uint32) float32 {
+	j := t & 7
+	return math.Float32frombits(math.Float32bits(specPowers[j]) - 127<<23 + t>>3<<23)
+}
 
 // newSpecBase returns that of m, if its magnitude is not too great.
 func newSpecBase(m float32) (b specBase, ok bool) {
-	if !(m > -1<<20 && m < 1<<20) {
+	if !(m > -1<<17 && m < 1<<17) {
 		return b, false
 	}
 	k := fma32(m, specLog2e, 0x1.8p23) - 0x1.8p23
 	u := -fma32(k, -specLn2, m)
-	return specBase{m, fma32(k, -specUlp, 2+127*specUlp), fma32(k, specLn2, -127*specLn2), specSlope(u, specExp6) * u}, true
+	return specBase{m, fma32(k, -specUnit, 2+127*specUnit), fma32(k, specLn2, -127*specLn2), specSlope(u, specExp6) * u}, true
 }
 
 // specSample is the greatest of three elements of a block's first step.
@@ -296,13 +307,27 @@ func specSample(block []float32) float32 {
 	return specMax([]float32{block[0], block[n/2], block[n-1]})
 }
 
-// parts returns two factors of e^(x - k ln 2), and whether x is in range.
-func (b specBase) parts(x float32) (p, scale float32, ok bool) {
-	t := fma32(x, specLog2e*specUlp, b.round)
+// reduce returns r, (e^r - 1)/r and the power of 2^(1/8) that e^(x - k ln 2) is made of, small
+// elements being held, and whether x is in range.
+func (b specBase) reduce(x float32) (r, slope, power float32, ok bool) {
+	x = max(x, b.low)
+	t := fma32(x, specLog2e*specUnit, b.round)
 	n := t - b.round
-	p = specHorner(fma32(n, -specLn2/specUlp, x), specExpSum5)
+	r = fma32(n, -specLn2/specUnit, x)
 	bits := math.Float32bits(t)
-	return p, math.Float32frombits(bits << 23), bits>>8 == math.Float32bits(2)>>8
+	return r, specSlope(r, specExp3), specPower(bits & 2047), bits>>11 == math.Float32bits(2)>>11
+}
+
+// exp returns e^(x - k ln 2).
+func (b specBase) exp(x float32) float32 {
+	r, slope, power, _ := b.reduce(x)
+	return fma32(slope*r, power, power)
+}
+
+// addExp adds it to sum.
+func (b specBase) addExp(sum, x float32) (_ float32, ok bool) {
+	r, slope, power, ok := b.reduce(x)
+	return fma32(fma32(slope, r, 1), power, sum), ok
 }
 
 // sums returns the sums of the lanes of the block's parts, of specPart elements. It reports
@@ -313,9 +338,8 @@ func (b specBase) sums(block []float32) (parts []lanes, ok bool) {
 		if i%specPart == 0 {
 			parts = append(parts, lanes{})
 		}
-		p, scale, in := b.parts(max(x, b.low))
-		lane := &parts[len(parts)-1][i%16]
-		*lane = fma32(p, scale, *lane)
+		lane, in := &parts[len(parts)-1][i%16], false
+		*lane, in = b.addExp(*lane, x)
 		ok = ok && in
 	}
 	return parts, ok
@@ -411,8 +435,7 @@ func (b specBase) again(block []float32, parts []lanes, most float32, dots bool)
 		if x == peak {
 			count++
 		} else {
-			p, scale, _ := b.parts(max(x, b.low))
-			rest[i] = p * scale
+			rest[i] = b.exp(x)
 		}
 	}
 	if count > 1 {
@@ -431,10 +454,11 @@ func (b specBase) again(block []float32, parts []lanes, most float32, dots bool)
 	if dots {
 		return specBlock{base: b.base, sum: b.finish(sum), peak: peak}, true
 	}
-	t := fma32(peak, specLog2e*specUlp, b.round)
-	r := fma32(t-b.round, -specLn2/specUlp, peak)
-	r = fma32(t-(2+127*specUlp), -specLn2lo/specUlp, r)
-	to := specPolynomial(-r, specExp6) * math.Float32frombits((254-math.Float32bits(t)&255)<<23)
+	t := fma32(peak, specLog2e*specUnit, b.round)
+	r := fma32(t-b.round, -specLn2/specUnit, peak)
+	r = fma32(t-(2+127*specUnit), -specLn2lo/specUnit, r)
+	power := specPower(254*8 - math.Float32bits(t)&2047)
+	to := fma32(specSlope(-r, specExp3)*-r, power, power)
 	return specBlock{base: peak, sum: to * specCorrected(sum), peak: peak}, true
 }
 
@@ -447,11 +471,11 @@ func (b specBase) finish(sum float32) float32 {
 // specCorrected adds to a sum what it lacks.
 func specCorrected(sum float32) float32 { return fma32(sum, specLack(sum), sum) }
 
-// specLack is what part of itself a sum lacks by specExpSum5, and by n-k times ln2lo,
+// specLack is what part of itself a sum lacks by specExp3, and by n-k times ln2lo,
 // n-k being its exponent.
 func specLack(sum float32) float32 {
 	n := float32(int(math.Float32bits(sum)>>23) - 127)
-	return fma32(n, -specLn2lo, specExpSum5Lack)
+	return fma32(n, -specLn2lo, specExp3Lack)
 }
 
 // specApart is specSumExp for one block whose base would be too great, or no number:
@@ -594,8 +618,7 @@ func specExpSum(dst, row []float32, dots bool) []specExps {
 		}
 		sum := specSums{size: specSegment, whole: len(e) / step * step}
 		for i, x := range block { // dst may be x
-			p, scale, _ := b.parts(max(x, b.low))
-			e[i] = p * scale
+			e[i] = b.exp(x)
 			*sum.lane(i) += e[i]
 		}
 		out := specExps{base: b.base, sum: sum.fold()}

@@ -62,6 +62,8 @@ type isa interface {
 	fma(a *Asm, size int, all []fma)
 	fmaLoad(a *Asm, x []int, base Reg, off int, d []int)
 	shift(a *Asm, size, left, d int) // to the right if left is negative
+	powers(a *Asm) []Uni             // the table, and what else power uses
+	power(a *Asm, table []Uni, t, d []int)
 	scales() bool                    // whether one instruction multiplies by 2^n, given n
 	scale(a *Asm, p, t, tmp int)
 	scaleAbove(a *Asm, p, n int, least Uni)
@@ -143,11 +145,12 @@ type Vec struct {
 	r    []int
 }
 
-// A Uni is a value that is the same in every lane: a register, or, where the
+// A Uni is a value that is the same in every lane, as a rule: a register, or, where the
 // instruction set reads constants from memory for nothing, a symbol.
 type Uni struct {
 	r    int
 	mem  string
+	full bool   // x86: it is as long as a register, and not the same in every lane
 	bits uint64 // arm64: if not 0, those of a constant, which can be loaded
 }
 
@@ -901,6 +904,20 @@ func (a *Asm) ShiftLeft64(d *Vec, n int) {
 
 // ShiftRight64 shifts the bits of lanes of 64 and fills in zeros.
 func (a *Asm) ShiftRight64(d *Vec, n int) { a.ShiftLeft64(d, -n) }
+
+// Powers returns the table of powers, and what else Power uses.
+func (a *Asm) Powers() []Uni { return a.isa.powers(a) }
+
+// Power sets each d to 2^(n + j/8), the lowest bits of t being 8 (n + 127) + j, and destroys
+// t. Where n is -127, it is 0 for j = 0 and too small for others.
+func (a *Asm) Power(ds, ts []*Vec, table []Uni) {
+	var d, t []int
+	for i := range ds {
+		d = append(d, ds[i].r[a.lo:a.hi]...)
+		t = append(t, ts[i].r[a.lo:a.hi]...)
+	}
+	a.isa.power(a, table, t, d)
+}
 
 // Scale sets p = p * 2^n with one rounding, n in [-151, 129]. t is n if the isa
 // scales, and otherwise 1.5*2^23 + 254 + n. It destroys t and tmp.

@@ -12,11 +12,27 @@ var (
 	exp6 = []float32{0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558f2p-5, 0x1.1239e2p-7, 0x1.6a2434p-10} // error 3.1e-9
 )
 
-// expSum5 has all six coefficients free but for a factor: 1 + expSum5Lack times the
-// polynomial is e^r within 7.6e-8.
-var expSum5 = []float32{1, 0x1.fffff4p-1, 0x1.fffd1cp-2, 0x1.5559e4p-3, 0x1.575dbcp-5, 0x1.0ff2ap-7}
+// exp3 is for |r| <= ln(2)/16 and free but for a factor: 1 + exp3Lack times the
+// polynomial is e^r within 1.9e-8, and with a power from the table, which is rounded to
+// float32, within 5.1e-8.
+var exp3 = []float32{0x1.000a42p-1, 0x1.555cc2p-3}
 
-const expSum5Lack = 0x1.33be7cp-24
+const exp3Lack = -0x1.3bac3ep-26
+
+// The table of powers is that of 2^(j/powers), j < powers, as their bits less those of
+// 1 + j/powers.
+const (
+	powers    = 8
+	powerBits = 3
+)
+
+func powerTable() []uint32 {
+	var table []uint32
+	for j := range uint32(powers) {
+		table = append(table, bits(float32(math.Exp2(float64(j)/powers)))-bits(1)-j<<(23-powerBits))
+	}
+	return table
+}
 
 const (
 	log2e = 0x1.715476p+0 // log2(e)

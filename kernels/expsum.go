@@ -161,15 +161,10 @@ func (s *expSum) store(hold bool, label string) {
 	s.Set(sum, s.zero)
 	s.keepLanes(sum, blockSums)
 	dot := s.newDot()
-	exps := func(xs []*Vec) []*Vec {
-		ps, ts := s.reduced(xs)
+	exps := func(xs []*Vec) {
+		ps, ts := s.reduce(s.Asm, xs, s.round)
 		s.OrAll(seen, ts)
-		for i, t := range ts {
-			s.ShiftLeft(t, 23)
-			s.Mul(ps[i], t)
-		}
-		s.Free(ts...)
-		return ps
+		s.exp(s.Asm, xs, ps, ts)
 	}
 	addUp := func() {
 		s.addLanes(sum, blockSums)
@@ -202,12 +197,11 @@ func (s *expSum) store(hold bool, label string) {
 			s.Prefetch(dst, soon+off)
 		}
 	}, func(first int, xs []*Vec) {
-		es := exps(xs)
-		for k, e := range es {
-			s.Store(e, dst, 4*lanes*(first+k))
-			s.Add(sum, e)
+		exps(xs)
+		for k, x := range xs {
+			s.Store(x, dst, 4*lanes*(first+k))
+			s.Add(sum, x)
 		}
-		s.Free(es...)
 		s.Free(xs...)
 	})
 	s.FreeReg(dst)
@@ -226,11 +220,12 @@ func (s *expSum) store(hold bool, label string) {
 	s.JumpIfImm(left, "==", 0, done)
 	s.Label(vec)
 	s.lastVectors(left, dot, hold, vec, func(x *Vec) {
-		es, to := exps([]*Vec{x}), s.inDst()
-		s.StoreTail(es[0], to, left)
+		exps([]*Vec{x})
+		to := s.inDst()
+		s.StoreTail(x, to, left)
 		s.FreeReg(to)
-		s.Add(sum, es[0])
-		s.Free(x, es[0])
+		s.Add(sum, x)
+		s.Free(x)
 	})
 	s.FreeReg(left)
 	addUp()

@@ -40,9 +40,10 @@ var sumExpWeightedKernel = kernel{
 // 2^(n-k): one subtraction less. And it neither looks for a maximum nor holds what it
 // raises e to: what comes of what is out of range, it throws away.
 //
-// What n is rounded by and the exponent field n-k+127 is taken from is 2 + (n-k+127)
-// 2^-22: no bit but those 8 and that of 2 is set in range, and one is out of range. A
-// sum of 0 is out of the question, as no float32 times log2e is so close to it.
+// n is in steps of 1/8. What it is rounded by, and the exponent field and the number of a
+// power are taken from, is 2 + 8 (n-k+127) 2^-22: no bit but those 11 and that of 2 is set
+// in range, and one is out of range. A sum of 0 is out of the question, as no float32 times
+// log2e is so close to it.
 type logSumExp struct {
 	*Asm
 	dots, weighted bool // set dot, with weights
@@ -83,14 +84,14 @@ const (
 	blockDots = parts + 6
 )
 
-// ulp is that of what n is rounded by, outOfRange the bits that are set out of range.
+// unit is what 1 is in what n is rounded by, outOfRange the bits that are set out of range.
 const (
-	ulp        = 0x1p-22
-	outOfRange = ^uint32(0x400000FF)
+	unit       = powers * 0x1p-22
+	outOfRange = ^uint32(0x40000000 | 256*powers - 1)
 )
 
 const (
-	nearBase = 1 << 20  // base is of use below: what n is added to is still in steps of ulp
+	nearBase = 1 << 17  // base is of use below: what n is added to is still in steps of 2^-22
 	greatSum = 1 << 100 // more is out of range
 	dotsSum  = 1 << 48  // e^33, beyond which x - base is not as exact as it could be
 )
@@ -367,7 +368,7 @@ func (s *logSumExp) setBase(m Uni, label string) {
 // fromBase gives what comes of the base u, which it destroys: round, low, and what is to
 // be in toBase.
 func (a *Asm) fromBase(u *Vec, setRound, setLow, setRest func(v *Vec)) {
-	integer, least, minus, first := a.Const(bits(round)), a.Addend(bits(-127*ln2)), a.Const(bits(-ulp)), a.Addend(bits(2+127*ulp))
+	integer, least, minus, first := a.Const(bits(round)), a.Addend(bits(-127*ln2)), a.Const(bits(-unit)), a.Addend(bits(2+127*unit))
 	log2e, ln2, minusLn2 := a.Const(bits(log2e)), a.Const(bits(ln2)), a.Const(bits(-ln2))
 	one, c := a.Addend(bits(1)), a.coefficients(exp6)
 	a.ByPart(func() {
@@ -569,25 +570,24 @@ func (s *logSumExp) setDot() {
 
 // A reducer has the constants of e^(x - k ln 2) that do not depend on k.
 type reducer struct {
-	log2e, ln2 Uni   // times ulp, and over ulp
-	c          []Uni // the coefficients of 1, r, r^2, ...
+	log2e, ln2 Uni // times unit, and over unit
+	one        Uni
+	c          []Uni // the coefficients of r^2 and r^3
+	powers     []Uni // for Power
 }
 
 func (a *Asm) newReducer() reducer {
-	return reducer{a.Const(bits(log2e * ulp)), a.Const(bits(-ln2 / ulp)), a.coefficients(expSum5)}
+	return reducer{a.Const(bits(log2e * unit)), a.Const(bits(-ln2 / unit)), a.Addend(bits(1)), a.coefficients(exp3), a.Powers()}
 }
 
 // keep moves what is used most from memory to registers, and leaves n registers free.
 func (e *reducer) keep(a *Asm, n int) {
-	a.keep(n, &e.c[0], &e.log2e, &e.ln2)
-	a.keepCoefficients(n, e.c[1:])
+	a.keep(n, &e.one, &e.log2e, &e.ln2, &e.c[0], &e.powers[0])
 }
 
-func (s *logSumExp) reduced(xs []*Vec) (ps, ts []*Vec) { return s.of(s.Asm, xs, s.round) }
-
-// of replaces each x by r, and returns e^r, less a little that correct knows of, and
-// what has n-k+127 in its lowest bits. round has k taken off.
-func (e reducer) of(a *Asm, xs []*Vec, round source) (ps, ts []*Vec) {
+// reduce replaces each x by r, and returns (e^r - 1)/r, less a little that correct knows
+// of, and what has 8 (n-k+127) in its lowest bits. round has k taken off.
+func (e reducer) reduce(a *Asm, xs []*Vec, round source) (ps, ts []*Vec) {
 	ps, ts = make([]*Vec, len(xs)), make([]*Vec, len(xs))
 	for i, x := range xs {
 		ts[i] = a.Vec("t")
@@ -598,27 +598,40 @@ func (e reducer) of(a *Asm, xs []*Vec, round source) (ps, ts []*Vec) {
 		a.op(opSub, ts[i], round, ps[i])
 		a.MulAdd(x, ps[i], e.ln2)
 	}
-	last := len(e.c) - 1
-	for i, x := range xs {
-		a.MulAddUni(ps[i], x, e.c[last], e.c[last-1])
-	}
-	for j := last - 2; j >= 0; j-- {
-		a.Horner(ps, xs, e.c[j])
-	}
+	a.slope(ps, xs, e.c, e.one)
 	return ps, ts
+}
+
+// exp replaces each x by e^(x - k ln 2), given what reduce made and returned of it.
+func (e reducer) exp(a *Asm, xs, ps, ts []*Vec) {
+	for i, x := range xs {
+		a.Mul(ps[i], x)
+	}
+	a.Power(xs, ts, e.powers)
+	for i, x := range xs {
+		a.MulAddVec(x, ps[i], x)
+	}
+	a.Free(ps...)
+	a.Free(ts...)
+}
+
+// addExp adds it to sum instead, and frees each x: the product is exact there.
+func (e reducer) addExp(a *Asm, sum *Vec, xs, ps, ts []*Vec) {
+	a.Horner(ps, xs, e.one)
+	a.Power(xs, ts, e.powers)
+	for i, x := range xs {
+		a.MulAddVec(sum, ps[i], x)
+	}
+	a.Free(xs...)
+	a.Free(ps...)
+	a.Free(ts...)
 }
 
 // add adds e^(x - k ln 2) to sum, frees each x, and shows the exponents to seen.
 func (s *logSumExp) add(sum, seen *Vec, xs []*Vec) {
-	ps, ts := s.reduced(xs)
+	ps, ts := s.reduce(s.Asm, xs, s.round)
 	s.OrAll(seen, ts)
-	for i, t := range ts {
-		s.ShiftLeft(t, 23)
-		s.MulAddVec(sum, ps[i], t)
-	}
-	s.Free(xs...)
-	s.Free(ps...)
-	s.Free(ts...)
+	s.addExp(s.Asm, sum, xs, ps, ts)
 }
 
 // toParts sets d to the place of the first part's sums.
@@ -850,12 +863,10 @@ func (s *logSumExp) others(v, ones *Vec, peak Uni) {
 	s.ByPart(func() {
 		d := s.Vec("d")
 		s.SubUni(d, v, peak)
-		s.EqOne(ones, d, s.zero, s.c[0])
+		s.EqOne(ones, d, s.zero, s.one)
 		s.AtLeast(v, s.low)
-		ps, ts := s.reduced([]*Vec{v})
-		s.ShiftLeft(ts[0], 23)
-		s.op(opMul, ps[0], ts[0], v)
-		s.Free(ps[0], ts[0])
+		ps, ts := s.reduce(s.Asm, []*Vec{v}, s.round)
+		s.exp(s.Asm, []*Vec{v}, ps, ts)
 		s.ZeroWhere(v, d, s.zero)
 		s.Free(d)
 	})
@@ -865,8 +876,7 @@ func (s *logSumExp) others(v, ones *Vec, peak Uni) {
 // times e^(k ln 2 - peak), the reciprocal of e^r 2^(n-k), r taking note of ln2lo.
 func (s *logSumExp) rebase(sum, peak *Vec, round source) {
 	s.correct(sum)
-	c, opposite := s.coefficients(exp6), s.Const(254)
-	none, low := s.Const(bits(2+127*ulp)), s.Const(bits(-ln2lo/ulp))
+	opposite, none, low := s.Const(254*powers), s.Const(bits(2+127*unit)), s.Const(bits(-ln2lo/unit))
 	x, t, p := s.Vec("x"), s.Vec("t"), s.Vec("p")
 	s.Copy(x, peak)
 	s.fma(32, t, x, s.log2e, round)
@@ -875,14 +885,15 @@ func (s *logSumExp) rebase(sum, peak *Vec, round source) {
 	s.SubUni(p, t, none)
 	s.MulAdd(x, p, low)
 	s.Negate(x)
-	s.polynomial([]*Vec{p}, []*Vec{x}, c, s.c[0])
-	s.Set(x, opposite)
-	s.op(opSubInt, x, t, t)
-	s.ShiftLeft(t, 23)
-	s.Mul(p, t)
-	s.Mul(sum, p)
-	s.Free(x, t, p)
-	for _, c := range append(c, opposite, none, low) {
+	s.slope([]*Vec{p}, []*Vec{x}, s.c, s.one)
+	less := s.Vec("less")
+	s.Set(less, opposite)
+	s.op(opSubInt, less, t, t)
+	s.Free(less)
+	s.exp(s.Asm, []*Vec{x}, []*Vec{p}, []*Vec{t})
+	s.Mul(sum, x)
+	s.Free(x)
+	for _, c := range []Uni{opposite, none, low} {
 		s.FreeConst(c)
 	}
 }
@@ -907,7 +918,7 @@ func (s *logSumExp) finish() {
 	s.setDot()
 }
 
-// correct adds to lane 0 of sum what it lacks by expSum5, and by n-k times ln2lo, n-k
+// correct adds to lane 0 of sum what it lacks by exp3, and by n-k times ln2lo, n-k
 // being its own exponent, as that of what makes up most of it is.
 func (s *logSumExp) correct(sum *Vec) {
 	lack, x := s.lacking(sum), s.Vec("x")
@@ -919,7 +930,7 @@ func (s *logSumExp) correct(sum *Vec) {
 // lacking returns how much of lane 0 of sum that is.
 func (a *Asm) lacking(sum *Vec) *Vec {
 	integer, low := a.Const(bits(1<<23)), a.Const(bits(-ln2lo))
-	bias, lack := a.Const(bits(1<<23+127)), a.Addend(bits(expSum5Lack))
+	bias, lack := a.Const(bits(1<<23+127)), a.Addend(bits(exp3Lack))
 	n, x := a.Vec("n"), a.Vec("x")
 	a.Copy(n, sum)
 	a.ShiftLeft(n, -23)

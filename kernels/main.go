@@ -73,6 +73,7 @@ func generate() map[string][]byte {
 		} else {
 			neonData(&asm, consts)
 		}
+		powerData(&asm)
 		files["kernels_"+t.goarch+".s"] = asm.Bytes()
 		files["kernels_"+t.goarch+".go"] = declarations(t)
 	}
@@ -132,6 +133,15 @@ func neonData(b *bytes.Buffer, consts map[uint64]int) {
 		constData(b, "consts<>", 32*i, c)
 	}
 	fmt.Fprintf(b, "GLOBL consts<>(SB), RODATA|NOPTR, $%d\n", 32*len(consts))
+}
+
+// powerData writes the table of powers, twice, as AVX-512 takes as many as it has lanes.
+func powerData(b *bytes.Buffer) {
+	b.WriteString("\n// 2^(j/8) as its bits less those of 1 + j/8\n")
+	for i := range lanes {
+		fmt.Fprintf(b, "DATA powers<>+%d(SB)/4, $0x%08x\n", 4*i, powerTable()[i%powers])
+	}
+	fmt.Fprintf(b, "GLOBL powers<>(SB), RODATA|NOPTR, $%d\n", 4*lanes)
 }
 
 func declarations(t target) []byte {

@@ -134,6 +134,7 @@ var (
 	fmin  = word{"FMIN", 0x4EA0F400, 3}
 	fdiv  = word{"FDIV", 0x6E20FC00, 3}
 	mul   = word{"MUL", 0x4EA09C00, 3} // integers
+	mla   = word{"MLA", 0x4EA09400, 3} // integers
 	fcmeq = word{"FCMEQ", 0x4E20E400, 3}
 	fcmgt = word{"FCMGT", 0x6EA0E400, 3}
 	fcmz  = word{"FCMEQ $0,", 0x4EA0D800, 2}
@@ -150,7 +151,7 @@ var (
 	fcvth = word{"FCVTL2", 0x4E617800, 2} // the two others
 )
 
-var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, mul, fcmeq, fcmgt, fcmz, faddd, fsubd, fmuld, fdivd, orn, bic, uminv, scvtf, fmaxv, fcvtl, fcvth}
+var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, mul, mla, fcmeq, fcmgt, fcmz, faddd, fsubd, fmuld, fdivd, orn, bic, uminv, scvtf, fmaxv, fcvtl, fcvth}
 
 // text prints the instruction in Go's order of operands: d = n op m.
 func (w word) text(m, n, d int) string {
@@ -461,6 +462,37 @@ func (neon) shift(a *Asm, size, left, d int) {
 		op, left = "VUSHR", -left
 	}
 	a.emit("%s $%d, V%d.%s, V%d.%s", op, left, d, lanes, d, lanes)
+}
+
+// powers: the table takes two registers, one behind the other.
+func (n neon) powers(a *Asm) []Uni {
+	r := len(a.vfree) - 1
+	for !a.vfree[r] || !a.vfree[r-1] {
+		r--
+	}
+	a.vfree[r], a.vfree[r-1] = false, false
+	table, at := Uni{r: r - 1}, a.Reg()
+	a.emit("MOVD $powers<>(SB), %s", at)
+	n.load(a, at, 0, table.r, table.r+1)
+	a.FreeReg(at)
+	return []Uni{table, a.Addend(powers - 1), a.Addend(4 * 0x01010101), a.Addend(0x03020100)}
+}
+
+// power makes numbers of bytes out of those of powers.
+func (n neon) power(a *Asm, table []Uni, t, d []int) {
+	j, each := a.vreg(false), a.vreg(false)
+	n.loadConst(a, table[2], each)
+	for i, t := range t {
+		d := d[i]
+		n.loadConst(a, table[1], j)
+		n.op(a, opAnd, t, inReg(j), j)
+		n.loadConst(a, table[3], d)
+		mla.emit(a, each, j, d)
+		a.emit("VTBL V%d.B16, [V%d.B16, V%d.B16], V%d.B16", d, table[0].r, table[0].r+1, d)
+		n.shift(a, 32, 23-powerBits, t)
+		a.emit("VADD V%d.S4, V%d.S4, V%d.S4", t, d, d)
+	}
+	a.vfree[each], a.vfree[j] = true, true
 }
 
 func (neon) scales() bool { return false }

@@ -26,7 +26,7 @@ var (
 		doc: `For each of n positions: max is the greatest x of its classes; sum the sum of
 e^(x - max), but for one of the greatest terms; and log the logarithm of 1 + sum, as
 log1p has it. sum may be log, and both nil. What is added up is e^(x - k ln 2), as in
-sumExp, k ln 2 being close to max; where that is no number or 2^20 and more, max is
+sumExp, k ln 2 being close to max; where that is no number or 2^17 and more, max is
 subtracted before. 64 classes are added up one by one, their sums with the rounding
 errors kept.`,
 		args: []arg{{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"},
@@ -781,29 +781,26 @@ func (p *planar) add(n int, base, round, low, most, sum *Vec) {
 		}
 		p.AtLeast(x, low)
 	}
-	es, ts := p.of(p.Asm, xs, round)
-	for i, t := range ts {
-		p.ShiftLeft(t, 23)
-		if p.losers() {
-			p.MulAddVec(sum, es[i], t)
-			continue
+	ps, ts := p.reduce(p.Asm, xs, round)
+	if p.losers() {
+		p.addExp(p.Asm, sum, xs, ps, ts)
+	} else {
+		p.exp(p.Asm, xs, ps, ts)
+		less := p.Vecs(n, "less")
+		for i, x := range xs {
+			if p.softmax {
+				p.Store(x, p.q, size*i)
+			}
+			p.op(opMin, most, x, less[i])
+			p.Max(most, x)
 		}
-		p.Mul(es[i], t)
-		if p.softmax {
-			p.Store(es[i], p.q, size*i)
-		}
-		p.op(opMin, most, es[i], t)
-		p.Max(most, es[i])
-	}
-	if !p.losers() {
 		if n == 2 {
-			p.Add(ts[0], ts[1])
+			p.Add(less[0], less[1])
 		}
-		p.Add(sum, ts[0])
+		p.Add(sum, less[0])
+		p.Free(xs...)
+		p.Free(less...)
 	}
-	p.Free(xs...)
-	p.Free(es...)
-	p.Free(ts...)
 	p.AddImm(size*n, p.q)
 	p.AddImm(-n, p.k)
 }

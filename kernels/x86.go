@@ -135,7 +135,7 @@ func (x x86) addend(a *Asm, bits uint64) Uni { return x.constant(a, bits, false)
 
 func (x x86) set(a *Asm, u operand, d int) {
 	op := "VMOVUPS"
-	if x.avx512 && u.mem != "" {
+	if x.avx512 && u.mem != "" && !u.full {
 		op = "VBROADCASTSD" // a float32 constant is there twice
 	}
 	a.emit("%s %s, %s", op, x.v(u), x.reg(d))
@@ -383,6 +383,18 @@ func (x x86) shift(a *Asm, size, left, d int) {
 		return
 	}
 	a.emit("VPSLL%s $%d, %s, %s", op, left, x.reg(d), x.reg(d))
+}
+
+func (x x86) powers(a *Asm) []Uni { return []Uni{{mem: "powers<>(SB)", full: true}} }
+
+func (x x86) power(a *Asm, table []Uni, t, d []int) {
+	for i, t := range t {
+		a.emit("VPERMD %s, %s, %s", x.v(table[0]), x.reg(t), x.reg(d[i]))
+	}
+	for i, t := range t {
+		x.shift(a, 32, 23-powerBits, t)
+		a.emit("VPADDD %s, %s, %s", x.reg(t), x.reg(d[i]), x.reg(d[i]))
+	}
 }
 
 func (x x86) scales() bool { return x.avx512 }
