@@ -676,17 +676,16 @@ func specShortDot(dst, row, weights []float32, scale, add float32) (m float32, s
 
 // specMedium is specShort for a longer row: the lanes of all terms and of those
 // that are not 1 are added up vector by vector, and the ones are what the two
-// sums differ by.
+// sums differ by. Without dst they are sumExp's.
 func specMedium(dst, row []float32, scale float32) (m float32, sum float64) {
 	m = slices.Max(row)
-	poly := specExp5
-	if dst != nil {
-		poly = specExp6
+	if dst == nil {
+		return m, specMediumLoss(row, m)
 	}
 	e := make([]float32, len(row))
 	var s, all lanes
 	for i, x := range row {
-		e[i] = specExpMinus(x-m, poly)
+		e[i] = specExpMinus(x-m, specExp6)
 		all[i%16] += e[i]
 		if e[i] != 1 {
 			s[i%16] += e[i]
@@ -699,6 +698,21 @@ func specMedium(dst, row []float32, scale float32) (m float32, sum float64) {
 		dst[i] = e[i] * f
 	}
 	return m, float64(s.fold()) + (float64(ones) - 1)
+}
+
+// specMediumLoss leaves out and counts the elements that are the maximum m.
+func specMediumLoss(row []float32, m float32) (sum float64) {
+	b, _ := newSpecBase(0)
+	var s lanes
+	var ones float64
+	for i, x := range row {
+		if d := x - m; d == 0 {
+			ones++
+		} else {
+			s[i%16], _ = b.addExp(s[i%16], d)
+		}
+	}
+	return float64(specCorrected(s.fold())) + (ones - 1)
 }
 
 // specMediumDot is specMedium with a dot, and adds add times the weights to dst.

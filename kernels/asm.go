@@ -64,9 +64,11 @@ type isa interface {
 	shift(a *Asm, size, left, d int) // to the right if left is negative
 	powers(a *Asm) []Uni             // the table, and what else power uses
 	power(a *Asm, table []Uni, t, d []int)
-	scales() bool                    // whether one instruction multiplies by 2^n, given n
+	scales() bool // whether one instruction multiplies by 2^n, given n
 	scale(a *Asm, p, t, tmp int)
 	scaleAbove(a *Asm, p, n int, least Uni)
+	negative(a *Asm, x, d int)
+	toFloat(a *Asm, d int)
 	eqOne(a *Asm, x, d int, zero, one Uni)
 	eqValue(a *Asm, x, d int, value Uni)
 	takeOnes(a *Asm, x, ones int, one Uni)
@@ -127,7 +129,8 @@ const (
 	opDiv64
 	opAddInt64
 	opSubInt64
-	opSubInt // lanes of 32 bits again
+	opAddInt // lanes of 32 bits again
+	opSubInt
 	opMulInt
 	opOr
 	opAnd
@@ -932,6 +935,20 @@ func (a *Asm) Scale(p, t, tmp *Vec) {
 func (a *Asm) ScaleAbove(p, n *Vec, least Uni) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.scaleAbove(a, p.r[i], n.r[i], least)
+	}
+}
+
+// Negative sets the bits of d where x < 0, and clears it elsewhere; of a NaN, either.
+func (a *Asm) Negative(d, x *Vec) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.negative(a, x.r[i], d.r[i])
+	}
+}
+
+// ToFloat replaces integers by floats.
+func (a *Asm) ToFloat(d *Vec) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.toFloat(a, d.r[i])
 	}
 }
 

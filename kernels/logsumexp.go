@@ -585,6 +585,12 @@ func (e *reducer) keep(a *Asm, n int) {
 	a.keep(n, &e.one, &e.log2e, &e.ln2, &e.c[0], &e.powers[0])
 }
 
+func (e reducer) free(a *Asm) {
+	for _, u := range append(append(e.c, e.powers...), e.log2e, e.ln2, e.one) {
+		a.FreeConst(u)
+	}
+}
+
 // reduce replaces each x by r, and returns (e^r - 1)/r, less a little that correct knows
 // of, and what has 8 (n-k+127) in its lowest bits. round has k taken off.
 func (e reducer) reduce(a *Asm, xs []*Vec, round source) (ps, ts []*Vec) {
@@ -615,13 +621,18 @@ func (e reducer) exp(a *Asm, xs, ps, ts []*Vec) {
 	a.Free(ts...)
 }
 
-// addExp adds it to sum instead, and frees each x: the product is exact there.
-func (e reducer) addExp(a *Asm, sum *Vec, xs, ps, ts []*Vec) {
+// addExp adds it to sum instead, and frees each x: the product is exact there. If there are
+// some, masks clear what is not to be added.
+func (e reducer) addExp(a *Asm, sum *Vec, xs, ps, ts []*Vec, masks ...*Vec) {
 	a.Horner(ps, xs, e.one)
 	a.Power(xs, ts, e.powers)
+	for i, mask := range masks {
+		a.op(opAnd, xs[i], mask, xs[i])
+	}
 	for i, x := range xs {
 		a.MulAddVec(sum, ps[i], x)
 	}
+	a.Free(masks...)
 	a.Free(xs...)
 	a.Free(ps...)
 	a.Free(ts...)
@@ -918,16 +929,16 @@ func (s *logSumExp) finish() {
 	s.setDot()
 }
 
-// correct adds to lane 0 of sum what it lacks by exp3, and by n-k times ln2lo, n-k
-// being its own exponent, as that of what makes up most of it is.
-func (s *logSumExp) correct(sum *Vec) {
-	lack, x := s.lacking(sum), s.Vec("x")
-	s.Copy(x, sum)
-	s.MulAddVec(sum, x, lack)
-	s.Free(lack, x)
+// correct adds to sum what it lacks by exp3, and by n-k times ln2lo, n-k being its own
+// exponent, as that of what makes up most of it is.
+func (a *Asm) correct(sum *Vec) {
+	lack, x := a.lacking(sum), a.Vec("x")
+	a.Copy(x, sum)
+	a.MulAddVec(sum, x, lack)
+	a.Free(lack, x)
 }
 
-// lacking returns how much of lane 0 of sum that is.
+// lacking returns how much of sum that is.
 func (a *Asm) lacking(sum *Vec) *Vec {
 	integer, low := a.Const(bits(1<<23)), a.Const(bits(-ln2lo))
 	bias, lack := a.Const(bits(1<<23+127)), a.Addend(bits(exp3Lack))

@@ -10,7 +10,8 @@ var mediumSoftmaxKernel = kernel{
 	name: "mediumSoftmax",
 	doc: `It is shortSoftmax for at most 16 longer rows. Lane by lane it adds up the terms
 that are not 1, and all, and folds both: the number of the others is what they
-differ by, rounded. Without dst the polynomial is that of sumExp.`,
+differ by, rounded. Without dst the terms are those of sumExp, base being the
+maximum and k 0, and those of the maximum are left out and counted.`,
 	args: shortSoftmaxKernel.args,
 	body: func(a *Asm) { writeMedium(a, false) },
 }
@@ -25,12 +26,13 @@ and adds w[j] add to dst. There are weights.`,
 
 func writeMedium(a *Asm, dots bool) {
 	a.Forms("dst", func(store bool) {
-		poly := exp5
-		if store {
-			poly = exp6
-		}
 		low, zero := a.Const(negInf), a.Const(0)
-		m := &medium{rowResults: rowResults{Asm: a, exp: a.newExpMinus(poly)}, dots: dots, store: store, low: low, zero: zero}
+		m := &medium{rowResults: rowResults{Asm: a}, dots: dots, store: store, low: low, zero: zero}
+		if store {
+			m.exp = a.newExpMinus(exp6)
+		} else {
+			m.loss, m.round, m.least = a.newReducer(), a.ConstReg(bits(2+127*unit)), a.ConstReg(bits(-127*ln2))
+		}
 		m.p, m.n, m.rest, m.rows, m.at = a.Reg(), a.Reg(), a.Arg("cols"), a.Reg(), a.Reg()
 		a.AndImm(lanes-1, m.rest)
 		a.KeepTail(m.rest)
@@ -39,8 +41,12 @@ func writeMedium(a *Asm, dots bool) {
 		m.fold()
 		if store {
 			m.factors()
+			m.exp.free(a)
+		} else {
+			m.loss.free(a)
+			a.FreeConst(m.least)
+			a.FreeConst(m.round)
 		}
-		m.exp.free(a)
 		a.FreeConst(zero)
 		a.FreeConst(low)
 		m.logs()
@@ -50,10 +56,12 @@ func writeMedium(a *Asm, dots bool) {
 
 type medium struct {
 	rowResults
-	dots, store bool // set dot and add to dst; set dst
-	low, zero   Uni
-	p, n, rest  Reg // in a row of x or dst, the elements left of it, and behind its vectors
-	rows        Reg // the rows left
+	loss         reducer // without dst
+	dots, store  bool    // set dot and add to dst; set dst
+	low, zero    Uni
+	round, least Uni // of the reducer; the least x - m that counts
+	p, n, rest   Reg // in a row of x or dst, the elements left of it, and behind its vectors
+	rows         Reg // the rows left
 }
 
 // The room of a medium on the stack, in slots of Local: one for each row's maximum,
@@ -63,6 +71,7 @@ const (
 	mediumMaxima = iota
 	mediumFactors
 	mediumWeights
+	mediumVectors // how many a row has
 	mediumLanes
 )
 
@@ -141,6 +150,13 @@ func (s *medium) maxima() {
 	})
 	s.FreeReg(room)
 	m, p := s.foldRows(opMax, 0), s.Local(mediumMaxima)
+	if !s.store { // from -0, neither zero differs by -0
+		sign, is := s.Const(1<<31), s.Vec("is")
+		s.EqOne(is, m, s.zero, sign)
+		s.op(opOr, m, is, m)
+		s.Free(is)
+		s.FreeConst(sign)
+	}
 	s.Store(m, p, 0)
 	s.FreeReg(p)
 	s.Free(m)
@@ -150,7 +166,16 @@ func (s *medium) maxima() {
 // lanes of the sums are kept: folded here, they would be in the way of the next
 // row's.
 func (s *medium) terms() {
-	s.exp.keep(s.Asm, 7+2*s.kinds())
+	if s.store {
+		s.exp.keep(s.Asm, 7+2*s.kinds())
+	} else {
+		s.loss.keep(s.Asm, 9+2*s.kinds())
+		n := s.Arg("cols")
+		s.AddImm(lanes-1, n)
+		s.ShiftDown(4, n)
+		s.StoreInt(n, mediumVectors)
+		s.FreeReg(n)
+	}
 	m, room := s.Uniform(), s.lanesOf()
 	var others []Reg
 	var dst, q, w Reg
@@ -175,13 +200,29 @@ func (s *medium) terms() {
 		for _, v := range acc {
 			s.Set(v, s.zero)
 		}
-		add := func(e *Vec) {
-			s.AddUnless(acc[0], e, s.exp.one)
-			s.Add(acc[1], e)
+		if !s.store {
+			s.vectors(acc[1])
 		}
-		byRegister := s.ByPair // there are registers for it but for the dots
-		if s.dots {
-			byRegister = s.ByPart
+		// add frees what it adds up.
+		add := func(ds []*Vec) {
+			switch {
+			case s.store:
+				for _, e := range ds {
+					s.AddUnless(acc[0], e, s.exp.one)
+					s.Add(acc[1], e)
+				}
+				s.Free(ds...)
+			case s.dots: // AVX2 has no registers for more
+				for _, d := range ds {
+					s.addTerms(acc[0], acc[1], []*Vec{d})
+				}
+			default:
+				s.addTerms(acc[0], acc[1], ds)
+			}
+		}
+		byRegister := s.ByPart
+		if s.store && !s.dots { // there are registers for it
+			byRegister = s.ByPair
 		}
 		s.walk(func(n int) {
 			byRegister(func() {
@@ -199,15 +240,15 @@ func (s *medium) terms() {
 						s.MulAddLoad(acc[2], d, w, 4*lanes*i)
 					}
 				}
-				es := s.exp.of(s.Asm, d)
-				s.Free(d...)
-				for i, e := range es {
-					if s.store {
+				if s.store {
+					es := s.exp.of(s.Asm, d)
+					s.Free(d...)
+					for i, e := range es {
 						s.Store(e, q, 4*lanes*i)
 					}
-					add(e)
+					d = es
 				}
-				s.Free(es...)
+				add(d)
 			})
 		}, func() {
 			d := s.Vec("d")
@@ -222,14 +263,24 @@ func (s *medium) terms() {
 			}
 			s.LoadTail(d, s.p, s.rest, s.low)
 			s.ByPart(func() {
-				s.exp.replace(s.Asm, d, m)
-				add(d)
+				x := s.Vec("x")
+				s.SubUni(x, d, m)
+				if s.store {
+					e := s.exp.of(s.Asm, []*Vec{x})[0]
+					s.Free(x)
+					s.Copy(d, e)
+					x = e
+				}
+				add([]*Vec{x})
 			})
 			if s.store {
 				s.StoreTail(d, q, s.rest)
 			}
 			s.Free(d)
 		}, others...)
+		if !s.store {
+			s.ToFloat(acc[1])
+		}
 		for i, v := range acc {
 			s.Store(v, room, 4*lanes*16*i)
 		}
@@ -244,6 +295,27 @@ func (s *medium) terms() {
 	}
 	s.FreeReg(room)
 	s.FreeUniform(m)
+}
+
+// vectors sets the lanes of v to the number of a row's vectors, an integer.
+func (s *medium) vectors(v *Vec) {
+	local, n := s.Local(mediumVectors), s.Uniform()
+	s.LoadUni(n, local, 0)
+	s.Set(v, n)
+	s.FreeUniform(n)
+	s.FreeReg(local)
+}
+
+// addTerms adds e^d to sum but where d is 0, and takes 1 off ones there is no 0.
+func (s *medium) addTerms(sum, ones *Vec, ds []*Vec) {
+	less := s.Vecs(len(ds), "less")
+	for i, d := range ds {
+		s.Negative(less[i], d)
+		s.op(opAddInt, ones, less[i], ones)
+		s.AtLeast(d, s.least)
+	}
+	ps, ts := s.loss.reduce(s.Asm, ds, s.round)
+	s.loss.addExp(s.Asm, sum, ds, ps, ts, less...)
 }
 
 // foldRows folds the lanes of the rows' sums of one kind.
@@ -273,18 +345,21 @@ func (s *medium) fold() {
 		s.FreeReg(p)
 		s.Free(dot)
 	}
-	round := s.Const(bits(round))
 	sum, ones := s.foldRows(opAdd, 0), s.foldRows(opAdd, 1)
-	p := s.Local(mediumFactors)
-	s.Store(ones, p, 0)
-	s.FreeReg(p)
-	s.Sub(ones, sum)
-	s.op(opAdd, ones, round, ones)
-	s.SubUni(ones, ones, round)
-	s.FreeConst(round)
+	if s.store {
+		round, p := s.Const(bits(round)), s.Local(mediumFactors)
+		s.Store(ones, p, 0)
+		s.FreeReg(p)
+		s.Sub(ones, sum)
+		s.op(opAdd, ones, round, ones)
+		s.SubUni(ones, ones, round)
+		s.FreeConst(round)
+	} else {
+		s.correct(sum)
+	}
 
 	none := s.NewLabel("none")
-	p = s.Arg("max")
+	p := s.Arg("max")
 	s.JumpIfImm(p, "==", 0, none)
 	max, local := s.Vec("max"), s.Local(mediumMaxima)
 	s.Load(max, local, 0)

@@ -127,31 +127,32 @@ type word struct {
 }
 
 var (
-	fadd  = word{"FADD", 0x4E20D400, 3}
-	fsub  = word{"FSUB", 0x4EA0D400, 3}
-	fmul  = word{"FMUL", 0x6E20DC00, 3}
-	fmax  = word{"FMAX", 0x4E20F400, 3}
-	fmin  = word{"FMIN", 0x4EA0F400, 3}
-	fdiv  = word{"FDIV", 0x6E20FC00, 3}
-	mul   = word{"MUL", 0x4EA09C00, 3} // integers
-	mla   = word{"MLA", 0x4EA09400, 3} // integers
-	fcmeq = word{"FCMEQ", 0x4E20E400, 3}
-	fcmgt = word{"FCMGT", 0x6EA0E400, 3}
-	fcmz  = word{"FCMEQ $0,", 0x4EA0D800, 2}
-	faddd = word{"FADD", 0x4E60D400, 3}  // doubles
-	fsubd = word{"FSUB", 0x4EE0D400, 3}  // doubles
-	fmuld = word{"FMUL", 0x6E60DC00, 3}  // doubles
-	fdivd = word{"FDIV", 0x6E60FC00, 3}  // doubles
-	orn   = word{"ORN", 0x4EE01C00, 3}   // bytes
-	bic   = word{"BIC", 0x4E601C00, 3}   // bytes
-	uminv = word{"UMINV", 0x6EB1A800, 2} // into a scalar
-	scvtf = word{"SCVTF", 0x4E21D800, 2}
-	fmaxv = word{"FMAXV", 0x6E30F800, 2}  // into a scalar
-	fcvtl = word{"FCVTL", 0x0E617800, 2}  // two floats to doubles
-	fcvth = word{"FCVTL2", 0x4E617800, 2} // the two others
+	fadd   = word{"FADD", 0x4E20D400, 3}
+	fsub   = word{"FSUB", 0x4EA0D400, 3}
+	fmul   = word{"FMUL", 0x6E20DC00, 3}
+	fmax   = word{"FMAX", 0x4E20F400, 3}
+	fmin   = word{"FMIN", 0x4EA0F400, 3}
+	fdiv   = word{"FDIV", 0x6E20FC00, 3}
+	mul    = word{"MUL", 0x4EA09C00, 3} // integers
+	mla    = word{"MLA", 0x4EA09400, 3} // integers
+	fcmeq  = word{"FCMEQ", 0x4E20E400, 3}
+	fcmgt  = word{"FCMGT", 0x6EA0E400, 3}
+	fcmz   = word{"FCMEQ $0,", 0x4EA0D800, 2}
+	fcmltz = word{"FCMLT $0,", 0x4EA0E800, 2}
+	faddd  = word{"FADD", 0x4E60D400, 3}  // doubles
+	fsubd  = word{"FSUB", 0x4EE0D400, 3}  // doubles
+	fmuld  = word{"FMUL", 0x6E60DC00, 3}  // doubles
+	fdivd  = word{"FDIV", 0x6E60FC00, 3}  // doubles
+	orn    = word{"ORN", 0x4EE01C00, 3}   // bytes
+	bic    = word{"BIC", 0x4E601C00, 3}   // bytes
+	uminv  = word{"UMINV", 0x6EB1A800, 2} // into a scalar
+	scvtf  = word{"SCVTF", 0x4E21D800, 2}
+	fmaxv  = word{"FMAXV", 0x6E30F800, 2}  // into a scalar
+	fcvtl  = word{"FCVTL", 0x0E617800, 2}  // two floats to doubles
+	fcvth  = word{"FCVTL2", 0x4E617800, 2} // the two others
 )
 
-var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, mul, mla, fcmeq, fcmgt, fcmz, faddd, fsubd, fmuld, fdivd, orn, bic, uminv, scvtf, fmaxv, fcvtl, fcvth}
+var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, mul, mla, fcmeq, fcmgt, fcmz, fcmltz, faddd, fsubd, fmuld, fdivd, orn, bic, uminv, scvtf, fmaxv, fcvtl, fcvth}
 
 // text prints the instruction in Go's order of operands: d = n op m.
 func (w word) text(m, n, d int) string {
@@ -384,7 +385,7 @@ var neonOps = map[op]word{opAdd: fadd, opSub: fsub, opMul: fmul, opMax: fmax, op
 	opAdd64: faddd, opSub64: fsubd, opMul64: fmuld, opDiv64: fdivd}
 
 // Those that Go's assembler has.
-var neonGoOps = map[op]struct{ name, lanes string }{opAddInt64: {"VADD", "D2"}, opSubInt64: {"VSUB", "D2"}, opSubInt: {"VSUB", "S4"}, opOr: {"VORR", "B16"}, opAnd: {"VAND", "B16"}, opXor: {"VEOR", "B16"}}
+var neonGoOps = map[op]struct{ name, lanes string }{opAddInt64: {"VADD", "D2"}, opSubInt64: {"VSUB", "D2"}, opAddInt: {"VADD", "S4"}, opSubInt: {"VSUB", "S4"}, opOr: {"VORR", "B16"}, opAnd: {"VAND", "B16"}, opXor: {"VEOR", "B16"}}
 
 func (neon) op(a *Asm, op op, x int, y operand, d int) {
 	r := a.inReg(y)
@@ -490,7 +491,7 @@ func (n neon) power(a *Asm, table []Uni, t, d []int) {
 		mla.emit(a, each, j, d)
 		a.emit("VTBL V%d.B16, [V%d.B16, V%d.B16], V%d.B16", d, table[0].r, table[0].r+1, d)
 		n.shift(a, 32, 23-powerBits, t)
-		a.emit("VADD V%d.S4, V%d.S4, V%d.S4", t, d, d)
+		n.op(a, opAddInt, d, inReg(t), d)
 	}
 	a.vfree[each], a.vfree[j] = true, true
 }
@@ -535,7 +536,11 @@ func (n neon) takeOnes(a *Asm, x, ones int, one Uni) {
 	a.vfree[t] = true
 }
 
-func (neon) countOnes(a *Asm, ones int) { scvtf.emit(a, 0, ones, ones) }
+func (n neon) countOnes(a *Asm, ones int) { n.toFloat(a, ones) }
+
+func (neon) toFloat(a *Asm, d int) { scvtf.emit(a, 0, d, d) }
+
+func (neon) negative(a *Asm, x, d int) { fcmltz.emit(a, 0, x, d) }
 
 func (neon) zeroWhere(a *Asm, x, d int, zero Uni) {
 	t := a.vreg(false)

@@ -335,7 +335,7 @@ func (x x86) storeTail(a *Asm, v *Vec, base, n Reg) {
 }
 
 var x86Ops = [...]string{opAdd: "VADDPS", opSub: "VSUBPS", opMul: "VMULPS", opMax: "VMAXPS", opMin: "VMINPS", opDiv: "VDIVPS",
-	opAdd64: "VADDPD", opSub64: "VSUBPD", opMul64: "VMULPD", opDiv64: "VDIVPD", opAddInt64: "VPADDQ", opSubInt64: "VPSUBQ", opSubInt: "VPSUBD", opMulInt: "VPMULLD", opOr: "VORPD", opAnd: "VANDPS", opXor: "VXORPS"}
+	opAdd64: "VADDPD", opSub64: "VSUBPD", opMul64: "VMULPD", opDiv64: "VDIVPD", opAddInt64: "VPADDQ", opSubInt64: "VPSUBQ", opAddInt: "VPADDD", opSubInt: "VPSUBD", opMulInt: "VPMULLD", opOr: "VORPD", opAnd: "VANDPS", opXor: "VXORPS"}
 
 func (x x86) op(a *Asm, op op, p int, y operand, d int) {
 	a.emit("%s %s, %s, %s", x.with(x86Ops[op], y), x.v(y), x.reg(p), x.reg(d))
@@ -393,7 +393,7 @@ func (x x86) power(a *Asm, table []Uni, t, d []int) {
 	}
 	for i, t := range t {
 		x.shift(a, 32, 23-powerBits, t)
-		a.emit("VPADDD %s, %s, %s", x.reg(t), x.reg(d[i]), x.reg(d[i]))
+		x.op(a, opAddInt, d[i], inReg(t), d[i])
 	}
 }
 
@@ -456,9 +456,13 @@ func (x x86) takeOnes(a *Asm, p, ones int, one Uni) {
 
 func (x x86) countOnes(a *Asm, ones int) {
 	if !x.avx512 {
-		a.emit("VCVTDQ2PS %s, %s", x.reg(ones), x.reg(ones))
+		x.toFloat(a, ones)
 	}
 }
+
+func (x x86) toFloat(a *Asm, d int) { a.emit("VCVTDQ2PS %s, %s", x.reg(d), x.reg(d)) }
+
+func (x x86) negative(a *Asm, p, d int) { a.emit("VPSRAD $31, %s, %s", x.reg(p), x.reg(d)) }
 
 // zeroWhere: AVX-512 keeps where x is not 0, or a NaN.
 func (x x86) zeroWhere(a *Asm, p, d int, zero Uni) {
