@@ -217,19 +217,22 @@ func spreadExp[T Float](w int, k *kernels[T], dst, x Matrix[T]) {
 
 // expElems does the elements [lo, hi) of matrices without gaps.
 func expElems[T Float](k *kernels[T], dst, x *Matrix[T], lo, hi int) {
-	pages, stream := newPager(k, x.Data, x.Cols, x.Cols), bit(streamsOf(dst.Data, x.Data, x.Rows*x.Cols))
+	xs, dsts := newPager(k, x.Data, x.Cols, x.Cols), newPager(k, dst.Data, x.Cols, x.Cols)
+	stream := bit(streamsOf(dst.Data, x.Data, x.Rows*x.Cols))
 	for off := lo; off < hi; off += cacheSize {
 		n := min(cacheSize, hi-off)
-		pages.aheadOf(off, n)
+		xs.aheadOf(off, n)
+		dsts.aheadOf(off, n)
 		k.exp(ptr(dst.Data, off), ptr(x.Data, off), n, stream)
 	}
 }
 
 func expRows[T Float](k *kernels[T], dst, x *Matrix[T], lo, hi int) {
-	pages := newPager(k, x.Data, x.Cols, x.Stride)
+	xs, dsts := newPager(k, x.Data, x.Cols, x.Stride), newPager(k, dst.Data, x.Cols, dst.Stride)
 	stream := bit(x.Cols >= streamCols && streamsOf(dst.Data, x.Data, x.Rows*x.Cols))
 	for i := lo; i < hi; i++ {
-		pages.ahead(i, 1)
+		xs.ahead(i, 1)
+		dsts.ahead(i, 1)
 		k.exp(ptr(dst.Data, i*dst.Stride), ptr(x.Data, i*x.Stride), x.Cols, stream)
 	}
 }

@@ -376,10 +376,11 @@ func logSoftmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 func logSoftmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, t *sumExps[T]) {
 	var log [tile]T
 	stream := bit(x.c >= streamCols && streamsOf(dst.data, x.data, x.n*x.c))
-	pages := newPager(k, x.data, x.c, x.stride)
+	xs, dsts := newPager(k, x.data, x.c, x.stride), newPager(k, dst.data, x.c, dst.stride)
 	for i := lo; i < hi; i += t.n {
 		m := Matrix[T]{i + cachedRows(hi-i, x.c), x.c, x.data, x.stride}
-		t.next(k, &m, i, pages)
+		t.next(k, &m, i, xs)
+		dsts.ahead(i, t.n)
 		for j, l := range t.log[:t.n] {
 			log[j] = T(l)
 		}
@@ -399,11 +400,12 @@ func spreadLogSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 func gradRows[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], lo, hi int) {
 	var sum [tile]float64
 	stream := bit(y.c >= streamCols && streams(dx.data, y.data, dy.data, y.n*y.c))
-	ys, dys := newPager(k, y.data, y.c, y.stride), newPager(k, dy.data, y.c, dy.stride)
+	ys, dys, dxs := newPager(k, y.data, y.c, y.stride), newPager(k, dy.data, y.c, dy.stride), newPager(k, dx.data, y.c, dx.stride)
 	for i := lo; i < hi; {
 		n := cachedRows(hi-i, y.c)
 		ys.ahead(i, n)
 		dys.ahead(i, n)
+		dxs.ahead(i, n)
 		p, g := ptr(y.data, i*y.stride), ptr(dy.data, i*dy.stride)
 		if op == softmaxGradOp {
 			k.inner(ptr(sum[:], 0), p, g, n, y.c, y.stride, dy.stride)
