@@ -97,10 +97,12 @@ const (
 )
 
 // How far ahead data is asked for: into the second-level cache from memory, and in
-// time for the loop from there.
+// time for the loop from there. Rows together have to find the next ones' samples, too.
 const (
-	sumNear = 12 * 1024
-	sumFar  = 32 * 1024
+	sumNear      = 4 * 1024
+	sumFar       = 16 * 1024
+	togetherNear = 12 * 1024
+	togetherFar  = 32 * 1024
 )
 
 func (s *logSumExp) write() {
@@ -528,8 +530,12 @@ func (s *logSumExp) lastVectors(left Reg, dot *Vec, hold bool, label string, use
 
 // fromMemory asks for data that may be in no cache.
 func (s *logSumExp) fromMemory(off int) {
-	s.Prefetch(s.q, sumNear+off)
-	s.PrefetchL2(s.q, sumFar+off)
+	near, far := sumNear, sumFar
+	if s.at != "" {
+		near, far = togetherNear, togetherFar
+	}
+	s.Prefetch(s.q, near+off)
+	s.PrefetchL2(s.q, far+off)
 }
 
 // fill sets d to how far q is in its part of that many elements.
