@@ -1429,8 +1429,8 @@ var rowKinds = []rowKind{
 	{"far below", some(4, func(rng *rand.Rand) float32 {
 		return float32(-math.Ln2 * (float64(int(1)<<(20+rng.IntN(5))) + 512*rng.Float64()))
 	})},
-	{"around 2^20", offsets(1<<20, 30)},
-	{"around -2^20", offsets(-1<<20, 30)},
+	{"around 2^17", offsets(1<<17, 30)},
+	{"around -2^17", offsets(-1<<17, 30)},
 	{"around 1e5", offsets(1e5, 10)},
 	{"around -1e7", offsets(-1e7, 100)},
 	{"masked", some(2, func(*rand.Rand) float32 { return -inf32 })},
