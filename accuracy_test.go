@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -650,4 +651,30 @@ func TestExpAccuracy64(t *testing.T) {
 			t.Errorf("e^%v is %v, got %v", special[i], want, ys[i])
 		}
 	}
+}
+
+// TestSmoothingFar has rows too far from 0 for a base, whose x - max are all rounded the
+// same way when they are added up.
+func TestSmoothingFar(t *testing.T) {
+	onPaths(t, func(t *testing.T) {
+		const smoothing, top = 0.5, 5e29
+		for _, cols := range []int{300, 2048, 4096, 8300} {
+			x := make([]float32, cols)
+			for i := range 20 {
+				fill(x, -1e30*rand.New(rand.NewPCG(uint64(i), 1)).Float32())
+				x[i] = top
+				var sum accumulator
+				for _, v := range x {
+					sum.add(float64(x[i]) - float64(v))
+				}
+				opt := &Options[float32]{LabelSmoothing: smoothing}
+				got, err := CrossEntropy(Dense(1, cols, x), []int{cols - 1}, opt)
+				must(t, err)
+				want := (1-smoothing)*(float64(x[i])-float64(x[cols-1])) + smoothing/float64(cols)*sum.value()
+				if math.Abs(got/want-1) > 1e-6 {
+					t.Errorf("%d columns: %v, want %v", cols, got, want)
+				}
+			}
+		}
+	})
 }

@@ -180,6 +180,7 @@ func (r *reference) lse0() float64 { return math.Log1p(r.others) }
 func (r *rowReference) margins(t, p int, margin, w float64, x []float64) {
 	w /= float64(len(x))
 	var size, slopes, total float64
+	var loss, target accumulator
 	for j, v := range x {
 		z := margin - x[t] + v
 		if j == t || z <= 0 {
@@ -192,10 +193,10 @@ func (r *rowReference) margins(t, p int, margin, w float64, x []float64) {
 		if z != z {
 			slope = z
 		}
-		r.loss += w * term
+		loss.add(w * term)
 		total += math.Abs(term)
 		r.grad[j] = w * slope
-		r.grad[t] -= w * slope
+		target.add(-w * slope)
 		// The difference cancels.
 		lost := (math.Abs(margin) + math.Abs(x[t]) + math.Abs(v)) * 0x1p-51
 		if p == 2 {
@@ -205,6 +206,7 @@ func (r *rowReference) margins(t, p int, margin, w float64, x []float64) {
 		}
 		size += w * (math.Abs(term)*1e-13 + lost)
 	}
+	r.loss, r.grad[t] = loss.value(), target.value()
 	r.tol, r.gradTol[t] = size, slopes+1e-13*math.Abs(r.grad[t])
 	r.wild = !(total < 1e300)
 	if notFinite(size) {

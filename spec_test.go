@@ -534,7 +534,7 @@ func init() {
 			block, weights := specDotted(&row[0], w, i, cols, stride)
 			whole := len(block) / step * step
 			if apart {
-				whole = 0
+				whole = len(block)
 			}
 			at(dot, i, 1)[0] = specBlockDot(block, weights, at(base, i, 1)[0], specSegment, whole)
 		}
@@ -553,11 +553,11 @@ func init() {
 	specTable.sumExpWeighted = func(base, sum, peak, dot, x, w *float32, rows, cols, stride int) {
 		for i, apart := range specSumExpRows(base, sum, peak, x, rows, cols, stride, true) {
 			block, weights := specDotted(x, w, i, cols, stride)
-			whole := len(block)
+			size := specPart
 			if apart {
-				whole = 0
+				size = specSegment
 			}
-			at(dot, i, 1)[0] = specBlockDot(block, weights, at(base, i, 1)[0], specPart, whole)
+			at(dot, i, 1)[0] = specBlockDot(block, weights, at(base, i, 1)[0], size, len(block))
 		}
 	}
 }

@@ -357,10 +357,9 @@ func (s *expSum) apart() {
 	sum, fill, left := s.Vec("sum"), s.Const(negInf), s.Reg()
 	s.Set(sum, s.zero)
 	s.keepLanes(sum, blockSums)
-	var dot *Vec
+	sums, dot := []segmentSum{{sum, blockSums}}, s.newDot()
 	if s.dots {
-		dot = s.Vec("dot")
-		s.Set(dot, s.zero)
+		sums = append(sums, segmentSum{dot, blockDots})
 	}
 	s.Mov(s.p, s.q)
 	s.Mov(s.size, left)
@@ -375,12 +374,11 @@ func (s *expSum) apart() {
 	s.FreeReg(dst)
 	s.Add(sum, d)
 	s.Free(d)
-	s.nextVector(sum, left, loop)
+	s.nextVector(left, loop, sums...)
 	s.FreeReg(left)
 	s.FreeConst(fill)
 	s.freeExp(exp)
 	if s.dots {
-		s.keepLanes(dot, blockDots)
 		s.Free(dot)
 		s.setDot()
 	}

@@ -973,14 +973,12 @@ func (s *logSumExp) vectors(m Uni) {
 	if s.dots {
 		dot, loop := s.Vec("dot"), s.NewLabel("dots")
 		s.Set(dot, s.zero)
+		s.keepLanes(dot, blockDots)
 		s.Label(loop)
 		s.addDots(dot, s.q, left, s.base, s.zero, s.weighted)
-		s.AddImm(4*lanes, s.q)
-		s.AddImm(-lanes, left)
-		s.JumpIfImm(left, ">", 0, loop)
-		s.keepLanes(dot, blockDots)
-		s.setDot()
+		s.nextVector(left, loop, segmentSum{dot, blockDots})
 		s.Free(dot)
+		s.setDot()
 		s.Mov(s.p, s.q)
 		s.Mov(s.size, left)
 	}
@@ -1002,7 +1000,7 @@ func (s *logSumExp) vectors(m Uni) {
 		s.Free(e, one)
 	})
 	s.Free(d)
-	s.nextVector(sum, left, vec)
+	s.nextVector(left, vec, segmentSum{sum, blockSums})
 	s.FreeReg(left)
 	s.FreeConst(fill)
 	s.loadLanes(sum, blockSums)
@@ -1019,19 +1017,29 @@ func (s *logSumExp) vectors(m Uni) {
 	s.freeExp(exp)
 }
 
+// A segmentSum is what the lanes of a segment add up to, and the slot of the block's.
+type segmentSum struct {
+	v    *Vec
+	slot int
+}
+
 // nextVector goes to label for the next vector of the block, if there is one. A segment's
-// sum goes to the block's.
-func (s *logSumExp) nextVector(sum *Vec, left Reg, label string) {
+// sums go to the block's.
+func (s *logSumExp) nextVector(left Reg, label string, sums ...segmentSum) {
 	within := s.NewLabel("within")
 	s.AddImm(4*lanes, s.q)
 	s.fill(segment, s.cut)
 	s.JumpIfImm(s.cut, "!=", 0, within)
-	s.addLanes(sum, blockSums)
-	s.Set(sum, s.zero)
+	for _, sum := range sums {
+		s.addLanes(sum.v, sum.slot)
+		s.Set(sum.v, s.zero)
+	}
 	s.Label(within)
 	s.AddImm(-lanes, left)
 	s.JumpIfImm(left, ">", 0, label)
-	s.addLanes(sum, blockSums)
+	for _, sum := range sums {
+		s.addLanes(sum.v, sum.slot)
+	}
 }
 
 // takeBase makes m the base, unless it is -Inf: masked elements never meet -Inf - -Inf.

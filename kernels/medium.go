@@ -306,7 +306,7 @@ func (s *medium) vectors(v *Vec) {
 	s.FreeReg(local)
 }
 
-// addTerms adds e^d to sum but where d is 0, and takes 1 off ones there is no 0.
+// addTerms adds e^d to sum where d is not 0, and takes 1 off ones there.
 func (s *medium) addTerms(sum, ones *Vec, ds []*Vec) {
 	less := s.Vecs(len(ds), "less")
 	for i, d := range ds {

@@ -465,14 +465,17 @@ func (neon) shift(a *Asm, size, left, d int) {
 	a.emit("%s $%d, V%d.%s, V%d.%s", op, left, d, lanes, d, lanes)
 }
 
-// powers: the table takes two registers, one behind the other.
+// powers: the table takes two registers, one behind the other; free gives the first one back.
 func (n neon) powers(a *Asm) []Uni {
-	r := len(a.vfree) - 1
-	for !a.vfree[r] || !a.vfree[r-1] {
+	r := len(a.vfree) - 2
+	for r >= 0 && !(a.vfree[r] && a.vfree[r+1]) {
 		r--
 	}
-	a.vfree[r], a.vfree[r-1] = false, false
-	table, at := Uni{r: r - 1}, a.Reg()
+	if r < 0 {
+		a.fatalf("out of pairs of vector registers")
+	}
+	a.vfree[r], a.vfree[r+1] = false, false
+	table, at := Uni{r: r}, a.Reg()
 	a.emit("MOVD $powers<>(SB), %s", at)
 	n.load(a, at, 0, table.r, table.r+1)
 	a.FreeReg(at)
