@@ -99,30 +99,31 @@ func multiMargin[T Float, I Index](fn string, x *Matrix[T], targets []I, opt *Ma
 		if grad != nil {
 			to = grad.row(i)
 		}
-		for first := 0; first < len(row); first += marginBlock {
-			var some, someSlopes float64
-			for j := first; j < min(first+marginBlock, len(row)); j++ {
-				z := shift + float64(row[j])
-				slope := 0.0
-				if j != t && !(z <= 0) {
-					slope = 1
-					switch {
-					case z != z:
-						slope = z
-					case o.P == 2:
-						slope = 2 * z
-						z = float64(z * z)
-					}
-					some += z
-					someSlopes += slope
-				}
-				if to != nil {
-					to[j] = T(slope * scale)
-				}
+		var some, someSlopes float64 // of a block
+		for j, v := range row {
+			if j%marginBlock == 0 {
+				s, slopes = s+some, slopes+someSlopes
+				some, someSlopes = 0, 0
 			}
-			s += some
-			slopes += someSlopes
+			z := shift + float64(v)
+			slope := 0.0
+			if j != t && !(z <= 0) {
+				slope = 1
+				switch {
+				case z != z:
+					slope = z
+				case o.P == 2:
+					slope = 2 * z
+					z = float64(z * z)
+				}
+				some += z
+				someSlopes += slope
+			}
+			if to != nil {
+				to[j] = T(slope * scale)
+			}
 		}
+		s, slopes = s+some, slopes+someSlopes
 		if to != nil {
 			to[t] = T(-slopes * scale)
 		}

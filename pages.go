@@ -4,9 +4,8 @@ package logits
 // a CPU first meets a page it looks up where it is, and what follows in the program
 // waits; pages that are asked for together are looked up side by side. On a Zen 4
 // with pages of 4 KB that takes 10 to 25 % off what reads from memory. Pages that are to
-// be written gain nothing there, and on a Zen 5 what stores past the caches row by row 12
-// to 26 % (Exp, LogSoftmax and SoftmaxGrad of 256x151936), but for trails, MSEGrad and
-// L1Grad. A nil pager asks for nothing.
+// be written gain nothing there, and on a Zen 5 what stores past the caches up to a third
+// (Exp, LogSoftmax and SoftmaxGrad of 256x151936), but for trails, MSEGrad and L1Grad. A nil pager asks for nothing.
 type pager[T Float] struct {
 	k      *kernels[T]
 	data   []T

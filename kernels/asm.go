@@ -127,7 +127,6 @@ const (
 	opSub64
 	opMul64
 	opDiv64
-	opAddInt64
 	opSubInt64
 	opAddInt // lanes of 32 bits again
 	opSubInt

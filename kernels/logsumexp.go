@@ -261,10 +261,10 @@ func (s *logSumExp) setOut(name string, u Uni) {
 }
 
 // scalar returns a register with the number in a slot of the stack.
-func (s *logSumExp) scalar(slot int) Uni {
-	u, local := s.Uniform(), s.Local(slot)
-	s.LoadUni(u, local, 0)
-	s.FreeReg(local)
+func (a *Asm) scalar(slot int) Uni {
+	u, local := a.Uniform(), a.Local(slot)
+	a.LoadUni(u, local, 0)
+	a.FreeReg(local)
 	return u
 }
 

@@ -138,8 +138,9 @@ func neonData(b *bytes.Buffer, consts map[uint64]int) {
 // powerData writes the table of powers, twice, as AVX-512 takes as many as it has lanes.
 func powerData(b *bytes.Buffer) {
 	b.WriteString("\n// 2^(j/8) as its bits less those of 1 + j/8\n")
+	table := powerTable()
 	for i := range lanes {
-		fmt.Fprintf(b, "DATA powers<>+%d(SB)/4, $0x%08x\n", 4*i, powerTable()[i%powers])
+		fmt.Fprintf(b, "DATA powers<>+%d(SB)/4, $0x%08x\n", 4*i, table[i%powers])
 	}
 	fmt.Fprintf(b, "GLOBL powers<>(SB), RODATA|NOPTR, $%d\n", 4*lanes)
 }

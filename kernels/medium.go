@@ -1,6 +1,9 @@
 package main
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Rows of a few vectors are done in three sweeps over as many of them as stay in
 // a cache: their maxima, their exponentials, and the factors. No row waits for
@@ -201,24 +204,13 @@ func (s *medium) terms() {
 			s.Set(v, s.zero)
 		}
 		if !s.store {
-			s.vectors(acc[1])
+			n := s.scalar(mediumVectors)
+			s.Set(acc[1], n)
+			s.FreeUniform(n)
 		}
-		// add frees what it adds up.
-		add := func(ds []*Vec) {
-			switch {
-			case s.store:
-				for _, e := range ds {
-					s.AddUnless(acc[0], e, s.exp.one)
-					s.Add(acc[1], e)
-				}
-				s.Free(ds...)
-			case s.dots: // AVX2 has no registers for more
-				for _, d := range ds {
-					s.addTerms(acc[0], acc[1], []*Vec{d})
-				}
-			default:
-				s.addTerms(acc[0], acc[1], ds)
-			}
+		add := func(e *Vec) {
+			s.AddUnless(acc[0], e, s.exp.one)
+			s.Add(acc[1], e)
 		}
 		byRegister := s.ByPart
 		if s.store && !s.dots { // there are registers for it
@@ -240,15 +232,17 @@ func (s *medium) terms() {
 						s.MulAddLoad(acc[2], d, w, 4*lanes*i)
 					}
 				}
-				if s.store {
-					es := s.exp.of(s.Asm, d)
-					s.Free(d...)
-					for i, e := range es {
-						s.Store(e, q, 4*lanes*i)
-					}
-					d = es
+				if !s.store {
+					s.addTerms(acc[0], acc[1], d)
+					return
 				}
-				add(d)
+				es := s.exp.of(s.Asm, d)
+				s.Free(d...)
+				for i, e := range es {
+					s.Store(e, q, 4*lanes*i)
+					add(e)
+				}
+				s.Free(es...)
 			})
 		}, func() {
 			d := s.Vec("d")
@@ -263,15 +257,14 @@ func (s *medium) terms() {
 			}
 			s.LoadTail(d, s.p, s.rest, s.low)
 			s.ByPart(func() {
+				if s.store {
+					s.exp.replace(s.Asm, d, m)
+					add(d)
+					return
+				}
 				x := s.Vec("x")
 				s.SubUni(x, d, m)
-				if s.store {
-					e := s.exp.of(s.Asm, []*Vec{x})[0]
-					s.Free(x)
-					s.Copy(d, e)
-					x = e
-				}
-				add([]*Vec{x})
+				s.addTerms(acc[0], acc[1], []*Vec{x})
 			})
 			if s.store {
 				s.StoreTail(d, q, s.rest)
@@ -297,25 +290,22 @@ func (s *medium) terms() {
 	s.FreeUniform(m)
 }
 
-// vectors sets the lanes of v to the number of a row's vectors, an integer.
-func (s *medium) vectors(v *Vec) {
-	local, n := s.Local(mediumVectors), s.Uniform()
-	s.LoadUni(n, local, 0)
-	s.Set(v, n)
-	s.FreeUniform(n)
-	s.FreeReg(local)
-}
-
-// addTerms adds e^d to sum where d is not 0, and takes 1 off ones there.
+// addTerms adds each e^d to sum where d is not 0, takes 1 off ones there, and frees the ds.
 func (s *medium) addTerms(sum, ones *Vec, ds []*Vec) {
-	less := s.Vecs(len(ds), "less")
-	for i, d := range ds {
-		s.Negative(less[i], d)
-		s.op(opAddInt, ones, less[i], ones)
-		s.AtLeast(d, s.least)
+	n := len(ds)
+	if s.dots { // AVX2 has no registers for more
+		n = 1
 	}
-	ps, ts := s.loss.reduce(s.Asm, ds, s.round)
-	s.loss.addExp(s.Asm, sum, ds, ps, ts, less...)
+	for ds := range slices.Chunk(ds, n) {
+		less := s.Vecs(n, "less")
+		for i, d := range ds {
+			s.Negative(less[i], d)
+			s.op(opAddInt, ones, less[i], ones)
+			s.AtLeast(d, s.least)
+		}
+		ps, ts := s.loss.reduce(s.Asm, ds, s.round)
+		s.loss.addExp(s.Asm, sum, ds, ps, ts, less...)
+	}
 }
 
 // foldRows folds the lanes of the rows' sums of one kind.

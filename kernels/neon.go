@@ -385,7 +385,7 @@ var neonOps = map[op]word{opAdd: fadd, opSub: fsub, opMul: fmul, opMax: fmax, op
 	opAdd64: faddd, opSub64: fsubd, opMul64: fmuld, opDiv64: fdivd}
 
 // Those that Go's assembler has.
-var neonGoOps = map[op]struct{ name, lanes string }{opAddInt64: {"VADD", "D2"}, opSubInt64: {"VSUB", "D2"}, opAddInt: {"VADD", "S4"}, opSubInt: {"VSUB", "S4"}, opOr: {"VORR", "B16"}, opAnd: {"VAND", "B16"}, opXor: {"VEOR", "B16"}}
+var neonGoOps = map[op]struct{ name, lanes string }{opSubInt64: {"VSUB", "D2"}, opAddInt: {"VADD", "S4"}, opSubInt: {"VSUB", "S4"}, opOr: {"VORR", "B16"}, opAnd: {"VAND", "B16"}, opXor: {"VEOR", "B16"}}
 
 func (neon) op(a *Asm, op op, x int, y operand, d int) {
 	r := a.inReg(y)
@@ -465,7 +465,7 @@ func (neon) shift(a *Asm, size, left, d int) {
 	a.emit("%s $%d, V%d.%s, V%d.%s", op, left, d, lanes, d, lanes)
 }
 
-// powers: the table takes two registers, one behind the other; free gives the first one back.
+// powers: the table takes two registers, one behind the other.
 func (n neon) powers(a *Asm) []Uni {
 	r := len(a.vfree) - 2
 	for r >= 0 && !(a.vfree[r] && a.vfree[r+1]) {
@@ -475,24 +475,24 @@ func (n neon) powers(a *Asm) []Uni {
 		a.fatalf("out of pairs of vector registers")
 	}
 	a.vfree[r], a.vfree[r+1] = false, false
-	table, at := Uni{r: r}, a.Reg()
+	at := a.Reg()
 	a.emit("MOVD $powers<>(SB), %s", at)
-	n.load(a, at, 0, table.r, table.r+1)
+	n.load(a, at, 0, r, r+1)
 	a.FreeReg(at)
-	return []Uni{table, a.Addend(powers - 1), a.Addend(4 * 0x01010101), a.Addend(0x03020100)}
+	return []Uni{inReg(r), inReg(r + 1), a.Addend(powers - 1), a.Addend(4 * 0x01010101), a.Addend(0x03020100)}
 }
 
 // power makes numbers of bytes out of those of powers.
 func (n neon) power(a *Asm, table []Uni, t, d []int) {
 	j, each := a.vreg(false), a.vreg(false)
-	n.loadConst(a, table[2], each)
+	n.loadConst(a, table[3], each)
 	for i, t := range t {
 		d := d[i]
-		n.loadConst(a, table[1], j)
+		n.loadConst(a, table[2], j)
 		n.op(a, opAnd, t, inReg(j), j)
-		n.loadConst(a, table[3], d)
+		n.loadConst(a, table[4], d)
 		mla.emit(a, each, j, d)
-		a.emit("VTBL V%d.B16, [V%d.B16, V%d.B16], V%d.B16", d, table[0].r, table[0].r+1, d)
+		a.emit("VTBL V%d.B16, [V%d.B16, V%d.B16], V%d.B16", d, table[0].r, table[1].r, d)
 		n.shift(a, 32, 23-powerBits, t)
 		n.op(a, opAddInt, d, inReg(t), d)
 	}

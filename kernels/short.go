@@ -341,7 +341,7 @@ func (s *short) nextRows(name string, p, stride Reg) {
 	s.StoreArg(name, p)
 }
 
-// exp replaces the columns by e^(x - m), two at a time, and asks for as much of
+// exps replaces the columns by e^(x - m), two at a time, and asks for as much of
 // the rows to come, as if they had no gaps.
 func (s *short) exps(room Reg, m *Vec) {
 	p, x, left, loop := s.Reg(), s.Reg(), s.Reg(), s.NewLabel("exps")
