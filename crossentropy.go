@@ -362,14 +362,15 @@ type ceRoom[T Float] struct {
 	more      []T // of these
 	dots      []T // of the row, or of its blocks
 	factor    []T // of the probabilities, in short rows
+	top       []T // the exponential of a target that is more than half of a long row
 }
 
 func (r *ceRoom[T]) init(b *[]float64, cols int) {
 	size, n := 8/elemSize[T](), max(wideTile, blocks(cols))
-	t := scratch[T](b, (4*size+4)*wideTile+5*n)[4*size*wideTile:]
+	t := scratch[T](b, (4*size+5)*wideTile+5*n)[4*size*wideTile:]
 	f, p := (*b)[:4*wideTile], t[5*n:]
 	r.log, r.s, r.dot, r.scale = f[:wideTile], f[wideTile:][:wideTile], f[2*wideTile:][:wideTile], f[3*wideTile:]
-	r.x, r.max, r.less, r.factor = p[:wideTile], p[wideTile:][:wideTile], p[2*wideTile:][:wideTile], p[3*wideTile:][:wideTile]
+	r.x, r.max, r.less, r.factor, r.top = p[:wideTile], p[wideTile:][:wideTile], p[2*wideTile:][:wideTile], p[3*wideTile:][:wideTile], p[4*wideTile:][:wideTile]
 	r.sum, r.peak, r.dots, r.base, r.more = t[:n], t[n:2*n], t[2*n:3*n], t[3*n:4*n], t[4*n:5*n]
 }
 
@@ -431,30 +432,63 @@ func (j *ceJob[T, I]) long(x, dst *view[T], first int, r *ceRoom[T]) {
 // sums fills in the room given the exponentials e and what is known of their blocks.
 // The bases become what turns e into gradients, but for the elements at the targets.
 func (j *ceJob[T, I]) sums(x, e *view[T], first int, r *ceRoom[T]) {
-	b := blocks(x.c)
+	b, confident := blocks(x.c), false
 	var row expRow[T] // filled in place, as its parts are: see setRows
 	for c := range x.n {
-		row.e, row.base, row.sum, row.more = e.data[c*e.stride:][:x.c], r.base[c*b:][:b], r.sum[c*b:][:b], r.more[c*b:][:b]
 		t := int(j.targets[first+c])
+		r.top[c] = 0
 		if t == j.ignore {
-			clear(row.e) // NaN times 0 would stay
-			fill(row.base, 0)
+			clear(e.data[c*e.stride:][:x.c]) // NaN times 0 would stay
+			fill(r.base[c*b:][:b], 0)
 			r.less[c] = 0
 			continue
 		}
+		var p float64
+		p, r.less[c], r.scale[c] = j.factor(j.upstream(first+c), weightOf(j.opt.Weight, t))
+		if b == 1 { // addUp, logSum and probabilities, unless there is anything unusual
+			e, f := &e.data[c*e.stride+t], 1+float64(r.more[c])
+			all, one := float64(float64(r.sum[c])*f), float64(float64(*e)*f)
+			if p := f * (p / all); all > 0 && math.Abs(p) >= 0x1p-126 {
+				near, s := r.base[c], all-1
+				if one+one > all { // see others
+					near, s, r.top[c], *e = r.x[c], f, *e, 0
+					confident = true
+				}
+				if j.share > 0 {
+					r.dot[c] = float64(r.dots[c]) + float64(j.weights*(float64(r.base[c])-float64(near)))
+				}
+				r.base[c], r.max[c], r.s[c] = T(p), near, s
+				continue
+			}
+		}
+		row.e, row.base, row.sum, row.more = e.data[c*e.stride:][:x.c], r.base[c*b:][:b], r.sum[c*b:][:b], r.more[c*b:][:b]
 		row.addUp()
-		near, s := row.logSum(j.k, t, r.x[c])
-		r.max[c], r.s[c], r.log[c] = near, s, s
+		r.max[c], r.s[c] = row.logSum(j.k, t, r.x[c])
 		if j.share > 0 {
-			d := sum[T]{base: near}
+			d := sum[T]{base: r.max[c]}
 			d.addDots(row.base, r.dots[c*b:], j.blocks)
 			r.dot[c] = d.dot
 		}
-		var p float64
-		p, r.less[c], r.scale[c] = j.factor(j.upstream(first+c), weightOf(j.opt.Weight, t))
 		row.probabilities(j.k, p)
 	}
+	if confident {
+		j.others(e, first, r)
+	}
+	copy(r.log[:x.n], r.s)
 	j.k.log1p(ptr(r.log, 0), x.n)
+}
+
+// others finds the sums of the exponentials e without those that sums has taken out, and
+// puts these back. s is what the sums are multiplied by.
+func (j *ceJob[T, I]) others(e *view[T], first int, r *ceRoom[T]) {
+	var rest [tile]float64
+	j.k.sum(ptr(rest[:], 0), ptr(e.data, 0), e.n, e.c, e.stride)
+	for c, top := range r.top[:e.n] {
+		if top != 0 {
+			r.s[c] = float64(rest[c]*r.s[c]) / float64(float64(top)*r.s[c])
+			e.data[c*e.stride+int(j.targets[first+c])] = top
+		}
+	}
 }
 
 // targeted completes the gradients of n rows of dst from row on, whose targets
