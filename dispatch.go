@@ -88,6 +88,13 @@ type kernels[T Float] struct {
 	square, distance         func(dst *float64, x, y *T, rows, cols, stride, yStride int)
 	squareGrad, distanceGrad func(dst *float64, grad, x, y, scale *T, rows, cols, gradStride, stride, yStride, stream int)
 
+	// hinge sets sum[0] to the sum of h = max(0, x + *shift) over n elements, and sum[1]
+	// to that of its square. hingeGrad and squaredHingeGrad set sum[0] to the sum of h, or
+	// of its square, sum[1] to that of its derivative, and dst to this times *scale. All
+	// is in float64; *shift is finite and not -0. dst may be x.
+	hinge                       func(sum *float64, x *T, shift *float64, n int)
+	hingeGrad, squaredHingeGrad func(sum *float64, dst, x *T, shift, scale *float64, n int)
+
 	// inner sets dst[i] to the sum of x y over row i, or of x if y is nil, added up
 	// in float64.
 	inner func(dst *float64, x, y *T, rows, cols, stride, yStride int)

@@ -586,6 +586,22 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			y, max, log := y(), vec(0, rows), vec(1, rows)
 			return out(y), out(max, log), func() { k.shift(y.p(), y.p(), max.p(), log.p(), rows, cols, dstStride, dstStride, 0) }
 		}},
+		{"hinge", func() ([]armed, []armed, func()) {
+			x, shift, sum := newArea[T](mem[0], 1, cols, 0, in.end), newArea[float64](mem[1], 1, 1, 0, in.end), newArea[float64](mem[3], 1, 2, 0, in.end)
+			guardFill(x.row, 1, 0)
+			return out(sum), out(x, shift), func() { k.hinge(sum.p(), x.p(), shift.p(), cols) }
+		}},
+		{"hingeGrad", func() ([]armed, []armed, func()) {
+			x, shift, sum := newArea[T](mem[0], 1, cols, 0, in.end), newArea[float64](mem[1], 1, 1, 0, in.end), newArea[float64](mem[3], 1, 2, 0, in.end)
+			guardFill(x.row, 1, 0)
+			dst := newArea[T](mem[2], 1, cols, 0, in.end)
+			return out(sum, dst), out(x, shift), func() { k.hingeGrad(sum.p(), dst.p(), x.p(), shift.p(), shift.p(), cols) }
+		}},
+		{"squaredHingeGrad", func() ([]armed, []armed, func()) {
+			x, shift, sum := newArea[T](mem[0], 1, cols, 0, in.end), newArea[float64](mem[1], 1, 1, 0, in.end), newArea[float64](mem[3], 1, 2, 0, in.end)
+			guardFill(x.row, 1, 0)
+			return out(sum, x), out(shift), func() { k.squaredHingeGrad(sum.p(), x.p(), x.p(), shift.p(), shift.p(), cols) }
+		}},
 		{"inner", func() ([]armed, []armed, func()) {
 			x, y, dst := x(), y(), newArea[float64](mem[3], 1, rows, 0, in.end)
 			return out(dst), out(x, y), func() { k.inner(dst.p(), x.p(), y.p(), rows, cols, stride, dstStride) }

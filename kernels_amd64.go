@@ -92,6 +92,15 @@ func distanceAVX2(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 func distanceGradAVX2(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
 
 //go:noescape
+func hingeAVX2(sum *float64, x *float32, shift *float64, n int)
+
+//go:noescape
+func hingeGradAVX2(sum *float64, dst, x *float32, shift, scale *float64, n int)
+
+//go:noescape
+func squaredHingeGradAVX2(sum *float64, dst, x *float32, shift, scale *float64, n int)
+
+//go:noescape
 func innerAVX2(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
@@ -162,6 +171,9 @@ var tableAVX2 = kernels[float32]{
 	squareGrad:           squareGradAVX2,
 	distance:             distanceAVX2,
 	distanceGrad:         distanceGradAVX2,
+	hinge:                hingeAVX2,
+	hingeGrad:            hingeGradAVX2,
+	squaredHingeGrad:     squaredHingeGradAVX2,
 	inner:                innerAVX2,
 	softmaxGrad:          softmaxGradAVX2,
 	logSoftmaxGrad:       logSoftmaxGradAVX2,
@@ -265,6 +277,15 @@ func distanceAVX512(dst *float64, x, y *float32, rows, cols, stride, yStride int
 func distanceGradAVX512(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
 
 //go:noescape
+func hingeAVX512(sum *float64, x *float32, shift *float64, n int)
+
+//go:noescape
+func hingeGradAVX512(sum *float64, dst, x *float32, shift, scale *float64, n int)
+
+//go:noescape
+func squaredHingeGradAVX512(sum *float64, dst, x *float32, shift, scale *float64, n int)
+
+//go:noescape
 func innerAVX512(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
@@ -335,6 +356,9 @@ var tableAVX512 = kernels[float32]{
 	squareGrad:           squareGradAVX512,
 	distance:             distanceAVX512,
 	distanceGrad:         distanceGradAVX512,
+	hinge:                hingeAVX512,
+	hingeGrad:            hingeGradAVX512,
+	squaredHingeGrad:     squaredHingeGradAVX512,
 	inner:                innerAVX512,
 	softmaxGrad:          softmaxGradAVX512,
 	logSoftmaxGrad:       logSoftmaxGradAVX512,

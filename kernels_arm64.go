@@ -92,6 +92,15 @@ func distanceNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 func distanceGradNEON(dst *float64, grad, x, y, scale *float32, rows, cols, gradStride, stride, yStride, stream int)
 
 //go:noescape
+func hingeNEON(sum *float64, x *float32, shift *float64, n int)
+
+//go:noescape
+func hingeGradNEON(sum *float64, dst, x *float32, shift, scale *float64, n int)
+
+//go:noescape
+func squaredHingeGradNEON(sum *float64, dst, x *float32, shift, scale *float64, n int)
+
+//go:noescape
 func innerNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
@@ -162,6 +171,9 @@ var tableNEON = kernels[float32]{
 	squareGrad:           squareGradNEON,
 	distance:             distanceNEON,
 	distanceGrad:         distanceGradNEON,
+	hinge:                hingeNEON,
+	hingeGrad:            hingeGradNEON,
+	squaredHingeGrad:     squaredHingeGradNEON,
 	inner:                innerNEON,
 	softmaxGrad:          softmaxGradNEON,
 	logSoftmaxGrad:       logSoftmaxGradNEON,

@@ -2,6 +2,7 @@ package logits
 
 import (
 	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -46,6 +47,10 @@ func genericKernels[T Float]() kernels[T] {
 		squareGrad:   squareGradGeneric[T],
 		distance:     distanceGeneric[T],
 		distanceGrad: distanceGradGeneric[T],
+
+		hinge:            hingeGeneric[T],
+		hingeGrad:        hingeGradGeneric[T],
+		squaredHingeGrad: squaredHingeGradGeneric[T],
 
 		inner:          innerGeneric[T],
 		softmaxGrad:    softmaxGradGeneric[T],
@@ -542,6 +547,61 @@ func distanceGradGeneric[T Float](dst *float64, grad, x, y, scale *T, rows, cols
 			}
 		}
 		at(dst, i, 1)[0] = s0 + s1
+	}
+}
+
+// hingeBlock is how many terms are added up before they go to the sum: of thousands that
+// are the same, all sums would be rounded the same way.
+const hingeBlock = 256
+
+func hingeGeneric[T Float](sum *float64, x *T, shift *float64, n int) {
+	s := at(sum, 0, 2)
+	clear(s)
+	for x := range slices.Chunk(at(x, 0, n), hingeBlock) {
+		var h0, h1, s0, s1 float64
+		for _, v := range x {
+			h := max(float64(v)+*shift, 0)
+			h0, h1 = h1, h0+h
+			s0, s1 = s1, s0+float64(h*h)
+		}
+		s[0] += h0 + h1
+		s[1] += s0 + s1
+	}
+}
+
+func hingeGradGeneric[T Float](sum *float64, dst, x *T, shift, scale *float64, n int) {
+	s, to := at(sum, 0, 2), at(dst, 0, n)
+	clear(s)
+	for x := range slices.Chunk(at(x, 0, n), hingeBlock) {
+		var h0, h1, d0, d1 float64
+		for j, v := range x {
+			h := max(float64(v)+*shift, 0)
+			d := min(h*0x1p1000*0x1p100, 1) // 1 where h is positive
+			to[j] = T(d * *scale)
+			h0, h1 = h1, h0+h
+			d0, d1 = d1, d0+d
+		}
+		s[0] += h0 + h1
+		s[1] += d0 + d1
+		to = to[len(x):]
+	}
+}
+
+func squaredHingeGradGeneric[T Float](sum *float64, dst, x *T, shift, scale *float64, n int) {
+	s, to := at(sum, 0, 2), at(dst, 0, n)
+	clear(s)
+	for x := range slices.Chunk(at(x, 0, n), hingeBlock) {
+		var s0, s1, d0, d1 float64
+		for j, v := range x {
+			h := max(float64(v)+*shift, 0)
+			d := 2 * h
+			to[j] = T(d * *scale)
+			s0, s1 = s1, s0+float64(h*h)
+			d0, d1 = d1, d0+d
+		}
+		s[0] += s0 + s1
+		s[1] += d0 + d1
+		to = to[len(x):]
 	}
 }
 

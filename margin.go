@@ -1,6 +1,9 @@
 package logits
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // MarginOptions are those of [MultiMargin]. The zero value, like a nil pointer,
 // is PyTorch's default.
@@ -39,10 +42,6 @@ func MultiMarginRows[T Float, I Index](loss []T, x Matrix[T], targets []I, opt *
 func MultiMarginGrad[T Float, I Index](grad, x Matrix[T], targets []I, opt *MarginOptions[T]) (float64, error) {
 	return multiMargin("MultiMarginGrad", &x, targets, opt, nil, &grad)
 }
-
-// marginBlock is how many terms are added up before they go to a row's: of thousands
-// that are the same, all sums would be rounded the same way.
-const marginBlock = 64
 
 func multiMargin[T Float, I Index](fn string, x *Matrix[T], targets []I, opt *MarginOptions[T], loss []T, grad *Matrix[T]) (float64, error) {
 	var o MarginOptions[T]
@@ -88,46 +87,18 @@ func multiMargin[T Float, I Index](fn string, x *Matrix[T], targets []I, opt *Ma
 	if o.Reduction == Mean {
 		norm = 1 / n
 	}
+	k := table[T]()
 	var total float64
 	for i, t := range targets {
-		row, t := x.row(i), int(t)
-		w := weightOf(o.Weight, t) / float64(x.Cols)
-		shift := margin - float64(row[t])
-		var s, slopes float64
-		var to []T
-		scale := float64(float64(upstream(o.Upstream, i)*norm) * w)
+		w := weightOf(o.Weight, int(t)) / float64(x.Cols)
+		h := hinges[T]{k: k, shift: (margin - float64(x.row(i)[t])) + 0, square: o.P == 2}
 		if grad != nil {
-			to = grad.row(i)
+			h.scale = float64(float64(upstream(o.Upstream, i)*norm) * w)
+			h.row(grad.row(i), x.row(i), int(t))
+		} else {
+			h.row(nil, x.row(i), int(t))
 		}
-		var some, someSlopes float64 // of a block
-		for j, v := range row {
-			if j%marginBlock == 0 {
-				s, slopes = s+some, slopes+someSlopes
-				some, someSlopes = 0, 0
-			}
-			z := shift + float64(v)
-			slope := 0.0
-			if j != t && !(z <= 0) {
-				slope = 1
-				switch {
-				case z != z:
-					slope = z
-				case o.P == 2:
-					slope = 2 * z
-					z = float64(z * z)
-				}
-				some += z
-				someSlopes += slope
-			}
-			if to != nil {
-				to[j] = T(slope * scale)
-			}
-		}
-		s, slopes = s+some, slopes+someSlopes
-		if to != nil {
-			to[t] = T(-slopes * scale)
-		}
-		s *= w
+		s := float64(h.sum * w)
 		if loss != nil {
 			loss[i] = T(s)
 		}
@@ -137,4 +108,50 @@ func multiMargin[T Float, I Index](fn string, x *Matrix[T], targets []I, opt *Ma
 		total /= n
 	}
 	return total, nil
+}
+
+// hinges adds up the terms of a row, and their derivatives.
+type hinges[T Float] struct {
+	k            *kernels[T]
+	shift, scale float64
+	square       bool
+	sum, slope   float64
+}
+
+// row adds up a row but for the target's own term, and sets grad to its gradient, unless
+// that is nil.
+func (h *hinges[T]) row(grad, x []T, target int) {
+	if grad == nil {
+		h.add(nil, x[:target])
+		h.add(nil, x[target+1:])
+		return
+	}
+	h.add(grad[:target], x[:target])
+	h.add(grad[target+1:], x[target+1:])
+	grad[target] = T(-h.slope * h.scale)
+}
+
+// add adds up elements of a row.
+func (h *hinges[T]) add(grad, x []T) {
+	k := h.k
+	if math.IsInf(h.shift, 0) { // which a kernel does not add to what it fills a vector with
+		k = portable[T]()
+	}
+	for off := 0; off < len(x); off += blockSize {
+		var s [2]float64
+		n := min(blockSize, len(x)-off)
+		switch {
+		case grad == nil:
+			k.hinge(ptr(s[:], 0), ptr(x, off), hidden(&h.shift), n)
+			if h.square {
+				s[0] = s[1]
+			}
+		case h.square:
+			k.squaredHingeGrad(ptr(s[:], 0), ptr(grad, off), ptr(x, off), hidden(&h.shift), hidden(&h.scale), n)
+		default:
+			k.hingeGrad(ptr(s[:], 0), ptr(grad, off), ptr(x, off), hidden(&h.shift), hidden(&h.scale), n)
+		}
+		h.sum += s[0]
+		h.slope += s[1]
+	}
 }

@@ -806,12 +806,36 @@ func specInner(x, y []float32) float64 {
 	for i := range l {
 		l[i] = (s[0][i] + s[1][i]) + (s[2][i] + s[3][i])
 	}
+	return specFold64(l)
+}
+
+// specFold64 adds up lanes of 64 bits by halves.
+func specFold64(l *[8]float64) float64 {
 	for h := 4; h > 0; h /= 2 {
 		for i := range h {
 			l[i] += l[i+h]
 		}
 	}
 	return l[0]
+}
+
+// specHinge adds up what loss and slope make of h = max(0, x + shift), lane by lane, and
+// sets dst to the slopes times scale if there is one.
+func specHinge(dst, x []float32, shift, scale float64, loss func(sum, h float64) float64, slope func(sum, h float64) (all, d float64)) [2]float64 {
+	var losses, slopes [8]float64
+	for i, v := range x {
+		h := float64(v) + shift
+		if h <= 0 {
+			h = 0
+		}
+		losses[i%8] = loss(losses[i%8], h)
+		all, d := slope(slopes[i%8], h)
+		slopes[i%8] = all
+		if dst != nil {
+			dst[i] = float32(d * scale)
+		}
+	}
+	return [2]float64{specFold64(&losses), specFold64(&slopes)}
 }
 
 func specSoftmaxGrad(dst, x, y []float32, s float64) {
@@ -973,6 +997,26 @@ func init() {
 	}
 	specTable.square, specTable.distance = loss(specSquare), loss(specDistance)
 	specTable.squareGrad, specTable.distanceGrad = grad(specSquare), grad(specDistance)
+
+	plain := func(sum, h float64) float64 { return sum + h }
+	square := func(sum, h float64) float64 { return math.FMA(h, h, sum) }
+	specTable.hinge = func(sum *float64, x *float32, shift *float64, n int) {
+		s := specHinge(nil, at(x, 0, n), *shift, 0, plain, func(sum, h float64) (float64, float64) { return square(sum, h), 0 })
+		copy(at(sum, 0, 2), s[:])
+	}
+	specTable.hingeGrad = func(sum *float64, dst, x *float32, shift, scale *float64, n int) {
+		s := specHinge(at(dst, 0, n), at(x, 0, n), *shift, *scale, plain, func(sum, h float64) (float64, float64) {
+			if h > 0 {
+				h = 1
+			}
+			return sum + h, h
+		})
+		copy(at(sum, 0, 2), s[:])
+	}
+	specTable.squaredHingeGrad = func(sum *float64, dst, x *float32, shift, scale *float64, n int) {
+		s := specHinge(at(dst, 0, n), at(x, 0, n), *shift, *scale, square, func(sum, h float64) (float64, float64) { return sum + 2*h, 2 * h })
+		copy(at(sum, 0, 2), s[:])
+	}
 }
 
 // useTable makes k the table that runs until the test ends.
@@ -1252,6 +1296,18 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	out = append(out, newOutput("distanceGrad", dst.Data), newOutput("distanceGrad's sum", sums))
 	k.distanceGrad(&sums[0], &aligned.Data[0], in, &y.Data[0], &scale, n, x.Cols, aligned.Stride, x.Stride, y.Stride, 1)
 	out = append(out, newOutput("distanceGrad, streamed", aligned.Data), newOutput("distanceGrad's sum, streamed", sums))
+
+	// One row each, as one row of any other kernel. The shifts leave most, some and none.
+	var hinges [2]float64
+	for i := range n {
+		row, shift, slope := x.row(i), float64(3-2*i)/7, -0.3*float64(i+1)
+		k.hinge(&hinges[0], &row[0], &shift, x.Cols)
+		out = append(out, newOutput("hinge", slices.Clone(hinges[:])))
+		k.hingeGrad(&hinges[0], &dst.row(i)[0], &row[0], &shift, &slope, x.Cols)
+		out = append(out, newOutput("hingeGrad", slices.Clone(dst.row(i))), newOutput("hingeGrad's sums", slices.Clone(hinges[:])))
+		k.squaredHingeGrad(&hinges[0], &dst.row(i)[0], &row[0], &shift, &slope, x.Cols)
+		out = append(out, newOutput("squaredHingeGrad", slices.Clone(dst.row(i))), newOutput("squaredHingeGrad's sums", slices.Clone(hinges[:])))
+	}
 
 	k.inner(&sums[0], in, &y.Data[0], n, x.Cols, x.Stride, y.Stride)
 	out = append(out, newOutput("inner", sums))

@@ -52,6 +52,7 @@ type isa interface {
 	load(a *Asm, base Reg, off int, d ...int)
 	loadWide(a *Asm, base Reg, off int, d int)
 	widen(a *Asm, s, half, d int)
+	round32(a *Asm, s, t, d int)
 	store(a *Asm, base Reg, off int, s ...int)
 	setTail(a *Asm, n Reg)
 	loadTail(a *Asm, v *Vec, base, n Reg, fill Uni)
@@ -127,6 +128,8 @@ const (
 	opSub64
 	opMul64
 	opDiv64
+	opMax64
+	opMin64
 	opSubInt64
 	opAddInt // lanes of 32 bits again
 	opSubInt
@@ -610,6 +613,9 @@ func (a *Asm) ConstReg(bits uint32) Uni { return a.isa.constant(a, twice(bits), 
 // Const64 is Const for lanes of 64 bits.
 func (a *Asm) Const64(bits uint64) Uni { return a.isa.constant(a, bits, false) }
 
+// ConstReg64 is ConstReg for lanes of 64 bits.
+func (a *Asm) ConstReg64(bits uint64) Uni { return a.isa.constant(a, bits, true) }
+
 // Addend returns a constant that is the c of MulAddUni and Horner, or the last
 // operand of EqOne, EqValue, TakeOnes and AddUnless. On arm64 it takes no register.
 func (a *Asm) Addend(bits uint32) Uni { return a.isa.addend(a, twice(bits)) }
@@ -703,6 +709,14 @@ func (a *Asm) WidenHalf(d, s *Vec, half int) {
 	for i, r := range d.r[a.lo:a.hi] {
 		h := half*(a.hi-a.lo) + i
 		a.isa.widen(a, s.r[a.lo+h/2], h%2, r)
+	}
+}
+
+// Round32 rounds the lanes of 64 bits of low and high to those of d.
+func (a *Asm) Round32(d, low, high *Vec) {
+	wide := append(slices.Clone(low.r), high.r...)
+	for i, r := range d.r {
+		a.isa.round32(a, wide[2*i], wide[2*i+1], r)
 	}
 }
 
@@ -836,6 +850,18 @@ func (a *Asm) AtLeast(d *Vec, bound source) {
 func (a *Asm) AtMost(d *Vec, bound Uni) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.clamp(a, opMin, bound, d.r[i], d.r[i])
+	}
+}
+
+// AtLeast64 is AtLeast for lanes of 64 bits, with the bound in a register.
+func (a *Asm) AtLeast64(d *Vec, bound Uni) { a.clamp64(opMax64, d, bound) }
+
+// AtMost64 is AtMost for lanes of 64 bits.
+func (a *Asm) AtMost64(d *Vec, bound Uni) { a.clamp64(opMin64, d, bound) }
+
+func (a *Asm) clamp64(op op, d *Vec, bound Uni) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.clamp(a, op, bound, d.r[i], d.r[i])
 	}
 }
 
@@ -1100,7 +1126,10 @@ func (a *Asm) AddLane0(d, x *Vec) { a.isa.op(a, opAdd, d.r[0], inReg(x.r[0]), d.
 // AddDouble adds lane 0 of v to the float64 at base and destroys v.
 func (a *Asm) AddDouble(v *Vec, base Reg) { a.isa.addDouble(a, v.r[0], base) }
 
-// LoadDouble loads the float64 at base into lanes 0 and 1 of d, or all of them.
+// LoadUni64 sets the lanes of 64 bits of d to the float64 at base.
+func (a *Asm) LoadUni64(d Uni, base Reg) { a.isa.loadDouble(a, base, d.r) }
+
+// LoadDouble is LoadUni64 for the first register of d.
 func (a *Asm) LoadDouble(d *Vec, base Reg) { a.isa.loadDouble(a, base, d.r[0]) }
 
 // StoreDouble stores lanes 0 and 1 of v, the bits of a float64, at base.

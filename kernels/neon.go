@@ -150,9 +150,13 @@ var (
 	fmaxv  = word{"FMAXV", 0x6E30F800, 2}  // into a scalar
 	fcvtl  = word{"FCVTL", 0x0E617800, 2}  // two floats to doubles
 	fcvth  = word{"FCVTL2", 0x4E617800, 2} // the two others
+	fmaxd  = word{"FMAX", 0x4E60F400, 3}   // doubles
+	fmind  = word{"FMIN", 0x4EE0F400, 3}   // doubles
+	fcvtn  = word{"FCVTN", 0x0E616800, 2}  // two doubles to floats
+	fcvtnh = word{"FCVTN2", 0x4E616800, 2} // to the two others
 )
 
-var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, mul, mla, fcmeq, fcmgt, fcmz, fcmltz, faddd, fsubd, fmuld, fdivd, orn, bic, uminv, scvtf, fmaxv, fcvtl, fcvth}
+var words = []word{fadd, fsub, fmul, fmax, fmin, fdiv, mul, mla, fcmeq, fcmgt, fcmz, fcmltz, faddd, fsubd, fmuld, fdivd, orn, bic, uminv, scvtf, fmaxv, fcvtl, fcvth, fmaxd, fmind, fcvtn, fcvtnh}
 
 // text prints the instruction in Go's order of operands: d = n op m.
 func (w word) text(m, n, d int) string {
@@ -163,13 +167,17 @@ func (w word) text(m, n, d int) string {
 		return fmt.Sprintf("%s V%d.S2, V%d.D2", w.name, n, d)
 	case w == fcvth:
 		return fmt.Sprintf("%s V%d.S4, V%d.D2", w.name, n, d)
+	case w == fcvtn:
+		return fmt.Sprintf("%s V%d.D2, V%d.S2", w.name, n, d)
+	case w == fcvtnh:
+		return fmt.Sprintf("%s V%d.D2, V%d.S4", w.name, n, d)
 	case w == orn || w == bic:
 		return fmt.Sprintf("%s V%d.B16, V%d.B16, V%d.B16", w.name, m, n, d)
 	case w.regs == 2:
 		return fmt.Sprintf("%s V%d.S4, V%d.S4", w.name, n, d)
 	}
 	lanes := "S4"
-	if w == faddd || w == fsubd || w == fmuld || w == fdivd {
+	if w == faddd || w == fsubd || w == fmuld || w == fdivd || w == fmaxd || w == fmind {
 		lanes = "D2"
 	}
 	return fmt.Sprintf("%s V%d.%s, V%d.%s, V%d.%s", w.name, m, lanes, n, lanes, d, lanes)
@@ -233,7 +241,7 @@ func (neon) store(a *Asm, base Reg, off int, s ...int) {
 	}
 }
 
-func (neon) loadDouble(a *Asm, base Reg, d int) { a.emit("FMOVD (%s), F%d", base, d) }
+func (neon) loadDouble(a *Asm, base Reg, d int) { a.emit("VLD1R (%s), [V%d.D2]", base, d) }
 
 func (x neon) loadFours(a *Asm, r [4]int, base, stride, tail Reg) {
 	x.fourRows(a, r, base, stride, func(d int) {
@@ -275,6 +283,11 @@ func (x neon) fourRows(a *Asm, r [4]int, base, stride Reg, f func(d int)) {
 }
 
 func (n neon) widen(a *Asm, s, half, d int) { [2]word{fcvtl, fcvth}[half].emit(a, 0, s, d) }
+
+func (neon) round32(a *Asm, s, t, d int) {
+	fcvtn.emit(a, 0, s, d)
+	fcvtnh.emit(a, 0, t, d)
+}
 
 func (n neon) loadWide(a *Asm, base Reg, off int, d int) {
 	a.emit("FMOVD %s, F%d", mem(base, off), d)
@@ -382,7 +395,7 @@ func (neon) copyTail(a *Asm, s, d, n Reg) {
 }
 
 var neonOps = map[op]word{opAdd: fadd, opSub: fsub, opMul: fmul, opMax: fmax, opMin: fmin, opDiv: fdiv, opMulInt: mul,
-	opAdd64: faddd, opSub64: fsubd, opMul64: fmuld, opDiv64: fdivd}
+	opAdd64: faddd, opSub64: fsubd, opMul64: fmuld, opDiv64: fdivd, opMax64: fmaxd, opMin64: fmind}
 
 // Those that Go's assembler has.
 var neonGoOps = map[op]struct{ name, lanes string }{opSubInt64: {"VSUB", "D2"}, opAddInt: {"VADD", "S4"}, opSubInt: {"VSUB", "S4"}, opOr: {"VORR", "B16"}, opAnd: {"VAND", "B16"}, opXor: {"VEOR", "B16"}}

@@ -155,6 +155,16 @@ func (x x86) loadWide(a *Asm, base Reg, off int, d int) {
 	a.emit("VCVTPS2PD %s, %s", mem(base, off), x.reg(d))
 }
 
+func (x x86) round32(a *Asm, s, t, d int) {
+	convert, low, join := "VCVTPD2PSY", "X", "VINSERTF128"
+	if x.avx512 {
+		convert, low, join = "VCVTPD2PS", "Y", "VINSERTF64X4"
+	}
+	a.emit("%s %s, %s%d", convert, x.reg(t), low, t)
+	a.emit("%s %s, %s%d", convert, x.reg(s), low, d)
+	a.emit("%s $1, %s%d, %s, %s", join, low, t, x.reg(d), x.reg(d))
+}
+
 func (x x86) widen(a *Asm, s, half, d int) {
 	from, low, extract := "Y", "X", "VEXTRACTF128"
 	if x.avx512 {
@@ -335,7 +345,7 @@ func (x x86) storeTail(a *Asm, v *Vec, base, n Reg) {
 }
 
 var x86Ops = [...]string{opAdd: "VADDPS", opSub: "VSUBPS", opMul: "VMULPS", opMax: "VMAXPS", opMin: "VMINPS", opDiv: "VDIVPS",
-	opAdd64: "VADDPD", opSub64: "VSUBPD", opMul64: "VMULPD", opDiv64: "VDIVPD", opSubInt64: "VPSUBQ", opAddInt: "VPADDD", opSubInt: "VPSUBD", opMulInt: "VPMULLD", opOr: "VORPD", opAnd: "VANDPS", opXor: "VXORPS"}
+	opAdd64: "VADDPD", opSub64: "VSUBPD", opMul64: "VMULPD", opDiv64: "VDIVPD", opMax64: "VMAXPD", opMin64: "VMINPD", opSubInt64: "VPSUBQ", opAddInt: "VPADDD", opSubInt: "VPSUBD", opMulInt: "VPMULLD", opOr: "VORPD", opAnd: "VANDPS", opXor: "VXORPS"}
 
 func (x x86) op(a *Asm, op op, p int, y operand, d int) {
 	a.emit("%s %s, %s, %s", x.with(x86Ops[op], y), x.v(y), x.reg(p), x.reg(d))
@@ -351,7 +361,7 @@ func (x x86) opLoad(a *Asm, op op, p []int, base Reg, off int, d []int) {
 	}
 }
 
-// clamp: VMAXPS and VMINPS return their last operand, Go's first, if one is a NaN.
+// clamp: VMAXPS, VMINPS and those of doubles return their last operand, Go's first, if one is a NaN.
 func (x x86) clamp(a *Asm, op op, bound Uni, p, d int) {
 	x.op(a, op, a.inReg(bound), inReg(p), d)
 }
