@@ -197,14 +197,21 @@ func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
 
 	up := upstream(j.opt.Upstream, row) * j.norm
 	r.probabilities(j.k, float64(up*mass))
-	var zero [1]T
-	j.k.scale(ptr(e, 0), ptr(e, 0), ptr(r.base, 0), ptr(zero[:], 0), 1, len(x), 0, 0)
-	for c, y := range e {
-		g := float64(y) - float64(up*j.target(q[c], c))
-		if j.opt.Accumulate {
-			g += float64(grad[c])
+	factor, share, one := [1]T{T(-float64(up * j.keep))}, [1]T{T(-float64(up * j.share))}, [1]T{1}
+	weighted := j.opt.Weight != nil
+	if weighted {
+		share[0] = 0
+	}
+	j.k.scale(ptr(e, 0), ptr(e, 0), ptr(r.base, 0), ptr(share[:], 0), 1, len(x), 0, 0)
+	if weighted {
+		for c, y := range e {
+			e[c] = T(float64(y) - float64(up*j.target(q[c], c)))
 		}
-		grad[c] = T(g)
+	} else {
+		j.k.addScaled(ptr(e, 0), ptr(q, 0), ptr(factor[:], 0), 1, len(x), 0, 0)
+	}
+	if j.opt.Accumulate {
+		j.k.addScaled(ptr(grad, 0), ptr(e, 0), ptr(one[:], 0), 1, len(x), 0, 0)
 	}
 	return j.rowLoss(mass, s, m, log[0])
 }
