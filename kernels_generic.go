@@ -2,7 +2,6 @@ package logits
 
 import (
 	"math"
-	"slices"
 	"unsafe"
 )
 
@@ -554,13 +553,25 @@ func distanceGradGeneric[T Float](dst *float64, grad, x, y, scale *T, rows, cols
 // are the same, all sums would be rounded the same way.
 const hingeBlock = 256
 
+// hingeOf returns max(0, z), and 1 where it is positive and 0 elsewhere, both NaN for a NaN:
+// without a branch, as they are as likely as not.
+func hingeOf(z float64) (h, step float64) {
+	bits := int64(math.Float64bits(z))
+	bits &^= bits >> 63
+	h, step = math.Float64frombits(uint64(bits)), math.Float64frombits(uint64(-bits>>63)&0x3ff0000000000000)
+	if z != z {
+		return z, z
+	}
+	return h, step
+}
+
 func hingeGeneric[T Float](sum *float64, x *T, shift *float64, n int) {
 	s := at(sum, 0, 2)
 	clear(s)
-	for x := range slices.Chunk(at(x, 0, n), hingeBlock) {
+	for x := at(x, 0, n); len(x) > 0; x = x[min(hingeBlock, len(x)):] {
 		var h0, h1, s0, s1 float64
-		for _, v := range x {
-			h := max(float64(v)+*shift, 0)
+		for _, v := range x[:min(hingeBlock, len(x))] {
+			h, _ := hingeOf(float64(v) + *shift)
 			h0, h1 = h1, h0+h
 			s0, s1 = s1, s0+float64(h*h)
 		}
@@ -570,38 +581,39 @@ func hingeGeneric[T Float](sum *float64, x *T, shift *float64, n int) {
 }
 
 func hingeGradGeneric[T Float](sum *float64, dst, x *T, shift, scale *float64, n int) {
-	s, to := at(sum, 0, 2), at(dst, 0, n)
+	s, to, slope := at(sum, 0, 2), at(dst, 0, n), *scale
 	clear(s)
-	for x := range slices.Chunk(at(x, 0, n), hingeBlock) {
+	for x := at(x, 0, n); len(x) > 0; {
+		m := min(hingeBlock, len(x))
 		var h0, h1, d0, d1 float64
-		for j, v := range x {
-			h := max(float64(v)+*shift, 0)
-			d := min(h*0x1p1000*0x1p100, 1) // 1 where h is positive
-			to[j] = T(d * *scale)
+		for j, v := range x[:m] {
+			h, d := hingeOf(float64(v) + *shift)
+			to[j] = T(d * slope)
 			h0, h1 = h1, h0+h
 			d0, d1 = d1, d0+d
 		}
 		s[0] += h0 + h1
 		s[1] += d0 + d1
-		to = to[len(x):]
+		x, to = x[m:], to[m:]
 	}
 }
 
 func squaredHingeGradGeneric[T Float](sum *float64, dst, x *T, shift, scale *float64, n int) {
-	s, to := at(sum, 0, 2), at(dst, 0, n)
+	s, to, slope := at(sum, 0, 2), at(dst, 0, n), *scale
 	clear(s)
-	for x := range slices.Chunk(at(x, 0, n), hingeBlock) {
+	for x := at(x, 0, n); len(x) > 0; {
+		m := min(hingeBlock, len(x))
 		var s0, s1, d0, d1 float64
-		for j, v := range x {
-			h := max(float64(v)+*shift, 0)
+		for j, v := range x[:m] {
+			h, _ := hingeOf(float64(v) + *shift)
 			d := 2 * h
-			to[j] = T(d * *scale)
+			to[j] = T(d * slope)
 			s0, s1 = s1, s0+float64(h*h)
 			d0, d1 = d1, d0+d
 		}
 		s[0] += s0 + s1
 		s[1] += d0 + d1
-		to = to[len(x):]
+		x, to = x[m:], to[m:]
 	}
 }
 

@@ -90,15 +90,23 @@ func multiMargin[T Float, I Index](fn string, x *Matrix[T], targets []I, opt *Ma
 	k := table[T]()
 	var total float64
 	for i, t := range targets {
-		w := weightOf(o.Weight, int(t)) / float64(x.Cols)
-		h := hinges[T]{k: k, shift: (margin - float64(x.row(i)[t])) + 0, square: o.P == 2}
-		if grad != nil {
-			h.scale = float64(float64(upstream(o.Upstream, i)*norm) * w)
-			h.row(grad.row(i), x.row(i), int(t))
-		} else {
-			h.row(nil, x.row(i), int(t))
+		row, t := x.row(i), int(t)
+		w := weightOf(o.Weight, t) / float64(x.Cols)
+		h := hinge[T]{k: k, square: o.P == 2, shift: (margin - float64(row[t])) + 0}
+		if math.IsInf(h.shift, 0) { // which a kernel does not add to what it fills a vector with
+			h.k = portable[T]()
 		}
-		s := float64(h.sum * w)
+		var s float64
+		if grad == nil {
+			s = h.sum(row[:t]) + h.sum(row[t+1:])
+		} else {
+			to := grad.row(i)
+			h.scale = float64(float64(upstream(o.Upstream, i)*norm) * w)
+			before, slopes := h.grad(to[:t], row[:t])
+			after, others := h.grad(to[t+1:], row[t+1:])
+			s, to[t] = before+after, T(-(slopes+others)*h.scale)
+		}
+		s = float64(s * w)
 		if loss != nil {
 			loss[i] = T(s)
 		}
@@ -110,48 +118,41 @@ func multiMargin[T Float, I Index](fn string, x *Matrix[T], targets []I, opt *Ma
 	return total, nil
 }
 
-// hinges adds up the terms of a row, and their derivatives.
-type hinges[T Float] struct {
+// A hinge is what the terms of a row have in common.
+type hinge[T Float] struct {
 	k            *kernels[T]
-	shift, scale float64
 	square       bool
-	sum, slope   float64
+	shift, scale float64
 }
 
-// row adds up a row but for the target's own term, and sets grad to its gradient, unless
-// that is nil.
-func (h *hinges[T]) row(grad, x []T, target int) {
-	if grad == nil {
-		h.add(nil, x[:target])
-		h.add(nil, x[target+1:])
-		return
-	}
-	h.add(grad[:target], x[:target])
-	h.add(grad[target+1:], x[target+1:])
-	grad[target] = T(-h.slope * h.scale)
-}
-
-// add adds up elements of a row.
-func (h *hinges[T]) add(grad, x []T) {
-	k := h.k
-	if math.IsInf(h.shift, 0) { // which a kernel does not add to what it fills a vector with
-		k = portable[T]()
-	}
-	for off := 0; off < len(x); off += blockSize {
+// sum returns the sum of the terms of elements.
+func (h *hinge[T]) sum(x []T) float64 {
+	var all float64
+	for len(x) > 0 {
 		var s [2]float64
-		n := min(blockSize, len(x)-off)
-		switch {
-		case grad == nil:
-			k.hinge(ptr(s[:], 0), ptr(x, off), hidden(&h.shift), n)
-			if h.square {
-				s[0] = s[1]
-			}
-		case h.square:
-			k.squaredHingeGrad(ptr(s[:], 0), ptr(grad, off), ptr(x, off), hidden(&h.shift), hidden(&h.scale), n)
-		default:
-			k.hingeGrad(ptr(s[:], 0), ptr(grad, off), ptr(x, off), hidden(&h.shift), hidden(&h.scale), n)
+		n := min(blockSize, len(x))
+		h.k.hinge(ptr(s[:], 0), ptr(x, 0), hidden(&h.shift), n)
+		if h.square {
+			s[0] = s[1]
 		}
-		h.sum += s[0]
-		h.slope += s[1]
+		all += s[0]
+		x = x[n:]
 	}
+	return all
+}
+
+// grad is sum, sets to to the gradient and returns the sum of the derivatives, too.
+func (h *hinge[T]) grad(to, x []T) (all, slopes float64) {
+	kernel := h.k.hingeGrad
+	if h.square {
+		kernel = h.k.squaredHingeGrad
+	}
+	for len(x) > 0 {
+		var s [2]float64
+		n := min(blockSize, len(x))
+		kernel(ptr(s[:], 0), ptr(to, 0), ptr(x, 0), hidden(&h.shift), hidden(&h.scale), n)
+		all, slopes = all+s[0], slopes+s[1]
+		x, to = x[n:], to[n:]
+	}
+	return all, slopes
 }

@@ -52,6 +52,8 @@ var routinesOf = map[string][]string{
 	"ce+grad":        {"expSum", "scale"},
 	"ce smooth":      {"sumExpDot"},
 	"ce weight":      {"sumExp"},
+	"margin":         {"hinge"},
+	"margin+grad":    {"hingeGrad"},
 	"softmax dx":     {"inner", "softmaxGrad"},
 	"log-softmax dx": {"inner, y nil", "logSoftmaxGrad"},
 	"mse":            {"square"},

@@ -146,9 +146,9 @@ var needs = map[string]map[string][]cpuid.FeatureID{
 // enables says what a path takes and has.
 func enables(path string) string {
 	if path == "generic" {
-		return "portable Go: float64, and what has no assembly: NLL, MultiMargin"
+		return "portable Go: float64, and what has no assembly: NLL"
 	}
-	return "by " + featureNames(needs[path]) + ": assembly for float32 max, sum, exp, softmax, cross-entropy, MSE, L1"
+	return "by " + featureNames(needs[path]) + ": assembly for float32 max, sum, exp, softmax, cross-entropy, margin, MSE, L1"
 }
 
 // missing says why a path of this architecture is not there.

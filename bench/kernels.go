@@ -71,6 +71,13 @@ var kernels = []kernel{
 	{"ce weight", "loss, classes weighted", perRow, func(w *workspace) error {
 		return logits.CrossEntropyRows(w.out, w.in(), w.targets, w.weighted)
 	}, naiveCEWeight, "cross_entropy_weight", criterion | exponential, 0},
+	{"margin", "`MultiMarginRows`", perRow, func(w *workspace) error {
+		return logits.MultiMarginRows(w.out, w.in(), w.targets, nil)
+	}, naiveMargin, "multi_margin_loss", criterion, 3},
+	{"margin+grad", "`MultiMarginGrad`", perElement, func(w *workspace) (err error) {
+		w.loss, err = logits.MultiMarginGrad(w.dst(), w.in(), w.targets, nil)
+		return err
+	}, naiveMarginGrad, "multi_margin_loss_grad", criterion, 4},
 	{"softmax dx", "`SoftmaxGrad`", perElement, func(w *workspace) error {
 		return logits.SoftmaxGrad(w.dst(), w.in(), w.in2())
 	}, naiveSoftmaxGrad, "softmax_grad", criterion | twoInputs, 5},

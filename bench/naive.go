@@ -215,6 +215,38 @@ func naiveL1Grad(w *workspace) {
 	w.loss = s / n
 }
 
+func naiveMargin(w *workspace) {
+	for i, t := range w.targets[:w.rows] {
+		row := w.row(i)
+		var s float64
+		for j, v := range row {
+			if z := 1 - float64(row[t]) + float64(v); j != t && z > 0 {
+				s += z
+			}
+		}
+		w.out[i] = float32(s / float64(w.cols))
+	}
+}
+
+func naiveMarginGrad(w *workspace) {
+	scale := 1 / float64(w.rows*w.cols)
+	var s float64
+	for i, t := range w.targets[:w.rows] {
+		row, to := w.row(i), w.y[i*w.cols:][:w.cols]
+		some := 0
+		for j, v := range row {
+			to[j] = 0
+			if z := 1 - float64(row[t]) + float64(v); j != t && z > 0 {
+				s += z
+				to[j] = float32(scale)
+				some++
+			}
+		}
+		to[t] = float32(-scale * float64(some))
+	}
+	w.loss = s * scale
+}
+
 func naiveCopy(w *workspace) {
 	//lint:ignore S1001 The loop is what is measured.
 	for i, v := range w.x {
