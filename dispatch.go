@@ -95,6 +95,11 @@ type kernels[T Float] struct {
 	hinge                       func(sum *float64, x *T, shift *float64, n int)
 	hingeGrad, squaredHingeGrad func(sum *float64, dst, x *T, shift, scale *float64, n int)
 
+	// cross sets sum[0] to the sum of p log q over n elements but for those of p = 0, in
+	// float64. It is of no use if sum[1] or sum[2] is more than 128 from 0, or sum[0] a
+	// NaN: then a q with p != 0 was not positive and finite, or there was a NaN.
+	cross func(sum *float64, p, q *T, n int)
+
 	// inner sets dst[i] to the sum of x y over row i, or of x if y is nil, added up
 	// in float64.
 	inner func(dst *float64, x, y *T, rows, cols, stride, yStride int)

@@ -586,6 +586,12 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			y, max, log := y(), vec(0, rows), vec(1, rows)
 			return out(y), out(max, log), func() { k.shift(y.p(), y.p(), max.p(), log.p(), rows, cols, dstStride, dstStride, 0) }
 		}},
+		{"cross", func() ([]armed, []armed, func()) {
+			p, q, sum := newArea[T](mem[0], 1, cols, 0, in.end), newArea[T](mem[1], 1, cols, 0, in.end), newArea[float64](mem[3], 1, 3, 0, in.end)
+			guardFill(p.row, 1, 0)
+			guardFill(q.row, 1, 0)
+			return out(sum), out(p, q), func() { k.cross(sum.p(), p.p(), q.p(), cols) }
+		}},
 		{"hinge", func() ([]armed, []armed, func()) {
 			x, shift, sum := newArea[T](mem[0], 1, cols, 0, in.end), newArea[float64](mem[1], 1, 1, 0, in.end), newArea[float64](mem[3], 1, 2, 0, in.end)
 			guardFill(x.row, 1, 0)

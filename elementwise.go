@@ -275,15 +275,20 @@ func RowCrossEntropy[T Float](dst []T, p, q Matrix[T]) error {
 	if err := checkDstNamed(fn, "dst", dst, "q", &q); err != nil {
 		return err
 	}
+	k := table[T]()
 	for i := range dst {
-		var s float64
-		b := q.row(i)
-		for j, v := range p.row(i) {
-			if v != 0 {
-				s -= float64(float64(v) * log64(float64(b[j])))
+		var sum float64
+		a, b := p.row(i), q.row(i)
+		for off := 0; off < len(a); off += blockSize {
+			var s [3]float64
+			n := min(blockSize, len(a)-off)
+			k.cross(ptr(s[:], 0), ptr(a, off), ptr(b, off), n)
+			if !(s[1] >= -128 && s[2] <= 128) || s[0] != s[0] {
+				crossGeneric(&s[0], &a[off], &b[off], n)
 			}
+			sum -= s[0]
 		}
-		dst[i] = T(s)
+		dst[i] = T(sum)
 	}
 	return nil
 }

@@ -101,6 +101,9 @@ func hingeGradAVX2(sum *float64, dst, x *float32, shift, scale *float64, n int)
 func squaredHingeGradAVX2(sum *float64, dst, x *float32, shift, scale *float64, n int)
 
 //go:noescape
+func crossAVX2(sum *float64, p, q *float32, n int)
+
+//go:noescape
 func innerAVX2(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
@@ -174,6 +177,7 @@ var tableAVX2 = kernels[float32]{
 	hinge:                hingeAVX2,
 	hingeGrad:            hingeGradAVX2,
 	squaredHingeGrad:     squaredHingeGradAVX2,
+	cross:                crossAVX2,
 	inner:                innerAVX2,
 	softmaxGrad:          softmaxGradAVX2,
 	logSoftmaxGrad:       logSoftmaxGradAVX2,
@@ -286,6 +290,9 @@ func hingeGradAVX512(sum *float64, dst, x *float32, shift, scale *float64, n int
 func squaredHingeGradAVX512(sum *float64, dst, x *float32, shift, scale *float64, n int)
 
 //go:noescape
+func crossAVX512(sum *float64, p, q *float32, n int)
+
+//go:noescape
 func innerAVX512(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
@@ -359,6 +366,7 @@ var tableAVX512 = kernels[float32]{
 	hinge:                hingeAVX512,
 	hingeGrad:            hingeGradAVX512,
 	squaredHingeGrad:     squaredHingeGradAVX512,
+	cross:                crossAVX512,
 	inner:                innerAVX512,
 	softmaxGrad:          softmaxGradAVX512,
 	logSoftmaxGrad:       logSoftmaxGradAVX512,

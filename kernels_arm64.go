@@ -101,6 +101,9 @@ func hingeGradNEON(sum *float64, dst, x *float32, shift, scale *float64, n int)
 func squaredHingeGradNEON(sum *float64, dst, x *float32, shift, scale *float64, n int)
 
 //go:noescape
+func crossNEON(sum *float64, p, q *float32, n int)
+
+//go:noescape
 func innerNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
@@ -174,6 +177,7 @@ var tableNEON = kernels[float32]{
 	hinge:                hingeNEON,
 	hingeGrad:            hingeGradNEON,
 	squaredHingeGrad:     squaredHingeGradNEON,
+	cross:                crossNEON,
 	inner:                innerNEON,
 	softmaxGrad:          softmaxGradNEON,
 	logSoftmaxGrad:       logSoftmaxGradNEON,

@@ -50,6 +50,7 @@ func genericKernels[T Float]() kernels[T] {
 		hinge:            hingeGeneric[T],
 		hingeGrad:        hingeGradGeneric[T],
 		squaredHingeGrad: squaredHingeGradGeneric[T],
+		cross:            crossGeneric[T],
 
 		inner:          innerGeneric[T],
 		softmaxGrad:    softmaxGradGeneric[T],
@@ -853,6 +854,17 @@ func planarLogSoftmaxGradGeneric[T Float](dst, x, y, s *T, n, classes, stride, y
 				e = exp64(e)
 			}
 			out[i] = T(float64(y[i]) + float64(e*float64(sums[i])))
+		}
+	}
+}
+
+// crossGeneric is of use for all p and q.
+func crossGeneric[T Float](sum *float64, p, q *T, n int) {
+	s, b := at(sum, 0, 3), at(q, 0, n)
+	clear(s)
+	for i, v := range at(p, 0, n) {
+		if v != 0 {
+			s[0] += float64(float64(v) * log64(float64(b[i])))
 		}
 	}
 }

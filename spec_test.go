@@ -581,7 +581,11 @@ var specAtanh = []float64{0x1.5555555553981p-1, 0x1.999999a28cdcep-2, 0x1.249241
 func specLog1p(x float64) float64 {
 	k := int64(math.Float64bits(1+x)-math.Float64bits(math.Sqrt2/2)) >> 52
 	w := math.Float64frombits(uint64(1023-k) << 52)
-	f := math.FMA(x, w, w-1)
+	return specLog(k, math.FMA(x, w, w-1))
+}
+
+// specLog is k ln 2 + log(1 + f).
+func specLog(k int64, f float64) float64 {
 	q := f / (f + 2)
 	q2 := float64(q * q)
 	p := specAtanh[len(specAtanh)-1]
@@ -819,6 +823,26 @@ func specFold64(l *[8]float64) float64 {
 	return l[0]
 }
 
+// specCross adds up p log q lane by lane, and finds the least and the greatest logarithm,
+// q being 1 where p is 0 and where there are no elements for half of the lanes.
+func specCross(p, q []float32) [3]float64 {
+	var sum, least, greatest [8]float64
+	for i := range (len(p) + 15) / 16 * 16 {
+		x, y := float32(0), float32(1)
+		if i < len(p) && p[i] != 0 {
+			x, y = p[i], q[i]
+		}
+		const more = 1024
+		bits := math.Float64bits(float64(y))
+		k := (bits - math.Float64bits(math.Sqrt2/2) + more<<52) >> 52
+		w := math.Float64frombits(math.Float64bits(1) + more<<52 - k<<52)
+		log := specLog(int64(k)-more, math.FMA(float64(y), w, -1))
+		sum[i%8] = math.FMA(float64(x), log, sum[i%8])
+		least[i%8], greatest[i%8] = min(least[i%8], log), max(greatest[i%8], log)
+	}
+	return [3]float64{specFold64(&sum), slices.Min(least[:]), slices.Max(greatest[:])}
+}
+
 // specHinge adds up what loss and slope make of h = max(0, x + shift), lane by lane, and
 // sets dst to the slopes times scale if there is one.
 func specHinge(dst, x []float32, shift, scale float64, loss func(sum, h float64) float64, slope func(sum, h float64) (all, d float64)) [2]float64 {
@@ -998,6 +1022,10 @@ func init() {
 	specTable.square, specTable.distance = loss(specSquare), loss(specDistance)
 	specTable.squareGrad, specTable.distanceGrad = grad(specSquare), grad(specDistance)
 
+	specTable.cross = func(sum *float64, p, q *float32, n int) {
+		s := specCross(at(p, 0, n), at(q, 0, n))
+		copy(at(sum, 0, 3), s[:])
+	}
 	plain := func(sum, h float64) float64 { return sum + h }
 	square := func(sum, h float64) float64 { return math.FMA(h, h, sum) }
 	specTable.hinge = func(sum *float64, x *float32, shift *float64, n int) {
@@ -1299,6 +1327,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 
 	// One row each, as one row of any other kernel. The shifts leave most, some and none.
 	var hinges [2]float64
+	var crossed [3]float64
 	for i := range n {
 		row, shift, slope := x.row(i), float64(3-2*i)/7, -0.3*float64(i+1)
 		k.hinge(&hinges[0], &row[0], &shift, x.Cols)
@@ -1307,6 +1336,15 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		out = append(out, newOutput("hingeGrad", slices.Clone(dst.row(i))), newOutput("hingeGrad's sums", slices.Clone(hinges[:])))
 		k.squaredHingeGrad(&hinges[0], &dst.row(i)[0], &row[0], &shift, &slope, x.Cols)
 		out = append(out, newOutput("squaredHingeGrad", slices.Clone(dst.row(i))), newOutput("squaredHingeGrad's sums", slices.Clone(hinges[:])))
+		q := slices.Clone(y.row(i))
+		for j, v := range q {
+			q[j] = float32(math.Abs(float64(v)))
+		}
+		k.cross(&crossed[0], &row[0], &q[0], x.Cols)
+		if least, greatest := crossed[1], crossed[2]; !(least >= -128 && greatest <= 128) || crossed[0] != crossed[0] {
+			clear(crossed[:]) // of no use
+		}
+		out = append(out, newOutput("cross", slices.Clone(crossed[:])))
 	}
 
 	k.inner(&sums[0], in, &y.Data[0], n, x.Cols, x.Stride, y.Stride)

@@ -139,6 +139,9 @@ const (
 	opXor
 )
 
+// is64 tells whether op is on lanes of 64 bits.
+func (op op) is64() bool { return op >= opAdd64 && op <= opSubInt64 }
+
 // A Reg is a general register.
 type Reg string
 

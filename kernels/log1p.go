@@ -89,6 +89,13 @@ func (l log1p) of(a *Asm, s *Vec, div func(d, y *Vec)) *Vec {
 	a.op(opSub64, k, l.integer, k)
 	a.op(opSub64, w, l.one, f)
 	a.MulAddVec64(f, s, w)
+	a.Free(s, w, p)
+	return l.log(a, k, f, div)
+}
+
+// log returns k ln 2 + log(1 + f) and frees both.
+func (l log1p) log(a *Asm, k, f *Vec, div func(d, y *Vec)) *Vec {
+	w, s, p := a.Vec("w"), a.Vec("s"), a.Vec("p")
 	a.op(opAdd64, f, l.two, w)
 	div(f, w)
 	a.op(opMul64, f, f, s)

@@ -592,7 +592,7 @@ func (n neon) fold(a *Asm, op op, v *Vec, of int) {
 	n.op(a, op, r[0], inReg(r[1]), r[0])
 	a.emit("VEXT $8, V%d.B16, V%d.B16, V%d.B16", r[0], r[0], r[1])
 	n.op(a, op, r[0], inReg(r[1]), r[0])
-	if op != opAdd64 {
+	if !op.is64() {
 		a.emit("VDUP V%d.S[1], V%d.S4", r[0], r[1])
 		n.op(a, op, r[0], inReg(r[1]), r[0])
 	}

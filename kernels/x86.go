@@ -563,7 +563,7 @@ func (x x86) fold(a *Asm, op op, v *Vec, n int) {
 	half("X")
 	a.emit("VPERMILPD $1, X%d, X%d", r, t)
 	half("X")
-	if op != opAdd64 {
+	if !op.is64() {
 		a.emit("VMOVSHDUP X%d, X%d", r, t)
 		half("X")
 	}
