@@ -92,8 +92,9 @@ func multiMargin[T Float, I Index](fn string, x *Matrix[T], targets []I, opt *Ma
 	for i, t := range targets {
 		row, t := x.row(i), int(t)
 		w := weightOf(o.Weight, t) / float64(x.Cols)
-		h := hinge[T]{k: k, square: o.P == 2, shift: (margin - float64(row[t])) + 0} // never -0
-		if math.IsInf(h.shift, 0) { // which a kernel does not add to what it fills a vector with
+		shift := (margin - float64(row[t])) + 0 // not -0
+		h := hinge[T]{k: k, square: o.P == 2, shift: shift}
+		if math.IsInf(shift, 0) { // which a kernel does not add to what it fills a vector with
 			h.k = portable[T]()
 		}
 		var s float64
