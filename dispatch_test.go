@@ -303,7 +303,13 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		fill(a.x, 7)
 		return a
 	}
-	double := func(i int) *area[float64] { return newArea[float64](mem[i], 1, rows, 0, in.end) }
+	row := func(i int) *area[T] {
+		a := newArea[T](mem[i], 1, cols, 0, in.end)
+		guardFill(a.row, 1, 0)
+		return a
+	}
+	doubles := func(i, n int) *area[float64] { return newArea[float64](mem[i], 1, n, 0, in.end) }
+	double := func(i int) *area[float64] { return doubles(i, rows) }
 	sums := func() *area[float64] {
 		a := double(3)
 		fill(a.x, 0.3)
@@ -574,8 +580,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		}},
 		{"dot", func() ([]armed, []armed, func()) {
 			x, base, dst := x(), vec(1, rows), newArea[float64](mem[3], 1, rows, 0, in.end)
-			w := newArea[T](mem[1], 1, cols, 0, in.end)
-			guardFill(w.row, 1, 0)
+			w := row(1)
 			return out(dst), out(x, base, w), func() { k.dot(dst.p(), x.p(), base.p(), w.p(), rows, cols, stride) }
 		}},
 		{"shift", func() ([]armed, []armed, func()) {
@@ -587,25 +592,19 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			return out(y), out(max, log), func() { k.shift(y.p(), y.p(), max.p(), log.p(), rows, cols, dstStride, dstStride, 0) }
 		}},
 		{"cross", func() ([]armed, []armed, func()) {
-			p, q, sum := newArea[T](mem[0], 1, cols, 0, in.end), newArea[T](mem[1], 1, cols, 0, in.end), newArea[float64](mem[3], 1, 3, 0, in.end)
-			guardFill(p.row, 1, 0)
-			guardFill(q.row, 1, 0)
+			p, q, sum := row(0), row(1), doubles(3, 3)
 			return out(sum), out(p, q), func() { k.cross(sum.p(), p.p(), q.p(), cols) }
 		}},
 		{"hinge", func() ([]armed, []armed, func()) {
-			x, shift, sum := newArea[T](mem[0], 1, cols, 0, in.end), newArea[float64](mem[1], 1, 1, 0, in.end), newArea[float64](mem[3], 1, 2, 0, in.end)
-			guardFill(x.row, 1, 0)
+			x, shift, sum := row(0), doubles(1, 1), doubles(3, 2)
 			return out(sum), out(x, shift), func() { k.hinge(sum.p(), x.p(), shift.p(), cols) }
 		}},
 		{"hingeGrad", func() ([]armed, []armed, func()) {
-			x, shift, sum := newArea[T](mem[0], 1, cols, 0, in.end), newArea[float64](mem[1], 1, 1, 0, in.end), newArea[float64](mem[3], 1, 2, 0, in.end)
-			guardFill(x.row, 1, 0)
-			dst := newArea[T](mem[2], 1, cols, 0, in.end)
+			x, shift, sum, dst := row(0), doubles(1, 1), doubles(3, 2), newArea[T](mem[2], 1, cols, 0, in.end)
 			return out(sum, dst), out(x, shift), func() { k.hingeGrad(sum.p(), dst.p(), x.p(), shift.p(), shift.p(), cols) }
 		}},
 		{"squaredHingeGrad", func() ([]armed, []armed, func()) {
-			x, shift, sum := newArea[T](mem[0], 1, cols, 0, in.end), newArea[float64](mem[1], 1, 1, 0, in.end), newArea[float64](mem[3], 1, 2, 0, in.end)
-			guardFill(x.row, 1, 0)
+			x, shift, sum := row(0), doubles(1, 1), doubles(3, 2)
 			return out(sum, x), out(shift), func() { k.squaredHingeGrad(sum.p(), x.p(), x.p(), shift.p(), shift.p(), cols) }
 		}},
 		{"inner", func() ([]armed, []armed, func()) {

@@ -283,7 +283,7 @@ func RowCrossEntropy[T Float](dst []T, p, q Matrix[T]) error {
 			var s [3]float64
 			n := min(blockSize, len(a)-off)
 			k.cross(ptr(s[:], 0), ptr(a, off), ptr(b, off), n)
-			if !(s[1] >= -128 && s[2] <= 128) || s[0] != s[0] {
+			if crossFailed(&s) {
 				crossGeneric(&s[0], &a[off], &b[off], n)
 			}
 			sum -= s[0]
@@ -292,3 +292,6 @@ func RowCrossEntropy[T Float](dst []T, p, q Matrix[T]) error {
 	}
 	return nil
 }
+
+// crossFailed tells whether what the kernel cross found is of no use.
+func crossFailed(s *[3]float64) bool { return !(s[1] >= -128 && s[2] <= 128) || s[0] != s[0] }

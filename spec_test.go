@@ -1341,8 +1341,8 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 			q[j] = float32(math.Abs(float64(v)))
 		}
 		k.cross(&crossed[0], &row[0], &q[0], x.Cols)
-		if least, greatest := crossed[1], crossed[2]; !(least >= -128 && greatest <= 128) || crossed[0] != crossed[0] {
-			clear(crossed[:]) // of no use
+		if crossFailed(&crossed) {
+			clear(crossed[:])
 		}
 		out = append(out, newOutput("cross", slices.Clone(crossed[:])))
 	}

@@ -1129,10 +1129,7 @@ func (a *Asm) AddLane0(d, x *Vec) { a.isa.op(a, opAdd, d.r[0], inReg(x.r[0]), d.
 // AddDouble adds lane 0 of v to the float64 at base and destroys v.
 func (a *Asm) AddDouble(v *Vec, base Reg) { a.isa.addDouble(a, v.r[0], base) }
 
-// LoadUni64 sets the lanes of 64 bits of d to the float64 at base.
-func (a *Asm) LoadUni64(d Uni, base Reg) { a.isa.loadDouble(a, base, d.r) }
-
-// LoadDouble is LoadUni64 for the first register of d.
+// LoadDouble loads the float64 at base into the lanes of the first register of d.
 func (a *Asm) LoadDouble(d *Vec, base Reg) { a.isa.loadDouble(a, base, d.r[0]) }
 
 // StoreDouble stores lanes 0 and 1 of v, the bits of a float64, at base.

@@ -56,6 +56,16 @@ by halves.`,
 	},
 }
 
+// tailToWiden puts the end of a row, and fill behind it, into a slot of the stack, where
+// LoadWide finds all of its lanes, and returns the address.
+func (a *Asm) tailToWiden(p, n Reg, fill Uni, slot int) Reg {
+	v, local := a.Vec("v"), a.Local(slot)
+	a.LoadTail(v, p, n, fill)
+	a.Store(v, local, 0)
+	a.Free(v)
+	return local
+}
+
 // innerRows writes the loop with y, or without if it is "".
 func (a *Asm) innerRows(y Reg) {
 	zero := a.Const(0)
@@ -71,14 +81,6 @@ func (a *Asm) innerRows(y Reg) {
 		} else {
 			a.addWide(s, []Reg{p}, off)
 		}
-	}
-	// tail puts the end of a row where LoadWide finds all of its lanes.
-	tail := func(p Reg, slot int) Reg {
-		v, local := a.Vec("v"), a.Local(slot)
-		a.LoadTail(v, p, n, zero)
-		a.Store(v, local, 0)
-		a.Free(v)
-		return local
 	}
 	a.Rows(func(x Reg) {
 		for _, s := range s {
@@ -97,9 +99,9 @@ func (a *Asm) innerRows(y Reg) {
 				a.AddImm(4*step, q)
 			}
 		}, nil, func() {
-			u, v := tail(p, 0), Reg("")
+			u, v := a.tailToWiden(p, n, zero, 0), Reg("")
 			if y != "" {
-				v = tail(q, 1)
+				v = a.tailToWiden(q, n, zero, 1)
 			}
 			add(s[0], u, v, 0)
 			add(s[1], u, v, 32)

@@ -53,11 +53,11 @@ func newStep(a *Asm) func(h *Vec) *Vec {
 // that of the derivatives, if there is newSlope, which returns what returns them.
 func (a *Asm) hinges(newSlope func(a *Asm) func(h *Vec) *Vec, square bool) {
 	p, n, dst := a.Arg("x"), a.Arg("n"), Reg("")
-	zero, shift, none := a.ConstReg(0), a.loadUni64("shift"), a.Const(negInf)
+	zero, shift, none := a.ConstReg(0), a.argDouble("shift"), a.Const(negInf)
 	var scale Uni
 	var slope func(h *Vec) *Vec
 	if newSlope != nil {
-		dst, scale, slope = a.Arg("dst"), a.loadUni64("scale"), newSlope(a)
+		dst, scale, slope = a.Arg("dst"), a.argDouble("scale"), newSlope(a)
 	}
 	sums := a.Vecs(2, "sum")
 	for _, s := range sums {
@@ -113,10 +113,7 @@ func (a *Asm) hinges(newSlope func(a *Asm) func(h *Vec) *Vec, square bool) {
 	a.JumpIfImm(n, ">=", lanes, loop)
 	a.Label(rest)
 	a.JumpIfImm(n, "<=", 0, done)
-	x, local := a.Vec("x"), a.Local(0)
-	a.LoadTail(x, p, n, none)
-	a.Store(x, local, 0)
-	a.Free(x)
+	local := a.tailToWiden(p, n, none, 0)
 	both(func(h *Vec, half int) { a.LoadWide(h, local, 4*lanes/2*half) }, func(d *Vec) { a.StoreTail(d, dst, n) })
 	a.FreeReg(local)
 	a.Label(done)
@@ -129,10 +126,10 @@ func (a *Asm) hinges(newSlope func(a *Asm) func(h *Vec) *Vec, square bool) {
 	a.Ret()
 }
 
-// loadUni64 returns a register with the float64 that a parameter points to.
-func (a *Asm) loadUni64(name string) Uni {
+// argDouble returns a register with the float64 that a parameter points to.
+func (a *Asm) argDouble(name string) Uni {
 	u, p := a.Uniform(), a.Arg(name)
-	a.LoadUni64(u, p)
+	a.isa.loadDouble(a, p, u.r)
 	a.FreeReg(p)
 	return u
 }

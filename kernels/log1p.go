@@ -77,20 +77,30 @@ func (l log1p) free(a *Asm) {
 
 // of returns log(1 + s) and frees s. It has one use for div, which divides d by y.
 func (l log1p) of(a *Asm, s *Vec, div func(d, y *Vec)) *Vec {
-	k, w, f, p := a.Vec("k"), a.Vec("w"), a.Vec("f"), a.Vec("p")
+	k, f := a.Vec("k"), a.Vec("f")
 	a.op(opAdd64, s, l.one, k)
-	a.op(opSubInt64, k, l.half, k)
-	a.ShiftRight64(k, 52)
-	a.Set(w, l.one)
-	a.Copy(p, k)
-	a.ShiftLeft64(p, 52)
-	a.op(opSubInt64, w, p, w)
-	a.op(opOr, k, l.integer, k)
-	a.op(opSub64, k, l.integer, k)
+	w := l.exponent(a, k, l.half, l.one, l.integer)
 	a.op(opSub64, w, l.one, f)
 	a.MulAddVec64(f, s, w)
-	a.Free(s, w, p)
+	a.Free(s, w)
 	return l.log(a, k, f, div)
+}
+
+// exponent replaces each k by the exponent of 2^k m, m in [sqrt(1/2), sqrt(2)), and returns
+// 2^-k. It takes k to be positive, unless half has as much of it taken off, in its bits, as
+// one and integer have added.
+func (l log1p) exponent(a *Asm, k *Vec, half, one, integer Uni) *Vec {
+	w, t := a.Vec("w"), a.Vec("t")
+	a.op(opSubInt64, k, half, k)
+	a.ShiftRight64(k, 52)
+	a.Set(w, one)
+	a.Copy(t, k)
+	a.ShiftLeft64(t, 52)
+	a.op(opSubInt64, w, t, w)
+	a.Free(t)
+	a.op(opOr, k, l.integer, k)
+	a.op(opSub64, k, integer, k)
+	return w
 }
 
 // log returns k ln 2 + log(1 + f) and frees both.

@@ -177,7 +177,7 @@ func (w word) text(m, n, d int) string {
 		return fmt.Sprintf("%s V%d.S4, V%d.S4", w.name, n, d)
 	}
 	lanes := "S4"
-	if w == faddd || w == fsubd || w == fmuld || w == fdivd || w == fmaxd || w == fmind {
+	if w.bits&(1<<22) != 0 { // doubles
 		lanes = "D2"
 	}
 	return fmt.Sprintf("%s V%d.%s, V%d.%s, V%d.%s", w.name, m, lanes, n, lanes, d, lanes)
