@@ -75,8 +75,8 @@ type kernels[T Float] struct {
 	scaleWeighted func(dst, x, factor, add, w *T, rows, cols, dstStride, stride int)
 	// addScaled adds factor[i] times row i of x to row i of dst.
 	addScaled func(dst, x, factor *T, rows, cols, dstStride, stride int)
-	// dot sets dst[i] to the sum of w[j] (x - base[i]) over row i.
-	dot func(dst *float64, x, base, w *T, rows, cols, stride int)
+	// dot sets dst[i] to the sum of y (x - base[i]) over row i.
+	dot func(dst *float64, x, base, y *T, rows, cols, stride, yStride int)
 	// shift sets row i of dst to (x - max[i]) - log[i]. If stream is not 0 it may write
 	// dst past the caches.
 	shift func(dst, x, max, log *T, rows, cols, dstStride, stride, stream int)

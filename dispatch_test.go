@@ -579,9 +579,8 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			}
 		}},
 		{"dot", func() ([]armed, []armed, func()) {
-			x, base, dst := x(), vec(1, rows), newArea[float64](mem[3], 1, rows, 0, in.end)
-			w := row(1)
-			return out(dst), out(x, base, w), func() { k.dot(dst.p(), x.p(), base.p(), w.p(), rows, cols, stride) }
+			x, y, base, dst := x(), y(), vec(1, rows), newArea[float64](mem[3], 1, rows, 0, in.end)
+			return out(dst), out(x, y, base), func() { k.dot(dst.p(), x.p(), base.p(), y.p(), rows, cols, stride, dstStride) }
 		}},
 		{"shift", func() ([]armed, []armed, func()) {
 			x, y, max, log := x(), y(), vec(0, rows), vec(1, rows)

@@ -74,7 +74,7 @@ func scaleWeightedAVX2(dst, x, factor, add, w *float32, rows, cols, dstStride, s
 func addScaledAVX2(dst, x, factor *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func dotAVX2(dst *float64, x, base, w *float32, rows, cols, stride int)
+func dotAVX2(dst *float64, x, base, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
 func shiftAVX2(dst, x, max, log *float32, rows, cols, dstStride, stride, stream int)
@@ -263,7 +263,7 @@ func scaleWeightedAVX512(dst, x, factor, add, w *float32, rows, cols, dstStride,
 func addScaledAVX512(dst, x, factor *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func dotAVX512(dst *float64, x, base, w *float32, rows, cols, stride int)
+func dotAVX512(dst *float64, x, base, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
 func shiftAVX512(dst, x, max, log *float32, rows, cols, dstStride, stride, stream int)

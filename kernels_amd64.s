@@ -34053,11 +34053,11 @@ return2:
 	VZEROUPPER
 	RET
 
-// func dotAVX2(dst *float64, x, base, w *float32, rows, cols, stride int)
+// func dotAVX2(dst *float64, x, base, y *float32, rows, cols, stride, yStride int)
 //
-// dst[i] is the sum of w[j] (x - base[i]) over row i. It adds up as sum does.
-TEXT ·dotAVX2(SB), NOSPLIT, $64-56
-	MOVQ w+24(FP), AX
+// dst[i] is the sum of y (x - base[i]) over row i. It adds up as sum does.
+TEXT ·dotAVX2(SB), NOSPLIT, $64-64
+	MOVQ y+24(FP), AX
 	MOVQ dst+0(FP), BX
 	MOVQ base+16(FP), CX
 	MOVQ x+8(FP), R8
@@ -34336,6 +34336,9 @@ done10:
 	CMPQ SI, $0
 	JGT block3
 	ADDQ $8, BX
+	MOVQ yStride+56(FP), R10
+	SHLQ $2, R10
+	ADDQ R10, AX
 	MOVQ stride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, R8
@@ -69847,11 +69850,11 @@ return2:
 	VZEROUPPER
 	RET
 
-// func dotAVX512(dst *float64, x, base, w *float32, rows, cols, stride int)
+// func dotAVX512(dst *float64, x, base, y *float32, rows, cols, stride, yStride int)
 //
-// dst[i] is the sum of w[j] (x - base[i]) over row i. It adds up as sum does.
-TEXT ·dotAVX512(SB), NOSPLIT, $64-56
-	MOVQ w+24(FP), AX
+// dst[i] is the sum of y (x - base[i]) over row i. It adds up as sum does.
+TEXT ·dotAVX512(SB), NOSPLIT, $64-64
+	MOVQ y+24(FP), AX
 	MOVQ dst+0(FP), BX
 	MOVQ base+16(FP), CX
 	MOVQ x+8(FP), R8
@@ -70024,6 +70027,9 @@ done10:
 	CMPQ SI, $0
 	JGT block3
 	ADDQ $8, BX
+	MOVQ yStride+56(FP), R10
+	SHLQ $2, R10
+	ADDQ R10, AX
 	MOVQ stride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, R8

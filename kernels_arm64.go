@@ -74,7 +74,7 @@ func scaleWeightedNEON(dst, x, factor, add, w *float32, rows, cols, dstStride, s
 func addScaledNEON(dst, x, factor *float32, rows, cols, dstStride, stride int)
 
 //go:noescape
-func dotNEON(dst *float64, x, base, w *float32, rows, cols, stride int)
+func dotNEON(dst *float64, x, base, y *float32, rows, cols, stride, yStride int)
 
 //go:noescape
 func shiftNEON(dst, x, max, log *float32, rows, cols, dstStride, stride, stream int)

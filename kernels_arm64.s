@@ -46957,13 +46957,13 @@ done6:
 return2:
 	RET
 
-// func dotNEON(dst *float64, x, base, w *float32, rows, cols, stride int)
+// func dotNEON(dst *float64, x, base, y *float32, rows, cols, stride, yStride int)
 //
-// dst[i] is the sum of w[j] (x - base[i]) over row i. It adds up as sum does.
-TEXT ·dotNEON(SB), NOSPLIT, $64-56
+// dst[i] is the sum of y (x - base[i]) over row i. It adds up as sum does.
+TEXT ·dotNEON(SB), NOSPLIT, $64-64
 	MOVD $0x0000000000000000, R0
 	VDUP R0, V31.D2
-	MOVD w+24(FP), R0
+	MOVD y+24(FP), R0
 	MOVD dst+0(FP), R1
 	MOVD base+16(FP), R2
 	MOVD x+8(FP), R6
@@ -47458,6 +47458,9 @@ done10:
 	CMP $0, R4
 	BGT block3
 	ADD $8, R1
+	MOVD yStride+56(FP), R8
+	LSL $2, R8
+	ADD R8, R0
 	MOVD stride+48(FP), R8
 	LSL $2, R8
 	ADD R8, R6

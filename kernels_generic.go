@@ -618,13 +618,13 @@ func squaredHingeGradGeneric[T Float](sum *float64, dst, x *T, shift, scale *flo
 	}
 }
 
-func dotGeneric[T Float](dst *float64, x, base, w *T, rows, cols, stride int) {
+func dotGeneric[T Float](dst *float64, x, base, y *T, rows, cols, stride, yStride int) {
 	out, bases := at(dst, 0, rows), at(base, 0, rows)
 	for i := range out {
 		x, b := at(x, i*stride, cols), float64(bases[i])
 		var s float64
-		for j, w := range at(w, 0, cols) {
-			s += float64(float64(w) * (float64(x[j]) - b))
+		for j, y := range at(y, i*yStride, cols) {
+			s += float64(float64(y) * (float64(x[j]) - b))
 		}
 		out[i] = s
 	}

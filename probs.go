@@ -135,7 +135,7 @@ func (j *probsJob[T]) group(x, q, grad *view[T], g int) float64 {
 		for _, v := range [...]*view[T]{x, q} {
 			newPager(j.k, v.data, v.c, v.stride).ahead(first, n)
 		}
-		return j.rows(x.from(first, n), q.from(first, n), grad.from(first, n), first)
+		return j.rows(x, q, grad, first, n, first)
 	}
 	n, at, row := x.span(g)
 	whole := n &^ 15
@@ -145,17 +145,72 @@ func (j *probsJob[T]) group(x, q, grad *view[T], g int) float64 {
 	for i := 0; i < whole; i += step {
 		total = j.positions(total, x, q, grad, copied, min(step, whole-i), at+i, row+i)
 	}
-	byRows(x, q, grad, j.opt.Accumulate, at+whole, n-whole, func(i int, x, q, grad view[T]) {
-		total += j.rows(x, q, grad, row+whole+i)
+	byRows(x, q, grad, j.opt.Accumulate, at+whole, n-whole, func(i int, x, q, to view[T]) {
+		dst := &to
+		if grad == nil {
+			dst = nil
+		}
+		total += j.rows(&x, &q, dst, 0, x.n, row+whole+i)
 	})
 	return total
 }
 
-// rows does rows of matrices, of which the first has the given number.
-func (j *probsJob[T]) rows(x, q, grad view[T], first int) float64 {
+// A probsRoom has what is known of up to tile rows of a matrix.
+type probsRoom[T Float] struct {
+	base      []T       // close to the log-sum-exp, or the maximum
+	log       []float64 // what the log-sum-exp is greater by
+	mass, dot []float64 // the sums of the targets t and of t (x - base)
+	factor    []T       // of the rows of grad
+	sum, peak []T       // as in sumExps
+}
+
+func (r *probsRoom[T]) init(b *[]float64) {
+	f := scratch[float64](b, 7*tile)
+	p := scratch[T](b, 7*tile*8/elemSize[T]())[3*tile*8/elemSize[T]():]
+	r.log, r.mass, r.dot = f[:tile], f[tile:][:tile], f[2*tile:][:tile]
+	r.base, r.factor, r.sum, r.peak = p[:tile], p[tile:][:tile], p[2*tile:][:tile], p[3*tile:][:tile]
+}
+
+// rows does the rows [row, row+n) of matrices, whose numbers start at first. Without a
+// gradient grad is nil.
+func (j *probsJob[T]) rows(x, q, grad *view[T], row, n, first int) float64 {
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	var r probsRoom[T]
+	r.init(b)
 	var total float64
-	for i := range x.n {
-		l := j.row(x.row(i), q.row(i), grad.from(i, 1).data, first+i)
+	var xs, t, to view[T] // filled in place: see setRows
+	for i := 0; i < n; i += xs.n {
+		n := min(n-i, tile)
+		if x.c > j.k.mediumCols && grad != nil || x.c > blockSize {
+			n = min(n, max(1, blockSize/x.c)) // there are more passes
+		}
+		xs.setRows(x, row+i, n)
+		t.setRows(q, row+i, n)
+		if grad != nil {
+			to.setRows(grad, row+i, n)
+		}
+		total += j.few(&xs, &t, &to, first+i, &r)
+	}
+	return total
+}
+
+// few does as many rows as there is room for. Without a gradient grad has no data.
+func (j *probsJob[T]) few(x, t, grad *view[T], first int, r *probsRoom[T]) float64 {
+	if j.opt.Weight != nil || j.share != 0 {
+		b := buffers.Get().(*[]float64)
+		defer buffers.Put(b)
+		j.targets(t, b)
+	}
+	if grad.data == nil {
+		j.logSums(x, r)
+		j.against(x, t, r)
+	} else {
+		j.backward(x, t, grad, first, r)
+	}
+	var total float64
+	for i, mass := range r.mass[:x.n] {
+		l := j.rowLoss(mass, -r.dot[i], r.base[i], r.log[i])
 		if j.loss != nil {
 			j.loss[first+i] = T(l)
 		}
@@ -164,77 +219,111 @@ func (j *probsJob[T]) rows(x, q, grad view[T], first int) float64 {
 	return total
 }
 
-// row returns the loss of a row and sets grad, unless it is nil.
-func (j *probsJob[T]) row(x, q, grad []T, row int) float64 {
-	if grad == nil {
-		m, log := sumExpOf(j.k, x)
-		mass, s := j.against(x, q, m)
-		return j.rowLoss(mass, s, m, log)
+// targets smooths and weights t, in the buffer.
+func (j *probsJob[T]) targets(t *view[T], b *[]float64) {
+	n := t.n * blocks(t.c)
+	to := scratch[T](b, t.n*t.c+n+t.n)
+	if j.share != 0 {
+		keep, share := to[t.n*t.c:][:n], to[t.n*t.c+n:]
+		fill(keep, T(j.keep))
+		fill(share[:t.n], T(j.share))
+		j.k.scale(ptr(to, 0), ptr(t.data, 0), ptr(keep, 0), ptr(share, 0), t.n, t.c, t.c, t.stride)
+		t.data, t.stride = to, t.c
 	}
-	grad = grad[:len(x)]
-	var top [1]int
-	j.k.argMax(ptr(top[:], 0), ptr(x, 0), 1, len(x), 0)
-	m := x[top[0]] // grad may be x
-	mass, s := j.against(x, q, m)
+	if j.opt.Weight != nil {
+		var none [tile]float64 // to be subtracted from the weights
+		j.k.softmaxGrad(ptr(to, 0), ptr(t.data, 0), ptr(j.opt.Weight, 0), ptr(none[:], 0), t.n, t.c, t.c, t.stride, 0, 0)
+		t.data, t.stride = to, t.c
+	}
+}
 
-	e := grad
+// logSums fills in base and log.
+func (j *probsJob[T]) logSums(x *view[T], r *probsRoom[T]) {
+	if x.c > cacheSize {
+		r.base[0], r.log[0] = sumExpOf(j.k, x.row(0))
+		return
+	}
+	var t sumExps[T]
+	t.base, t.log, t.sum, t.peak = r.base, r.log, r.sum, r.peak
+	var m Matrix[T]
+	m.Rows, m.Cols, m.Data, m.Stride = x.n, x.c, x.data, x.stride
+	t.next(j.k, &m, 0, nil)
+}
+
+// against fills in mass and dot, given base; a term of t = 0 counts for nothing.
+func (j *probsJob[T]) against(x, t *view[T], r *probsRoom[T]) {
+	j.k.sum(ptr(r.mass, 0), ptr(t.data, 0), t.n, t.c, t.stride)
+	j.k.dot(ptr(r.dot, 0), ptr(x.data, 0), ptr(r.base, 0), ptr(t.data, 0), t.n, t.c, x.stride, t.stride)
+	for i, dot := range r.dot[:t.n] {
+		if dot == dot {
+			continue
+		}
+		x, m := x.row(i), float64(r.base[i])
+		dot = 0
+		for c, p := range t.row(i) {
+			if p != 0 {
+				dot += float64(float64(p) * (float64(x[c]) - m))
+			}
+		}
+		r.dot[i] = dot
+	}
+}
+
+// backward fills in the room and sets grad, whose first row has that number.
+func (j *probsJob[T]) backward(x, t, grad *view[T], first int, r *probsRoom[T]) {
+	e := *grad
 	if j.opt.Accumulate {
 		b := buffers.Get().(*[]float64)
 		defer buffers.Put(b)
-		e = scratch[T](b, len(x))
+		e.data, e.stride = scratch[T](b, x.n*x.c), x.c
 	}
-	n := blocks(len(x))
-	buf := buffers.Get().(*[]float64)
-	defer buffers.Put(buf)
-	parts := scratch[T](buf, 3*n)
+	var top [tile]int
+	j.k.argMax(ptr(top[:], 0), ptr(x.data, 0), x.n, x.c, x.stride)
+	for i := range x.n {
+		r.base[i] = x.row(i)[top[i]]
+	}
+	j.against(x, t, r) // before grad, which may be x, is written
+	for i := range x.n {
+		r.factor[i] = T(float64(j.upstream(first+i) * r.mass[i]))
+	}
+	if x.c <= j.k.mediumCols {
+		shortSoftmax(j.k, ptr(e.data, 0), ptr(r.factor, 0), ptr(r.base, 0), ptr(r.log, 0), ptr(r.log, 0), ptr(x.data, 0), x.n, x.c, e.stride, x.stride)
+	} else {
+		for i, top := range top[:x.n] {
+			r.log[i] = j.long(e.row(i), x.row(i), top, float64(r.factor[i]))
+		}
+	}
+	for i := range x.n {
+		r.factor[i] = T(-j.upstream(first + i))
+	}
+	j.k.addScaled(ptr(e.data, 0), ptr(t.data, 0), ptr(r.factor, 0), x.n, x.c, e.stride, t.stride)
+	if j.opt.Accumulate {
+		fill(r.factor[:x.n], 1)
+		j.k.addScaled(ptr(grad.data, 0), ptr(e.data, 0), ptr(r.factor, 0), x.n, x.c, grad.stride, e.stride)
+	}
+}
+
+// long sets e to the probabilities of x times f, and returns what the log-sum-exp of x is
+// greater by than its maximum, which is at top. e may be x.
+func (j *probsJob[T]) long(e, x []T, top int, f float64) float64 {
+	n, m := blocks(len(x)), x[top]
+	b := buffers.Get().(*[]float64)
+	defer buffers.Put(b)
+	parts := scratch[T](b, 3*n)
 	r := expRow[T]{e: e, base: parts[:n], sum: parts[n : 2*n], more: parts[2*n:]}
 	expSums(j.k, ptr(e, 0), ptr(r.base, 0), ptr(r.sum, 0), ptr(r.more, 0), ptr(x, 0), 1, len(x), 0, 0)
 	r.addUp()
-	near, rest := r.logSum(j.k, top[0], m)
+	near, rest := r.logSum(j.k, top, m)
 	log := [1]float64{rest}
 	j.k.log1p(ptr(log[:], 0), 1)
-	log[0] += float64(near) - float64(m)
-
-	up := upstream(j.opt.Upstream, row) * j.norm
-	r.probabilities(j.k, float64(up*mass))
-	factor, share, one := [1]T{T(-float64(up * j.keep))}, [1]T{T(-float64(up * j.share))}, [1]T{1}
-	weighted := j.opt.Weight != nil
-	if weighted {
-		share[0] = 0
-	}
-	j.k.scale(ptr(e, 0), ptr(e, 0), ptr(r.base, 0), ptr(share[:], 0), 1, len(x), 0, 0)
-	if weighted {
-		for c, y := range e {
-			e[c] = T(float64(y) - float64(up*j.target(q[c], c)))
-		}
-	} else {
-		j.k.addScaled(ptr(e, 0), ptr(q, 0), ptr(factor[:], 0), 1, len(x), 0, 0)
-	}
-	if j.opt.Accumulate {
-		j.k.addScaled(ptr(grad, 0), ptr(e, 0), ptr(one[:], 0), 1, len(x), 0, 0)
-	}
-	return j.rowLoss(mass, s, m, log[0])
+	r.probabilities(j.k, f)
+	j.k.scale(ptr(e, 0), ptr(e, 0), ptr(r.base, 0), nil, 1, len(x), 0, 0)
+	return log[0] + (float64(near) - float64(m))
 }
 
-// against returns the sums of w q and of w q (m - x) over a row, q being
-// smoothed; a term of q = 0 counts for nothing.
-func (j *probsJob[T]) against(x, q []T, m T) (mass, s float64) {
-	if j.opt.Weight == nil && j.share == 0 {
-		var sum, dot [1]float64
-		base := [1]T{m}
-		j.k.sum(ptr(sum[:], 0), ptr(q, 0), 1, len(q), 0)
-		j.k.dot(ptr(dot[:], 0), ptr(x, 0), ptr(base[:], 0), ptr(q, 0), 1, len(x), 0)
-		if dot[0] == dot[0] {
-			return sum[0], -dot[0]
-		}
-	}
-	for c, p := range q {
-		if p := j.target(p, c); p != 0 {
-			mass += p
-			s += float64(p * (float64(m) - float64(x[c])))
-		}
-	}
-	return mass, s
+// upstream returns the factor of a row's loss.
+func (j *probsJob[T]) upstream(row int) float64 {
+	return float64(upstream(j.opt.Upstream, row) * j.norm)
 }
 
 func (j *probsJob[T]) rowLoss(mass, s float64, m T, log float64) float64 {
@@ -245,9 +334,4 @@ func (j *probsJob[T]) rowLoss(mass, s float64, m T, log float64) float64 {
 		return math.NaN()
 	}
 	return s
-}
-
-// target returns the weighted and smoothed probability of class c.
-func (j *probsJob[T]) target(q T, c int) float64 {
-	return float64((float64(j.keep*float64(q)) + j.share) * weightOf(j.opt.Weight, c))
 }

@@ -972,9 +972,9 @@ var specTable = kernels[float32]{
 			specAddScaled(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(factor, i, 1)[0])
 		}
 	},
-	dot: func(dst *float64, x, base, w *float32, rows, cols, stride int) {
+	dot: func(dst *float64, x, base, y *float32, rows, cols, stride, yStride int) {
 		for i := range rows {
-			at(dst, 0, rows)[i] = specDot(at(x, i*stride, cols), at(base, 0, rows)[i], at(w, 0, cols))
+			at(dst, 0, rows)[i] = specDot(at(x, i*stride, cols), at(base, 0, rows)[i], at(y, i*yStride, cols))
 		}
 	},
 	shift: func(dst, x, max, log *float32, rows, cols, dstStride, stride, _ int) {
@@ -1367,7 +1367,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	k.logSoftmaxGrad(&dst.Data[0], in, &y.Data[0], &sums[0], n, x.Cols, dst.Stride, x.Stride, y.Stride, 1)
 	out = append(out, newOutput("logSoftmaxGrad, streamed", dst.Data))
 
-	k.dot(&sums[0], in, &maxs[0], &weights[0], n, x.Cols, x.Stride)
+	k.dot(&sums[0], in, &maxs[0], &y.Data[0], n, x.Cols, x.Stride, y.Stride)
 	out = append(out, newOutput("dot", sums))
 
 	fill(dst.Data, gapValue)
