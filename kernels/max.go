@@ -65,16 +65,17 @@ func (a *Asm) extremeOfOne(op op, m *Vec) {
 }
 
 // extremeOf writes the loop for the maximum or minimum of the n elements at p, in
-// lane 0 of the result, and for the NaNs among them. Elements may be seen twice: the
-// steps between the first and the last are aligned, and the last one ends with the row.
-// It destroys p and n.
+// lane 0 of the result, and for the NaNs among them. Elements may be seen twice, also
+// those in front of p, of which there are lanes-n at least: the steps between the first
+// and the last are aligned, and the last one, or vector, ends with the row. It destroys p
+// and n.
 func (a *Asm) extremeOf(op op, p, n Reg, begin Uni) *Vec {
 	m := a.Vecs(4, "m")
 	for _, m := range m {
 		a.Set(m, begin)
 	}
 	a.NaNInit(2)
-	loop, once, few, done := a.NewLabel("step"), a.NewLabel("once"), a.NewLabel("few"), a.NewLabel("done")
+	loop, once, few, vec, final, done := a.NewLabel("step"), a.NewLabel("once"), a.NewLabel("few"), a.NewLabel("vec"), a.NewLabel("final"), a.NewLabel("done")
 	full := func() {
 		a.ByPair(func() {
 			for i := 0; i < 4; i += 2 {
@@ -88,8 +89,14 @@ func (a *Asm) extremeOf(op op, p, n Reg, begin Uni) *Vec {
 			}
 		})
 	}
+	last, one := n, func() {
+		x := a.Vec("x")
+		a.Load(x, p, 0)
+		a.op(op, m[0], x, m[0])
+		a.ByPart(func() { a.NaNSee(x, x) })
+		a.Free(x)
+	}
 	a.JumpIfImm(n, "<", step, few)
-	last := n
 	a.ShiftReg(2, last)
 	a.AddReg(p, last)
 	a.AddImm(-4*step, last)
@@ -108,14 +115,17 @@ func (a *Asm) extremeOf(op op, p, n Reg, begin Uni) *Vec {
 	a.Jump(done)
 
 	a.Label(few)
-	x := a.Vec("x")
-	a.LoadTail(x, p, n, begin)
-	a.op(op, m[0], x, m[0])
-	a.ByPart(func() { a.NaNSee(x, x) })
-	a.Free(x)
+	a.ShiftReg(2, last)
+	a.AddReg(p, last)
+	a.AddImm(-4*lanes, last)
+	a.JumpIf(p, ">=", last, final)
+	a.Label(vec)
+	one()
 	a.AddImm(4*lanes, p)
-	a.AddImm(-lanes, n)
-	a.JumpIfImm(n, ">", 0, few)
+	a.JumpIf(p, "<", last, vec)
+	a.Label(final)
+	a.Mov(last, p)
+	one()
 	a.Label(done)
 	a.Free(m[1:]...)
 	a.Fold(op, m[0])

@@ -141,6 +141,31 @@ func (a *Asm) Steps(p, n Reg, full func(), between func(), tail func()) {
 	a.Label(done)
 }
 
+// Vectors is Steps with vec for each whole vector of what is left, and tail for the last
+// one only if it is none: a mask costs a short row more than a load.
+func (a *Asm) Vectors(p, n Reg, full, vec, tail func()) {
+	loop, rest, single, last, done := a.NewLabel("step"), a.NewLabel("rest"), a.NewLabel("vec"), a.NewLabel("last"), a.NewLabel("done")
+	a.JumpIfImm(n, "<", step, rest)
+	a.Label(loop)
+	full()
+	a.AddImm(4*step, p)
+	a.AddImm(-step, n)
+	a.JumpIfImm(n, ">=", step, loop)
+	a.Label(rest)
+	a.JumpIfImm(n, "<", lanes, last)
+	a.Label(single)
+	vec()
+	a.AddImm(4*lanes, p)
+	a.AddImm(-lanes, n)
+	a.JumpIfImm(n, ">=", lanes, single)
+	a.Label(last)
+	a.JumpIfImm(n, "<=", 0, done)
+	tail()
+	a.AddImm(4*lanes, p)
+	a.AddImm(-lanes, n)
+	a.Label(done)
+}
+
 // Align runs tail for the elements up to where dst is aligned to 64 bytes, or all n
 // of them, and goes behind them with dst and the pointers ps.
 func (a *Asm) Align(n Reg, tail func(n Reg), dst Reg, ps ...Reg) {

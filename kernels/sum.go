@@ -13,18 +13,21 @@ added up in float64.`,
 
 func (a *Asm) sumLong() {
 	zero, dst, p, n, alone := a.Const(0), a.Arg("dst"), a.Reg(), a.Reg(), a.NewLabel("alone")
-	a.LoadArg("cols", n)
+	rest := a.Arg("cols")
+	a.Mov(rest, n)
+	a.AndImm(lanes-1, rest)
+	a.KeepTail(rest)
 	a.JumpIfImm(n, ">", blockSize, alone)
 	a.sums(dst, zero, alone, func(x Reg) *Vec {
 		a.Mov(x, p)
 		a.LoadArg("cols", n)
-		return a.blockTotal(p, n, zero, a.elements(p), a.lastOnes(p, zero), func(int) {})
+		return a.blockTotal(p, n, zero, a.elements(p), a.lastOnes(p, rest, zero), func(int) {})
 	})
 	a.Label(alone)
 	a.ReadRows(func(x Reg) {
 		a.Mov(x, p)
 		a.LoadArg("cols", n)
-		a.total(dst, p, n, a.elements(p), a.lastOnes(p, zero), func(int) {})
+		a.total(dst, p, n, a.elements(p), a.lastOnes(p, rest, zero), func(int) {})
 	})
 }
 
@@ -66,7 +69,7 @@ func (a *Asm) sums(dst Reg, zero Uni, alone string, row func(x Reg) *Vec) {
 }
 
 // elements returns a term of total that is the elements at p themselves, and lastOnes
-// the tail.
+// the tail, of that many.
 func (a *Asm) elements(p Reg) func(i int) *Vec {
 	return func(i int) *Vec {
 		x := a.Vec("x")
@@ -75,17 +78,17 @@ func (a *Asm) elements(p Reg) func(i int) *Vec {
 	}
 }
 
-func (a *Asm) lastOnes(p Reg, zero Uni) func(n Reg) *Vec {
-	return func(n Reg) *Vec {
+func (a *Asm) lastOnes(p, rest Reg, zero Uni) func(n Reg) *Vec {
+	return func(Reg) *Vec {
 		x := a.Vec("x")
-		a.LoadTail(x, p, n, zero)
+		a.LoadTail(x, p, rest, zero)
 		return x
 	}
 }
 
 // total adds up a row, or what term makes of each vector, as sum does: it stores
 // the sum at dst and moves dst on. term is for vector i after p; tail for the
-// vector at p, of which n lanes count; moveOn moves other pointers than p.
+// vector at p, of which n lanes count, not all; moveOn moves other pointers than p.
 func (a *Asm) total(dst, p, n Reg, term func(i int) *Vec, tail func(n Reg) *Vec, moveOn func(elements int)) {
 	zero, size := a.Const(0), a.Reg()
 	t := a.Vec("t")
@@ -138,15 +141,15 @@ func (a *Asm) blockTotal(p, size Reg, zero Uni, term func(i int) *Vec, tail func
 	a.Label(few)
 	a.Add(s[2], s[3])
 	a.Free(s[3])
-	a.Steps(p, size, func() {
-		add(s[0], 0)
-		moveOn(step)
-	}, nil, func() {
-		x := tail(size)
+	one := func(x *Vec) {
 		a.Add(s[0], x)
 		a.Free(x)
 		moveOn(lanes)
-	})
+	}
+	a.Vectors(p, size, func() {
+		add(s[0], 0)
+		moveOn(step)
+	}, func() { one(term(0)) }, func() { one(tail(size)) })
 	a.Add(s[0], s[1])
 	a.Add(s[0], s[2])
 	a.Free(s[1], s[2])
