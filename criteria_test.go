@@ -1477,6 +1477,14 @@ func TestCriteriaTypes(t *testing.T) {
 	}
 }
 
+func TestStreamSizeOf(t *testing.T) {
+	for l3, want := range map[int]int{-1: 1 << 20, 0: 1 << 20, 32 << 20: 1 << 20, 96 << 20: 3 << 20, 480 << 20: 1 << 22} {
+		if got := streamSizeOf(l3); got != want {
+			t.Errorf("%d bytes of L3: from %d elements, want %d", l3, got, want)
+		}
+	}
+}
+
 // TestLargeResults has results that are written past the caches, aligned and not.
 // They have the bits of those of single rows, which are not large.
 func TestLargeResults(t *testing.T) {

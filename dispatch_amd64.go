@@ -22,5 +22,5 @@ func init() {
 	if l1 := cpuid.CPU.Cache.L1D; 0 < l1 && l1 < 48<<10 {
 		nearSize = cacheSize
 	}
-	trailStream = trailStreamOf(cpuid.CPU.Cache.L3)
+	streamSize = streamSizeOf(cpuid.CPU.Cache.L3)
 }

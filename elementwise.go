@@ -125,8 +125,16 @@ type pairJob[T Float] struct {
 // caches. On a Zen 4 with 1 MB of L2 and 32 MB of L3, MSEGrad of 1<<19 elements
 // takes 0.13 ns each with plain stores and 0.15 with these, 1<<20 take 0.18 and
 // 0.15, 64x50257 take 0.39 and 0.25; with a RowSum of the gradient behind it, 0.23
-// and 0.25, 0.37 and 0.28, 0.57 and 0.44.
-const streamSize = 1 << 20
+// and 0.25, 0.37 and 0.28, 0.57 and 0.44. On a Xeon with 480 MB of L3 that many
+// cores share, 132x32000 takes 0.42 and 0.42, AVX2 0.42 and 0.46, 264x32000 0.49 and
+// 0.43; SoftmaxGrad 0.45 and 0.50, 0.73 and 0.54. dispatch_amd64.go sets it.
+var streamSize = leastStream
+
+const leastStream = 1 << 20
+
+// streamSizeOf returns the streamSize for a last-level cache of so many bytes, as far as
+// is known: an eighth of it, as several cores share it, but what was measured at most.
+func streamSizeOf(l3 int) int { return min(max(l3/(8*4), leastStream), 1<<22) }
 
 // streamCols is the shortest row that goes past the caches: others lose at their ends.
 const streamCols = 1024
@@ -141,7 +149,8 @@ func streams[T Float](grad, x, y []T, n int) bool {
 // caches. LogSoftmax with plain stores and these, ns an element on a Zen 4: 600x3000
 // 0.29 and 0.34, 900x3000 0.38 and 0.34, 256x151936 0.39 and 0.33. Exp on a Zen 3 with
 // 32 MB of L3: 256x4096 the same, 512x4096 0.38 and 0.35, 256x65536 0.63 and 0.57;
-// planar Softmax there: 4x21x16384 0.73 and 0.84, 7x21x16384 1.09 and 0.99.
+// planar Softmax there: 4x21x16384 0.73 and 0.84, 7x21x16384 1.09 and 0.99. Exp on a
+// Xeon with 480 MB: 264x32000 0.29 and 0.32, 528x32000 0.60 and 0.37.
 func streamsOf[T Float](dst, x []T, n int) bool { return n >= 2*streamSize && streams(dst, x, x, n) }
 
 // bit returns an argument of a kernel.

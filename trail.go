@@ -23,18 +23,11 @@ func newTrail[T Float](k *kernels[T], dst, x *view[T], e []T) trail[T] {
 
 // trailSize is the number of elements from which a trail is of use: x and dst are not
 // in the second-level cache any more. On a Xeon with 2 MB of it 32x32000 takes a tenth
-// less time with one, 64x4096 two fifths more.
+// less time with one, 64x4096 two fifths more. It stores past the caches from streamSize
+// on: Softmax of 33x32000 there takes 0.28 ns each with plain stores and 0.32 with these,
+// 264x32000 0.30 and 0.33, 64x151936 the same; of 64x50257 in no cache 0.33 to 0.41 and
+// 0.36 to 0.44.
 const trailSize = 1 << 19
-
-// trailStream is the number of elements from which a trail stores past the caches. On a
-// Xeon with 480 MB of L3 Softmax of 33x32000 takes 0.28 ns each with plain stores and 0.32
-// with these, 264x32000 takes 0.30 and 0.33, 64x151936 the same; of 64x50257 in no cache
-// 0.33 to 0.41 and 0.36 to 0.44. dispatch_amd64.go sets it.
-var trailStream = streamSize
-
-// trailStreamOf returns the trailStream for a last-level cache of so many bytes, as far as
-// is known: an eighth of it, as several cores share it, but what was measured at most.
-func trailStreamOf(l3 int) int { return min(max(l3/(8*4), streamSize), 1<<22) }
 
 // trails tells whether exponentials of the rows of x should go to dst by a trail.
 // Longer rows do not stay in a cache.
@@ -49,7 +42,7 @@ func (t *trail[T]) exps(row, n int, base, sum, more, factor, add []T) {
 	t.pages.ahead(row, n)
 	m, c, b, x := min(n, t.n), t.x.c, blocks(t.x.c), t.x.data[row*t.x.stride:]
 	t.finish(m, factor, add)
-	stream := bit(t.x.n*c >= trailStream)
+	stream := bit(t.x.n*c >= streamSize)
 	for off := 0; off < c && m > 0; off += chunkSize {
 		p, cols := off/blockSize, min(chunkSize, c-off)
 		e, base, sum, more, x, to, factor := ptr(t.e, off), ptr(base, p), ptr(sum, p), ptr(more, p), ptr(x, off), ptr(t.dst.data, t.row*t.dst.stride+off), ptr(factor, p)

@@ -7,14 +7,6 @@ import (
 	"testing"
 )
 
-func TestTrailStreamOf(t *testing.T) {
-	for l3, want := range map[int]int{-1: 1 << 20, 0: 1 << 20, 32 << 20: 1 << 20, 96 << 20: 3 << 20, 480 << 20: 1 << 22} {
-		if got := trailStreamOf(l3); got != want {
-			t.Errorf("%d bytes of L3: from %d elements, want %d", l3, got, want)
-		}
-	}
-}
-
 // TestTrail compares what goes past the caches, where there is much of it, with
 // the same rows one at a time.
 func TestTrail(t *testing.T) {
