@@ -25,7 +25,7 @@ func LogSoftmaxNLL[T Float, I Index](loss []T, x Matrix[T], targets []I) error {
 		return nllError("LogSoftmaxNLL", loss, &x, targets)
 	}
 	k := table[T]()
-	if x.Rows <= fewRows && x.Cols <= shortCols {
+	if x.Rows <= fewRows && x.Cols <= k.mediumCols {
 		if x.Rows > 0 {
 			var log [fewRows]float64
 			shortNLL(k, loss, x.Data, x.Cols, x.Stride, targets, log[:])
@@ -79,10 +79,14 @@ func rowNLL[T Float, I Index](k *kernels[T], loss []T, x *Matrix[T], targets []I
 	}
 }
 
-// shortNLL is for rows of at most shortCols columns, as many as losses. The maxima
+// shortNLL is for rows of at most mediumCols columns, as many as losses. The maxima
 // go to where the losses go.
 func shortNLL[T Float, I Index](k *kernels[T], loss, x []T, cols, stride int, targets []I, log []float64) {
-	k.shortSoftmax(nil, nil, ptr(loss, 0), ptr(log, 0), ptr(log, 0), ptr(x, 0), len(loss), cols, 0, stride)
+	if cols <= shortCols { // as shortSoftmax, which is not inlined: a call is a thirtieth of one row's time
+		k.shortSoftmax(nil, nil, ptr(loss, 0), ptr(log, 0), ptr(log, 0), ptr(x, 0), len(loss), cols, 0, stride)
+	} else {
+		shortSoftmax(k, nil, nil, ptr(loss, 0), ptr(log, 0), ptr(log, 0), ptr(x, 0), len(loss), cols, 0, stride)
+	}
 	log, targets = log[:len(loss)], targets[:len(loss)]
 	at := 0
 	for i, m := range loss {

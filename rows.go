@@ -254,6 +254,12 @@ func RowLogSumExp[T Float](dst []T, x Matrix[T]) error {
 		return nil
 	}
 	k := table[T]()
+	if 0 < x.Rows && x.Rows <= fewRows && x.Cols <= k.mediumCols {
+		var log [fewRows]float64
+		shortSoftmax(k, nil, nil, ptr(dst, 0), ptr(log[:], 0), ptr(log[:], 0), ptr(x.Data, 0), x.Rows, x.Cols, 0, x.Stride)
+		endLogSumExps(k, dst, dst, log[:], &x, 0)
+		return nil
+	}
 	if w := workers(x.Rows * x.Cols); w > 1 {
 		spreadLogSumExp(w, k, dst, x)
 		return nil
@@ -292,13 +298,19 @@ func logSumExps[T Float](k *kernels[T], dst []T, x *Matrix[T], t *sumExps[T]) {
 	pages := newPager(k, x.Data, x.Cols, x.Stride)
 	for i := 0; i < x.Rows; i += t.n {
 		t.next(k, x, i, pages)
-		base, dst := t.base[:t.n], dst[i:][:t.n]
-		for j, l := range t.log[:t.n] {
-			if l != l {
-				dst[j] = logSumExp(k, x.row(i+j), base[j], l)
-			} else { // as logSumExp, which is not inlined: a call is a third of a short row's time
-				dst[j] = T(float64(base[j]) + l)
-			}
+		endLogSumExps(k, dst[i:][:t.n], t.base, t.log, x, i)
+	}
+}
+
+// endLogSumExps ends the rows of x from row i on, one for each element of dst, which may
+// be base.
+func endLogSumExps[T Float](k *kernels[T], dst, base []T, log []float64, x *Matrix[T], i int) {
+	base = base[:len(dst)]
+	for j, l := range log[:len(dst)] {
+		if l != l {
+			dst[j] = logSumExp(k, x.row(i+j), base[j], l)
+		} else { // as logSumExp, which is not inlined: a call is a third of a short row's time
+			dst[j] = T(float64(base[j]) + l)
 		}
 	}
 }

@@ -45,6 +45,16 @@ func LogSoftmax[T Float, S Scores[T]](dst, x S) error {
 	var to, from view[T]
 	viewOf(hidden(&to), &dst)
 	viewOf(hidden(&from), &x)
+	if y, x, ok := to.rowOf(&from); ok {
+		if k := table[T](); len(x) <= k.mediumCols {
+			var max, log [1]T
+			var l [1]float64
+			shortSoftmax(k, nil, nil, ptr(max[:], 0), ptr(l[:], 0), ptr(l[:], 0), ptr(x, 0), 1, len(x), 0, 0)
+			log[0] = T(l[0])
+			k.shift(ptr(y, 0), ptr(x, 0), ptr(max[:], 0), ptr(log[:], 0), 1, len(x), 0, 0, 0)
+			return nil
+		}
+	}
 	if err := checkShape("LogSoftmax", "dst", &to, "x", &from); err != nil {
 		return err
 	}
