@@ -52,6 +52,8 @@ var routinesOf = map[string][]string{
 	"ce+grad":        {"expSum", "scale"},
 	"ce smooth":      {"sumExpDot"},
 	"ce weight":      {"sumExp"},
+	"probs":          {"sumExp", "sum", "dot"},
+	"probs+grad":     {"argMax", "sum", "dot", "expSum", "scale", "addScaled"},
 	"margin":         {"hinge"},
 	"margin+grad":    {"hingeGrad"},
 	"softmax dx":     {"inner", "softmaxGrad"},

@@ -86,7 +86,7 @@ const smoothing = 0.1
 type workspace struct {
 	shape
 	x, y    []float32
-	other   []float32 // what MSE and L1 compare x with
+	other   []float32 // what MSE and L1 compare x with, and the targets of probs
 	out     []float32 // one a row
 	index   []int     // one a row
 	targets []int     // one a row
@@ -118,14 +118,17 @@ func newWorkspace(shapes ...shape) *workspace {
 	}
 }
 
-// fill sets x and other to normal numbers, which repeat after a million or so
-// to save time, and weight to 0.5 to 1.5, and touches the pages of y.
+// fill sets x to normal numbers and other to magnitudes of such, which repeat after a
+// million or so to save time, and weight to 0.5 to 1.5, and touches the pages of y.
 func (w *workspace) fill(rng *rand.Rand) {
 	fillNormal(w.x, rng)
 	for i := range w.targets {
 		w.targets[i] = rng.IntN(1 << 30)
 	}
 	fillNormal(w.other, rng)
+	for i, v := range w.other {
+		w.other[i] = max(v, -v)
+	}
 	for i := range w.weight {
 		w.weight[i] = 0.5 + rng.Float32()
 	}

@@ -71,6 +71,13 @@ var kernels = []kernel{
 	{"ce weight", "loss, classes weighted", perRow, func(w *workspace) error {
 		return logits.CrossEntropyRows(w.out, w.in(), w.targets, w.weighted)
 	}, naiveCEWeight, "cross_entropy_weight", criterion | exponential, 0},
+	{"probs", "loss against probabilities (`CrossEntropyProbsRows`)", perRow, func(w *workspace) error {
+		return logits.CrossEntropyProbsRows[float32](w.out, w.in(), w.in2(), nil)
+	}, naiveProbs, "cross_entropy_probs", criterion | twoInputs | exponential, 0},
+	{"probs+grad", "its gradient (`CrossEntropyProbsGrad`)", perElement, func(w *workspace) (err error) {
+		w.loss, err = logits.CrossEntropyProbsGrad[float32](w.dst(), w.in(), w.in2(), nil)
+		return err
+	}, naiveProbsGrad, "cross_entropy_probs_grad", criterion | twoInputs | exponential, 0},
 	{"margin", "`MultiMarginRows`", perRow, func(w *workspace) error {
 		return logits.MultiMarginRows(w.out, w.in(), w.targets, nil)
 	}, naiveMargin, "multi_margin_loss", criterion, 3},

@@ -136,6 +136,35 @@ func naiveCESmooth(w *workspace) {
 	}
 }
 
+func naiveProbs(w *workspace) {
+	for i := range w.rows {
+		x := w.row(i)
+		l := logSumExpOf(x)
+		var s float64
+		for j, q := range w.other[i*w.cols:][:w.cols] {
+			s += float64(q) * (l - float64(x[j]))
+		}
+		w.out[i] = float32(s)
+	}
+}
+
+func naiveProbsGrad(w *workspace) {
+	n := float64(w.rows)
+	w.loss = 0
+	for i := range w.rows {
+		x, q, y := w.row(i), w.other[i*w.cols:][:w.cols], w.y[i*w.cols:][:w.cols]
+		l := logSumExpOf(x)
+		var mass float64
+		for j, q := range q {
+			mass += float64(q)
+			w.loss += float64(q) * (l - float64(x[j])) / n
+		}
+		for j, q := range q {
+			y[j] = float32((mass*math.Exp(float64(x[j])-l) - float64(q)) / n)
+		}
+	}
+}
+
 func naiveCEWeight(w *workspace) {
 	for i, t := range w.targets {
 		x := w.row(i)

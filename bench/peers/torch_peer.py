@@ -90,6 +90,8 @@ LOSSES = {
         lambda x, _, t, w: lambda: F.cross_entropy(x, t, reduction="none", label_smoothing=SMOOTHING),
     "cross_entropy_weight": lambda x, _, t, w: lambda: F.cross_entropy(x, t, w, reduction="none"),
     "cross_entropy_grad": gradient(lambda x, _, t: F.cross_entropy(x, t)),
+    "cross_entropy_probs": lambda x, other, t, w: lambda: F.cross_entropy(x, other, reduction="none"),
+    "cross_entropy_probs_grad": gradient(lambda x, other, _: F.cross_entropy(x, other)),
     "multi_margin_loss": lambda x, _, t, w: lambda: F.multi_margin_loss(x, t, reduction="none"),
     "multi_margin_loss_grad": gradient(lambda x, _, t: F.multi_margin_loss(x, t)),
     "mse_loss_grad": gradient(lambda x, other, _: F.mse_loss(x, other)),
