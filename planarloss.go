@@ -132,10 +132,22 @@ func (j *ceJob[T, I]) planarGrad(r *planarCE[T], g planes[T], targets []I) {
 func (j *ceJob[T, I]) planarLosses(sums *[2]float64, r *planarCE[T], targets []I, row int) {
 	max, x, log, ignore := r.max[:len(targets)], r.x[:len(targets)], r.log[:len(targets)], j.ignore
 	s, t := sums[0], sums[1]
-	if j.keep == 1 && j.opt.Weight == nil && j.loss == nil {
-		for i, class := range targets {
-			if int(class) != ignore {
-				s, t = t, s+((float64(max[i])-float64(x[i]))+log[i])
+	if j.keep == 1 && j.opt.Weight == nil {
+		if j.loss == nil {
+			for i, class := range targets {
+				if int(class) != ignore {
+					s, t = t, s+((float64(max[i])-float64(x[i]))+log[i])
+				}
+			}
+		} else {
+			loss := j.loss[row:][:len(targets)]
+			for i, class := range targets {
+				var l float64
+				if int(class) != ignore {
+					l = (float64(max[i]) - float64(x[i])) + log[i]
+					s, t = t, s+l
+				}
+				loss[i] = T(l)
 			}
 		}
 		*sums = [2]float64{s, t}
