@@ -372,7 +372,7 @@ func spreadSoftmax[T Float](w int, k *kernels[T], dst, x []T) {
 
 func logSoftmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 	var t sumExps[T]
-	if x.c <= cacheSize {
+	if x.c <= cacheSize && (x.c > shortCols || hi-lo <= tile) {
 		var r room[T]
 		r.give(&t)
 		logSoftmaxRows(k, dst, x, lo, hi, &t)
@@ -384,11 +384,15 @@ func logSoftmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 }
 
 func logSoftmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, t *sumExps[T]) {
-	var log [tile]T
+	var log [wideTile]T
 	stream := bit(x.c >= streamCols && streamsOf(dst.data, x.data, x.n*x.c))
 	xs, dsts := newPager(k, x.data, x.c, x.stride), newPager(k, dst.data, x.c, dst.stride)
 	for i := lo; i < hi; i += t.n {
-		m := Matrix[T]{i + cachedRows(hi-i, x.c), x.c, x.data, x.stride}
+		n := min(hi-i, len(t.log))
+		if x.c > shortCols { // of short ones, the more the better
+			n = cachedRows(n, x.c)
+		}
+		m := Matrix[T]{i + n, x.c, x.data, x.stride}
 		t.next(k, &m, i, xs)
 		dsts.ahead(i, t.n)
 		for j, l := range t.log[:t.n] {
