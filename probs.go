@@ -155,7 +155,7 @@ func (j *probsJob[T]) group(x, q, grad *view[T], g int) float64 {
 	return total
 }
 
-// A probsRoom has what is known of up to tile rows of a matrix.
+// A probsRoom has what is known of up to wideTile rows of a matrix.
 type probsRoom[T Float] struct {
 	base      []T       // close to the log-sum-exp, or the maximum
 	log       []float64 // what the log-sum-exp is greater by
@@ -165,10 +165,11 @@ type probsRoom[T Float] struct {
 }
 
 func (r *probsRoom[T]) init(b *[]float64) {
-	f := scratch[float64](b, 7*tile)
-	p := scratch[T](b, 7*tile*8/elemSize[T]())[3*tile*8/elemSize[T]():]
-	r.log, r.mass, r.dot = f[:tile], f[tile:][:tile], f[2*tile:][:tile]
-	r.base, r.factor, r.sum, r.peak = p[:tile], p[tile:][:tile], p[2*tile:][:tile], p[3*tile:][:tile]
+	const n = wideTile
+	f := scratch[float64](b, 7*n)
+	p := scratch[T](b, 7*n*8/elemSize[T]())[3*n*8/elemSize[T]():]
+	r.log, r.mass, r.dot = f[:n], f[n:][:n], f[2*n:][:n]
+	r.base, r.factor, r.sum, r.peak = p[:n], p[n:][:n], p[2*n:][:n], p[3*n:][:n]
 }
 
 // rows does the rows [row, row+n) of matrices, whose numbers start at first. Without a
@@ -181,7 +182,10 @@ func (j *probsJob[T]) rows(x, q, grad *view[T], row, n, first int) float64 {
 	var total float64
 	var xs, t, to view[T] // filled in place: see setRows
 	for i := 0; i < n; i += xs.n {
-		n := min(n-i, tile)
+		n := min(n-i, wideTile)
+		if x.c > shortCols {
+			n = min(n, tile)
+		}
 		if x.c > j.k.mediumCols && grad != nil || x.c > blockSize {
 			n = min(n, max(1, blockSize/x.c)) // there are more passes
 		}
@@ -231,7 +235,7 @@ func (j *probsJob[T]) targets(t *view[T], b *[]float64) {
 		t.data, t.stride = to, t.c
 	}
 	if j.opt.Weight != nil {
-		var none [tile]float64 // to be subtracted from the weights
+		var none [wideTile]float64 // to be subtracted from the weights
 		j.k.softmaxGrad(ptr(to, 0), ptr(t.data, 0), ptr(j.opt.Weight, 0), ptr(none[:], 0), t.n, t.c, t.c, t.stride, 0, 0)
 		t.data, t.stride = to, t.c
 	}
@@ -277,7 +281,7 @@ func (j *probsJob[T]) backward(x, t, grad *view[T], first int, r *probsRoom[T]) 
 		defer buffers.Put(b)
 		e.data, e.stride = scratch[T](b, x.n*x.c), x.c
 	}
-	var top [tile]int
+	var top [wideTile]int
 	j.k.argMax(ptr(top[:], 0), ptr(x.data, 0), x.n, x.c, x.stride)
 	for i := range x.n {
 		r.base[i] = x.row(i)[top[i]]
