@@ -440,6 +440,10 @@ func gradRows[T Float](op rowOp, k *kernels[T], dx, y, dy *view[T], lo, hi int) 
 // byRange calls f for runs of n sums from sum[i], a multiple of size, that are
 // all in range or, size by size, are not.
 func byRange(sum []float64, size int, f func(i, n int, in bool)) {
+	if inRange(sum) {
+		f(0, len(sum), true)
+		return
+	}
 	for i := 0; i < len(sum); {
 		n, in := size, inRange(sum[i:][:size])
 		for i+n < len(sum) && inRange(sum[i+n:][:size]) == in {
