@@ -91,14 +91,20 @@ func (a *Asm) innerRows(y Reg) {
 			a.Mov(y, q)
 		}
 		a.LoadArg("cols", n)
-		a.Steps(p, n, func() {
+		a.Vectors(p, n, func() {
 			for i := range 8 {
 				add(s[i%4], p, q, 32*i)
 			}
 			if y != "" {
 				a.AddImm(4*step, q)
 			}
-		}, nil, func() {
+		}, func() {
+			add(s[0], p, q, 0)
+			add(s[1], p, q, 32)
+			if y != "" {
+				a.AddImm(4*lanes, q)
+			}
+		}, func() {
 			u, v := a.tailToWiden(p, n, zero, 0), Reg("")
 			if y != "" {
 				v = a.tailToWiden(q, n, zero, 1)
@@ -107,7 +113,6 @@ func (a *Asm) innerRows(y Reg) {
 			add(s[1], u, v, 32)
 			if y != "" {
 				a.FreeReg(v)
-				a.AddImm(4*lanes, q)
 			}
 			a.FreeReg(u)
 		})
@@ -220,7 +225,7 @@ func (a *Asm) gradRows(row func(s Reg), of func(xs []*Vec) []*Vec, end func(x, y
 		if stream {
 			a.Align(n, tail, r, p, q)
 		}
-		a.Steps(p, n, func() {
+		a.Vectors(p, n, func() {
 			a.Turns(func(first, n int) {
 				xs := a.Vecs(n, "x")
 				for i, x := range xs {
@@ -235,11 +240,13 @@ func (a *Asm) gradRows(row func(s Reg), of func(xs []*Vec) []*Vec, end func(x, y
 			})
 			a.AddImm(4*step, q)
 			a.AddImm(4*step, r)
-		}, nil, func() {
-			tail(n)
+		}, func() {
+			x := a.Vec("x")
+			a.Load(x, p, 0)
+			do([]*Vec{x}, func(_ int, v *Vec) { a.Load(v, q, 0) }, func(_ int, v *Vec) { a.Store(v, r, 0) })
 			a.AddImm(4*lanes, q)
 			a.AddImm(4*lanes, r)
-		})
+		}, func() { tail(n) })
 		a.Advance(dst, "dstStride")
 		a.Advance(y, "yStride")
 	})
