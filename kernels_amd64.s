@@ -33979,11 +33979,27 @@ step3:
 	CMPQ SI, $64
 	JGE step3
 rest4:
-	CMPQ SI, $0
-	JLE done6
-vec5:
 	CMPQ SI, $16
-	JGE whole7
+	JLT last6
+vec5:
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	VFMADD231PS Y14, Y0, Y2
+	VFMADD231PS Y14, Y1, Y3
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ $64, DX
+	ADDQ $64, CX
+	ADDQ $-16, SI
+	CMPQ SI, $16
+	JGE vec5
+last6:
+	CMPQ SI, $0
+	JLE done7
+	CMPQ SI, $16
+	JGE whole8
 	LEAQ tails<>+64(SB), R9
 	NEGQ SI
 	VMOVUPS 0(R9)(SI*4), Y4
@@ -33995,13 +34011,13 @@ vec5:
 	VANDNPS Y15, Y4, Y4
 	VORPS Y4, Y1, Y1
 	NEGQ SI
-	JMP done8
-whole7:
+	JMP done9
+whole8:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done8:
+done9:
 	CMPQ SI, $16
-	JGE whole9
+	JGE whole10
 	LEAQ tails<>+64(SB), R9
 	NEGQ SI
 	VMOVUPS 0(R9)(SI*4), Y4
@@ -34013,50 +34029,47 @@ done8:
 	VANDNPS Y15, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ SI
-	JMP done10
-whole9:
+	JMP done11
+whole10:
 	VMOVUPS (DX), Y2
 	VMOVUPS 32(DX), Y3
-done10:
+done11:
 	VFMADD231PS Y14, Y0, Y2
 	VFMADD231PS Y14, Y1, Y3
 	CMPQ SI, $16
-	JGE whole11
+	JGE whole12
 	MOVQ DX, R9
 	VMOVUPS Y2, Y4
 	TESTQ $8, SI
-	JEQ skip13
+	JEQ skip14
 	VMOVUPS Y4, (R9)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R9
-skip13:
+skip14:
 	TESTQ $4, SI
-	JEQ skip14
+	JEQ skip15
 	VMOVUPS X4, (R9)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R9
-skip14:
+skip15:
 	TESTQ $2, SI
-	JEQ skip15
+	JEQ skip16
 	VMOVLPS X4, (R9)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R9
-skip15:
-	TESTQ $1, SI
-	JEQ skip16
-	VMOVSS X4, (R9)
 skip16:
-	JMP done12
-whole11:
+	TESTQ $1, SI
+	JEQ skip17
+	VMOVSS X4, (R9)
+skip17:
+	JMP done13
+whole12:
 	VMOVUPS Y2, (DX)
 	VMOVUPS Y3, 32(DX)
-done12:
-	ADDQ $64, DX
+done13:
 	ADDQ $64, CX
 	ADDQ $-16, SI
-	CMPQ SI, $0
-	JGT vec5
-done6:
+done7:
 	MOVQ dstStride+40(FP), R9
 	SHLQ $2, R9
 	ADDQ R9, AX
@@ -70107,66 +70120,75 @@ step3:
 	CMPQ SI, $64
 	JGE step3
 rest4:
-	CMPQ SI, $0
-	JLE done6
-vec5:
 	CMPQ SI, $16
-	JGE whole7
+	JLT last6
+vec5:
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VFMADD231PS Z14, Z0, Z1
+	VMOVUPS Z1, (DX)
+	ADDQ $64, DX
+	ADDQ $64, CX
+	ADDQ $-16, SI
+	CMPQ SI, $16
+	JGE vec5
+last6:
+	CMPQ SI, $0
+	JLE done7
+	CMPQ SI, $16
+	JGE whole8
 	LEAQ bits<>(SB), R9
 	KMOVW (R9)(SI*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done8
-whole7:
+	JMP done9
+whole8:
 	VMOVUPS (CX), Z0
-done8:
+done9:
 	CMPQ SI, $16
-	JGE whole9
+	JGE whole10
 	LEAQ bits<>(SB), R9
 	KMOVW (R9)(SI*2), K1
 	VMOVUPS Z15, Z1
 	VMOVUPS (DX), K1, Z1
-	JMP done10
-whole9:
+	JMP done11
+whole10:
 	VMOVUPS (DX), Z1
-done10:
+done11:
 	VFMADD231PS Z14, Z0, Z1
 	CMPQ SI, $16
-	JGE whole11
+	JGE whole12
 	MOVQ DX, R9
 	VMOVUPS Z1, Z2
 	TESTQ $8, SI
-	JEQ skip13
+	JEQ skip14
 	VMOVUPS Y2, (R9)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R9
-skip13:
+skip14:
 	TESTQ $4, SI
-	JEQ skip14
+	JEQ skip15
 	VMOVUPS X2, (R9)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R9
-skip14:
+skip15:
 	TESTQ $2, SI
-	JEQ skip15
+	JEQ skip16
 	VMOVLPS X2, (R9)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R9
-skip15:
-	TESTQ $1, SI
-	JEQ skip16
-	VMOVSS X2, (R9)
 skip16:
-	JMP done12
-whole11:
+	TESTQ $1, SI
+	JEQ skip17
+	VMOVSS X2, (R9)
+skip17:
+	JMP done13
+whole12:
 	VMOVUPS Z1, (DX)
-done12:
-	ADDQ $64, DX
+done13:
 	ADDQ $64, CX
 	ADDQ $-16, SI
-	CMPQ SI, $0
-	JGT vec5
-done6:
+done7:
 	MOVQ dstStride+40(FP), R9
 	SHLQ $2, R9
 	ADDQ R9, AX

@@ -46806,115 +46806,130 @@ step3:
 	CMP $64, R4
 	BGE step3
 rest4:
-	CMP $0, R4
-	BLE done6
-vec5:
 	CMP $16, R4
-	BGE whole7
+	BLT last6
+vec5:
+	FLDPQ (R2), (F0, F1)
+	FLDPQ 32(R2), (F2, F3)
+	FLDPQ (R3), (F4, F5)
+	FLDPQ 32(R3), (F6, F7)
+	VFMLA V30.S4, V0.S4, V4.S4
+	VFMLA V30.S4, V1.S4, V5.S4
+	VFMLA V30.S4, V2.S4, V6.S4
+	VFMLA V30.S4, V3.S4, V7.S4
+	FSTPQ (F4, F5), (R3)
+	FSTPQ (F6, F7), 32(R3)
+	ADD $64, R3
+	ADD $64, R2
+	SUB $16, R4
+	CMP $16, R4
+	BGE vec5
+last6:
+	CMP $0, R4
+	BLE done7
+	CMP $16, R4
+	BGE whole8
 	MOVD $tail-64(SP), R7
 	FSTPQ (F31, F31), (R7)
 	FSTPQ (F31, F31), 32(R7)
 	MOVD R2, R8
 	MOVD R7, R9
-	TBZ $3, R4, skip9
+	TBZ $3, R4, skip10
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
-	FMOVQ.P 16(R8), F8
-	FMOVQ.P F8, 16(R9)
-skip9:
-	TBZ $2, R4, skip10
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
 skip10:
-	TBZ $1, R4, skip11
+	TBZ $2, R4, skip11
+	FMOVQ.P 16(R8), F8
+	FMOVQ.P F8, 16(R9)
+skip11:
+	TBZ $1, R4, skip12
 	FMOVD.P 8(R8), F8
 	FMOVD.P F8, 8(R9)
-skip11:
-	TBZ $0, R4, skip12
+skip12:
+	TBZ $0, R4, skip13
 	FMOVS.P 4(R8), F8
 	FMOVS.P F8, 4(R9)
-skip12:
+skip13:
 	MOVD $tail-64(SP), R7
 	FLDPQ (R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
-	JMP done8
-whole7:
+	JMP done9
+whole8:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
-done8:
+done9:
 	CMP $16, R4
-	BGE whole13
+	BGE whole14
 	MOVD $tail-64(SP), R7
 	FSTPQ (F31, F31), (R7)
 	FSTPQ (F31, F31), 32(R7)
 	MOVD R3, R8
 	MOVD R7, R9
-	TBZ $3, R4, skip15
+	TBZ $3, R4, skip16
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
-	FMOVQ.P 16(R8), F8
-	FMOVQ.P F8, 16(R9)
-skip15:
-	TBZ $2, R4, skip16
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
 skip16:
-	TBZ $1, R4, skip17
+	TBZ $2, R4, skip17
+	FMOVQ.P 16(R8), F8
+	FMOVQ.P F8, 16(R9)
+skip17:
+	TBZ $1, R4, skip18
 	FMOVD.P 8(R8), F8
 	FMOVD.P F8, 8(R9)
-skip17:
-	TBZ $0, R4, skip18
+skip18:
+	TBZ $0, R4, skip19
 	FMOVS.P 4(R8), F8
 	FMOVS.P F8, 4(R9)
-skip18:
+skip19:
 	MOVD $tail-64(SP), R7
 	FLDPQ (R7), (F4, F5)
 	FLDPQ 32(R7), (F6, F7)
-	JMP done14
-whole13:
+	JMP done15
+whole14:
 	FLDPQ (R3), (F4, F5)
 	FLDPQ 32(R3), (F6, F7)
-done14:
+done15:
 	VFMLA V30.S4, V0.S4, V4.S4
 	VFMLA V30.S4, V1.S4, V5.S4
 	VFMLA V30.S4, V2.S4, V6.S4
 	VFMLA V30.S4, V3.S4, V7.S4
 	CMP $16, R4
-	BGE whole19
+	BGE whole20
 	MOVD $tail-64(SP), R7
 	FSTPQ (F4, F5), (R7)
 	FSTPQ (F6, F7), 32(R7)
 	MOVD R7, R8
 	MOVD R3, R9
-	TBZ $3, R4, skip21
+	TBZ $3, R4, skip22
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
-	FMOVQ.P 16(R8), F8
-	FMOVQ.P F8, 16(R9)
-skip21:
-	TBZ $2, R4, skip22
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
 skip22:
-	TBZ $1, R4, skip23
+	TBZ $2, R4, skip23
+	FMOVQ.P 16(R8), F8
+	FMOVQ.P F8, 16(R9)
+skip23:
+	TBZ $1, R4, skip24
 	FMOVD.P 8(R8), F8
 	FMOVD.P F8, 8(R9)
-skip23:
-	TBZ $0, R4, skip24
+skip24:
+	TBZ $0, R4, skip25
 	FMOVS.P 4(R8), F8
 	FMOVS.P F8, 4(R9)
-skip24:
-	JMP done20
-whole19:
+skip25:
+	JMP done21
+whole20:
 	FSTPQ (F4, F5), (R3)
 	FSTPQ (F6, F7), 32(R3)
-done20:
-	ADD $64, R3
+done21:
 	ADD $64, R2
 	SUB $16, R4
-	CMP $0, R4
-	BGT vec5
-done6:
+done7:
 	MOVD dstStride+40(FP), R7
 	LSL $2, R7
 	ADD R7, R0

@@ -106,24 +106,24 @@ var addScaledKernel = kernel{
 			a.Mov(x, p)
 			a.Mov(dst, q)
 			a.LoadArg("cols", n)
-			a.Steps(p, n, func() {
+			whole := func(vectors int) {
 				x, y := a.Vec("x"), a.Vec("y")
-				for i := range 4 {
+				for i := range vectors {
 					a.Load(x, p, 4*lanes*i)
 					a.Load(y, q, 4*lanes*i)
 					a.MulAdd(y, x, f)
 					a.Store(y, q, 4*lanes*i)
 				}
 				a.Free(x, y)
-				a.AddImm(4*step, q)
-			}, nil, func() {
+				a.AddImm(4*lanes*vectors, q)
+			}
+			a.Vectors(p, n, func() { whole(4) }, func() { whole(1) }, func() {
 				x, y := a.Vec("x"), a.Vec("y")
 				a.LoadTail(x, p, n, zero)
 				a.LoadTail(y, q, n, zero)
 				a.MulAdd(y, x, f)
 				a.StoreTail(y, q, n)
 				a.Free(x, y)
-				a.AddImm(4*lanes, q)
 			})
 			a.Advance(dst, "dstStride")
 		})
