@@ -62,37 +62,37 @@ func nllLoss[T Float, I Index](fn string, x *view[T], targets []I, opt *Options[
 
 // nllRows returns the sum of the losses and sets loss, or adds to grad.
 func nllRows[T Float, I Index](x *view[T], targets []I, o *Options[T], loss []T, grad *view[T], norm float64) float64 {
-	ignore := o.ignored()
+	ignore, v := o.ignored(), x
+	if grad != nil {
+		v = grad
+	}
+	data, d, stride := v.data, v.d, v.stride
 	var total float64
+	sample, position := 0, 0 // of the row: where it starts, and in it
 	for i, t := range targets {
 		var l float64
 		if t := int(t); t != ignore {
-			w := weightOf(o.Weight, t)
+			w, at := weightOf(o.Weight, t), sample+t*d+position
 			if grad != nil {
-				grad.data[grad.index(i, t)] -= T(float64(upstream(o.Upstream, i)*norm) * w)
-				continue
+				data[at] -= T(float64(upstream(o.Upstream, i)*norm) * w)
+			} else {
+				l = -float64(w * float64(data[at]))
 			}
-			l = -float64(w * float64(x.data[x.index(i, t)]))
 		}
 		if loss != nil {
 			loss[i] = T(l)
 		}
 		total += l
+		if position++; position == d {
+			sample, position = sample+stride, 0
+		}
 	}
 	return total
 }
 
-// index returns where in data class c of a row is.
-func (v *view[T]) index(row, c int) int {
-	if v.d == 1 {
-		return row*v.stride + c
-	}
-	return row/v.d*v.stride + c*v.d + row%v.d
-}
-
 func (v *view[T]) clear() {
-	if v.d != 1 {
-		clear(v.data[:v.n*v.stride])
+	if v.d != 1 || v.stride == v.c {
+		clear(v.data[:v.n*v.d*v.c])
 		return
 	}
 	for i := range v.n {
