@@ -1934,12 +1934,14 @@ stream1:
 	SUBQ AX, DX
 	SHRQ $2, DX
 	ANDQ $15, DX
+	CMPQ DX, $0
+	JEQ aligned15
 	CMPQ DX, CX
 	JLE all14
 	MOVQ CX, DX
 all14:
 	CMPQ DX, $16
-	JGE whole15
+	JGE whole16
 	LEAQ tails<>+64(SB), SI
 	NEGQ DX
 	VMOVUPS 0(SI)(DX*4), Y2
@@ -1951,11 +1953,11 @@ all14:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ DX
-	JMP done16
-whole15:
+	JMP done17
+whole16:
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
-done16:
+done17:
 	VMAXPS Y0, Y15, Y0
 	VMAXPS Y1, Y15, Y1
 	VMINPS Y0, Y14, Y0
@@ -1997,43 +1999,44 @@ done16:
 	VMULPS Y1, Y5, Y5
 	VMULPS Y3, Y5, Y5
 	CMPQ DX, $16
-	JGE whole17
+	JGE whole18
 	MOVQ AX, SI
 	VMOVUPS Y4, Y2
 	TESTQ $8, DX
-	JEQ skip19
+	JEQ skip20
 	VMOVUPS Y2, (SI)
 	VMOVUPS Y5, Y2
 	ADDQ $32, SI
-skip19:
+skip20:
 	TESTQ $4, DX
-	JEQ skip20
+	JEQ skip21
 	VMOVUPS X2, (SI)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, SI
-skip20:
+skip21:
 	TESTQ $2, DX
-	JEQ skip21
+	JEQ skip22
 	VMOVLPS X2, (SI)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, SI
-skip21:
-	TESTQ $1, DX
-	JEQ skip22
-	VMOVSS X2, (SI)
 skip22:
-	JMP done18
-whole17:
+	TESTQ $1, DX
+	JEQ skip23
+	VMOVSS X2, (SI)
+skip23:
+	JMP done19
+whole18:
 	VMOVUPS Y4, (AX)
 	VMOVUPS Y5, 32(AX)
-done18:
+done19:
 	SUBQ DX, CX
 	SHLQ $2, DX
 	ADDQ DX, BX
 	ADDQ DX, AX
+aligned15:
 	CMPQ CX, $64
-	JLT rest24
-step23:
+	JLT rest25
+step24:
 	VMOVUPS (BX), Y0
 	PREFETCHT0 2048(BX)
 	VMOVUPS 64(BX), Y1
@@ -2222,13 +2225,13 @@ step23:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step23
-rest24:
+	JGE step24
+rest25:
 	CMPQ CX, $0
-	JLE done26
-vec25:
+	JLE done27
+vec26:
 	CMPQ CX, $16
-	JGE whole27
+	JGE whole28
 	LEAQ tails<>+64(SB), DX
 	NEGQ CX
 	VMOVUPS 0(DX)(CX*4), Y2
@@ -2240,11 +2243,11 @@ vec25:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ CX
-	JMP done28
-whole27:
+	JMP done29
+whole28:
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
-done28:
+done29:
 	VMAXPS Y0, Y15, Y0
 	VMAXPS Y1, Y15, Y1
 	VMINPS Y0, Y14, Y0
@@ -2286,42 +2289,42 @@ done28:
 	VMULPS Y1, Y5, Y5
 	VMULPS Y3, Y5, Y5
 	CMPQ CX, $16
-	JGE whole29
+	JGE whole30
 	MOVQ AX, DX
 	VMOVUPS Y4, Y2
 	TESTQ $8, CX
-	JEQ skip31
+	JEQ skip32
 	VMOVUPS Y2, (DX)
 	VMOVUPS Y5, Y2
 	ADDQ $32, DX
-skip31:
+skip32:
 	TESTQ $4, CX
-	JEQ skip32
+	JEQ skip33
 	VMOVUPS X2, (DX)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, DX
-skip32:
+skip33:
 	TESTQ $2, CX
-	JEQ skip33
+	JEQ skip34
 	VMOVLPS X2, (DX)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, DX
-skip33:
-	TESTQ $1, CX
-	JEQ skip34
-	VMOVSS X2, (DX)
 skip34:
-	JMP done30
-whole29:
+	TESTQ $1, CX
+	JEQ skip35
+	VMOVSS X2, (DX)
+skip35:
+	JMP done31
+whole30:
 	VMOVUPS Y4, (AX)
 	VMOVUPS Y5, 32(AX)
-done30:
+done31:
 	ADDQ $64, AX
 	ADDQ $64, BX
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT vec25
-done26:
+	JGT vec26
+done27:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -33507,9 +33510,76 @@ block4:
 	MOVQ $4096, DI
 short5:
 	SUBQ DI, SI
+	// Up to where dst is aligned.
+	XORL R10, R10
+	SUBQ DX, R10
+	SHRQ $2, R10
+	ANDQ $15, R10
+	CMPQ R10, $0
+	JEQ aligned7
+	CMPQ R10, DI
+	JLE all6
+	MOVQ DI, R10
+all6:
+	CMPQ R10, $16
+	JGE whole8
+	LEAQ tails<>+64(SB), R11
+	NEGQ R10
+	VMOVUPS 0(R11)(R10*4), Y2
+	VMASKMOVPS (CX), Y2, Y0
+	VANDNPS Y15, Y2, Y2
+	VORPS Y2, Y0, Y0
+	VMOVUPS 32(R11)(R10*4), Y2
+	VMASKMOVPS 32(CX), Y2, Y1
+	VANDNPS Y15, Y2, Y2
+	VORPS Y2, Y1, Y1
+	NEGQ R10
+	JMP done9
+whole8:
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+done9:
+	VMULPS Y14, Y0, Y0
+	VMULPS Y14, Y1, Y1
+	CMPQ R10, $16
+	JGE whole10
+	MOVQ DX, R11
+	VMOVUPS Y0, Y2
+	TESTQ $8, R10
+	JEQ skip12
+	VMOVUPS Y2, (R11)
+	VMOVUPS Y1, Y2
+	ADDQ $32, R11
+skip12:
+	TESTQ $4, R10
+	JEQ skip13
+	VMOVUPS X2, (R11)
+	VEXTRACTF128 $1, Y2, X2
+	ADDQ $16, R11
+skip13:
+	TESTQ $2, R10
+	JEQ skip14
+	VMOVLPS X2, (R11)
+	VPERMILPD $1, X2, X2
+	ADDQ $8, R11
+skip14:
+	TESTQ $1, R10
+	JEQ skip15
+	VMOVSS X2, (R11)
+skip15:
+	JMP done11
+whole10:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+done11:
+	SUBQ R10, DI
+	SHLQ $2, R10
+	ADDQ R10, CX
+	ADDQ R10, DX
+aligned7:
 	CMPQ DI, $64
-	JLT rest7
-step6:
+	JLT rest17
+step16:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMULPS Y14, Y0, Y0
@@ -33538,13 +33608,13 @@ step6:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step6
-rest7:
+	JGE step16
+rest17:
 	CMPQ DI, $0
-	JLE done9
-vec8:
+	JLE done19
+vec18:
 	CMPQ DI, $16
-	JGE whole10
+	JGE whole20
 	LEAQ tails<>+64(SB), R10
 	NEGQ DI
 	VMOVUPS 0(R10)(DI*4), Y2
@@ -33556,50 +33626,50 @@ vec8:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ DI
-	JMP done11
-whole10:
+	JMP done21
+whole20:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done11:
+done21:
 	VMULPS Y14, Y0, Y0
 	VMULPS Y14, Y1, Y1
 	CMPQ DI, $16
-	JGE whole12
+	JGE whole22
 	MOVQ DX, R10
 	VMOVUPS Y0, Y2
 	TESTQ $8, DI
-	JEQ skip14
+	JEQ skip24
 	VMOVUPS Y2, (R10)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R10
-skip14:
+skip24:
 	TESTQ $4, DI
-	JEQ skip15
+	JEQ skip25
 	VMOVUPS X2, (R10)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R10
-skip15:
+skip25:
 	TESTQ $2, DI
-	JEQ skip16
+	JEQ skip26
 	VMOVLPS X2, (R10)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R10
-skip16:
+skip26:
 	TESTQ $1, DI
-	JEQ skip17
+	JEQ skip27
 	VMOVSS X2, (R10)
-skip17:
-	JMP done13
-whole12:
+skip27:
+	JMP done23
+whole22:
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
-done13:
+done23:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec8
-done9:
+	JGT vec18
+done19:
 	CMPQ SI, $0
 	JGT block4
 	MOVQ dstStride+48(FP), R10
@@ -33622,25 +33692,92 @@ add1:
 	MOVQ x+8(FP), R9
 	MOVQ rows+32(FP), R10
 	CMPQ R10, $0
-	JLE return19
-row18:
+	JLE return29
+row28:
 	MOVQ R9, CX
 	MOVQ AX, DX
 	MOVQ cols+40(FP), SI
 	VBROADCASTSS (R8), Y13
 	ADDQ $4, R8
-block20:
+block30:
 	VBROADCASTSS (BX), Y14
 	ADDQ $4, BX
 	MOVQ SI, DI
 	CMPQ SI, $4096
-	JLE short21
+	JLE short31
 	MOVQ $4096, DI
-short21:
+short31:
 	SUBQ DI, SI
+	// Up to where dst is aligned.
+	XORL R11, R11
+	SUBQ DX, R11
+	SHRQ $2, R11
+	ANDQ $15, R11
+	CMPQ R11, $0
+	JEQ aligned33
+	CMPQ R11, DI
+	JLE all32
+	MOVQ DI, R11
+all32:
+	CMPQ R11, $16
+	JGE whole34
+	LEAQ tails<>+64(SB), R12
+	NEGQ R11
+	VMOVUPS 0(R12)(R11*4), Y2
+	VMASKMOVPS (CX), Y2, Y0
+	VANDNPS Y15, Y2, Y2
+	VORPS Y2, Y0, Y0
+	VMOVUPS 32(R12)(R11*4), Y2
+	VMASKMOVPS 32(CX), Y2, Y1
+	VANDNPS Y15, Y2, Y2
+	VORPS Y2, Y1, Y1
+	NEGQ R11
+	JMP done35
+whole34:
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+done35:
+	VFMADD213PS Y13, Y14, Y0
+	VFMADD213PS Y13, Y14, Y1
+	CMPQ R11, $16
+	JGE whole36
+	MOVQ DX, R12
+	VMOVUPS Y0, Y2
+	TESTQ $8, R11
+	JEQ skip38
+	VMOVUPS Y2, (R12)
+	VMOVUPS Y1, Y2
+	ADDQ $32, R12
+skip38:
+	TESTQ $4, R11
+	JEQ skip39
+	VMOVUPS X2, (R12)
+	VEXTRACTF128 $1, Y2, X2
+	ADDQ $16, R12
+skip39:
+	TESTQ $2, R11
+	JEQ skip40
+	VMOVLPS X2, (R12)
+	VPERMILPD $1, X2, X2
+	ADDQ $8, R12
+skip40:
+	TESTQ $1, R11
+	JEQ skip41
+	VMOVSS X2, (R12)
+skip41:
+	JMP done37
+whole36:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+done37:
+	SUBQ R11, DI
+	SHLQ $2, R11
+	ADDQ R11, CX
+	ADDQ R11, DX
+aligned33:
 	CMPQ DI, $64
-	JLT rest23
-step22:
+	JLT rest43
+step42:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VFMADD213PS Y13, Y14, Y0
@@ -33669,13 +33806,13 @@ step22:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step22
-rest23:
+	JGE step42
+rest43:
 	CMPQ DI, $0
-	JLE done25
-vec24:
+	JLE done45
+vec44:
 	CMPQ DI, $16
-	JGE whole26
+	JGE whole46
 	LEAQ tails<>+64(SB), R11
 	NEGQ DI
 	VMOVUPS 0(R11)(DI*4), Y2
@@ -33687,52 +33824,52 @@ vec24:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ DI
-	JMP done27
-whole26:
+	JMP done47
+whole46:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done27:
+done47:
 	VFMADD213PS Y13, Y14, Y0
 	VFMADD213PS Y13, Y14, Y1
 	CMPQ DI, $16
-	JGE whole28
+	JGE whole48
 	MOVQ DX, R11
 	VMOVUPS Y0, Y2
 	TESTQ $8, DI
-	JEQ skip30
+	JEQ skip50
 	VMOVUPS Y2, (R11)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R11
-skip30:
+skip50:
 	TESTQ $4, DI
-	JEQ skip31
+	JEQ skip51
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip31:
+skip51:
 	TESTQ $2, DI
-	JEQ skip32
+	JEQ skip52
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip32:
+skip52:
 	TESTQ $1, DI
-	JEQ skip33
+	JEQ skip53
 	VMOVSS X2, (R11)
-skip33:
-	JMP done29
-whole28:
+skip53:
+	JMP done49
+whole48:
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
-done29:
+done49:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec24
-done25:
+	JGT vec44
+done45:
 	CMPQ SI, $0
-	JGT block20
+	JGT block30
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -33741,8 +33878,8 @@ done25:
 	ADDQ R11, R9
 	ADDQ $-1, R10
 	CMPQ R10, $0
-	JGT row18
-return19:
+	JGT row28
+return29:
 	VZEROUPPER
 	RET
 
@@ -33775,9 +33912,97 @@ block3:
 	MOVQ $4096, DI
 short4:
 	SUBQ DI, SI
+	// Up to where dst is aligned.
+	XORL R12, R12
+	SUBQ DX, R12
+	SHRQ $2, R12
+	ANDQ $15, R12
+	CMPQ R12, $0
+	JEQ aligned6
+	CMPQ R12, DI
+	JLE all5
+	MOVQ DI, R12
+all5:
+	CMPQ R12, $16
+	JGE whole7
+	LEAQ tails<>+64(SB), R13
+	NEGQ R12
+	VMOVUPS 0(R13)(R12*4), Y4
+	VMASKMOVPS (R9), Y4, Y2
+	VANDNPS Y15, Y4, Y4
+	VORPS Y4, Y2, Y2
+	VMOVUPS 32(R13)(R12*4), Y4
+	VMASKMOVPS 32(R9), Y4, Y3
+	VANDNPS Y15, Y4, Y4
+	VORPS Y4, Y3, Y3
+	NEGQ R12
+	JMP done8
+whole7:
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+done8:
+	CMPQ R12, $16
+	JGE whole9
+	LEAQ tails<>+64(SB), R13
+	NEGQ R12
+	VMOVUPS 0(R13)(R12*4), Y4
+	VMASKMOVPS (CX), Y4, Y0
+	VANDNPS Y15, Y4, Y4
+	VORPS Y4, Y0, Y0
+	VMOVUPS 32(R13)(R12*4), Y4
+	VMASKMOVPS 32(CX), Y4, Y1
+	VANDNPS Y15, Y4, Y4
+	VORPS Y4, Y1, Y1
+	NEGQ R12
+	JMP done10
+whole9:
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+done10:
+	VFMADD213PS Y15, Y14, Y0
+	VFMADD213PS Y15, Y14, Y1
+	VFMADD231PS Y13, Y2, Y0
+	VFMADD231PS Y13, Y3, Y1
+	CMPQ R12, $16
+	JGE whole11
+	MOVQ DX, R13
+	VMOVUPS Y0, Y2
+	TESTQ $8, R12
+	JEQ skip13
+	VMOVUPS Y2, (R13)
+	VMOVUPS Y1, Y2
+	ADDQ $32, R13
+skip13:
+	TESTQ $4, R12
+	JEQ skip14
+	VMOVUPS X2, (R13)
+	VEXTRACTF128 $1, Y2, X2
+	ADDQ $16, R13
+skip14:
+	TESTQ $2, R12
+	JEQ skip15
+	VMOVLPS X2, (R13)
+	VPERMILPD $1, X2, X2
+	ADDQ $8, R13
+skip15:
+	TESTQ $1, R12
+	JEQ skip16
+	VMOVSS X2, (R13)
+skip16:
+	JMP done12
+whole11:
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+done12:
+	SUBQ R12, DI
+	SHLQ $2, R12
+	ADDQ R12, CX
+	ADDQ R12, R9
+	ADDQ R12, DX
+aligned6:
 	CMPQ DI, $64
-	JLT rest6
-step5:
+	JLT rest18
+step17:
 	VMOVUPS (R9), Y2
 	VMOVUPS 32(R9), Y3
 	VMOVUPS (CX), Y0
@@ -33823,13 +34048,13 @@ step5:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step5
-rest6:
+	JGE step17
+rest18:
 	CMPQ DI, $0
-	JLE done8
-vec7:
+	JLE done20
+vec19:
 	CMPQ DI, $16
-	JGE whole9
+	JGE whole21
 	LEAQ tails<>+64(SB), R12
 	NEGQ DI
 	VMOVUPS 0(R12)(DI*4), Y4
@@ -33841,13 +34066,13 @@ vec7:
 	VANDNPS Y15, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ DI
-	JMP done10
-whole9:
+	JMP done22
+whole21:
 	VMOVUPS (R9), Y2
 	VMOVUPS 32(R9), Y3
-done10:
+done22:
 	CMPQ DI, $16
-	JGE whole11
+	JGE whole23
 	LEAQ tails<>+64(SB), R12
 	NEGQ DI
 	VMOVUPS 0(R12)(DI*4), Y4
@@ -33859,53 +34084,53 @@ done10:
 	VANDNPS Y15, Y4, Y4
 	VORPS Y4, Y1, Y1
 	NEGQ DI
-	JMP done12
-whole11:
+	JMP done24
+whole23:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done12:
+done24:
 	VFMADD213PS Y15, Y14, Y0
 	VFMADD213PS Y15, Y14, Y1
 	VFMADD231PS Y13, Y2, Y0
 	VFMADD231PS Y13, Y3, Y1
 	CMPQ DI, $16
-	JGE whole13
+	JGE whole25
 	MOVQ DX, R12
 	VMOVUPS Y0, Y2
 	TESTQ $8, DI
-	JEQ skip15
+	JEQ skip27
 	VMOVUPS Y2, (R12)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R12
-skip15:
+skip27:
 	TESTQ $4, DI
-	JEQ skip16
+	JEQ skip28
 	VMOVUPS X2, (R12)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R12
-skip16:
+skip28:
 	TESTQ $2, DI
-	JEQ skip17
+	JEQ skip29
 	VMOVLPS X2, (R12)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R12
-skip17:
+skip29:
 	TESTQ $1, DI
-	JEQ skip18
+	JEQ skip30
 	VMOVSS X2, (R12)
-skip18:
-	JMP done14
-whole13:
+skip30:
+	JMP done26
+whole25:
 	VMOVUPS Y0, (DX)
 	VMOVUPS Y1, 32(DX)
-done14:
+done26:
 	ADDQ $64, DX
 	ADDQ $64, R9
 	ADDQ $64, CX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec7
-done8:
+	JGT vec19
+done20:
 	CMPQ SI, $0
 	JGT block3
 	MOVQ dstStride+56(FP), R12
@@ -34557,12 +34782,14 @@ row17:
 	SUBQ SI, R10
 	SHRQ $2, R10
 	ANDQ $15, R10
+	CMPQ R10, $0
+	JEQ aligned20
 	CMPQ R10, DI
 	JLE all19
 	MOVQ DI, R10
 all19:
 	CMPQ R10, $16
-	JGE whole20
+	JGE whole21
 	LEAQ tails<>+64(SB), R11
 	NEGQ R10
 	VMOVUPS 0(R11)(R10*4), Y2
@@ -34574,53 +34801,54 @@ all19:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R10
-	JMP done21
-whole20:
+	JMP done22
+whole21:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done21:
+done22:
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	VSUBPS Y13, Y0, Y0
 	VSUBPS Y13, Y1, Y1
 	CMPQ R10, $16
-	JGE whole22
+	JGE whole23
 	MOVQ SI, R11
 	VMOVUPS Y0, Y2
 	TESTQ $8, R10
-	JEQ skip24
+	JEQ skip25
 	VMOVUPS Y2, (R11)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R11
-skip24:
+skip25:
 	TESTQ $4, R10
-	JEQ skip25
+	JEQ skip26
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip25:
+skip26:
 	TESTQ $2, R10
-	JEQ skip26
+	JEQ skip27
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip26:
-	TESTQ $1, R10
-	JEQ skip27
-	VMOVSS X2, (R11)
 skip27:
-	JMP done23
-whole22:
+	TESTQ $1, R10
+	JEQ skip28
+	VMOVSS X2, (R11)
+skip28:
+	JMP done24
+whole23:
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y1, 32(SI)
-done23:
+done24:
 	SUBQ R10, DI
 	SHLQ $2, R10
 	ADDQ R10, DX
 	ADDQ R10, SI
+aligned20:
 	CMPQ DI, $64
-	JLT rest29
-step28:
+	JLT rest30
+step29:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VSUBPS Y14, Y0, Y0
@@ -34657,13 +34885,13 @@ step28:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step28
-rest29:
+	JGE step29
+rest30:
 	CMPQ DI, $0
-	JLE done31
-vec30:
+	JLE done32
+vec31:
 	CMPQ DI, $16
-	JGE whole32
+	JGE whole33
 	LEAQ tails<>+64(SB), R10
 	NEGQ DI
 	VMOVUPS 0(R10)(DI*4), Y2
@@ -34675,52 +34903,52 @@ vec30:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ DI
-	JMP done33
-whole32:
+	JMP done34
+whole33:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done33:
+done34:
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	VSUBPS Y13, Y0, Y0
 	VSUBPS Y13, Y1, Y1
 	CMPQ DI, $16
-	JGE whole34
+	JGE whole35
 	MOVQ SI, R10
 	VMOVUPS Y0, Y2
 	TESTQ $8, DI
-	JEQ skip36
+	JEQ skip37
 	VMOVUPS Y2, (R10)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R10
-skip36:
+skip37:
 	TESTQ $4, DI
-	JEQ skip37
+	JEQ skip38
 	VMOVUPS X2, (R10)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R10
-skip37:
+skip38:
 	TESTQ $2, DI
-	JEQ skip38
+	JEQ skip39
 	VMOVLPS X2, (R10)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R10
-skip38:
-	TESTQ $1, DI
-	JEQ skip39
-	VMOVSS X2, (R10)
 skip39:
-	JMP done35
-whole34:
+	TESTQ $1, DI
+	JEQ skip40
+	VMOVSS X2, (R10)
+skip40:
+	JMP done36
+whole35:
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y1, 32(SI)
-done35:
+done36:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec30
-done31:
+	JGT vec31
+done32:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -34742,12 +34970,12 @@ cols1:
 	MOVQ x+8(FP), SI
 	MOVQ rows+32(FP), DI
 	CMPQ DI, $0
-	JLE return41
-row40:
+	JLE return42
+row41:
 	VBROADCASTSS (BX), Y15
 	VBROADCASTSS (CX), Y14
 	CMPQ DX, $16
-	JGE whole42
+	JGE whole43
 	LEAQ tails<>+64(SB), R8
 	NEGQ DX
 	VMOVUPS 0(R8)(DX*4), Y2
@@ -34759,46 +34987,46 @@ row40:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ DX
-	JMP done43
-whole42:
+	JMP done44
+whole43:
 	VMOVUPS (SI), Y0
 	VMOVUPS 32(SI), Y1
-done43:
+done44:
 	VSUBPS Y15, Y0, Y0
 	VSUBPS Y15, Y1, Y1
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	CMPQ DX, $16
-	JGE whole44
+	JGE whole45
 	MOVQ AX, R8
 	VMOVUPS Y0, Y2
 	TESTQ $8, DX
-	JEQ skip46
+	JEQ skip47
 	VMOVUPS Y2, (R8)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R8
-skip46:
+skip47:
 	TESTQ $4, DX
-	JEQ skip47
+	JEQ skip48
 	VMOVUPS X2, (R8)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R8
-skip47:
+skip48:
 	TESTQ $2, DX
-	JEQ skip48
+	JEQ skip49
 	VMOVLPS X2, (R8)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R8
-skip48:
-	TESTQ $1, DX
-	JEQ skip49
-	VMOVSS X2, (R8)
 skip49:
-	JMP done45
-whole44:
+	TESTQ $1, DX
+	JEQ skip50
+	VMOVSS X2, (R8)
+skip50:
+	JMP done46
+whole45:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
-done45:
+done46:
 	ADDQ $4, BX
 	ADDQ $4, CX
 	MOVQ dstStride+48(FP), R8
@@ -34809,8 +35037,8 @@ done45:
 	ADDQ R8, SI
 	ADDQ $-1, DI
 	CMPQ DI, $0
-	JGT row40
-return41:
+	JGT row41
+return42:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -38839,12 +39067,14 @@ row19:
 	SUBQ DI, R11
 	SHRQ $2, R11
 	ANDQ $15, R11
+	CMPQ R11, $0
+	JEQ aligned22
 	CMPQ R11, R8
 	JLE all21
 	MOVQ R8, R11
 all21:
 	CMPQ R11, $16
-	JGE whole22
+	JGE whole23
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -38856,13 +39086,13 @@ all21:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done23
-whole22:
+	JMP done24
+whole23:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done23:
+done24:
 	CMPQ R11, $16
-	JGE whole24
+	JGE whole25
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y4
@@ -38874,11 +39104,11 @@ done23:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R11
-	JMP done25
-whole24:
+	JMP done26
+whole25:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done25:
+done26:
 	VSUBPS Y15, Y2, Y2
 	VSUBPS Y15, Y3, Y3
 	VSUBPS Y14, Y2, Y2
@@ -38886,44 +39116,45 @@ done25:
 	VMULPS Y0, Y2, Y2
 	VMULPS Y1, Y3, Y3
 	CMPQ R11, $16
-	JGE whole26
+	JGE whole27
 	MOVQ DI, R12
 	VMOVUPS Y2, Y4
 	TESTQ $8, R11
-	JEQ skip28
+	JEQ skip29
 	VMOVUPS Y4, (R12)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R12
-skip28:
+skip29:
 	TESTQ $4, R11
-	JEQ skip29
+	JEQ skip30
 	VMOVUPS X4, (R12)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R12
-skip29:
+skip30:
 	TESTQ $2, R11
-	JEQ skip30
+	JEQ skip31
 	VMOVLPS X4, (R12)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R12
-skip30:
-	TESTQ $1, R11
-	JEQ skip31
-	VMOVSS X4, (R12)
 skip31:
-	JMP done27
-whole26:
+	TESTQ $1, R11
+	JEQ skip32
+	VMOVSS X4, (R12)
+skip32:
+	JMP done28
+whole27:
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y3, 32(DI)
-done27:
+done28:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
+aligned22:
 	CMPQ R8, $64
-	JLT rest33
-step32:
+	JLT rest34
+step33:
 	VMOVUPS (DX), Y0
 	VMOVUPS 64(DX), Y1
 	VMOVUPS 128(DX), Y2
@@ -38977,11 +39208,11 @@ step32:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step32
-rest33:
+	JGE step33
+rest34:
 	CMPQ R8, $16
-	JLT last35
-vec34:
+	JLT last36
+vec35:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (SI), Y2
@@ -38999,12 +39230,12 @@ vec34:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec34
-last35:
+	JGE vec35
+last36:
 	CMPQ R8, $0
-	JLE done36
+	JLE done37
 	CMPQ R8, $16
-	JGE whole37
+	JGE whole38
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y2
@@ -39016,13 +39247,13 @@ last35:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R8
-	JMP done38
-whole37:
+	JMP done39
+whole38:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done38:
+done39:
 	CMPQ R8, $16
-	JGE whole39
+	JGE whole40
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y4
@@ -39034,11 +39265,11 @@ done38:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R8
-	JMP done40
-whole39:
+	JMP done41
+whole40:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done40:
+done41:
 	VSUBPS Y15, Y2, Y2
 	VSUBPS Y15, Y3, Y3
 	VSUBPS Y14, Y2, Y2
@@ -39046,39 +39277,39 @@ done40:
 	VMULPS Y0, Y2, Y2
 	VMULPS Y1, Y3, Y3
 	CMPQ R8, $16
-	JGE whole41
+	JGE whole42
 	MOVQ DI, R11
 	VMOVUPS Y2, Y4
 	TESTQ $8, R8
-	JEQ skip43
+	JEQ skip44
 	VMOVUPS Y4, (R11)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R11
-skip43:
+skip44:
 	TESTQ $4, R8
-	JEQ skip44
+	JEQ skip45
 	VMOVUPS X4, (R11)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R11
-skip44:
+skip45:
 	TESTQ $2, R8
-	JEQ skip45
+	JEQ skip46
 	VMOVLPS X4, (R11)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R11
-skip45:
-	TESTQ $1, R8
-	JEQ skip46
-	VMOVSS X4, (R11)
 skip46:
-	JMP done42
-whole41:
+	TESTQ $1, R8
+	JEQ skip47
+	VMOVSS X4, (R11)
+skip47:
+	JMP done43
+whole42:
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y3, 32(DI)
-done42:
+done43:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done36:
+done37:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -39541,12 +39772,14 @@ row19:
 	SUBQ DI, R11
 	SHRQ $2, R11
 	ANDQ $15, R11
+	CMPQ R11, $0
+	JEQ aligned22
 	CMPQ R11, R8
 	JLE all21
 	MOVQ R8, R11
 all21:
 	CMPQ R11, $16
-	JGE whole22
+	JGE whole23
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -39558,11 +39791,11 @@ all21:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done23
-whole22:
+	JMP done24
+whole23:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done23:
+done24:
 	VMAXPS Y0, Y14, Y0
 	VMAXPS Y1, Y14, Y1
 	VMINPS Y0, Y13, Y0
@@ -39604,7 +39837,7 @@ done23:
 	VMULPS Y1, Y5, Y5
 	VMULPS Y3, Y5, Y5
 	CMPQ R11, $16
-	JGE whole24
+	JGE whole25
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -39616,52 +39849,53 @@ done23:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done25
-whole24:
+	JMP done26
+whole25:
 	VMOVUPS (SI), Y0
 	VMOVUPS 32(SI), Y1
-done25:
+done26:
 	VFMADD231PS Y15, Y4, Y0
 	VFMADD231PS Y15, Y5, Y1
 	CMPQ R11, $16
-	JGE whole26
+	JGE whole27
 	MOVQ DI, R12
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip28
+	JEQ skip29
 	VMOVUPS Y2, (R12)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R12
-skip28:
+skip29:
 	TESTQ $4, R11
-	JEQ skip29
+	JEQ skip30
 	VMOVUPS X2, (R12)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R12
-skip29:
+skip30:
 	TESTQ $2, R11
-	JEQ skip30
+	JEQ skip31
 	VMOVLPS X2, (R12)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R12
-skip30:
-	TESTQ $1, R11
-	JEQ skip31
-	VMOVSS X2, (R12)
 skip31:
-	JMP done27
-whole26:
+	TESTQ $1, R11
+	JEQ skip32
+	VMOVSS X2, (R12)
+skip32:
+	JMP done28
+whole27:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
-done27:
+done28:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
+aligned22:
 	CMPQ R8, $64
-	JLT rest33
-step32:
+	JLT rest34
+step33:
 	VMOVUPS (DX), Y0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Y1
@@ -39867,11 +40101,11 @@ step32:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step32
-rest33:
+	JGE step33
+rest34:
 	CMPQ R8, $16
-	JLT last35
-vec34:
+	JLT last36
+vec35:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMAXPS Y0, Y14, Y0
@@ -39925,12 +40159,12 @@ vec34:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec34
-last35:
+	JGE vec35
+last36:
 	CMPQ R8, $0
-	JLE done36
+	JLE done37
 	CMPQ R8, $16
-	JGE whole37
+	JGE whole38
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y2
@@ -39942,11 +40176,11 @@ last35:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R8
-	JMP done38
-whole37:
+	JMP done39
+whole38:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done38:
+done39:
 	VMAXPS Y0, Y14, Y0
 	VMAXPS Y1, Y14, Y1
 	VMINPS Y0, Y13, Y0
@@ -39988,7 +40222,7 @@ done38:
 	VMULPS Y1, Y5, Y5
 	VMULPS Y3, Y5, Y5
 	CMPQ R8, $16
-	JGE whole39
+	JGE whole40
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y2
@@ -40000,47 +40234,47 @@ done38:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R8
-	JMP done40
-whole39:
+	JMP done41
+whole40:
 	VMOVUPS (SI), Y0
 	VMOVUPS 32(SI), Y1
-done40:
+done41:
 	VFMADD231PS Y15, Y4, Y0
 	VFMADD231PS Y15, Y5, Y1
 	CMPQ R8, $16
-	JGE whole41
+	JGE whole42
 	MOVQ DI, R11
 	VMOVUPS Y0, Y2
 	TESTQ $8, R8
-	JEQ skip43
+	JEQ skip44
 	VMOVUPS Y2, (R11)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R11
-skip43:
+skip44:
 	TESTQ $4, R8
-	JEQ skip44
+	JEQ skip45
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip44:
+skip45:
 	TESTQ $2, R8
-	JEQ skip45
+	JEQ skip46
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip45:
-	TESTQ $1, R8
-	JEQ skip46
-	VMOVSS X2, (R11)
 skip46:
-	JMP done42
-whole41:
+	TESTQ $1, R8
+	JEQ skip47
+	VMOVSS X2, (R11)
+skip47:
+	JMP done43
+whole42:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
-done42:
+done43:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done36:
+done37:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -46013,20 +46247,22 @@ stream1:
 	SUBQ AX, DX
 	SHRQ $2, DX
 	ANDQ $15, DX
+	CMPQ DX, $0
+	JEQ aligned15
 	CMPQ DX, CX
 	JLE all14
 	MOVQ CX, DX
 all14:
 	CMPQ DX, $16
-	JGE whole15
+	JGE whole16
 	LEAQ bits<>(SB), SI
 	KMOVW (SI)(DX*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (BX), K1, Z0
-	JMP done16
-whole15:
+	JMP done17
+whole16:
 	VMOVUPS (BX), Z0
-done16:
+done17:
 	VMAXPS Z0, Z15, Z0
 	VMINPS Z0, Z14, Z0
 	VMOVUPS Z13, Z1
@@ -46043,42 +46279,43 @@ done16:
 	VFMADD213PS Z12, Z0, Z2
 	VSCALEFPS Z1, Z2, Z2
 	CMPQ DX, $16
-	JGE whole17
+	JGE whole18
 	MOVQ AX, SI
 	VMOVUPS Z2, Z1
 	TESTQ $8, DX
-	JEQ skip19
+	JEQ skip20
 	VMOVUPS Y1, (SI)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, SI
-skip19:
+skip20:
 	TESTQ $4, DX
-	JEQ skip20
+	JEQ skip21
 	VMOVUPS X1, (SI)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, SI
-skip20:
+skip21:
 	TESTQ $2, DX
-	JEQ skip21
+	JEQ skip22
 	VMOVLPS X1, (SI)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, SI
-skip21:
-	TESTQ $1, DX
-	JEQ skip22
-	VMOVSS X1, (SI)
 skip22:
-	JMP done18
-whole17:
+	TESTQ $1, DX
+	JEQ skip23
+	VMOVSS X1, (SI)
+skip23:
+	JMP done19
+whole18:
 	VMOVUPS Z2, (AX)
-done18:
+done19:
 	SUBQ DX, CX
 	SHLQ $2, DX
 	ADDQ DX, BX
 	ADDQ DX, AX
+aligned15:
 	CMPQ CX, $64
-	JLT rest24
-step23:
+	JLT rest25
+step24:
 	VMOVUPS (BX), Z0
 	PREFETCHT0 2048(BX)
 	VMOVUPS 64(BX), Z1
@@ -46155,21 +46392,21 @@ step23:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step23
-rest24:
+	JGE step24
+rest25:
 	CMPQ CX, $0
-	JLE done26
-vec25:
+	JLE done27
+vec26:
 	CMPQ CX, $16
-	JGE whole27
+	JGE whole28
 	LEAQ bits<>(SB), DX
 	KMOVW (DX)(CX*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (BX), K1, Z0
-	JMP done28
-whole27:
+	JMP done29
+whole28:
 	VMOVUPS (BX), Z0
-done28:
+done29:
 	VMAXPS Z0, Z15, Z0
 	VMINPS Z0, Z14, Z0
 	VMOVUPS Z13, Z1
@@ -46186,41 +46423,41 @@ done28:
 	VFMADD213PS Z12, Z0, Z2
 	VSCALEFPS Z1, Z2, Z2
 	CMPQ CX, $16
-	JGE whole29
+	JGE whole30
 	MOVQ AX, DX
 	VMOVUPS Z2, Z1
 	TESTQ $8, CX
-	JEQ skip31
+	JEQ skip32
 	VMOVUPS Y1, (DX)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, DX
-skip31:
+skip32:
 	TESTQ $4, CX
-	JEQ skip32
+	JEQ skip33
 	VMOVUPS X1, (DX)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, DX
-skip32:
+skip33:
 	TESTQ $2, CX
-	JEQ skip33
+	JEQ skip34
 	VMOVLPS X1, (DX)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, DX
-skip33:
-	TESTQ $1, CX
-	JEQ skip34
-	VMOVSS X1, (DX)
 skip34:
-	JMP done30
-whole29:
+	TESTQ $1, CX
+	JEQ skip35
+	VMOVSS X1, (DX)
+skip35:
+	JMP done31
+whole30:
 	VMOVUPS Z2, (AX)
-done30:
+done31:
 	ADDQ $64, AX
 	ADDQ $64, BX
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT vec25
-done26:
+	JGT vec26
+done27:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -69747,9 +69984,66 @@ block4:
 	MOVQ $4096, DI
 short5:
 	SUBQ DI, SI
+	// Up to where dst is aligned.
+	XORL R10, R10
+	SUBQ DX, R10
+	SHRQ $2, R10
+	ANDQ $15, R10
+	CMPQ R10, $0
+	JEQ aligned7
+	CMPQ R10, DI
+	JLE all6
+	MOVQ DI, R10
+all6:
+	CMPQ R10, $16
+	JGE whole8
+	LEAQ bits<>(SB), R11
+	KMOVW (R11)(R10*2), K1
+	VMOVUPS Z15, Z0
+	VMOVUPS (CX), K1, Z0
+	JMP done9
+whole8:
+	VMOVUPS (CX), Z0
+done9:
+	VMULPS Z14, Z0, Z0
+	CMPQ R10, $16
+	JGE whole10
+	MOVQ DX, R11
+	VMOVUPS Z0, Z1
+	TESTQ $8, R10
+	JEQ skip12
+	VMOVUPS Y1, (R11)
+	VEXTRACTF64X4 $1, Z1, Y1
+	ADDQ $32, R11
+skip12:
+	TESTQ $4, R10
+	JEQ skip13
+	VMOVUPS X1, (R11)
+	VEXTRACTF128 $1, Y1, X1
+	ADDQ $16, R11
+skip13:
+	TESTQ $2, R10
+	JEQ skip14
+	VMOVLPS X1, (R11)
+	VPERMILPD $1, X1, X1
+	ADDQ $8, R11
+skip14:
+	TESTQ $1, R10
+	JEQ skip15
+	VMOVSS X1, (R11)
+skip15:
+	JMP done11
+whole10:
+	VMOVUPS Z0, (DX)
+done11:
+	SUBQ R10, DI
+	SHLQ $2, R10
+	ADDQ R10, CX
+	ADDQ R10, DX
+aligned7:
 	CMPQ DI, $64
-	JLT rest7
-step6:
+	JLT rest17
+step16:
 	VMOVUPS (CX), Z0
 	VMULPS Z14, Z0, Z0
 	VMOVUPS Z0, (DX)
@@ -69766,58 +70060,58 @@ step6:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step6
-rest7:
+	JGE step16
+rest17:
 	CMPQ DI, $0
-	JLE done9
-vec8:
+	JLE done19
+vec18:
 	CMPQ DI, $16
-	JGE whole10
+	JGE whole20
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(DI*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done11
-whole10:
+	JMP done21
+whole20:
 	VMOVUPS (CX), Z0
-done11:
+done21:
 	VMULPS Z14, Z0, Z0
 	CMPQ DI, $16
-	JGE whole12
+	JGE whole22
 	MOVQ DX, R10
 	VMOVUPS Z0, Z1
 	TESTQ $8, DI
-	JEQ skip14
+	JEQ skip24
 	VMOVUPS Y1, (R10)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R10
-skip14:
+skip24:
 	TESTQ $4, DI
-	JEQ skip15
+	JEQ skip25
 	VMOVUPS X1, (R10)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R10
-skip15:
+skip25:
 	TESTQ $2, DI
-	JEQ skip16
+	JEQ skip26
 	VMOVLPS X1, (R10)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R10
-skip16:
+skip26:
 	TESTQ $1, DI
-	JEQ skip17
+	JEQ skip27
 	VMOVSS X1, (R10)
-skip17:
-	JMP done13
-whole12:
+skip27:
+	JMP done23
+whole22:
 	VMOVUPS Z0, (DX)
-done13:
+done23:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec8
-done9:
+	JGT vec18
+done19:
 	CMPQ SI, $0
 	JGT block4
 	MOVQ dstStride+48(FP), R10
@@ -69840,25 +70134,82 @@ add1:
 	MOVQ x+8(FP), R9
 	MOVQ rows+32(FP), R10
 	CMPQ R10, $0
-	JLE return19
-row18:
+	JLE return29
+row28:
 	MOVQ R9, CX
 	MOVQ AX, DX
 	MOVQ cols+40(FP), SI
 	VBROADCASTSS (R8), Z13
 	ADDQ $4, R8
-block20:
+block30:
 	VBROADCASTSS (BX), Z14
 	ADDQ $4, BX
 	MOVQ SI, DI
 	CMPQ SI, $4096
-	JLE short21
+	JLE short31
 	MOVQ $4096, DI
-short21:
+short31:
 	SUBQ DI, SI
+	// Up to where dst is aligned.
+	XORL R11, R11
+	SUBQ DX, R11
+	SHRQ $2, R11
+	ANDQ $15, R11
+	CMPQ R11, $0
+	JEQ aligned33
+	CMPQ R11, DI
+	JLE all32
+	MOVQ DI, R11
+all32:
+	CMPQ R11, $16
+	JGE whole34
+	LEAQ bits<>(SB), R12
+	KMOVW (R12)(R11*2), K1
+	VMOVUPS Z15, Z0
+	VMOVUPS (CX), K1, Z0
+	JMP done35
+whole34:
+	VMOVUPS (CX), Z0
+done35:
+	VFMADD213PS Z13, Z14, Z0
+	CMPQ R11, $16
+	JGE whole36
+	MOVQ DX, R12
+	VMOVUPS Z0, Z1
+	TESTQ $8, R11
+	JEQ skip38
+	VMOVUPS Y1, (R12)
+	VEXTRACTF64X4 $1, Z1, Y1
+	ADDQ $32, R12
+skip38:
+	TESTQ $4, R11
+	JEQ skip39
+	VMOVUPS X1, (R12)
+	VEXTRACTF128 $1, Y1, X1
+	ADDQ $16, R12
+skip39:
+	TESTQ $2, R11
+	JEQ skip40
+	VMOVLPS X1, (R12)
+	VPERMILPD $1, X1, X1
+	ADDQ $8, R12
+skip40:
+	TESTQ $1, R11
+	JEQ skip41
+	VMOVSS X1, (R12)
+skip41:
+	JMP done37
+whole36:
+	VMOVUPS Z0, (DX)
+done37:
+	SUBQ R11, DI
+	SHLQ $2, R11
+	ADDQ R11, CX
+	ADDQ R11, DX
+aligned33:
 	CMPQ DI, $64
-	JLT rest23
-step22:
+	JLT rest43
+step42:
 	VMOVUPS (CX), Z0
 	VFMADD213PS Z13, Z14, Z0
 	VMOVUPS Z0, (DX)
@@ -69875,60 +70226,60 @@ step22:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step22
-rest23:
+	JGE step42
+rest43:
 	CMPQ DI, $0
-	JLE done25
-vec24:
+	JLE done45
+vec44:
 	CMPQ DI, $16
-	JGE whole26
+	JGE whole46
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(DI*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done27
-whole26:
+	JMP done47
+whole46:
 	VMOVUPS (CX), Z0
-done27:
+done47:
 	VFMADD213PS Z13, Z14, Z0
 	CMPQ DI, $16
-	JGE whole28
+	JGE whole48
 	MOVQ DX, R11
 	VMOVUPS Z0, Z1
 	TESTQ $8, DI
-	JEQ skip30
+	JEQ skip50
 	VMOVUPS Y1, (R11)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R11
-skip30:
+skip50:
 	TESTQ $4, DI
-	JEQ skip31
+	JEQ skip51
 	VMOVUPS X1, (R11)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R11
-skip31:
+skip51:
 	TESTQ $2, DI
-	JEQ skip32
+	JEQ skip52
 	VMOVLPS X1, (R11)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R11
-skip32:
+skip52:
 	TESTQ $1, DI
-	JEQ skip33
+	JEQ skip53
 	VMOVSS X1, (R11)
-skip33:
-	JMP done29
-whole28:
+skip53:
+	JMP done49
+whole48:
 	VMOVUPS Z0, (DX)
-done29:
+done49:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec24
-done25:
+	JGT vec44
+done45:
 	CMPQ SI, $0
-	JGT block20
+	JGT block30
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -69937,8 +70288,8 @@ done25:
 	ADDQ R11, R9
 	ADDQ $-1, R10
 	CMPQ R10, $0
-	JGT row18
-return19:
+	JGT row28
+return29:
 	VZEROUPPER
 	RET
 
@@ -69971,9 +70322,78 @@ block3:
 	MOVQ $4096, DI
 short4:
 	SUBQ DI, SI
+	// Up to where dst is aligned.
+	XORL R12, R12
+	SUBQ DX, R12
+	SHRQ $2, R12
+	ANDQ $15, R12
+	CMPQ R12, $0
+	JEQ aligned6
+	CMPQ R12, DI
+	JLE all5
+	MOVQ DI, R12
+all5:
+	CMPQ R12, $16
+	JGE whole7
+	LEAQ bits<>(SB), R13
+	KMOVW (R13)(R12*2), K1
+	VMOVUPS Z15, Z1
+	VMOVUPS (R9), K1, Z1
+	JMP done8
+whole7:
+	VMOVUPS (R9), Z1
+done8:
+	CMPQ R12, $16
+	JGE whole9
+	LEAQ bits<>(SB), R13
+	KMOVW (R13)(R12*2), K1
+	VMOVUPS Z15, Z0
+	VMOVUPS (CX), K1, Z0
+	JMP done10
+whole9:
+	VMOVUPS (CX), Z0
+done10:
+	VFMADD213PS Z15, Z14, Z0
+	VFMADD231PS Z13, Z1, Z0
+	CMPQ R12, $16
+	JGE whole11
+	MOVQ DX, R13
+	VMOVUPS Z0, Z1
+	TESTQ $8, R12
+	JEQ skip13
+	VMOVUPS Y1, (R13)
+	VEXTRACTF64X4 $1, Z1, Y1
+	ADDQ $32, R13
+skip13:
+	TESTQ $4, R12
+	JEQ skip14
+	VMOVUPS X1, (R13)
+	VEXTRACTF128 $1, Y1, X1
+	ADDQ $16, R13
+skip14:
+	TESTQ $2, R12
+	JEQ skip15
+	VMOVLPS X1, (R13)
+	VPERMILPD $1, X1, X1
+	ADDQ $8, R13
+skip15:
+	TESTQ $1, R12
+	JEQ skip16
+	VMOVSS X1, (R13)
+skip16:
+	JMP done12
+whole11:
+	VMOVUPS Z0, (DX)
+done12:
+	SUBQ R12, DI
+	SHLQ $2, R12
+	ADDQ R12, CX
+	ADDQ R12, R9
+	ADDQ R12, DX
+aligned6:
 	CMPQ DI, $64
-	JLT rest6
-step5:
+	JLT rest18
+step17:
 	VMOVUPS (R9), Z1
 	VMOVUPS (CX), Z0
 	VFMADD213PS Z15, Z14, Z0
@@ -69999,70 +70419,70 @@ step5:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step5
-rest6:
+	JGE step17
+rest18:
 	CMPQ DI, $0
-	JLE done8
-vec7:
+	JLE done20
+vec19:
 	CMPQ DI, $16
-	JGE whole9
+	JGE whole21
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(DI*2), K1
 	VMOVUPS Z15, Z1
 	VMOVUPS (R9), K1, Z1
-	JMP done10
-whole9:
+	JMP done22
+whole21:
 	VMOVUPS (R9), Z1
-done10:
+done22:
 	CMPQ DI, $16
-	JGE whole11
+	JGE whole23
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(DI*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done12
-whole11:
+	JMP done24
+whole23:
 	VMOVUPS (CX), Z0
-done12:
+done24:
 	VFMADD213PS Z15, Z14, Z0
 	VFMADD231PS Z13, Z1, Z0
 	CMPQ DI, $16
-	JGE whole13
+	JGE whole25
 	MOVQ DX, R12
 	VMOVUPS Z0, Z1
 	TESTQ $8, DI
-	JEQ skip15
+	JEQ skip27
 	VMOVUPS Y1, (R12)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R12
-skip15:
+skip27:
 	TESTQ $4, DI
-	JEQ skip16
+	JEQ skip28
 	VMOVUPS X1, (R12)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R12
-skip16:
+skip28:
 	TESTQ $2, DI
-	JEQ skip17
+	JEQ skip29
 	VMOVLPS X1, (R12)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R12
-skip17:
+skip29:
 	TESTQ $1, DI
-	JEQ skip18
+	JEQ skip30
 	VMOVSS X1, (R12)
-skip18:
-	JMP done14
-whole13:
+skip30:
+	JMP done26
+whole25:
 	VMOVUPS Z0, (DX)
-done14:
+done26:
 	ADDQ $64, DX
 	ADDQ $64, R9
 	ADDQ $64, CX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec7
-done8:
+	JGT vec19
+done20:
 	CMPQ SI, $0
 	JGT block3
 	MOVQ dstStride+56(FP), R12
@@ -70539,59 +70959,62 @@ row17:
 	SUBQ SI, R10
 	SHRQ $2, R10
 	ANDQ $15, R10
+	CMPQ R10, $0
+	JEQ aligned20
 	CMPQ R10, DI
 	JLE all19
 	MOVQ DI, R10
 all19:
 	CMPQ R10, $16
-	JGE whole20
+	JGE whole21
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R10*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done21
-whole20:
+	JMP done22
+whole21:
 	VMOVUPS (DX), Z0
-done21:
+done22:
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
 	CMPQ R10, $16
-	JGE whole22
+	JGE whole23
 	MOVQ SI, R11
 	VMOVUPS Z0, Z1
 	TESTQ $8, R10
-	JEQ skip24
+	JEQ skip25
 	VMOVUPS Y1, (R11)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R11
-skip24:
+skip25:
 	TESTQ $4, R10
-	JEQ skip25
+	JEQ skip26
 	VMOVUPS X1, (R11)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R11
-skip25:
+skip26:
 	TESTQ $2, R10
-	JEQ skip26
+	JEQ skip27
 	VMOVLPS X1, (R11)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R11
-skip26:
-	TESTQ $1, R10
-	JEQ skip27
-	VMOVSS X1, (R11)
 skip27:
-	JMP done23
-whole22:
+	TESTQ $1, R10
+	JEQ skip28
+	VMOVSS X1, (R11)
+skip28:
+	JMP done24
+whole23:
 	VMOVUPS Z0, (SI)
-done23:
+done24:
 	SUBQ R10, DI
 	SHLQ $2, R10
 	ADDQ R10, DX
 	ADDQ R10, SI
+aligned20:
 	CMPQ DI, $64
-	JLT rest29
-step28:
+	JLT rest30
+step29:
 	VMOVUPS (DX), Z0
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
@@ -70612,59 +71035,59 @@ step28:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step28
-rest29:
+	JGE step29
+rest30:
 	CMPQ DI, $0
-	JLE done31
-vec30:
+	JLE done32
+vec31:
 	CMPQ DI, $16
-	JGE whole32
+	JGE whole33
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(DI*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done33
-whole32:
+	JMP done34
+whole33:
 	VMOVUPS (DX), Z0
-done33:
+done34:
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
 	CMPQ DI, $16
-	JGE whole34
+	JGE whole35
 	MOVQ SI, R10
 	VMOVUPS Z0, Z1
 	TESTQ $8, DI
-	JEQ skip36
+	JEQ skip37
 	VMOVUPS Y1, (R10)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R10
-skip36:
+skip37:
 	TESTQ $4, DI
-	JEQ skip37
+	JEQ skip38
 	VMOVUPS X1, (R10)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R10
-skip37:
+skip38:
 	TESTQ $2, DI
-	JEQ skip38
+	JEQ skip39
 	VMOVLPS X1, (R10)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R10
-skip38:
-	TESTQ $1, DI
-	JEQ skip39
-	VMOVSS X1, (R10)
 skip39:
-	JMP done35
-whole34:
+	TESTQ $1, DI
+	JEQ skip40
+	VMOVSS X1, (R10)
+skip40:
+	JMP done36
+whole35:
 	VMOVUPS Z0, (SI)
-done35:
+done36:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec30
-done31:
+	JGT vec31
+done32:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -70688,8 +71111,8 @@ cols1:
 	MOVQ x+8(FP), SI
 	MOVQ rows+32(FP), DI
 	CMPQ DI, $0
-	JLE return41
-row40:
+	JLE return42
+row41:
 	VBROADCASTSS (BX), Z15
 	VBROADCASTSS (CX), Z14
 	VBROADCASTSD c0000000000000000<>(SB), Z0
@@ -70697,35 +71120,35 @@ row40:
 	VSUBPS Z15, Z0, Z0
 	VSUBPS Z14, Z0, Z0
 	CMPQ DX, $16
-	JGE whole42
+	JGE whole43
 	MOVQ AX, R8
 	VMOVUPS Z0, Z1
 	TESTQ $8, DX
-	JEQ skip44
+	JEQ skip45
 	VMOVUPS Y1, (R8)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R8
-skip44:
+skip45:
 	TESTQ $4, DX
-	JEQ skip45
+	JEQ skip46
 	VMOVUPS X1, (R8)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R8
-skip45:
+skip46:
 	TESTQ $2, DX
-	JEQ skip46
+	JEQ skip47
 	VMOVLPS X1, (R8)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R8
-skip46:
-	TESTQ $1, DX
-	JEQ skip47
-	VMOVSS X1, (R8)
 skip47:
-	JMP done43
-whole42:
+	TESTQ $1, DX
+	JEQ skip48
+	VMOVSS X1, (R8)
+skip48:
+	JMP done44
+whole43:
 	VMOVUPS Z0, (AX)
-done43:
+done44:
 	ADDQ $4, BX
 	ADDQ $4, CX
 	MOVQ dstStride+48(FP), R8
@@ -70736,8 +71159,8 @@ done43:
 	ADDQ R8, SI
 	ADDQ $-1, DI
 	CMPQ DI, $0
-	JGT row40
-return41:
+	JGT row41
+return42:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -73357,71 +73780,74 @@ row19:
 	SUBQ DI, R11
 	SHRQ $2, R11
 	ANDQ $15, R11
+	CMPQ R11, $0
+	JEQ aligned22
 	CMPQ R11, R8
 	JLE all21
 	MOVQ R8, R11
 all21:
 	CMPQ R11, $16
-	JGE whole22
+	JGE whole23
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done23
-whole22:
+	JMP done24
+whole23:
 	VMOVUPS (DX), Z0
-done23:
+done24:
 	CMPQ R11, $16
-	JGE whole24
+	JGE whole25
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done25
-whole24:
+	JMP done26
+whole25:
 	VMOVUPS (SI), Z1
-done25:
+done26:
 	VSUBPS Z15, Z1, Z1
 	VSUBPS Z14, Z1, Z1
 	VMULPS Z0, Z1, Z1
 	CMPQ R11, $16
-	JGE whole26
+	JGE whole27
 	MOVQ DI, R12
 	VMOVUPS Z1, Z2
 	TESTQ $8, R11
-	JEQ skip28
+	JEQ skip29
 	VMOVUPS Y2, (R12)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R12
-skip28:
+skip29:
 	TESTQ $4, R11
-	JEQ skip29
+	JEQ skip30
 	VMOVUPS X2, (R12)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R12
-skip29:
+skip30:
 	TESTQ $2, R11
-	JEQ skip30
+	JEQ skip31
 	VMOVLPS X2, (R12)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R12
-skip30:
-	TESTQ $1, R11
-	JEQ skip31
-	VMOVSS X2, (R12)
 skip31:
-	JMP done27
-whole26:
+	TESTQ $1, R11
+	JEQ skip32
+	VMOVSS X2, (R12)
+skip32:
+	JMP done28
+whole27:
 	VMOVUPS Z1, (DI)
-done27:
+done28:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
+aligned22:
 	CMPQ R8, $64
-	JLT rest33
-step32:
+	JLT rest34
+step33:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (SI), Z2
@@ -73451,11 +73877,11 @@ step32:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step32
-rest33:
+	JGE step33
+rest34:
 	CMPQ R8, $16
-	JLT last35
-vec34:
+	JLT last36
+vec35:
 	VMOVUPS (DX), Z0
 	VMOVUPS (SI), Z1
 	VSUBPS Z15, Z1, Z1
@@ -73467,66 +73893,66 @@ vec34:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec34
-last35:
+	JGE vec35
+last36:
 	CMPQ R8, $0
-	JLE done36
+	JLE done37
 	CMPQ R8, $16
-	JGE whole37
+	JGE whole38
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done38
-whole37:
+	JMP done39
+whole38:
 	VMOVUPS (DX), Z0
-done38:
+done39:
 	CMPQ R8, $16
-	JGE whole39
+	JGE whole40
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done40
-whole39:
+	JMP done41
+whole40:
 	VMOVUPS (SI), Z1
-done40:
+done41:
 	VSUBPS Z15, Z1, Z1
 	VSUBPS Z14, Z1, Z1
 	VMULPS Z0, Z1, Z1
 	CMPQ R8, $16
-	JGE whole41
+	JGE whole42
 	MOVQ DI, R11
 	VMOVUPS Z1, Z2
 	TESTQ $8, R8
-	JEQ skip43
+	JEQ skip44
 	VMOVUPS Y2, (R11)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R11
-skip43:
+skip44:
 	TESTQ $4, R8
-	JEQ skip44
+	JEQ skip45
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip44:
+skip45:
 	TESTQ $2, R8
-	JEQ skip45
+	JEQ skip46
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip45:
-	TESTQ $1, R8
-	JEQ skip46
-	VMOVSS X2, (R11)
 skip46:
-	JMP done42
-whole41:
+	TESTQ $1, R8
+	JEQ skip47
+	VMOVSS X2, (R11)
+skip47:
+	JMP done43
+whole42:
 	VMOVUPS Z1, (DI)
-done42:
+done43:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done36:
+done37:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -73801,20 +74227,22 @@ row19:
 	SUBQ DI, R11
 	SHRQ $2, R11
 	ANDQ $15, R11
+	CMPQ R11, $0
+	JEQ aligned22
 	CMPQ R11, R8
 	JLE all21
 	MOVQ R8, R11
 all21:
 	CMPQ R11, $16
-	JGE whole22
+	JGE whole23
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done23
-whole22:
+	JMP done24
+whole23:
 	VMOVUPS (DX), Z0
-done23:
+done24:
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
 	VMOVUPS Z12, Z1
@@ -73831,54 +74259,55 @@ done23:
 	VFMADD213PS Z11, Z0, Z2
 	VSCALEFPS Z1, Z2, Z2
 	CMPQ R11, $16
-	JGE whole24
+	JGE whole25
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (SI), K1, Z0
-	JMP done25
-whole24:
+	JMP done26
+whole25:
 	VMOVUPS (SI), Z0
-done25:
+done26:
 	VFMADD231PS Z15, Z2, Z0
 	CMPQ R11, $16
-	JGE whole26
+	JGE whole27
 	MOVQ DI, R12
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip28
+	JEQ skip29
 	VMOVUPS Y1, (R12)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R12
-skip28:
+skip29:
 	TESTQ $4, R11
-	JEQ skip29
+	JEQ skip30
 	VMOVUPS X1, (R12)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R12
-skip29:
+skip30:
 	TESTQ $2, R11
-	JEQ skip30
+	JEQ skip31
 	VMOVLPS X1, (R12)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R12
-skip30:
-	TESTQ $1, R11
-	JEQ skip31
-	VMOVSS X1, (R12)
 skip31:
-	JMP done27
-whole26:
+	TESTQ $1, R11
+	JEQ skip32
+	VMOVSS X1, (R12)
+skip32:
+	JMP done28
+whole27:
 	VMOVUPS Z0, (DI)
-done27:
+done28:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
+aligned22:
 	CMPQ R8, $64
-	JLT rest33
-step32:
+	JLT rest34
+step33:
 	VMOVUPS (DX), Z0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Z1
@@ -73964,11 +74393,11 @@ step32:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step32
-rest33:
+	JGE step33
+rest34:
 	CMPQ R8, $16
-	JLT last35
-vec34:
+	JLT last36
+vec35:
 	VMOVUPS (DX), Z0
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
@@ -73993,20 +74422,20 @@ vec34:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec34
-last35:
+	JGE vec35
+last36:
 	CMPQ R8, $0
-	JLE done36
+	JLE done37
 	CMPQ R8, $16
-	JGE whole37
+	JGE whole38
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done38
-whole37:
+	JMP done39
+whole38:
 	VMOVUPS (DX), Z0
-done38:
+done39:
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
 	VMOVUPS Z12, Z1
@@ -74023,49 +74452,49 @@ done38:
 	VFMADD213PS Z11, Z0, Z2
 	VSCALEFPS Z1, Z2, Z2
 	CMPQ R8, $16
-	JGE whole39
+	JGE whole40
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (SI), K1, Z0
-	JMP done40
-whole39:
+	JMP done41
+whole40:
 	VMOVUPS (SI), Z0
-done40:
+done41:
 	VFMADD231PS Z15, Z2, Z0
 	CMPQ R8, $16
-	JGE whole41
+	JGE whole42
 	MOVQ DI, R11
 	VMOVUPS Z0, Z1
 	TESTQ $8, R8
-	JEQ skip43
+	JEQ skip44
 	VMOVUPS Y1, (R11)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R11
-skip43:
+skip44:
 	TESTQ $4, R8
-	JEQ skip44
+	JEQ skip45
 	VMOVUPS X1, (R11)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R11
-skip44:
+skip45:
 	TESTQ $2, R8
-	JEQ skip45
+	JEQ skip46
 	VMOVLPS X1, (R11)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R11
-skip45:
-	TESTQ $1, R8
-	JEQ skip46
-	VMOVSS X1, (R11)
 skip46:
-	JMP done42
-whole41:
+	TESTQ $1, R8
+	JEQ skip47
+	VMOVSS X1, (R11)
+skip47:
+	JMP done43
+whole42:
 	VMOVUPS Z0, (DI)
-done42:
+done43:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done36:
+done37:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX

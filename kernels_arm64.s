@@ -46184,9 +46184,92 @@ block4:
 	MOVD $4096, R5
 short5:
 	SUB R5, R4
+	// Up to where dst is aligned.
+	MOVD $0, R8
+	SUB R3, R8
+	LSR $2, R8
+	AND $15, R8
+	CMP $0, R8
+	BEQ aligned7
+	CMP R5, R8
+	BLE all6
+	MOVD R5, R8
+all6:
+	CMP $16, R8
+	BGE whole8
+	MOVD $tail-64(SP), R9
+	FSTPQ (F31, F31), (R9)
+	FSTPQ (F31, F31), 32(R9)
+	MOVD R2, R10
+	MOVD R9, R11
+	TBZ $3, R8, skip10
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+skip10:
+	TBZ $2, R8, skip11
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+skip11:
+	TBZ $1, R8, skip12
+	FMOVD.P 8(R10), F4
+	FMOVD.P F4, 8(R11)
+skip12:
+	TBZ $0, R8, skip13
+	FMOVS.P 4(R10), F4
+	FMOVS.P F4, 4(R11)
+skip13:
+	MOVD $tail-64(SP), R9
+	FLDPQ (R9), (F0, F1)
+	FLDPQ 32(R9), (F2, F3)
+	JMP done9
+whole8:
+	FLDPQ (R2), (F0, F1)
+	FLDPQ 32(R2), (F2, F3)
+done9:
+	WORD $0x6E3EDC00 // FMUL V30.S4, V0.S4, V0.S4
+	WORD $0x6E3EDC21 // FMUL V30.S4, V1.S4, V1.S4
+	WORD $0x6E3EDC42 // FMUL V30.S4, V2.S4, V2.S4
+	WORD $0x6E3EDC63 // FMUL V30.S4, V3.S4, V3.S4
+	CMP $16, R8
+	BGE whole14
+	MOVD $tail-64(SP), R9
+	FSTPQ (F0, F1), (R9)
+	FSTPQ (F2, F3), 32(R9)
+	MOVD R9, R10
+	MOVD R3, R11
+	TBZ $3, R8, skip16
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+skip16:
+	TBZ $2, R8, skip17
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+skip17:
+	TBZ $1, R8, skip18
+	FMOVD.P 8(R10), F4
+	FMOVD.P F4, 8(R11)
+skip18:
+	TBZ $0, R8, skip19
+	FMOVS.P 4(R10), F4
+	FMOVS.P F4, 4(R11)
+skip19:
+	JMP done15
+whole14:
+	FSTPQ (F0, F1), (R3)
+	FSTPQ (F2, F3), 32(R3)
+done15:
+	SUB R8, R5
+	LSL $2, R8
+	ADD R8, R2
+	ADD R8, R3
+aligned7:
 	CMP $64, R5
-	BLT rest7
-step6:
+	BLT rest21
+step20:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	WORD $0x6E3EDC00 // FMUL V30.S4, V0.S4, V0.S4
@@ -46223,84 +46306,84 @@ step6:
 	ADD $256, R2
 	SUB $64, R5
 	CMP $64, R5
-	BGE step6
-rest7:
+	BGE step20
+rest21:
 	CMP $0, R5
-	BLE done9
-vec8:
+	BLE done23
+vec22:
 	CMP $16, R5
-	BGE whole10
+	BGE whole24
 	MOVD $tail-64(SP), R8
 	FSTPQ (F31, F31), (R8)
 	FSTPQ (F31, F31), 32(R8)
 	MOVD R2, R9
 	MOVD R8, R10
-	TBZ $3, R5, skip12
+	TBZ $3, R5, skip26
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
-skip12:
-	TBZ $2, R5, skip13
+skip26:
+	TBZ $2, R5, skip27
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
-skip13:
-	TBZ $1, R5, skip14
+skip27:
+	TBZ $1, R5, skip28
 	FMOVD.P 8(R9), F4
 	FMOVD.P F4, 8(R10)
-skip14:
-	TBZ $0, R5, skip15
+skip28:
+	TBZ $0, R5, skip29
 	FMOVS.P 4(R9), F4
 	FMOVS.P F4, 4(R10)
-skip15:
+skip29:
 	MOVD $tail-64(SP), R8
 	FLDPQ (R8), (F0, F1)
 	FLDPQ 32(R8), (F2, F3)
-	JMP done11
-whole10:
+	JMP done25
+whole24:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
-done11:
+done25:
 	WORD $0x6E3EDC00 // FMUL V30.S4, V0.S4, V0.S4
 	WORD $0x6E3EDC21 // FMUL V30.S4, V1.S4, V1.S4
 	WORD $0x6E3EDC42 // FMUL V30.S4, V2.S4, V2.S4
 	WORD $0x6E3EDC63 // FMUL V30.S4, V3.S4, V3.S4
 	CMP $16, R5
-	BGE whole16
+	BGE whole30
 	MOVD $tail-64(SP), R8
 	FSTPQ (F0, F1), (R8)
 	FSTPQ (F2, F3), 32(R8)
 	MOVD R8, R9
 	MOVD R3, R10
-	TBZ $3, R5, skip18
+	TBZ $3, R5, skip32
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
-skip18:
-	TBZ $2, R5, skip19
+skip32:
+	TBZ $2, R5, skip33
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
-skip19:
-	TBZ $1, R5, skip20
+skip33:
+	TBZ $1, R5, skip34
 	FMOVD.P 8(R9), F4
 	FMOVD.P F4, 8(R10)
-skip20:
-	TBZ $0, R5, skip21
+skip34:
+	TBZ $0, R5, skip35
 	FMOVS.P 4(R9), F4
 	FMOVS.P F4, 4(R10)
-skip21:
-	JMP done17
-whole16:
+skip35:
+	JMP done31
+whole30:
 	FSTPQ (F0, F1), (R3)
 	FSTPQ (F2, F3), 32(R3)
-done17:
+done31:
 	ADD $64, R3
 	ADD $64, R2
 	SUB $16, R5
 	CMP $0, R5
-	BGT vec8
-done9:
+	BGT vec22
+done23:
 	CMP $0, R4
 	BGT block4
 	MOVD dstStride+48(FP), R8
@@ -46323,27 +46406,114 @@ add1:
 	MOVD x+8(FP), R7
 	MOVD rows+32(FP), R8
 	CMP $0, R8
-	BLE return23
-row22:
+	BLE return37
+row36:
 	MOVD R7, R2
 	MOVD R0, R3
 	MOVD cols+40(FP), R4
 	FMOVS (R6), F29
 	VDUP V29.S[0], V29.S4
 	ADD $4, R6
-block24:
+block38:
 	FMOVS (R1), F30
 	VDUP V30.S[0], V30.S4
 	ADD $4, R1
 	MOVD R4, R5
 	CMP $4096, R4
-	BLE short25
+	BLE short39
 	MOVD $4096, R5
-short25:
+short39:
 	SUB R5, R4
+	// Up to where dst is aligned.
+	MOVD $0, R9
+	SUB R3, R9
+	LSR $2, R9
+	AND $15, R9
+	CMP $0, R9
+	BEQ aligned41
+	CMP R5, R9
+	BLE all40
+	MOVD R5, R9
+all40:
+	CMP $16, R9
+	BGE whole42
+	MOVD $tail-64(SP), R10
+	FSTPQ (F31, F31), (R10)
+	FSTPQ (F31, F31), 32(R10)
+	MOVD R2, R11
+	MOVD R10, R12
+	TBZ $3, R9, skip44
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip44:
+	TBZ $2, R9, skip45
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip45:
+	TBZ $1, R9, skip46
+	FMOVD.P 8(R11), F4
+	FMOVD.P F4, 8(R12)
+skip46:
+	TBZ $0, R9, skip47
+	FMOVS.P 4(R11), F4
+	FMOVS.P F4, 4(R12)
+skip47:
+	MOVD $tail-64(SP), R10
+	FLDPQ (R10), (F0, F1)
+	FLDPQ 32(R10), (F2, F3)
+	JMP done43
+whole42:
+	FLDPQ (R2), (F0, F1)
+	FLDPQ 32(R2), (F2, F3)
+done43:
+	VMOV V29.B16, V4.B16
+	VFMLA V30.S4, V0.S4, V4.S4
+	VMOV V29.B16, V5.B16
+	VFMLA V30.S4, V1.S4, V5.S4
+	VMOV V29.B16, V0.B16
+	VFMLA V30.S4, V2.S4, V0.S4
+	VMOV V29.B16, V1.B16
+	VFMLA V30.S4, V3.S4, V1.S4
+	CMP $16, R9
+	BGE whole48
+	MOVD $tail-64(SP), R10
+	FSTPQ (F4, F5), (R10)
+	FSTPQ (F0, F1), 32(R10)
+	MOVD R10, R11
+	MOVD R3, R12
+	TBZ $3, R9, skip50
+	FMOVQ.P 16(R11), F2
+	FMOVQ.P F2, 16(R12)
+	FMOVQ.P 16(R11), F2
+	FMOVQ.P F2, 16(R12)
+skip50:
+	TBZ $2, R9, skip51
+	FMOVQ.P 16(R11), F2
+	FMOVQ.P F2, 16(R12)
+skip51:
+	TBZ $1, R9, skip52
+	FMOVD.P 8(R11), F2
+	FMOVD.P F2, 8(R12)
+skip52:
+	TBZ $0, R9, skip53
+	FMOVS.P 4(R11), F2
+	FMOVS.P F2, 4(R12)
+skip53:
+	JMP done49
+whole48:
+	FSTPQ (F4, F5), (R3)
+	FSTPQ (F0, F1), 32(R3)
+done49:
+	SUB R9, R5
+	LSL $2, R9
+	ADD R9, R2
+	ADD R9, R3
+aligned41:
 	CMP $64, R5
-	BLT rest27
-step26:
+	BLT rest55
+step54:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	VMOV V29.B16, V4.B16
@@ -46396,44 +46566,44 @@ step26:
 	ADD $256, R2
 	SUB $64, R5
 	CMP $64, R5
-	BGE step26
-rest27:
+	BGE step54
+rest55:
 	CMP $0, R5
-	BLE done29
-vec28:
+	BLE done57
+vec56:
 	CMP $16, R5
-	BGE whole30
+	BGE whole58
 	MOVD $tail-64(SP), R9
 	FSTPQ (F31, F31), (R9)
 	FSTPQ (F31, F31), 32(R9)
 	MOVD R2, R10
 	MOVD R9, R11
-	TBZ $3, R5, skip32
+	TBZ $3, R5, skip60
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
-skip32:
-	TBZ $2, R5, skip33
+skip60:
+	TBZ $2, R5, skip61
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
-skip33:
-	TBZ $1, R5, skip34
+skip61:
+	TBZ $1, R5, skip62
 	FMOVD.P 8(R10), F4
 	FMOVD.P F4, 8(R11)
-skip34:
-	TBZ $0, R5, skip35
+skip62:
+	TBZ $0, R5, skip63
 	FMOVS.P 4(R10), F4
 	FMOVS.P F4, 4(R11)
-skip35:
+skip63:
 	MOVD $tail-64(SP), R9
 	FLDPQ (R9), (F0, F1)
 	FLDPQ 32(R9), (F2, F3)
-	JMP done31
-whole30:
+	JMP done59
+whole58:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
-done31:
+done59:
 	VMOV V29.B16, V4.B16
 	VFMLA V30.S4, V0.S4, V4.S4
 	VMOV V29.B16, V5.B16
@@ -46443,43 +46613,43 @@ done31:
 	VMOV V29.B16, V1.B16
 	VFMLA V30.S4, V3.S4, V1.S4
 	CMP $16, R5
-	BGE whole36
+	BGE whole64
 	MOVD $tail-64(SP), R9
 	FSTPQ (F4, F5), (R9)
 	FSTPQ (F0, F1), 32(R9)
 	MOVD R9, R10
 	MOVD R3, R11
-	TBZ $3, R5, skip38
+	TBZ $3, R5, skip66
 	FMOVQ.P 16(R10), F2
 	FMOVQ.P F2, 16(R11)
 	FMOVQ.P 16(R10), F2
 	FMOVQ.P F2, 16(R11)
-skip38:
-	TBZ $2, R5, skip39
+skip66:
+	TBZ $2, R5, skip67
 	FMOVQ.P 16(R10), F2
 	FMOVQ.P F2, 16(R11)
-skip39:
-	TBZ $1, R5, skip40
+skip67:
+	TBZ $1, R5, skip68
 	FMOVD.P 8(R10), F2
 	FMOVD.P F2, 8(R11)
-skip40:
-	TBZ $0, R5, skip41
+skip68:
+	TBZ $0, R5, skip69
 	FMOVS.P 4(R10), F2
 	FMOVS.P F2, 4(R11)
-skip41:
-	JMP done37
-whole36:
+skip69:
+	JMP done65
+whole64:
 	FSTPQ (F4, F5), (R3)
 	FSTPQ (F0, F1), 32(R3)
-done37:
+done65:
 	ADD $64, R3
 	ADD $64, R2
 	SUB $16, R5
 	CMP $0, R5
-	BGT vec28
-done29:
+	BGT vec56
+done57:
 	CMP $0, R4
-	BGT block24
+	BGT block38
 	MOVD dstStride+48(FP), R9
 	LSL $2, R9
 	ADD R9, R0
@@ -46488,8 +46658,8 @@ done29:
 	ADD R9, R7
 	SUB $1, R8
 	CMP $0, R8
-	BGT row22
-return23:
+	BGT row36
+return37:
 	RET
 
 // func scaleWeightedNEON(dst, x, factor, add, w *float32, rows, cols, dstStride, stride int)
@@ -46524,9 +46694,134 @@ block3:
 	MOVD $4096, R5
 short4:
 	SUB R5, R4
+	// Up to where dst is aligned.
+	MOVD $0, R10
+	SUB R3, R10
+	LSR $2, R10
+	AND $15, R10
+	CMP $0, R10
+	BEQ aligned6
+	CMP R5, R10
+	BLE all5
+	MOVD R5, R10
+all5:
+	CMP $16, R10
+	BGE whole7
+	MOVD $tail-64(SP), R11
+	FSTPQ (F31, F31), (R11)
+	FSTPQ (F31, F31), 32(R11)
+	MOVD R7, R12
+	MOVD R11, R13
+	TBZ $3, R10, skip9
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip9:
+	TBZ $2, R10, skip10
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip10:
+	TBZ $1, R10, skip11
+	FMOVD.P 8(R12), F8
+	FMOVD.P F8, 8(R13)
+skip11:
+	TBZ $0, R10, skip12
+	FMOVS.P 4(R12), F8
+	FMOVS.P F8, 4(R13)
+skip12:
+	MOVD $tail-64(SP), R11
+	FLDPQ (R11), (F4, F5)
+	FLDPQ 32(R11), (F6, F7)
+	JMP done8
+whole7:
+	FLDPQ (R7), (F4, F5)
+	FLDPQ 32(R7), (F6, F7)
+done8:
+	CMP $16, R10
+	BGE whole13
+	MOVD $tail-64(SP), R11
+	FSTPQ (F31, F31), (R11)
+	FSTPQ (F31, F31), 32(R11)
+	MOVD R2, R12
+	MOVD R11, R13
+	TBZ $3, R10, skip15
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip15:
+	TBZ $2, R10, skip16
+	FMOVQ.P 16(R12), F8
+	FMOVQ.P F8, 16(R13)
+skip16:
+	TBZ $1, R10, skip17
+	FMOVD.P 8(R12), F8
+	FMOVD.P F8, 8(R13)
+skip17:
+	TBZ $0, R10, skip18
+	FMOVS.P 4(R12), F8
+	FMOVS.P F8, 4(R13)
+skip18:
+	MOVD $tail-64(SP), R11
+	FLDPQ (R11), (F0, F1)
+	FLDPQ 32(R11), (F2, F3)
+	JMP done14
+whole13:
+	FLDPQ (R2), (F0, F1)
+	FLDPQ 32(R2), (F2, F3)
+done14:
+	VMOV V31.B16, V8.B16
+	VFMLA V30.S4, V0.S4, V8.S4
+	VMOV V31.B16, V9.B16
+	VFMLA V30.S4, V1.S4, V9.S4
+	VMOV V31.B16, V0.B16
+	VFMLA V30.S4, V2.S4, V0.S4
+	VMOV V31.B16, V1.B16
+	VFMLA V30.S4, V3.S4, V1.S4
+	VFMLA V29.S4, V4.S4, V8.S4
+	VFMLA V29.S4, V5.S4, V9.S4
+	VFMLA V29.S4, V6.S4, V0.S4
+	VFMLA V29.S4, V7.S4, V1.S4
+	CMP $16, R10
+	BGE whole19
+	MOVD $tail-64(SP), R11
+	FSTPQ (F8, F9), (R11)
+	FSTPQ (F0, F1), 32(R11)
+	MOVD R11, R12
+	MOVD R3, R13
+	TBZ $3, R10, skip21
+	FMOVQ.P 16(R12), F2
+	FMOVQ.P F2, 16(R13)
+	FMOVQ.P 16(R12), F2
+	FMOVQ.P F2, 16(R13)
+skip21:
+	TBZ $2, R10, skip22
+	FMOVQ.P 16(R12), F2
+	FMOVQ.P F2, 16(R13)
+skip22:
+	TBZ $1, R10, skip23
+	FMOVD.P 8(R12), F2
+	FMOVD.P F2, 8(R13)
+skip23:
+	TBZ $0, R10, skip24
+	FMOVS.P 4(R12), F2
+	FMOVS.P F2, 4(R13)
+skip24:
+	JMP done20
+whole19:
+	FSTPQ (F8, F9), (R3)
+	FSTPQ (F0, F1), 32(R3)
+done20:
+	SUB R10, R5
+	LSL $2, R10
+	ADD R10, R2
+	ADD R10, R7
+	ADD R10, R3
+aligned6:
 	CMP $64, R5
-	BLT rest6
-step5:
+	BLT rest26
+step25:
 	FLDPQ (R7), (F4, F5)
 	FLDPQ 32(R7), (F6, F7)
 	FLDPQ (R2), (F0, F1)
@@ -46604,77 +46899,77 @@ step5:
 	ADD $256, R2
 	SUB $64, R5
 	CMP $64, R5
-	BGE step5
-rest6:
+	BGE step25
+rest26:
 	CMP $0, R5
-	BLE done8
-vec7:
+	BLE done28
+vec27:
 	CMP $16, R5
-	BGE whole9
+	BGE whole29
 	MOVD $tail-64(SP), R10
 	FSTPQ (F31, F31), (R10)
 	FSTPQ (F31, F31), 32(R10)
 	MOVD R7, R11
 	MOVD R10, R12
-	TBZ $3, R5, skip11
+	TBZ $3, R5, skip31
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
-skip11:
-	TBZ $2, R5, skip12
+skip31:
+	TBZ $2, R5, skip32
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
-skip12:
-	TBZ $1, R5, skip13
+skip32:
+	TBZ $1, R5, skip33
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip13:
-	TBZ $0, R5, skip14
+skip33:
+	TBZ $0, R5, skip34
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip14:
+skip34:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F4, F5)
 	FLDPQ 32(R10), (F6, F7)
-	JMP done10
-whole9:
+	JMP done30
+whole29:
 	FLDPQ (R7), (F4, F5)
 	FLDPQ 32(R7), (F6, F7)
-done10:
+done30:
 	CMP $16, R5
-	BGE whole15
+	BGE whole35
 	MOVD $tail-64(SP), R10
 	FSTPQ (F31, F31), (R10)
 	FSTPQ (F31, F31), 32(R10)
 	MOVD R2, R11
 	MOVD R10, R12
-	TBZ $3, R5, skip17
+	TBZ $3, R5, skip37
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
-skip17:
-	TBZ $2, R5, skip18
+skip37:
+	TBZ $2, R5, skip38
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
-skip18:
-	TBZ $1, R5, skip19
+skip38:
+	TBZ $1, R5, skip39
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip19:
-	TBZ $0, R5, skip20
+skip39:
+	TBZ $0, R5, skip40
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip20:
+skip40:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
-	JMP done16
-whole15:
+	JMP done36
+whole35:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
-done16:
+done36:
 	VMOV V31.B16, V8.B16
 	VFMLA V30.S4, V0.S4, V8.S4
 	VMOV V31.B16, V9.B16
@@ -46688,42 +46983,42 @@ done16:
 	VFMLA V29.S4, V6.S4, V0.S4
 	VFMLA V29.S4, V7.S4, V1.S4
 	CMP $16, R5
-	BGE whole21
+	BGE whole41
 	MOVD $tail-64(SP), R10
 	FSTPQ (F8, F9), (R10)
 	FSTPQ (F0, F1), 32(R10)
 	MOVD R10, R11
 	MOVD R3, R12
-	TBZ $3, R5, skip23
+	TBZ $3, R5, skip43
 	FMOVQ.P 16(R11), F2
 	FMOVQ.P F2, 16(R12)
 	FMOVQ.P 16(R11), F2
 	FMOVQ.P F2, 16(R12)
-skip23:
-	TBZ $2, R5, skip24
+skip43:
+	TBZ $2, R5, skip44
 	FMOVQ.P 16(R11), F2
 	FMOVQ.P F2, 16(R12)
-skip24:
-	TBZ $1, R5, skip25
+skip44:
+	TBZ $1, R5, skip45
 	FMOVD.P 8(R11), F2
 	FMOVD.P F2, 8(R12)
-skip25:
-	TBZ $0, R5, skip26
+skip45:
+	TBZ $0, R5, skip46
 	FMOVS.P 4(R11), F2
 	FMOVS.P F2, 4(R12)
-skip26:
-	JMP done22
-whole21:
+skip46:
+	JMP done42
+whole41:
 	FSTPQ (F8, F9), (R3)
 	FSTPQ (F0, F1), 32(R3)
-done22:
+done42:
 	ADD $64, R3
 	ADD $64, R7
 	ADD $64, R2
 	SUB $16, R5
 	CMP $0, R5
-	BGT vec7
-done8:
+	BGT vec27
+done28:
 	CMP $0, R4
 	BGT block3
 	MOVD dstStride+56(FP), R10

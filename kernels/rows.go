@@ -170,11 +170,12 @@ func (a *Asm) Vectors(p, n Reg, full, vec, tail func()) {
 // of them, and goes behind them with dst and the pointers ps.
 func (a *Asm) Align(n Reg, tail func(n Reg), dst Reg, ps ...Reg) {
 	a.Comment("Up to where dst is aligned.")
-	head, all := a.Reg(), a.NewLabel("all")
+	head, all, aligned := a.Reg(), a.NewLabel("all"), a.NewLabel("aligned")
 	a.MovImm(0, head)
 	a.SubReg(dst, head)
 	a.ShiftDown(2, head)
 	a.AndImm(lanes-1, head)
+	a.JumpIfImm(head, "==", 0, aligned)
 	a.JumpIf(head, "<=", n, all)
 	a.Mov(n, head)
 	a.Label(all)
@@ -184,6 +185,7 @@ func (a *Asm) Align(n Reg, tail func(n Reg), dst Reg, ps ...Reg) {
 	for _, p := range append(ps, dst) {
 		a.AddReg(head, p)
 	}
+	a.Label(aligned)
 	a.FreeReg(head)
 }
 

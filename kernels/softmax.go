@@ -75,6 +75,15 @@ func (a *Asm) scaleRows(plus, weighted bool) {
 		a.AddImm(4, factor)
 		a.TakeBlock(n, b)
 		a.SubReg(b, n)
+		tail := func(n Reg) {
+			line(func(v *Vec) { a.LoadTail(v, p, n, zero) }, func(v *Vec) { a.LoadTail(v, w, n, zero) },
+				func(v *Vec) { a.StoreTail(v, q, n) })
+		}
+		others := []Reg{p}
+		if weighted {
+			others = append(others, w)
+		}
+		a.Align(b, tail, q, others...)
 		a.Steps(p, b, func() {
 			for i := range 4 {
 				line(func(v *Vec) { a.Load(v, p, 4*lanes*i) }, func(v *Vec) { a.Load(v, w, 4*lanes*i) },
@@ -82,8 +91,7 @@ func (a *Asm) scaleRows(plus, weighted bool) {
 			}
 			moveOn(step)
 		}, nil, func() {
-			line(func(v *Vec) { a.LoadTail(v, p, b, zero) }, func(v *Vec) { a.LoadTail(v, w, b, zero) },
-				func(v *Vec) { a.StoreTail(v, q, b) })
+			tail(b)
 			moveOn(lanes)
 		})
 		a.JumpIfImm(n, ">", 0, block)
