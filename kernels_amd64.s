@@ -34163,9 +34163,97 @@ row1:
 	MOVQ DI, CX
 	MOVQ AX, DX
 	MOVQ cols+32(FP), SI
+	CMPQ SI, $128
+	JLT short3
+	// Up to where dst is aligned.
+	XORL R9, R9
+	SUBQ DX, R9
+	SHRQ $2, R9
+	ANDQ $15, R9
+	CMPQ R9, $0
+	JEQ aligned5
+	CMPQ R9, SI
+	JLE all4
+	MOVQ SI, R9
+all4:
+	CMPQ R9, $16
+	JGE whole6
+	LEAQ tails<>+64(SB), R10
+	NEGQ R9
+	VMOVUPS 0(R10)(R9*4), Y4
+	VMASKMOVPS (CX), Y4, Y0
+	VANDNPS Y15, Y4, Y4
+	VORPS Y4, Y0, Y0
+	VMOVUPS 32(R10)(R9*4), Y4
+	VMASKMOVPS 32(CX), Y4, Y1
+	VANDNPS Y15, Y4, Y4
+	VORPS Y4, Y1, Y1
+	NEGQ R9
+	JMP done7
+whole6:
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+done7:
+	CMPQ R9, $16
+	JGE whole8
+	LEAQ tails<>+64(SB), R10
+	NEGQ R9
+	VMOVUPS 0(R10)(R9*4), Y4
+	VMASKMOVPS (DX), Y4, Y2
+	VANDNPS Y15, Y4, Y4
+	VORPS Y4, Y2, Y2
+	VMOVUPS 32(R10)(R9*4), Y4
+	VMASKMOVPS 32(DX), Y4, Y3
+	VANDNPS Y15, Y4, Y4
+	VORPS Y4, Y3, Y3
+	NEGQ R9
+	JMP done9
+whole8:
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+done9:
+	VFMADD231PS Y14, Y0, Y2
+	VFMADD231PS Y14, Y1, Y3
+	CMPQ R9, $16
+	JGE whole10
+	MOVQ DX, R10
+	VMOVUPS Y2, Y4
+	TESTQ $8, R9
+	JEQ skip12
+	VMOVUPS Y4, (R10)
+	VMOVUPS Y3, Y4
+	ADDQ $32, R10
+skip12:
+	TESTQ $4, R9
+	JEQ skip13
+	VMOVUPS X4, (R10)
+	VEXTRACTF128 $1, Y4, X4
+	ADDQ $16, R10
+skip13:
+	TESTQ $2, R9
+	JEQ skip14
+	VMOVLPS X4, (R10)
+	VPERMILPD $1, X4, X4
+	ADDQ $8, R10
+skip14:
+	TESTQ $1, R9
+	JEQ skip15
+	VMOVSS X4, (R10)
+skip15:
+	JMP done11
+whole10:
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+done11:
+	SUBQ R9, SI
+	SHLQ $2, R9
+	ADDQ R9, CX
+	ADDQ R9, DX
+aligned5:
+short3:
 	CMPQ SI, $64
-	JLT rest4
-step3:
+	JLT rest17
+step16:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (DX), Y2
@@ -34202,11 +34290,11 @@ step3:
 	ADDQ $256, CX
 	ADDQ $-64, SI
 	CMPQ SI, $64
-	JGE step3
-rest4:
+	JGE step16
+rest17:
 	CMPQ SI, $16
-	JLT last6
-vec5:
+	JLT last19
+vec18:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (DX), Y2
@@ -34219,12 +34307,12 @@ vec5:
 	ADDQ $64, CX
 	ADDQ $-16, SI
 	CMPQ SI, $16
-	JGE vec5
-last6:
+	JGE vec18
+last19:
 	CMPQ SI, $0
-	JLE done7
+	JLE done20
 	CMPQ SI, $16
-	JGE whole8
+	JGE whole21
 	LEAQ tails<>+64(SB), R9
 	NEGQ SI
 	VMOVUPS 0(R9)(SI*4), Y4
@@ -34236,13 +34324,13 @@ last6:
 	VANDNPS Y15, Y4, Y4
 	VORPS Y4, Y1, Y1
 	NEGQ SI
-	JMP done9
-whole8:
+	JMP done22
+whole21:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done9:
+done22:
 	CMPQ SI, $16
-	JGE whole10
+	JGE whole23
 	LEAQ tails<>+64(SB), R9
 	NEGQ SI
 	VMOVUPS 0(R9)(SI*4), Y4
@@ -34254,47 +34342,47 @@ done9:
 	VANDNPS Y15, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ SI
-	JMP done11
-whole10:
+	JMP done24
+whole23:
 	VMOVUPS (DX), Y2
 	VMOVUPS 32(DX), Y3
-done11:
+done24:
 	VFMADD231PS Y14, Y0, Y2
 	VFMADD231PS Y14, Y1, Y3
 	CMPQ SI, $16
-	JGE whole12
+	JGE whole25
 	MOVQ DX, R9
 	VMOVUPS Y2, Y4
 	TESTQ $8, SI
-	JEQ skip14
+	JEQ skip27
 	VMOVUPS Y4, (R9)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R9
-skip14:
+skip27:
 	TESTQ $4, SI
-	JEQ skip15
+	JEQ skip28
 	VMOVUPS X4, (R9)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R9
-skip15:
+skip28:
 	TESTQ $2, SI
-	JEQ skip16
+	JEQ skip29
 	VMOVLPS X4, (R9)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R9
-skip16:
+skip29:
 	TESTQ $1, SI
-	JEQ skip17
+	JEQ skip30
 	VMOVSS X4, (R9)
-skip17:
-	JMP done13
-whole12:
+skip30:
+	JMP done26
+whole25:
 	VMOVUPS Y2, (DX)
 	VMOVUPS Y3, 32(DX)
-done13:
+done26:
 	ADDQ $64, CX
 	ADDQ $-16, SI
-done7:
+done20:
 	MOVQ dstStride+40(FP), R9
 	SHLQ $2, R9
 	ADDQ R9, AX
@@ -34645,9 +34733,81 @@ row3:
 	MOVQ R8, DX
 	MOVQ AX, SI
 	MOVQ cols+40(FP), DI
+	CMPQ DI, $128
+	JLT short5
+	// Up to where dst is aligned.
+	XORL R10, R10
+	SUBQ SI, R10
+	SHRQ $2, R10
+	ANDQ $15, R10
+	CMPQ R10, $0
+	JEQ aligned7
+	CMPQ R10, DI
+	JLE all6
+	MOVQ DI, R10
+all6:
+	CMPQ R10, $16
+	JGE whole8
+	LEAQ tails<>+64(SB), R11
+	NEGQ R10
+	VMOVUPS 0(R11)(R10*4), Y2
+	VMASKMOVPS (DX), Y2, Y0
+	VANDNPS Y15, Y2, Y2
+	VORPS Y2, Y0, Y0
+	VMOVUPS 32(R11)(R10*4), Y2
+	VMASKMOVPS 32(DX), Y2, Y1
+	VANDNPS Y15, Y2, Y2
+	VORPS Y2, Y1, Y1
+	NEGQ R10
+	JMP done9
+whole8:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+done9:
+	VSUBPS Y14, Y0, Y0
+	VSUBPS Y14, Y1, Y1
+	VSUBPS Y13, Y0, Y0
+	VSUBPS Y13, Y1, Y1
+	CMPQ R10, $16
+	JGE whole10
+	MOVQ SI, R11
+	VMOVUPS Y0, Y2
+	TESTQ $8, R10
+	JEQ skip12
+	VMOVUPS Y2, (R11)
+	VMOVUPS Y1, Y2
+	ADDQ $32, R11
+skip12:
+	TESTQ $4, R10
+	JEQ skip13
+	VMOVUPS X2, (R11)
+	VEXTRACTF128 $1, Y2, X2
+	ADDQ $16, R11
+skip13:
+	TESTQ $2, R10
+	JEQ skip14
+	VMOVLPS X2, (R11)
+	VPERMILPD $1, X2, X2
+	ADDQ $8, R11
+skip14:
+	TESTQ $1, R10
+	JEQ skip15
+	VMOVSS X2, (R11)
+skip15:
+	JMP done11
+whole10:
+	VMOVUPS Y0, (SI)
+	VMOVUPS Y1, 32(SI)
+done11:
+	SUBQ R10, DI
+	SHLQ $2, R10
+	ADDQ R10, DX
+	ADDQ R10, SI
+aligned7:
+short5:
 	CMPQ DI, $64
-	JLT rest6
-step5:
+	JLT rest17
+step16:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VSUBPS Y14, Y0, Y0
@@ -34684,13 +34844,13 @@ step5:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step5
-rest6:
+	JGE step16
+rest17:
 	CMPQ DI, $0
-	JLE done8
-vec7:
+	JLE done19
+vec18:
 	CMPQ DI, $16
-	JGE whole9
+	JGE whole20
 	LEAQ tails<>+64(SB), R10
 	NEGQ DI
 	VMOVUPS 0(R10)(DI*4), Y2
@@ -34702,52 +34862,52 @@ vec7:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ DI
-	JMP done10
-whole9:
+	JMP done21
+whole20:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done10:
+done21:
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	VSUBPS Y13, Y0, Y0
 	VSUBPS Y13, Y1, Y1
 	CMPQ DI, $16
-	JGE whole11
+	JGE whole22
 	MOVQ SI, R10
 	VMOVUPS Y0, Y2
 	TESTQ $8, DI
-	JEQ skip13
+	JEQ skip24
 	VMOVUPS Y2, (R10)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R10
-skip13:
+skip24:
 	TESTQ $4, DI
-	JEQ skip14
+	JEQ skip25
 	VMOVUPS X2, (R10)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R10
-skip14:
+skip25:
 	TESTQ $2, DI
-	JEQ skip15
+	JEQ skip26
 	VMOVLPS X2, (R10)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R10
-skip15:
+skip26:
 	TESTQ $1, DI
-	JEQ skip16
+	JEQ skip27
 	VMOVSS X2, (R10)
-skip16:
-	JMP done12
-whole11:
+skip27:
+	JMP done23
+whole22:
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y1, 32(SI)
-done12:
+done23:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec7
-done8:
+	JGT vec18
+done19:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -34768,8 +34928,8 @@ stream2:
 	MOVQ x+8(FP), R8
 	MOVQ rows+32(FP), R9
 	CMPQ R9, $0
-	JLE return18
-row17:
+	JLE return29
+row28:
 	VBROADCASTSS (BX), Y14
 	VBROADCASTSS (CX), Y13
 	ADDQ $4, BX
@@ -34783,13 +34943,13 @@ row17:
 	SHRQ $2, R10
 	ANDQ $15, R10
 	CMPQ R10, $0
-	JEQ aligned20
+	JEQ aligned31
 	CMPQ R10, DI
-	JLE all19
+	JLE all30
 	MOVQ DI, R10
-all19:
+all30:
 	CMPQ R10, $16
-	JGE whole21
+	JGE whole32
 	LEAQ tails<>+64(SB), R11
 	NEGQ R10
 	VMOVUPS 0(R11)(R10*4), Y2
@@ -34801,54 +34961,54 @@ all19:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R10
-	JMP done22
-whole21:
+	JMP done33
+whole32:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done22:
+done33:
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	VSUBPS Y13, Y0, Y0
 	VSUBPS Y13, Y1, Y1
 	CMPQ R10, $16
-	JGE whole23
+	JGE whole34
 	MOVQ SI, R11
 	VMOVUPS Y0, Y2
 	TESTQ $8, R10
-	JEQ skip25
+	JEQ skip36
 	VMOVUPS Y2, (R11)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R11
-skip25:
+skip36:
 	TESTQ $4, R10
-	JEQ skip26
+	JEQ skip37
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip26:
+skip37:
 	TESTQ $2, R10
-	JEQ skip27
+	JEQ skip38
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip27:
+skip38:
 	TESTQ $1, R10
-	JEQ skip28
+	JEQ skip39
 	VMOVSS X2, (R11)
-skip28:
-	JMP done24
-whole23:
+skip39:
+	JMP done35
+whole34:
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y1, 32(SI)
-done24:
+done35:
 	SUBQ R10, DI
 	SHLQ $2, R10
 	ADDQ R10, DX
 	ADDQ R10, SI
-aligned20:
+aligned31:
 	CMPQ DI, $64
-	JLT rest30
-step29:
+	JLT rest41
+step40:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VSUBPS Y14, Y0, Y0
@@ -34885,13 +35045,13 @@ step29:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step29
-rest30:
+	JGE step40
+rest41:
 	CMPQ DI, $0
-	JLE done32
-vec31:
+	JLE done43
+vec42:
 	CMPQ DI, $16
-	JGE whole33
+	JGE whole44
 	LEAQ tails<>+64(SB), R10
 	NEGQ DI
 	VMOVUPS 0(R10)(DI*4), Y2
@@ -34903,52 +35063,52 @@ vec31:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ DI
-	JMP done34
-whole33:
+	JMP done45
+whole44:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done34:
+done45:
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	VSUBPS Y13, Y0, Y0
 	VSUBPS Y13, Y1, Y1
 	CMPQ DI, $16
-	JGE whole35
+	JGE whole46
 	MOVQ SI, R10
 	VMOVUPS Y0, Y2
 	TESTQ $8, DI
-	JEQ skip37
+	JEQ skip48
 	VMOVUPS Y2, (R10)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R10
-skip37:
+skip48:
 	TESTQ $4, DI
-	JEQ skip38
+	JEQ skip49
 	VMOVUPS X2, (R10)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R10
-skip38:
+skip49:
 	TESTQ $2, DI
-	JEQ skip39
+	JEQ skip50
 	VMOVLPS X2, (R10)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R10
-skip39:
+skip50:
 	TESTQ $1, DI
-	JEQ skip40
+	JEQ skip51
 	VMOVSS X2, (R10)
-skip40:
-	JMP done36
-whole35:
+skip51:
+	JMP done47
+whole46:
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y1, 32(SI)
-done36:
+done47:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec31
-done32:
+	JGT vec42
+done43:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -34957,8 +35117,8 @@ done32:
 	ADDQ R10, R8
 	ADDQ $-1, R9
 	CMPQ R9, $0
-	JGT row17
-return18:
+	JGT row28
+return29:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -34970,12 +35130,12 @@ cols1:
 	MOVQ x+8(FP), SI
 	MOVQ rows+32(FP), DI
 	CMPQ DI, $0
-	JLE return42
-row41:
+	JLE return53
+row52:
 	VBROADCASTSS (BX), Y15
 	VBROADCASTSS (CX), Y14
 	CMPQ DX, $16
-	JGE whole43
+	JGE whole54
 	LEAQ tails<>+64(SB), R8
 	NEGQ DX
 	VMOVUPS 0(R8)(DX*4), Y2
@@ -34987,46 +35147,46 @@ row41:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ DX
-	JMP done44
-whole43:
+	JMP done55
+whole54:
 	VMOVUPS (SI), Y0
 	VMOVUPS 32(SI), Y1
-done44:
+done55:
 	VSUBPS Y15, Y0, Y0
 	VSUBPS Y15, Y1, Y1
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	CMPQ DX, $16
-	JGE whole45
+	JGE whole56
 	MOVQ AX, R8
 	VMOVUPS Y0, Y2
 	TESTQ $8, DX
-	JEQ skip47
+	JEQ skip58
 	VMOVUPS Y2, (R8)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R8
-skip47:
+skip58:
 	TESTQ $4, DX
-	JEQ skip48
+	JEQ skip59
 	VMOVUPS X2, (R8)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R8
-skip48:
+skip59:
 	TESTQ $2, DX
-	JEQ skip49
+	JEQ skip60
 	VMOVLPS X2, (R8)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R8
-skip49:
+skip60:
 	TESTQ $1, DX
-	JEQ skip50
+	JEQ skip61
 	VMOVSS X2, (R8)
-skip50:
-	JMP done46
-whole45:
+skip61:
+	JMP done57
+whole56:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
-done46:
+done57:
 	ADDQ $4, BX
 	ADDQ $4, CX
 	MOVQ dstStride+48(FP), R8
@@ -35037,8 +35197,8 @@ done46:
 	ADDQ R8, SI
 	ADDQ $-1, DI
 	CMPQ DI, $0
-	JGT row41
-return42:
+	JGT row52
+return53:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -38867,9 +39027,102 @@ row2:
 	MOVQ BX, SI
 	MOVQ AX, DI
 	MOVQ cols+40(FP), R8
+	CMPQ R8, $128
+	JLT short4
+	// Up to where dst is aligned.
+	XORL R11, R11
+	SUBQ DI, R11
+	SHRQ $2, R11
+	ANDQ $15, R11
+	CMPQ R11, $0
+	JEQ aligned6
+	CMPQ R11, R8
+	JLE all5
+	MOVQ R8, R11
+all5:
+	CMPQ R11, $16
+	JGE whole7
+	LEAQ tails<>+64(SB), R12
+	NEGQ R11
+	VMOVUPS 0(R12)(R11*4), Y2
+	VMASKMOVPS (DX), Y2, Y0
+	VANDNPS c0000000000000000<>(SB), Y2, Y2
+	VORPS Y2, Y0, Y0
+	VMOVUPS 32(R12)(R11*4), Y2
+	VMASKMOVPS 32(DX), Y2, Y1
+	VANDNPS c0000000000000000<>(SB), Y2, Y2
+	VORPS Y2, Y1, Y1
+	NEGQ R11
+	JMP done8
+whole7:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+done8:
+	CMPQ R11, $16
+	JGE whole9
+	LEAQ tails<>+64(SB), R12
+	NEGQ R11
+	VMOVUPS 0(R12)(R11*4), Y4
+	VMASKMOVPS (SI), Y4, Y2
+	VANDNPS c0000000000000000<>(SB), Y4, Y4
+	VORPS Y4, Y2, Y2
+	VMOVUPS 32(R12)(R11*4), Y4
+	VMASKMOVPS 32(SI), Y4, Y3
+	VANDNPS c0000000000000000<>(SB), Y4, Y4
+	VORPS Y4, Y3, Y3
+	NEGQ R11
+	JMP done10
+whole9:
+	VMOVUPS (SI), Y2
+	VMOVUPS 32(SI), Y3
+done10:
+	VSUBPS Y15, Y2, Y2
+	VSUBPS Y15, Y3, Y3
+	VSUBPS Y14, Y2, Y2
+	VSUBPS Y14, Y3, Y3
+	VMULPS Y0, Y2, Y2
+	VMULPS Y1, Y3, Y3
+	CMPQ R11, $16
+	JGE whole11
+	MOVQ DI, R12
+	VMOVUPS Y2, Y4
+	TESTQ $8, R11
+	JEQ skip13
+	VMOVUPS Y4, (R12)
+	VMOVUPS Y3, Y4
+	ADDQ $32, R12
+skip13:
+	TESTQ $4, R11
+	JEQ skip14
+	VMOVUPS X4, (R12)
+	VEXTRACTF128 $1, Y4, X4
+	ADDQ $16, R12
+skip14:
+	TESTQ $2, R11
+	JEQ skip15
+	VMOVLPS X4, (R12)
+	VPERMILPD $1, X4, X4
+	ADDQ $8, R12
+skip15:
+	TESTQ $1, R11
+	JEQ skip16
+	VMOVSS X4, (R12)
+skip16:
+	JMP done12
+whole11:
+	VMOVUPS Y2, (DI)
+	VMOVUPS Y3, 32(DI)
+done12:
+	SUBQ R11, R8
+	SHLQ $2, R11
+	ADDQ R11, DX
+	ADDQ R11, SI
+	ADDQ R11, DI
+aligned6:
+short4:
 	CMPQ R8, $64
-	JLT rest5
-step4:
+	JLT rest18
+step17:
 	VMOVUPS (DX), Y0
 	VMOVUPS 64(DX), Y1
 	VMOVUPS 128(DX), Y2
@@ -38923,11 +39176,11 @@ step4:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step4
-rest5:
+	JGE step17
+rest18:
 	CMPQ R8, $16
-	JLT last7
-vec6:
+	JLT last20
+vec19:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (SI), Y2
@@ -38945,12 +39198,12 @@ vec6:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec6
-last7:
+	JGE vec19
+last20:
 	CMPQ R8, $0
-	JLE done8
+	JLE done21
 	CMPQ R8, $16
-	JGE whole9
+	JGE whole22
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y2
@@ -38962,13 +39215,13 @@ last7:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R8
-	JMP done10
-whole9:
+	JMP done23
+whole22:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done10:
+done23:
 	CMPQ R8, $16
-	JGE whole11
+	JGE whole24
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y4
@@ -38980,11 +39233,11 @@ done10:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R8
-	JMP done12
-whole11:
+	JMP done25
+whole24:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done12:
+done25:
 	VSUBPS Y15, Y2, Y2
 	VSUBPS Y15, Y3, Y3
 	VSUBPS Y14, Y2, Y2
@@ -38992,39 +39245,39 @@ done12:
 	VMULPS Y0, Y2, Y2
 	VMULPS Y1, Y3, Y3
 	CMPQ R8, $16
-	JGE whole13
+	JGE whole26
 	MOVQ DI, R11
 	VMOVUPS Y2, Y4
 	TESTQ $8, R8
-	JEQ skip15
+	JEQ skip28
 	VMOVUPS Y4, (R11)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R11
-skip15:
+skip28:
 	TESTQ $4, R8
-	JEQ skip16
+	JEQ skip29
 	VMOVUPS X4, (R11)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R11
-skip16:
+skip29:
 	TESTQ $2, R8
-	JEQ skip17
+	JEQ skip30
 	VMOVLPS X4, (R11)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R11
-skip17:
+skip30:
 	TESTQ $1, R8
-	JEQ skip18
+	JEQ skip31
 	VMOVSS X4, (R11)
-skip18:
-	JMP done14
-whole13:
+skip31:
+	JMP done27
+whole26:
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y3, 32(DI)
-done14:
+done27:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done8:
+done21:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -39047,8 +39300,8 @@ stream1:
 	MOVQ x+8(FP), R9
 	MOVQ rows+32(FP), R10
 	CMPQ R10, $0
-	JLE return20
-row19:
+	JLE return33
+row32:
 	VMOVSD (CX), X15
 	VCVTSD2SS X15, X15, X15
 	VBROADCASTSS X15, Y15
@@ -39068,13 +39321,13 @@ row19:
 	SHRQ $2, R11
 	ANDQ $15, R11
 	CMPQ R11, $0
-	JEQ aligned22
+	JEQ aligned35
 	CMPQ R11, R8
-	JLE all21
+	JLE all34
 	MOVQ R8, R11
-all21:
+all34:
 	CMPQ R11, $16
-	JGE whole23
+	JGE whole36
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -39086,13 +39339,13 @@ all21:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done24
-whole23:
+	JMP done37
+whole36:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done24:
+done37:
 	CMPQ R11, $16
-	JGE whole25
+	JGE whole38
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y4
@@ -39104,11 +39357,11 @@ done24:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R11
-	JMP done26
-whole25:
+	JMP done39
+whole38:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done26:
+done39:
 	VSUBPS Y15, Y2, Y2
 	VSUBPS Y15, Y3, Y3
 	VSUBPS Y14, Y2, Y2
@@ -39116,45 +39369,45 @@ done26:
 	VMULPS Y0, Y2, Y2
 	VMULPS Y1, Y3, Y3
 	CMPQ R11, $16
-	JGE whole27
+	JGE whole40
 	MOVQ DI, R12
 	VMOVUPS Y2, Y4
 	TESTQ $8, R11
-	JEQ skip29
+	JEQ skip42
 	VMOVUPS Y4, (R12)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R12
-skip29:
+skip42:
 	TESTQ $4, R11
-	JEQ skip30
+	JEQ skip43
 	VMOVUPS X4, (R12)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R12
-skip30:
+skip43:
 	TESTQ $2, R11
-	JEQ skip31
+	JEQ skip44
 	VMOVLPS X4, (R12)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R12
-skip31:
+skip44:
 	TESTQ $1, R11
-	JEQ skip32
+	JEQ skip45
 	VMOVSS X4, (R12)
-skip32:
-	JMP done28
-whole27:
+skip45:
+	JMP done41
+whole40:
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y3, 32(DI)
-done28:
+done41:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
-aligned22:
+aligned35:
 	CMPQ R8, $64
-	JLT rest34
-step33:
+	JLT rest47
+step46:
 	VMOVUPS (DX), Y0
 	VMOVUPS 64(DX), Y1
 	VMOVUPS 128(DX), Y2
@@ -39208,11 +39461,11 @@ step33:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step33
-rest34:
+	JGE step46
+rest47:
 	CMPQ R8, $16
-	JLT last36
-vec35:
+	JLT last49
+vec48:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (SI), Y2
@@ -39230,12 +39483,12 @@ vec35:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec35
-last36:
+	JGE vec48
+last49:
 	CMPQ R8, $0
-	JLE done37
+	JLE done50
 	CMPQ R8, $16
-	JGE whole38
+	JGE whole51
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y2
@@ -39247,13 +39500,13 @@ last36:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R8
-	JMP done39
-whole38:
+	JMP done52
+whole51:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done39:
+done52:
 	CMPQ R8, $16
-	JGE whole40
+	JGE whole53
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y4
@@ -39265,11 +39518,11 @@ done39:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R8
-	JMP done41
-whole40:
+	JMP done54
+whole53:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done41:
+done54:
 	VSUBPS Y15, Y2, Y2
 	VSUBPS Y15, Y3, Y3
 	VSUBPS Y14, Y2, Y2
@@ -39277,39 +39530,39 @@ done41:
 	VMULPS Y0, Y2, Y2
 	VMULPS Y1, Y3, Y3
 	CMPQ R8, $16
-	JGE whole42
+	JGE whole55
 	MOVQ DI, R11
 	VMOVUPS Y2, Y4
 	TESTQ $8, R8
-	JEQ skip44
+	JEQ skip57
 	VMOVUPS Y4, (R11)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R11
-skip44:
+skip57:
 	TESTQ $4, R8
-	JEQ skip45
+	JEQ skip58
 	VMOVUPS X4, (R11)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R11
-skip45:
+skip58:
 	TESTQ $2, R8
-	JEQ skip46
+	JEQ skip59
 	VMOVLPS X4, (R11)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R11
-skip46:
+skip59:
 	TESTQ $1, R8
-	JEQ skip47
+	JEQ skip60
 	VMOVSS X4, (R11)
-skip47:
-	JMP done43
-whole42:
+skip60:
+	JMP done56
+whole55:
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y3, 32(DI)
-done43:
+done56:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done37:
+done50:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -39321,8 +39574,8 @@ done37:
 	ADDQ R11, R9
 	ADDQ $-1, R10
 	CMPQ R10, $0
-	JGT row19
-return20:
+	JGT row32
+return33:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -39353,9 +39606,138 @@ row2:
 	MOVQ BX, SI
 	MOVQ AX, DI
 	MOVQ cols+40(FP), R8
+	CMPQ R8, $128
+	JLT short4
+	// Up to where dst is aligned.
+	XORL R11, R11
+	SUBQ DI, R11
+	SHRQ $2, R11
+	ANDQ $15, R11
+	CMPQ R11, $0
+	JEQ aligned6
+	CMPQ R11, R8
+	JLE all5
+	MOVQ R8, R11
+all5:
+	CMPQ R11, $16
+	JGE whole7
+	LEAQ tails<>+64(SB), R12
+	NEGQ R11
+	VMOVUPS 0(R12)(R11*4), Y2
+	VMASKMOVPS (DX), Y2, Y0
+	VANDNPS c0000000000000000<>(SB), Y2, Y2
+	VORPS Y2, Y0, Y0
+	VMOVUPS 32(R12)(R11*4), Y2
+	VMASKMOVPS 32(DX), Y2, Y1
+	VANDNPS c0000000000000000<>(SB), Y2, Y2
+	VORPS Y2, Y1, Y1
+	NEGQ R11
+	JMP done8
+whole7:
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+done8:
+	VMAXPS Y0, Y14, Y0
+	VMAXPS Y1, Y14, Y1
+	VMINPS Y0, Y13, Y0
+	VMINPS Y1, Y13, Y1
+	VMOVUPS c4b4000fe4b4000fe<>(SB), Y2
+	VFMADD231PS c3fb8aa3b3fb8aa3b<>(SB), Y0, Y2
+	VMOVUPS c4b4000fe4b4000fe<>(SB), Y3
+	VFMADD231PS c3fb8aa3b3fb8aa3b<>(SB), Y1, Y3
+	VSUBPS c4b4000fe4b4000fe<>(SB), Y2, Y4
+	VSUBPS c4b4000fe4b4000fe<>(SB), Y3, Y5
+	VFMADD231PS cbf317218bf317218<>(SB), Y4, Y0
+	VFMADD231PS cbf317218bf317218<>(SB), Y5, Y1
+	VFMADD231PS c3102e3083102e308<>(SB), Y4, Y0
+	VFMADD231PS c3102e3083102e308<>(SB), Y5, Y1
+	VMOVUPS c3c091cf13c091cf1<>(SB), Y4
+	VFMADD231PS c3ab5121a3ab5121a<>(SB), Y0, Y4
+	VMOVUPS c3c091cf13c091cf1<>(SB), Y5
+	VFMADD231PS c3ab5121a3ab5121a<>(SB), Y1, Y5
+	VFMADD213PS c3d2aac793d2aac79<>(SB), Y0, Y4
+	VFMADD213PS c3d2aac793d2aac79<>(SB), Y1, Y5
+	VFMADD213PS c3e2aaa493e2aaa49<>(SB), Y0, Y4
+	VFMADD213PS c3e2aaa493e2aaa49<>(SB), Y1, Y5
+	VFMADD213PS c3efffffe3efffffe<>(SB), Y0, Y4
+	VFMADD213PS c3efffffe3efffffe<>(SB), Y1, Y5
+	VFMADD213PS c3f8000003f800000<>(SB), Y0, Y4
+	VFMADD213PS c3f8000003f800000<>(SB), Y1, Y5
+	VFMADD213PS c3f8000003f800000<>(SB), Y0, Y4
+	VFMADD213PS c3f8000003f800000<>(SB), Y1, Y5
+	VPSRLD $1, Y2, Y0
+	VPSUBD Y0, Y2, Y2
+	VPSLLD $23, Y0, Y0
+	VPSLLD $23, Y2, Y2
+	VMULPS Y0, Y4, Y4
+	VMULPS Y2, Y4, Y4
+	VPSRLD $1, Y3, Y1
+	VPSUBD Y1, Y3, Y3
+	VPSLLD $23, Y1, Y1
+	VPSLLD $23, Y3, Y3
+	VMULPS Y1, Y5, Y5
+	VMULPS Y3, Y5, Y5
+	CMPQ R11, $16
+	JGE whole9
+	LEAQ tails<>+64(SB), R12
+	NEGQ R11
+	VMOVUPS 0(R12)(R11*4), Y2
+	VMASKMOVPS (SI), Y2, Y0
+	VANDNPS c0000000000000000<>(SB), Y2, Y2
+	VORPS Y2, Y0, Y0
+	VMOVUPS 32(R12)(R11*4), Y2
+	VMASKMOVPS 32(SI), Y2, Y1
+	VANDNPS c0000000000000000<>(SB), Y2, Y2
+	VORPS Y2, Y1, Y1
+	NEGQ R11
+	JMP done10
+whole9:
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+done10:
+	VFMADD231PS Y15, Y4, Y0
+	VFMADD231PS Y15, Y5, Y1
+	CMPQ R11, $16
+	JGE whole11
+	MOVQ DI, R12
+	VMOVUPS Y0, Y2
+	TESTQ $8, R11
+	JEQ skip13
+	VMOVUPS Y2, (R12)
+	VMOVUPS Y1, Y2
+	ADDQ $32, R12
+skip13:
+	TESTQ $4, R11
+	JEQ skip14
+	VMOVUPS X2, (R12)
+	VEXTRACTF128 $1, Y2, X2
+	ADDQ $16, R12
+skip14:
+	TESTQ $2, R11
+	JEQ skip15
+	VMOVLPS X2, (R12)
+	VPERMILPD $1, X2, X2
+	ADDQ $8, R12
+skip15:
+	TESTQ $1, R11
+	JEQ skip16
+	VMOVSS X2, (R12)
+skip16:
+	JMP done12
+whole11:
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+done12:
+	SUBQ R11, R8
+	SHLQ $2, R11
+	ADDQ R11, DX
+	ADDQ R11, SI
+	ADDQ R11, DI
+aligned6:
+short4:
 	CMPQ R8, $64
-	JLT rest5
-step4:
+	JLT rest18
+step17:
 	VMOVUPS (DX), Y0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Y1
@@ -39561,11 +39943,11 @@ step4:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step4
-rest5:
+	JGE step17
+rest18:
 	CMPQ R8, $16
-	JLT last7
-vec6:
+	JLT last20
+vec19:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMAXPS Y0, Y14, Y0
@@ -39619,12 +40001,12 @@ vec6:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec6
-last7:
+	JGE vec19
+last20:
 	CMPQ R8, $0
-	JLE done8
+	JLE done21
 	CMPQ R8, $16
-	JGE whole9
+	JGE whole22
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y2
@@ -39636,11 +40018,11 @@ last7:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R8
-	JMP done10
-whole9:
+	JMP done23
+whole22:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done10:
+done23:
 	VMAXPS Y0, Y14, Y0
 	VMAXPS Y1, Y14, Y1
 	VMINPS Y0, Y13, Y0
@@ -39682,7 +40064,7 @@ done10:
 	VMULPS Y1, Y5, Y5
 	VMULPS Y3, Y5, Y5
 	CMPQ R8, $16
-	JGE whole11
+	JGE whole24
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y2
@@ -39694,47 +40076,47 @@ done10:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R8
-	JMP done12
-whole11:
+	JMP done25
+whole24:
 	VMOVUPS (SI), Y0
 	VMOVUPS 32(SI), Y1
-done12:
+done25:
 	VFMADD231PS Y15, Y4, Y0
 	VFMADD231PS Y15, Y5, Y1
 	CMPQ R8, $16
-	JGE whole13
+	JGE whole26
 	MOVQ DI, R11
 	VMOVUPS Y0, Y2
 	TESTQ $8, R8
-	JEQ skip15
+	JEQ skip28
 	VMOVUPS Y2, (R11)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R11
-skip15:
+skip28:
 	TESTQ $4, R8
-	JEQ skip16
+	JEQ skip29
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip16:
+skip29:
 	TESTQ $2, R8
-	JEQ skip17
+	JEQ skip30
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip17:
+skip30:
 	TESTQ $1, R8
-	JEQ skip18
+	JEQ skip31
 	VMOVSS X2, (R11)
-skip18:
-	JMP done14
-whole13:
+skip31:
+	JMP done27
+whole26:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
-done14:
+done27:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done8:
+done21:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -39757,8 +40139,8 @@ stream1:
 	MOVQ x+8(FP), R9
 	MOVQ rows+32(FP), R10
 	CMPQ R10, $0
-	JLE return20
-row19:
+	JLE return33
+row32:
 	VMOVSD (CX), X15
 	VCVTSD2SS X15, X15, X15
 	VBROADCASTSS X15, Y15
@@ -39773,13 +40155,13 @@ row19:
 	SHRQ $2, R11
 	ANDQ $15, R11
 	CMPQ R11, $0
-	JEQ aligned22
+	JEQ aligned35
 	CMPQ R11, R8
-	JLE all21
+	JLE all34
 	MOVQ R8, R11
-all21:
+all34:
 	CMPQ R11, $16
-	JGE whole23
+	JGE whole36
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -39791,11 +40173,11 @@ all21:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done24
-whole23:
+	JMP done37
+whole36:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done24:
+done37:
 	VMAXPS Y0, Y14, Y0
 	VMAXPS Y1, Y14, Y1
 	VMINPS Y0, Y13, Y0
@@ -39837,7 +40219,7 @@ done24:
 	VMULPS Y1, Y5, Y5
 	VMULPS Y3, Y5, Y5
 	CMPQ R11, $16
-	JGE whole25
+	JGE whole38
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -39849,53 +40231,53 @@ done24:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done26
-whole25:
+	JMP done39
+whole38:
 	VMOVUPS (SI), Y0
 	VMOVUPS 32(SI), Y1
-done26:
+done39:
 	VFMADD231PS Y15, Y4, Y0
 	VFMADD231PS Y15, Y5, Y1
 	CMPQ R11, $16
-	JGE whole27
+	JGE whole40
 	MOVQ DI, R12
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip29
+	JEQ skip42
 	VMOVUPS Y2, (R12)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R12
-skip29:
+skip42:
 	TESTQ $4, R11
-	JEQ skip30
+	JEQ skip43
 	VMOVUPS X2, (R12)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R12
-skip30:
+skip43:
 	TESTQ $2, R11
-	JEQ skip31
+	JEQ skip44
 	VMOVLPS X2, (R12)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R12
-skip31:
+skip44:
 	TESTQ $1, R11
-	JEQ skip32
+	JEQ skip45
 	VMOVSS X2, (R12)
-skip32:
-	JMP done28
-whole27:
+skip45:
+	JMP done41
+whole40:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
-done28:
+done41:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
-aligned22:
+aligned35:
 	CMPQ R8, $64
-	JLT rest34
-step33:
+	JLT rest47
+step46:
 	VMOVUPS (DX), Y0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Y1
@@ -40101,11 +40483,11 @@ step33:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step33
-rest34:
+	JGE step46
+rest47:
 	CMPQ R8, $16
-	JLT last36
-vec35:
+	JLT last49
+vec48:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMAXPS Y0, Y14, Y0
@@ -40159,12 +40541,12 @@ vec35:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec35
-last36:
+	JGE vec48
+last49:
 	CMPQ R8, $0
-	JLE done37
+	JLE done50
 	CMPQ R8, $16
-	JGE whole38
+	JGE whole51
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y2
@@ -40176,11 +40558,11 @@ last36:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R8
-	JMP done39
-whole38:
+	JMP done52
+whole51:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done39:
+done52:
 	VMAXPS Y0, Y14, Y0
 	VMAXPS Y1, Y14, Y1
 	VMINPS Y0, Y13, Y0
@@ -40222,7 +40604,7 @@ done39:
 	VMULPS Y1, Y5, Y5
 	VMULPS Y3, Y5, Y5
 	CMPQ R8, $16
-	JGE whole40
+	JGE whole53
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y2
@@ -40234,47 +40616,47 @@ done39:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R8
-	JMP done41
-whole40:
+	JMP done54
+whole53:
 	VMOVUPS (SI), Y0
 	VMOVUPS 32(SI), Y1
-done41:
+done54:
 	VFMADD231PS Y15, Y4, Y0
 	VFMADD231PS Y15, Y5, Y1
 	CMPQ R8, $16
-	JGE whole42
+	JGE whole55
 	MOVQ DI, R11
 	VMOVUPS Y0, Y2
 	TESTQ $8, R8
-	JEQ skip44
+	JEQ skip57
 	VMOVUPS Y2, (R11)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R11
-skip44:
+skip57:
 	TESTQ $4, R8
-	JEQ skip45
+	JEQ skip58
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip45:
+skip58:
 	TESTQ $2, R8
-	JEQ skip46
+	JEQ skip59
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip46:
+skip59:
 	TESTQ $1, R8
-	JEQ skip47
+	JEQ skip60
 	VMOVSS X2, (R11)
-skip47:
-	JMP done43
-whole42:
+skip60:
+	JMP done56
+whole55:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
-done43:
+done56:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done37:
+done50:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -40286,8 +40668,8 @@ done37:
 	ADDQ R11, R9
 	ADDQ $-1, R10
 	CMPQ R10, $0
-	JGT row19
-return20:
+	JGT row32
+return33:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -70515,9 +70897,79 @@ row1:
 	MOVQ DI, CX
 	MOVQ AX, DX
 	MOVQ cols+32(FP), SI
+	CMPQ SI, $128
+	JLT short3
+	// Up to where dst is aligned.
+	XORL R9, R9
+	SUBQ DX, R9
+	SHRQ $2, R9
+	ANDQ $15, R9
+	CMPQ R9, $0
+	JEQ aligned5
+	CMPQ R9, SI
+	JLE all4
+	MOVQ SI, R9
+all4:
+	CMPQ R9, $16
+	JGE whole6
+	LEAQ bits<>(SB), R10
+	KMOVW (R10)(R9*2), K1
+	VMOVUPS Z15, Z0
+	VMOVUPS (CX), K1, Z0
+	JMP done7
+whole6:
+	VMOVUPS (CX), Z0
+done7:
+	CMPQ R9, $16
+	JGE whole8
+	LEAQ bits<>(SB), R10
+	KMOVW (R10)(R9*2), K1
+	VMOVUPS Z15, Z1
+	VMOVUPS (DX), K1, Z1
+	JMP done9
+whole8:
+	VMOVUPS (DX), Z1
+done9:
+	VFMADD231PS Z14, Z0, Z1
+	CMPQ R9, $16
+	JGE whole10
+	MOVQ DX, R10
+	VMOVUPS Z1, Z2
+	TESTQ $8, R9
+	JEQ skip12
+	VMOVUPS Y2, (R10)
+	VEXTRACTF64X4 $1, Z2, Y2
+	ADDQ $32, R10
+skip12:
+	TESTQ $4, R9
+	JEQ skip13
+	VMOVUPS X2, (R10)
+	VEXTRACTF128 $1, Y2, X2
+	ADDQ $16, R10
+skip13:
+	TESTQ $2, R9
+	JEQ skip14
+	VMOVLPS X2, (R10)
+	VPERMILPD $1, X2, X2
+	ADDQ $8, R10
+skip14:
+	TESTQ $1, R9
+	JEQ skip15
+	VMOVSS X2, (R10)
+skip15:
+	JMP done11
+whole10:
+	VMOVUPS Z1, (DX)
+done11:
+	SUBQ R9, SI
+	SHLQ $2, R9
+	ADDQ R9, CX
+	ADDQ R9, DX
+aligned5:
+short3:
 	CMPQ SI, $64
-	JLT rest4
-step3:
+	JLT rest17
+step16:
 	VMOVUPS (CX), Z0
 	VMOVUPS (DX), Z1
 	VFMADD231PS Z14, Z0, Z1
@@ -70538,11 +70990,11 @@ step3:
 	ADDQ $256, CX
 	ADDQ $-64, SI
 	CMPQ SI, $64
-	JGE step3
-rest4:
+	JGE step16
+rest17:
 	CMPQ SI, $16
-	JLT last6
-vec5:
+	JLT last19
+vec18:
 	VMOVUPS (CX), Z0
 	VMOVUPS (DX), Z1
 	VFMADD231PS Z14, Z0, Z1
@@ -70551,64 +71003,64 @@ vec5:
 	ADDQ $64, CX
 	ADDQ $-16, SI
 	CMPQ SI, $16
-	JGE vec5
-last6:
+	JGE vec18
+last19:
 	CMPQ SI, $0
-	JLE done7
+	JLE done20
 	CMPQ SI, $16
-	JGE whole8
+	JGE whole21
 	LEAQ bits<>(SB), R9
 	KMOVW (R9)(SI*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done9
-whole8:
+	JMP done22
+whole21:
 	VMOVUPS (CX), Z0
-done9:
+done22:
 	CMPQ SI, $16
-	JGE whole10
+	JGE whole23
 	LEAQ bits<>(SB), R9
 	KMOVW (R9)(SI*2), K1
 	VMOVUPS Z15, Z1
 	VMOVUPS (DX), K1, Z1
-	JMP done11
-whole10:
+	JMP done24
+whole23:
 	VMOVUPS (DX), Z1
-done11:
+done24:
 	VFMADD231PS Z14, Z0, Z1
 	CMPQ SI, $16
-	JGE whole12
+	JGE whole25
 	MOVQ DX, R9
 	VMOVUPS Z1, Z2
 	TESTQ $8, SI
-	JEQ skip14
+	JEQ skip27
 	VMOVUPS Y2, (R9)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R9
-skip14:
+skip27:
 	TESTQ $4, SI
-	JEQ skip15
+	JEQ skip28
 	VMOVUPS X2, (R9)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R9
-skip15:
+skip28:
 	TESTQ $2, SI
-	JEQ skip16
+	JEQ skip29
 	VMOVLPS X2, (R9)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R9
-skip16:
+skip29:
 	TESTQ $1, SI
-	JEQ skip17
+	JEQ skip30
 	VMOVSS X2, (R9)
-skip17:
-	JMP done13
-whole12:
+skip30:
+	JMP done26
+whole25:
 	VMOVUPS Z1, (DX)
-done13:
+done26:
 	ADDQ $64, CX
 	ADDQ $-16, SI
-done7:
+done20:
 	MOVQ dstStride+40(FP), R9
 	SHLQ $2, R9
 	ADDQ R9, AX
@@ -70849,9 +71301,70 @@ row3:
 	MOVQ R8, DX
 	MOVQ AX, SI
 	MOVQ cols+40(FP), DI
+	CMPQ DI, $128
+	JLT short5
+	// Up to where dst is aligned.
+	XORL R10, R10
+	SUBQ SI, R10
+	SHRQ $2, R10
+	ANDQ $15, R10
+	CMPQ R10, $0
+	JEQ aligned7
+	CMPQ R10, DI
+	JLE all6
+	MOVQ DI, R10
+all6:
+	CMPQ R10, $16
+	JGE whole8
+	LEAQ bits<>(SB), R11
+	KMOVW (R11)(R10*2), K1
+	VMOVUPS Z15, Z0
+	VMOVUPS (DX), K1, Z0
+	JMP done9
+whole8:
+	VMOVUPS (DX), Z0
+done9:
+	VSUBPS Z14, Z0, Z0
+	VSUBPS Z13, Z0, Z0
+	CMPQ R10, $16
+	JGE whole10
+	MOVQ SI, R11
+	VMOVUPS Z0, Z1
+	TESTQ $8, R10
+	JEQ skip12
+	VMOVUPS Y1, (R11)
+	VEXTRACTF64X4 $1, Z1, Y1
+	ADDQ $32, R11
+skip12:
+	TESTQ $4, R10
+	JEQ skip13
+	VMOVUPS X1, (R11)
+	VEXTRACTF128 $1, Y1, X1
+	ADDQ $16, R11
+skip13:
+	TESTQ $2, R10
+	JEQ skip14
+	VMOVLPS X1, (R11)
+	VPERMILPD $1, X1, X1
+	ADDQ $8, R11
+skip14:
+	TESTQ $1, R10
+	JEQ skip15
+	VMOVSS X1, (R11)
+skip15:
+	JMP done11
+whole10:
+	VMOVUPS Z0, (SI)
+done11:
+	SUBQ R10, DI
+	SHLQ $2, R10
+	ADDQ R10, DX
+	ADDQ R10, SI
+aligned7:
+short5:
 	CMPQ DI, $64
-	JLT rest6
-step5:
+	JLT rest17
+step16:
 	VMOVUPS (DX), Z0
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
@@ -70872,59 +71385,59 @@ step5:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step5
-rest6:
+	JGE step16
+rest17:
 	CMPQ DI, $0
-	JLE done8
-vec7:
+	JLE done19
+vec18:
 	CMPQ DI, $16
-	JGE whole9
+	JGE whole20
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(DI*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done10
-whole9:
+	JMP done21
+whole20:
 	VMOVUPS (DX), Z0
-done10:
+done21:
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
 	CMPQ DI, $16
-	JGE whole11
+	JGE whole22
 	MOVQ SI, R10
 	VMOVUPS Z0, Z1
 	TESTQ $8, DI
-	JEQ skip13
+	JEQ skip24
 	VMOVUPS Y1, (R10)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R10
-skip13:
+skip24:
 	TESTQ $4, DI
-	JEQ skip14
+	JEQ skip25
 	VMOVUPS X1, (R10)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R10
-skip14:
+skip25:
 	TESTQ $2, DI
-	JEQ skip15
+	JEQ skip26
 	VMOVLPS X1, (R10)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R10
-skip15:
+skip26:
 	TESTQ $1, DI
-	JEQ skip16
+	JEQ skip27
 	VMOVSS X1, (R10)
-skip16:
-	JMP done12
-whole11:
+skip27:
+	JMP done23
+whole22:
 	VMOVUPS Z0, (SI)
-done12:
+done23:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec7
-done8:
+	JGT vec18
+done19:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -70945,8 +71458,8 @@ stream2:
 	MOVQ x+8(FP), R8
 	MOVQ rows+32(FP), R9
 	CMPQ R9, $0
-	JLE return18
-row17:
+	JLE return29
+row28:
 	VBROADCASTSS (BX), Z14
 	VBROADCASTSS (CX), Z13
 	ADDQ $4, BX
@@ -70960,61 +71473,61 @@ row17:
 	SHRQ $2, R10
 	ANDQ $15, R10
 	CMPQ R10, $0
-	JEQ aligned20
+	JEQ aligned31
 	CMPQ R10, DI
-	JLE all19
+	JLE all30
 	MOVQ DI, R10
-all19:
+all30:
 	CMPQ R10, $16
-	JGE whole21
+	JGE whole32
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R10*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done22
-whole21:
+	JMP done33
+whole32:
 	VMOVUPS (DX), Z0
-done22:
+done33:
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
 	CMPQ R10, $16
-	JGE whole23
+	JGE whole34
 	MOVQ SI, R11
 	VMOVUPS Z0, Z1
 	TESTQ $8, R10
-	JEQ skip25
+	JEQ skip36
 	VMOVUPS Y1, (R11)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R11
-skip25:
+skip36:
 	TESTQ $4, R10
-	JEQ skip26
+	JEQ skip37
 	VMOVUPS X1, (R11)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R11
-skip26:
+skip37:
 	TESTQ $2, R10
-	JEQ skip27
+	JEQ skip38
 	VMOVLPS X1, (R11)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R11
-skip27:
+skip38:
 	TESTQ $1, R10
-	JEQ skip28
+	JEQ skip39
 	VMOVSS X1, (R11)
-skip28:
-	JMP done24
-whole23:
+skip39:
+	JMP done35
+whole34:
 	VMOVUPS Z0, (SI)
-done24:
+done35:
 	SUBQ R10, DI
 	SHLQ $2, R10
 	ADDQ R10, DX
 	ADDQ R10, SI
-aligned20:
+aligned31:
 	CMPQ DI, $64
-	JLT rest30
-step29:
+	JLT rest41
+step40:
 	VMOVUPS (DX), Z0
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
@@ -71035,59 +71548,59 @@ step29:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step29
-rest30:
+	JGE step40
+rest41:
 	CMPQ DI, $0
-	JLE done32
-vec31:
+	JLE done43
+vec42:
 	CMPQ DI, $16
-	JGE whole33
+	JGE whole44
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(DI*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done34
-whole33:
+	JMP done45
+whole44:
 	VMOVUPS (DX), Z0
-done34:
+done45:
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
 	CMPQ DI, $16
-	JGE whole35
+	JGE whole46
 	MOVQ SI, R10
 	VMOVUPS Z0, Z1
 	TESTQ $8, DI
-	JEQ skip37
+	JEQ skip48
 	VMOVUPS Y1, (R10)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R10
-skip37:
+skip48:
 	TESTQ $4, DI
-	JEQ skip38
+	JEQ skip49
 	VMOVUPS X1, (R10)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R10
-skip38:
+skip49:
 	TESTQ $2, DI
-	JEQ skip39
+	JEQ skip50
 	VMOVLPS X1, (R10)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R10
-skip39:
+skip50:
 	TESTQ $1, DI
-	JEQ skip40
+	JEQ skip51
 	VMOVSS X1, (R10)
-skip40:
-	JMP done36
-whole35:
+skip51:
+	JMP done47
+whole46:
 	VMOVUPS Z0, (SI)
-done36:
+done47:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec31
-done32:
+	JGT vec42
+done43:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -71096,8 +71609,8 @@ done32:
 	ADDQ R10, R8
 	ADDQ $-1, R9
 	CMPQ R9, $0
-	JGT row17
-return18:
+	JGT row28
+return29:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -71111,8 +71624,8 @@ cols1:
 	MOVQ x+8(FP), SI
 	MOVQ rows+32(FP), DI
 	CMPQ DI, $0
-	JLE return42
-row41:
+	JLE return53
+row52:
 	VBROADCASTSS (BX), Z15
 	VBROADCASTSS (CX), Z14
 	VBROADCASTSD c0000000000000000<>(SB), Z0
@@ -71120,35 +71633,35 @@ row41:
 	VSUBPS Z15, Z0, Z0
 	VSUBPS Z14, Z0, Z0
 	CMPQ DX, $16
-	JGE whole43
+	JGE whole54
 	MOVQ AX, R8
 	VMOVUPS Z0, Z1
 	TESTQ $8, DX
-	JEQ skip45
+	JEQ skip56
 	VMOVUPS Y1, (R8)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R8
-skip45:
+skip56:
 	TESTQ $4, DX
-	JEQ skip46
+	JEQ skip57
 	VMOVUPS X1, (R8)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R8
-skip46:
+skip57:
 	TESTQ $2, DX
-	JEQ skip47
+	JEQ skip58
 	VMOVLPS X1, (R8)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R8
-skip47:
+skip58:
 	TESTQ $1, DX
-	JEQ skip48
+	JEQ skip59
 	VMOVSS X1, (R8)
-skip48:
-	JMP done44
-whole43:
+skip59:
+	JMP done55
+whole54:
 	VMOVUPS Z0, (AX)
-done44:
+done55:
 	ADDQ $4, BX
 	ADDQ $4, CX
 	MOVQ dstStride+48(FP), R8
@@ -71159,8 +71672,8 @@ done44:
 	ADDQ R8, SI
 	ADDQ $-1, DI
 	CMPQ DI, $0
-	JGT row41
-return42:
+	JGT row52
+return53:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -73630,9 +74143,82 @@ row2:
 	MOVQ BX, SI
 	MOVQ AX, DI
 	MOVQ cols+40(FP), R8
+	CMPQ R8, $128
+	JLT short4
+	// Up to where dst is aligned.
+	XORL R11, R11
+	SUBQ DI, R11
+	SHRQ $2, R11
+	ANDQ $15, R11
+	CMPQ R11, $0
+	JEQ aligned6
+	CMPQ R11, R8
+	JLE all5
+	MOVQ R8, R11
+all5:
+	CMPQ R11, $16
+	JGE whole7
+	LEAQ bits<>(SB), R12
+	KMOVW (R12)(R11*2), K1
+	VBROADCASTSD c0000000000000000<>(SB), Z0
+	VMOVUPS (DX), K1, Z0
+	JMP done8
+whole7:
+	VMOVUPS (DX), Z0
+done8:
+	CMPQ R11, $16
+	JGE whole9
+	LEAQ bits<>(SB), R12
+	KMOVW (R12)(R11*2), K1
+	VBROADCASTSD c0000000000000000<>(SB), Z1
+	VMOVUPS (SI), K1, Z1
+	JMP done10
+whole9:
+	VMOVUPS (SI), Z1
+done10:
+	VSUBPS Z15, Z1, Z1
+	VSUBPS Z14, Z1, Z1
+	VMULPS Z0, Z1, Z1
+	CMPQ R11, $16
+	JGE whole11
+	MOVQ DI, R12
+	VMOVUPS Z1, Z2
+	TESTQ $8, R11
+	JEQ skip13
+	VMOVUPS Y2, (R12)
+	VEXTRACTF64X4 $1, Z2, Y2
+	ADDQ $32, R12
+skip13:
+	TESTQ $4, R11
+	JEQ skip14
+	VMOVUPS X2, (R12)
+	VEXTRACTF128 $1, Y2, X2
+	ADDQ $16, R12
+skip14:
+	TESTQ $2, R11
+	JEQ skip15
+	VMOVLPS X2, (R12)
+	VPERMILPD $1, X2, X2
+	ADDQ $8, R12
+skip15:
+	TESTQ $1, R11
+	JEQ skip16
+	VMOVSS X2, (R12)
+skip16:
+	JMP done12
+whole11:
+	VMOVUPS Z1, (DI)
+done12:
+	SUBQ R11, R8
+	SHLQ $2, R11
+	ADDQ R11, DX
+	ADDQ R11, SI
+	ADDQ R11, DI
+aligned6:
+short4:
 	CMPQ R8, $64
-	JLT rest5
-step4:
+	JLT rest18
+step17:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (SI), Z2
@@ -73662,11 +74248,11 @@ step4:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step4
-rest5:
+	JGE step17
+rest18:
 	CMPQ R8, $16
-	JLT last7
-vec6:
+	JLT last20
+vec19:
 	VMOVUPS (DX), Z0
 	VMOVUPS (SI), Z1
 	VSUBPS Z15, Z1, Z1
@@ -73678,66 +74264,66 @@ vec6:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec6
-last7:
+	JGE vec19
+last20:
 	CMPQ R8, $0
-	JLE done8
+	JLE done21
 	CMPQ R8, $16
-	JGE whole9
+	JGE whole22
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done10
-whole9:
+	JMP done23
+whole22:
 	VMOVUPS (DX), Z0
-done10:
+done23:
 	CMPQ R8, $16
-	JGE whole11
+	JGE whole24
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done12
-whole11:
+	JMP done25
+whole24:
 	VMOVUPS (SI), Z1
-done12:
+done25:
 	VSUBPS Z15, Z1, Z1
 	VSUBPS Z14, Z1, Z1
 	VMULPS Z0, Z1, Z1
 	CMPQ R8, $16
-	JGE whole13
+	JGE whole26
 	MOVQ DI, R11
 	VMOVUPS Z1, Z2
 	TESTQ $8, R8
-	JEQ skip15
+	JEQ skip28
 	VMOVUPS Y2, (R11)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R11
-skip15:
+skip28:
 	TESTQ $4, R8
-	JEQ skip16
+	JEQ skip29
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip16:
+skip29:
 	TESTQ $2, R8
-	JEQ skip17
+	JEQ skip30
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip17:
+skip30:
 	TESTQ $1, R8
-	JEQ skip18
+	JEQ skip31
 	VMOVSS X2, (R11)
-skip18:
-	JMP done14
-whole13:
+skip31:
+	JMP done27
+whole26:
 	VMOVUPS Z1, (DI)
-done14:
+done27:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done8:
+done21:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -73760,8 +74346,8 @@ stream1:
 	MOVQ x+8(FP), R9
 	MOVQ rows+32(FP), R10
 	CMPQ R10, $0
-	JLE return20
-row19:
+	JLE return33
+row32:
 	VMOVSD (CX), X15
 	VCVTSD2SS X15, X15, X15
 	VBROADCASTSS X15, Z15
@@ -73781,73 +74367,73 @@ row19:
 	SHRQ $2, R11
 	ANDQ $15, R11
 	CMPQ R11, $0
-	JEQ aligned22
+	JEQ aligned35
 	CMPQ R11, R8
-	JLE all21
+	JLE all34
 	MOVQ R8, R11
-all21:
+all34:
 	CMPQ R11, $16
-	JGE whole23
+	JGE whole36
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done24
-whole23:
+	JMP done37
+whole36:
 	VMOVUPS (DX), Z0
-done24:
+done37:
 	CMPQ R11, $16
-	JGE whole25
+	JGE whole38
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done26
-whole25:
+	JMP done39
+whole38:
 	VMOVUPS (SI), Z1
-done26:
+done39:
 	VSUBPS Z15, Z1, Z1
 	VSUBPS Z14, Z1, Z1
 	VMULPS Z0, Z1, Z1
 	CMPQ R11, $16
-	JGE whole27
+	JGE whole40
 	MOVQ DI, R12
 	VMOVUPS Z1, Z2
 	TESTQ $8, R11
-	JEQ skip29
+	JEQ skip42
 	VMOVUPS Y2, (R12)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R12
-skip29:
+skip42:
 	TESTQ $4, R11
-	JEQ skip30
+	JEQ skip43
 	VMOVUPS X2, (R12)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R12
-skip30:
+skip43:
 	TESTQ $2, R11
-	JEQ skip31
+	JEQ skip44
 	VMOVLPS X2, (R12)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R12
-skip31:
+skip44:
 	TESTQ $1, R11
-	JEQ skip32
+	JEQ skip45
 	VMOVSS X2, (R12)
-skip32:
-	JMP done28
-whole27:
+skip45:
+	JMP done41
+whole40:
 	VMOVUPS Z1, (DI)
-done28:
+done41:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
-aligned22:
+aligned35:
 	CMPQ R8, $64
-	JLT rest34
-step33:
+	JLT rest47
+step46:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (SI), Z2
@@ -73877,11 +74463,11 @@ step33:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step33
-rest34:
+	JGE step46
+rest47:
 	CMPQ R8, $16
-	JLT last36
-vec35:
+	JLT last49
+vec48:
 	VMOVUPS (DX), Z0
 	VMOVUPS (SI), Z1
 	VSUBPS Z15, Z1, Z1
@@ -73893,66 +74479,66 @@ vec35:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec35
-last36:
+	JGE vec48
+last49:
 	CMPQ R8, $0
-	JLE done37
+	JLE done50
 	CMPQ R8, $16
-	JGE whole38
+	JGE whole51
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done39
-whole38:
+	JMP done52
+whole51:
 	VMOVUPS (DX), Z0
-done39:
+done52:
 	CMPQ R8, $16
-	JGE whole40
+	JGE whole53
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done41
-whole40:
+	JMP done54
+whole53:
 	VMOVUPS (SI), Z1
-done41:
+done54:
 	VSUBPS Z15, Z1, Z1
 	VSUBPS Z14, Z1, Z1
 	VMULPS Z0, Z1, Z1
 	CMPQ R8, $16
-	JGE whole42
+	JGE whole55
 	MOVQ DI, R11
 	VMOVUPS Z1, Z2
 	TESTQ $8, R8
-	JEQ skip44
+	JEQ skip57
 	VMOVUPS Y2, (R11)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R11
-skip44:
+skip57:
 	TESTQ $4, R8
-	JEQ skip45
+	JEQ skip58
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip45:
+skip58:
 	TESTQ $2, R8
-	JEQ skip46
+	JEQ skip59
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip46:
+skip59:
 	TESTQ $1, R8
-	JEQ skip47
+	JEQ skip60
 	VMOVSS X2, (R11)
-skip47:
-	JMP done43
-whole42:
+skip60:
+	JMP done56
+whole55:
 	VMOVUPS Z1, (DI)
-done43:
+done56:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done37:
+done50:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -73964,8 +74550,8 @@ done37:
 	ADDQ R11, R9
 	ADDQ $-1, R10
 	CMPQ R10, $0
-	JGT row19
-return20:
+	JGT row32
+return33:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -74000,9 +74586,95 @@ row2:
 	MOVQ BX, SI
 	MOVQ AX, DI
 	MOVQ cols+40(FP), R8
+	CMPQ R8, $128
+	JLT short4
+	// Up to where dst is aligned.
+	XORL R11, R11
+	SUBQ DI, R11
+	SHRQ $2, R11
+	ANDQ $15, R11
+	CMPQ R11, $0
+	JEQ aligned6
+	CMPQ R11, R8
+	JLE all5
+	MOVQ R8, R11
+all5:
+	CMPQ R11, $16
+	JGE whole7
+	LEAQ bits<>(SB), R12
+	KMOVW (R12)(R11*2), K1
+	VBROADCASTSD c0000000000000000<>(SB), Z0
+	VMOVUPS (DX), K1, Z0
+	JMP done8
+whole7:
+	VMOVUPS (DX), Z0
+done8:
+	VMAXPS Z0, Z14, Z0
+	VMINPS Z0, Z13, Z0
+	VMOVUPS Z12, Z1
+	VFMADD231PS Z10, Z0, Z1
+	VSUBPS Z12, Z1, Z1
+	VFMADD231PS Z9, Z1, Z0
+	VFMADD231PS.BCST c3102e3083102e308<>(SB), Z1, Z0
+	VBROADCASTSD c3c091cf13c091cf1<>(SB), Z2
+	VFMADD231PS.BCST c3ab5121a3ab5121a<>(SB), Z0, Z2
+	VFMADD213PS.BCST c3d2aac793d2aac79<>(SB), Z0, Z2
+	VFMADD213PS.BCST c3e2aaa493e2aaa49<>(SB), Z0, Z2
+	VFMADD213PS.BCST c3efffffe3efffffe<>(SB), Z0, Z2
+	VFMADD213PS Z11, Z0, Z2
+	VFMADD213PS Z11, Z0, Z2
+	VSCALEFPS Z1, Z2, Z2
+	CMPQ R11, $16
+	JGE whole9
+	LEAQ bits<>(SB), R12
+	KMOVW (R12)(R11*2), K1
+	VBROADCASTSD c0000000000000000<>(SB), Z0
+	VMOVUPS (SI), K1, Z0
+	JMP done10
+whole9:
+	VMOVUPS (SI), Z0
+done10:
+	VFMADD231PS Z15, Z2, Z0
+	CMPQ R11, $16
+	JGE whole11
+	MOVQ DI, R12
+	VMOVUPS Z0, Z1
+	TESTQ $8, R11
+	JEQ skip13
+	VMOVUPS Y1, (R12)
+	VEXTRACTF64X4 $1, Z1, Y1
+	ADDQ $32, R12
+skip13:
+	TESTQ $4, R11
+	JEQ skip14
+	VMOVUPS X1, (R12)
+	VEXTRACTF128 $1, Y1, X1
+	ADDQ $16, R12
+skip14:
+	TESTQ $2, R11
+	JEQ skip15
+	VMOVLPS X1, (R12)
+	VPERMILPD $1, X1, X1
+	ADDQ $8, R12
+skip15:
+	TESTQ $1, R11
+	JEQ skip16
+	VMOVSS X1, (R12)
+skip16:
+	JMP done12
+whole11:
+	VMOVUPS Z0, (DI)
+done12:
+	SUBQ R11, R8
+	SHLQ $2, R11
+	ADDQ R11, DX
+	ADDQ R11, SI
+	ADDQ R11, DI
+aligned6:
+short4:
 	CMPQ R8, $64
-	JLT rest5
-step4:
+	JLT rest18
+step17:
 	VMOVUPS (DX), Z0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Z1
@@ -74088,11 +74760,11 @@ step4:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step4
-rest5:
+	JGE step17
+rest18:
 	CMPQ R8, $16
-	JLT last7
-vec6:
+	JLT last20
+vec19:
 	VMOVUPS (DX), Z0
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
@@ -74117,20 +74789,20 @@ vec6:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec6
-last7:
+	JGE vec19
+last20:
 	CMPQ R8, $0
-	JLE done8
+	JLE done21
 	CMPQ R8, $16
-	JGE whole9
+	JGE whole22
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done10
-whole9:
+	JMP done23
+whole22:
 	VMOVUPS (DX), Z0
-done10:
+done23:
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
 	VMOVUPS Z12, Z1
@@ -74147,49 +74819,49 @@ done10:
 	VFMADD213PS Z11, Z0, Z2
 	VSCALEFPS Z1, Z2, Z2
 	CMPQ R8, $16
-	JGE whole11
+	JGE whole24
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (SI), K1, Z0
-	JMP done12
-whole11:
+	JMP done25
+whole24:
 	VMOVUPS (SI), Z0
-done12:
+done25:
 	VFMADD231PS Z15, Z2, Z0
 	CMPQ R8, $16
-	JGE whole13
+	JGE whole26
 	MOVQ DI, R11
 	VMOVUPS Z0, Z1
 	TESTQ $8, R8
-	JEQ skip15
+	JEQ skip28
 	VMOVUPS Y1, (R11)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R11
-skip15:
+skip28:
 	TESTQ $4, R8
-	JEQ skip16
+	JEQ skip29
 	VMOVUPS X1, (R11)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R11
-skip16:
+skip29:
 	TESTQ $2, R8
-	JEQ skip17
+	JEQ skip30
 	VMOVLPS X1, (R11)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R11
-skip17:
+skip30:
 	TESTQ $1, R8
-	JEQ skip18
+	JEQ skip31
 	VMOVSS X1, (R11)
-skip18:
-	JMP done14
-whole13:
+skip31:
+	JMP done27
+whole26:
 	VMOVUPS Z0, (DI)
-done14:
+done27:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done8:
+done21:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -74212,8 +74884,8 @@ stream1:
 	MOVQ x+8(FP), R9
 	MOVQ rows+32(FP), R10
 	CMPQ R10, $0
-	JLE return20
-row19:
+	JLE return33
+row32:
 	VMOVSD (CX), X15
 	VCVTSD2SS X15, X15, X15
 	VBROADCASTSS X15, Z15
@@ -74228,21 +74900,21 @@ row19:
 	SHRQ $2, R11
 	ANDQ $15, R11
 	CMPQ R11, $0
-	JEQ aligned22
+	JEQ aligned35
 	CMPQ R11, R8
-	JLE all21
+	JLE all34
 	MOVQ R8, R11
-all21:
+all34:
 	CMPQ R11, $16
-	JGE whole23
+	JGE whole36
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done24
-whole23:
+	JMP done37
+whole36:
 	VMOVUPS (DX), Z0
-done24:
+done37:
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
 	VMOVUPS Z12, Z1
@@ -74259,55 +74931,55 @@ done24:
 	VFMADD213PS Z11, Z0, Z2
 	VSCALEFPS Z1, Z2, Z2
 	CMPQ R11, $16
-	JGE whole25
+	JGE whole38
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (SI), K1, Z0
-	JMP done26
-whole25:
+	JMP done39
+whole38:
 	VMOVUPS (SI), Z0
-done26:
+done39:
 	VFMADD231PS Z15, Z2, Z0
 	CMPQ R11, $16
-	JGE whole27
+	JGE whole40
 	MOVQ DI, R12
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip29
+	JEQ skip42
 	VMOVUPS Y1, (R12)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R12
-skip29:
+skip42:
 	TESTQ $4, R11
-	JEQ skip30
+	JEQ skip43
 	VMOVUPS X1, (R12)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R12
-skip30:
+skip43:
 	TESTQ $2, R11
-	JEQ skip31
+	JEQ skip44
 	VMOVLPS X1, (R12)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R12
-skip31:
+skip44:
 	TESTQ $1, R11
-	JEQ skip32
+	JEQ skip45
 	VMOVSS X1, (R12)
-skip32:
-	JMP done28
-whole27:
+skip45:
+	JMP done41
+whole40:
 	VMOVUPS Z0, (DI)
-done28:
+done41:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
-aligned22:
+aligned35:
 	CMPQ R8, $64
-	JLT rest34
-step33:
+	JLT rest47
+step46:
 	VMOVUPS (DX), Z0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Z1
@@ -74393,11 +75065,11 @@ step33:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step33
-rest34:
+	JGE step46
+rest47:
 	CMPQ R8, $16
-	JLT last36
-vec35:
+	JLT last49
+vec48:
 	VMOVUPS (DX), Z0
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
@@ -74422,20 +75094,20 @@ vec35:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec35
-last36:
+	JGE vec48
+last49:
 	CMPQ R8, $0
-	JLE done37
+	JLE done50
 	CMPQ R8, $16
-	JGE whole38
+	JGE whole51
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done39
-whole38:
+	JMP done52
+whole51:
 	VMOVUPS (DX), Z0
-done39:
+done52:
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
 	VMOVUPS Z12, Z1
@@ -74452,49 +75124,49 @@ done39:
 	VFMADD213PS Z11, Z0, Z2
 	VSCALEFPS Z1, Z2, Z2
 	CMPQ R8, $16
-	JGE whole40
+	JGE whole53
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (SI), K1, Z0
-	JMP done41
-whole40:
+	JMP done54
+whole53:
 	VMOVUPS (SI), Z0
-done41:
+done54:
 	VFMADD231PS Z15, Z2, Z0
 	CMPQ R8, $16
-	JGE whole42
+	JGE whole55
 	MOVQ DI, R11
 	VMOVUPS Z0, Z1
 	TESTQ $8, R8
-	JEQ skip44
+	JEQ skip57
 	VMOVUPS Y1, (R11)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R11
-skip44:
+skip57:
 	TESTQ $4, R8
-	JEQ skip45
+	JEQ skip58
 	VMOVUPS X1, (R11)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R11
-skip45:
+skip58:
 	TESTQ $2, R8
-	JEQ skip46
+	JEQ skip59
 	VMOVLPS X1, (R11)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R11
-skip46:
+skip59:
 	TESTQ $1, R8
-	JEQ skip47
+	JEQ skip60
 	VMOVSS X1, (R11)
-skip47:
-	JMP done43
-whole42:
+skip60:
+	JMP done56
+whole55:
 	VMOVUPS Z0, (DI)
-done43:
+done56:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done37:
+done50:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -74506,8 +75178,8 @@ done37:
 	ADDQ R11, R9
 	ADDQ $-1, R10
 	CMPQ R10, $0
-	JGT row19
-return20:
+	JGT row32
+return33:
 	SFENCE
 	VZEROUPPER
 	RET

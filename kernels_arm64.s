@@ -47052,9 +47052,128 @@ row1:
 	MOVD R5, R2
 	MOVD R0, R3
 	MOVD cols+32(FP), R4
+	CMP $128, R4
+	BLT short3
+	// Up to where dst is aligned.
+	MOVD $0, R7
+	SUB R3, R7
+	LSR $2, R7
+	AND $15, R7
+	CMP $0, R7
+	BEQ aligned5
+	CMP R4, R7
+	BLE all4
+	MOVD R4, R7
+all4:
+	CMP $16, R7
+	BGE whole6
+	MOVD $tail-64(SP), R8
+	FSTPQ (F31, F31), (R8)
+	FSTPQ (F31, F31), 32(R8)
+	MOVD R2, R9
+	MOVD R8, R10
+	TBZ $3, R7, skip8
+	FMOVQ.P 16(R9), F8
+	FMOVQ.P F8, 16(R10)
+	FMOVQ.P 16(R9), F8
+	FMOVQ.P F8, 16(R10)
+skip8:
+	TBZ $2, R7, skip9
+	FMOVQ.P 16(R9), F8
+	FMOVQ.P F8, 16(R10)
+skip9:
+	TBZ $1, R7, skip10
+	FMOVD.P 8(R9), F8
+	FMOVD.P F8, 8(R10)
+skip10:
+	TBZ $0, R7, skip11
+	FMOVS.P 4(R9), F8
+	FMOVS.P F8, 4(R10)
+skip11:
+	MOVD $tail-64(SP), R8
+	FLDPQ (R8), (F0, F1)
+	FLDPQ 32(R8), (F2, F3)
+	JMP done7
+whole6:
+	FLDPQ (R2), (F0, F1)
+	FLDPQ 32(R2), (F2, F3)
+done7:
+	CMP $16, R7
+	BGE whole12
+	MOVD $tail-64(SP), R8
+	FSTPQ (F31, F31), (R8)
+	FSTPQ (F31, F31), 32(R8)
+	MOVD R3, R9
+	MOVD R8, R10
+	TBZ $3, R7, skip14
+	FMOVQ.P 16(R9), F8
+	FMOVQ.P F8, 16(R10)
+	FMOVQ.P 16(R9), F8
+	FMOVQ.P F8, 16(R10)
+skip14:
+	TBZ $2, R7, skip15
+	FMOVQ.P 16(R9), F8
+	FMOVQ.P F8, 16(R10)
+skip15:
+	TBZ $1, R7, skip16
+	FMOVD.P 8(R9), F8
+	FMOVD.P F8, 8(R10)
+skip16:
+	TBZ $0, R7, skip17
+	FMOVS.P 4(R9), F8
+	FMOVS.P F8, 4(R10)
+skip17:
+	MOVD $tail-64(SP), R8
+	FLDPQ (R8), (F4, F5)
+	FLDPQ 32(R8), (F6, F7)
+	JMP done13
+whole12:
+	FLDPQ (R3), (F4, F5)
+	FLDPQ 32(R3), (F6, F7)
+done13:
+	VFMLA V30.S4, V0.S4, V4.S4
+	VFMLA V30.S4, V1.S4, V5.S4
+	VFMLA V30.S4, V2.S4, V6.S4
+	VFMLA V30.S4, V3.S4, V7.S4
+	CMP $16, R7
+	BGE whole18
+	MOVD $tail-64(SP), R8
+	FSTPQ (F4, F5), (R8)
+	FSTPQ (F6, F7), 32(R8)
+	MOVD R8, R9
+	MOVD R3, R10
+	TBZ $3, R7, skip20
+	FMOVQ.P 16(R9), F8
+	FMOVQ.P F8, 16(R10)
+	FMOVQ.P 16(R9), F8
+	FMOVQ.P F8, 16(R10)
+skip20:
+	TBZ $2, R7, skip21
+	FMOVQ.P 16(R9), F8
+	FMOVQ.P F8, 16(R10)
+skip21:
+	TBZ $1, R7, skip22
+	FMOVD.P 8(R9), F8
+	FMOVD.P F8, 8(R10)
+skip22:
+	TBZ $0, R7, skip23
+	FMOVS.P 4(R9), F8
+	FMOVS.P F8, 4(R10)
+skip23:
+	JMP done19
+whole18:
+	FSTPQ (F4, F5), (R3)
+	FSTPQ (F6, F7), 32(R3)
+done19:
+	SUB R7, R4
+	LSL $2, R7
+	ADD R7, R2
+	ADD R7, R3
+aligned5:
+short3:
 	CMP $64, R4
-	BLT rest4
-step3:
+	BLT rest25
+step24:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	FLDPQ (R3), (F4, F5)
@@ -47099,11 +47218,11 @@ step3:
 	ADD $256, R2
 	SUB $64, R4
 	CMP $64, R4
-	BGE step3
-rest4:
+	BGE step24
+rest25:
 	CMP $16, R4
-	BLT last6
-vec5:
+	BLT last27
+vec26:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	FLDPQ (R3), (F4, F5)
@@ -47118,113 +47237,113 @@ vec5:
 	ADD $64, R2
 	SUB $16, R4
 	CMP $16, R4
-	BGE vec5
-last6:
+	BGE vec26
+last27:
 	CMP $0, R4
-	BLE done7
+	BLE done28
 	CMP $16, R4
-	BGE whole8
+	BGE whole29
 	MOVD $tail-64(SP), R7
 	FSTPQ (F31, F31), (R7)
 	FSTPQ (F31, F31), 32(R7)
 	MOVD R2, R8
 	MOVD R7, R9
-	TBZ $3, R4, skip10
+	TBZ $3, R4, skip31
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
-skip10:
-	TBZ $2, R4, skip11
+skip31:
+	TBZ $2, R4, skip32
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
-skip11:
-	TBZ $1, R4, skip12
+skip32:
+	TBZ $1, R4, skip33
 	FMOVD.P 8(R8), F8
 	FMOVD.P F8, 8(R9)
-skip12:
-	TBZ $0, R4, skip13
+skip33:
+	TBZ $0, R4, skip34
 	FMOVS.P 4(R8), F8
 	FMOVS.P F8, 4(R9)
-skip13:
+skip34:
 	MOVD $tail-64(SP), R7
 	FLDPQ (R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
-	JMP done9
-whole8:
+	JMP done30
+whole29:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
-done9:
+done30:
 	CMP $16, R4
-	BGE whole14
+	BGE whole35
 	MOVD $tail-64(SP), R7
 	FSTPQ (F31, F31), (R7)
 	FSTPQ (F31, F31), 32(R7)
 	MOVD R3, R8
 	MOVD R7, R9
-	TBZ $3, R4, skip16
+	TBZ $3, R4, skip37
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
-skip16:
-	TBZ $2, R4, skip17
+skip37:
+	TBZ $2, R4, skip38
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
-skip17:
-	TBZ $1, R4, skip18
+skip38:
+	TBZ $1, R4, skip39
 	FMOVD.P 8(R8), F8
 	FMOVD.P F8, 8(R9)
-skip18:
-	TBZ $0, R4, skip19
+skip39:
+	TBZ $0, R4, skip40
 	FMOVS.P 4(R8), F8
 	FMOVS.P F8, 4(R9)
-skip19:
+skip40:
 	MOVD $tail-64(SP), R7
 	FLDPQ (R7), (F4, F5)
 	FLDPQ 32(R7), (F6, F7)
-	JMP done15
-whole14:
+	JMP done36
+whole35:
 	FLDPQ (R3), (F4, F5)
 	FLDPQ 32(R3), (F6, F7)
-done15:
+done36:
 	VFMLA V30.S4, V0.S4, V4.S4
 	VFMLA V30.S4, V1.S4, V5.S4
 	VFMLA V30.S4, V2.S4, V6.S4
 	VFMLA V30.S4, V3.S4, V7.S4
 	CMP $16, R4
-	BGE whole20
+	BGE whole41
 	MOVD $tail-64(SP), R7
 	FSTPQ (F4, F5), (R7)
 	FSTPQ (F6, F7), 32(R7)
 	MOVD R7, R8
 	MOVD R3, R9
-	TBZ $3, R4, skip22
+	TBZ $3, R4, skip43
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
-skip22:
-	TBZ $2, R4, skip23
+skip43:
+	TBZ $2, R4, skip44
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
-skip23:
-	TBZ $1, R4, skip24
+skip44:
+	TBZ $1, R4, skip45
 	FMOVD.P 8(R8), F8
 	FMOVD.P F8, 8(R9)
-skip24:
-	TBZ $0, R4, skip25
+skip45:
+	TBZ $0, R4, skip46
 	FMOVS.P 4(R8), F8
 	FMOVS.P F8, 4(R9)
-skip25:
-	JMP done21
-whole20:
+skip46:
+	JMP done42
+whole41:
 	FSTPQ (F4, F5), (R3)
 	FSTPQ (F6, F7), 32(R3)
-done21:
+done42:
 	ADD $64, R2
 	SUB $16, R4
-done7:
+done28:
 	MOVD dstStride+40(FP), R7
 	LSL $2, R7
 	ADD R7, R0
@@ -47799,9 +47918,99 @@ row2:
 	MOVD R6, R3
 	MOVD R0, R4
 	MOVD cols+40(FP), R5
+	CMP $128, R5
+	BLT short4
+	// Up to where dst is aligned.
+	MOVD $0, R8
+	SUB R4, R8
+	LSR $2, R8
+	AND $15, R8
+	CMP $0, R8
+	BEQ aligned6
+	CMP R5, R8
+	BLE all5
+	MOVD R5, R8
+all5:
+	CMP $16, R8
+	BGE whole7
+	MOVD $tail-64(SP), R9
+	FSTPQ (F31, F31), (R9)
+	FSTPQ (F31, F31), 32(R9)
+	MOVD R3, R10
+	MOVD R9, R11
+	TBZ $3, R8, skip9
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+skip9:
+	TBZ $2, R8, skip10
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+skip10:
+	TBZ $1, R8, skip11
+	FMOVD.P 8(R10), F4
+	FMOVD.P F4, 8(R11)
+skip11:
+	TBZ $0, R8, skip12
+	FMOVS.P 4(R10), F4
+	FMOVS.P F4, 4(R11)
+skip12:
+	MOVD $tail-64(SP), R9
+	FLDPQ (R9), (F0, F1)
+	FLDPQ 32(R9), (F2, F3)
+	JMP done8
+whole7:
+	FLDPQ (R3), (F0, F1)
+	FLDPQ 32(R3), (F2, F3)
+done8:
+	WORD $0x4EBED400 // FSUB V30.S4, V0.S4, V0.S4
+	WORD $0x4EBED421 // FSUB V30.S4, V1.S4, V1.S4
+	WORD $0x4EBED442 // FSUB V30.S4, V2.S4, V2.S4
+	WORD $0x4EBED463 // FSUB V30.S4, V3.S4, V3.S4
+	WORD $0x4EBDD400 // FSUB V29.S4, V0.S4, V0.S4
+	WORD $0x4EBDD421 // FSUB V29.S4, V1.S4, V1.S4
+	WORD $0x4EBDD442 // FSUB V29.S4, V2.S4, V2.S4
+	WORD $0x4EBDD463 // FSUB V29.S4, V3.S4, V3.S4
+	CMP $16, R8
+	BGE whole13
+	MOVD $tail-64(SP), R9
+	FSTPQ (F0, F1), (R9)
+	FSTPQ (F2, F3), 32(R9)
+	MOVD R9, R10
+	MOVD R4, R11
+	TBZ $3, R8, skip15
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+skip15:
+	TBZ $2, R8, skip16
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+skip16:
+	TBZ $1, R8, skip17
+	FMOVD.P 8(R10), F4
+	FMOVD.P F4, 8(R11)
+skip17:
+	TBZ $0, R8, skip18
+	FMOVS.P 4(R10), F4
+	FMOVS.P F4, 4(R11)
+skip18:
+	JMP done14
+whole13:
+	FSTPQ (F0, F1), (R4)
+	FSTPQ (F2, F3), 32(R4)
+done14:
+	SUB R8, R5
+	LSL $2, R8
+	ADD R8, R3
+	ADD R8, R4
+aligned6:
+short4:
 	CMP $64, R5
-	BLT rest5
-step4:
+	BLT rest20
+step19:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	WORD $0x4EBED400 // FSUB V30.S4, V0.S4, V0.S4
@@ -47854,44 +48063,44 @@ step4:
 	ADD $256, R3
 	SUB $64, R5
 	CMP $64, R5
-	BGE step4
-rest5:
+	BGE step19
+rest20:
 	CMP $0, R5
-	BLE done7
-vec6:
+	BLE done22
+vec21:
 	CMP $16, R5
-	BGE whole8
+	BGE whole23
 	MOVD $tail-64(SP), R8
 	FSTPQ (F31, F31), (R8)
 	FSTPQ (F31, F31), 32(R8)
 	MOVD R3, R9
 	MOVD R8, R10
-	TBZ $3, R5, skip10
+	TBZ $3, R5, skip25
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
-skip10:
-	TBZ $2, R5, skip11
+skip25:
+	TBZ $2, R5, skip26
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
-skip11:
-	TBZ $1, R5, skip12
+skip26:
+	TBZ $1, R5, skip27
 	FMOVD.P 8(R9), F4
 	FMOVD.P F4, 8(R10)
-skip12:
-	TBZ $0, R5, skip13
+skip27:
+	TBZ $0, R5, skip28
 	FMOVS.P 4(R9), F4
 	FMOVS.P F4, 4(R10)
-skip13:
+skip28:
 	MOVD $tail-64(SP), R8
 	FLDPQ (R8), (F0, F1)
 	FLDPQ 32(R8), (F2, F3)
-	JMP done9
-whole8:
+	JMP done24
+whole23:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
-done9:
+done24:
 	WORD $0x4EBED400 // FSUB V30.S4, V0.S4, V0.S4
 	WORD $0x4EBED421 // FSUB V30.S4, V1.S4, V1.S4
 	WORD $0x4EBED442 // FSUB V30.S4, V2.S4, V2.S4
@@ -47901,41 +48110,41 @@ done9:
 	WORD $0x4EBDD442 // FSUB V29.S4, V2.S4, V2.S4
 	WORD $0x4EBDD463 // FSUB V29.S4, V3.S4, V3.S4
 	CMP $16, R5
-	BGE whole14
+	BGE whole29
 	MOVD $tail-64(SP), R8
 	FSTPQ (F0, F1), (R8)
 	FSTPQ (F2, F3), 32(R8)
 	MOVD R8, R9
 	MOVD R4, R10
-	TBZ $3, R5, skip16
+	TBZ $3, R5, skip31
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
-skip16:
-	TBZ $2, R5, skip17
+skip31:
+	TBZ $2, R5, skip32
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
-skip17:
-	TBZ $1, R5, skip18
+skip32:
+	TBZ $1, R5, skip33
 	FMOVD.P 8(R9), F4
 	FMOVD.P F4, 8(R10)
-skip18:
-	TBZ $0, R5, skip19
+skip33:
+	TBZ $0, R5, skip34
 	FMOVS.P 4(R9), F4
 	FMOVS.P F4, 4(R10)
-skip19:
-	JMP done15
-whole14:
+skip34:
+	JMP done30
+whole29:
 	FSTPQ (F0, F1), (R4)
 	FSTPQ (F2, F3), 32(R4)
-done15:
+done30:
 	ADD $64, R4
 	ADD $64, R3
 	SUB $16, R5
 	CMP $0, R5
-	BGT vec6
-done7:
+	BGT vec21
+done22:
 	MOVD dstStride+48(FP), R8
 	LSL $2, R8
 	ADD R8, R0
@@ -47957,45 +48166,45 @@ cols1:
 	MOVD x+8(FP), R4
 	MOVD rows+32(FP), R5
 	CMP $0, R5
-	BLE return21
-row20:
+	BLE return36
+row35:
 	FMOVS (R1), F30
 	VDUP V30.S[0], V30.S4
 	FMOVS (R2), F29
 	VDUP V29.S[0], V29.S4
 	CMP $16, R3
-	BGE whole22
+	BGE whole37
 	MOVD $tail-64(SP), R6
 	FSTPQ (F31, F31), (R6)
 	FSTPQ (F31, F31), 32(R6)
 	MOVD R4, R7
 	MOVD R6, R8
-	TBZ $3, R3, skip24
+	TBZ $3, R3, skip39
 	FMOVQ.P 16(R7), F4
 	FMOVQ.P F4, 16(R8)
 	FMOVQ.P 16(R7), F4
 	FMOVQ.P F4, 16(R8)
-skip24:
-	TBZ $2, R3, skip25
+skip39:
+	TBZ $2, R3, skip40
 	FMOVQ.P 16(R7), F4
 	FMOVQ.P F4, 16(R8)
-skip25:
-	TBZ $1, R3, skip26
+skip40:
+	TBZ $1, R3, skip41
 	FMOVD.P 8(R7), F4
 	FMOVD.P F4, 8(R8)
-skip26:
-	TBZ $0, R3, skip27
+skip41:
+	TBZ $0, R3, skip42
 	FMOVS.P 4(R7), F4
 	FMOVS.P F4, 4(R8)
-skip27:
+skip42:
 	MOVD $tail-64(SP), R6
 	FLDPQ (R6), (F0, F1)
 	FLDPQ 32(R6), (F2, F3)
-	JMP done23
-whole22:
+	JMP done38
+whole37:
 	FLDPQ (R4), (F0, F1)
 	FLDPQ 32(R4), (F2, F3)
-done23:
+done38:
 	WORD $0x4EBED400 // FSUB V30.S4, V0.S4, V0.S4
 	WORD $0x4EBED421 // FSUB V30.S4, V1.S4, V1.S4
 	WORD $0x4EBED442 // FSUB V30.S4, V2.S4, V2.S4
@@ -48005,35 +48214,35 @@ done23:
 	WORD $0x4EBDD442 // FSUB V29.S4, V2.S4, V2.S4
 	WORD $0x4EBDD463 // FSUB V29.S4, V3.S4, V3.S4
 	CMP $16, R3
-	BGE whole28
+	BGE whole43
 	MOVD $tail-64(SP), R6
 	FSTPQ (F0, F1), (R6)
 	FSTPQ (F2, F3), 32(R6)
 	MOVD R6, R7
 	MOVD R0, R8
-	TBZ $3, R3, skip30
+	TBZ $3, R3, skip45
 	FMOVQ.P 16(R7), F4
 	FMOVQ.P F4, 16(R8)
 	FMOVQ.P 16(R7), F4
 	FMOVQ.P F4, 16(R8)
-skip30:
-	TBZ $2, R3, skip31
+skip45:
+	TBZ $2, R3, skip46
 	FMOVQ.P 16(R7), F4
 	FMOVQ.P F4, 16(R8)
-skip31:
-	TBZ $1, R3, skip32
+skip46:
+	TBZ $1, R3, skip47
 	FMOVD.P 8(R7), F4
 	FMOVD.P F4, 8(R8)
-skip32:
-	TBZ $0, R3, skip33
+skip47:
+	TBZ $0, R3, skip48
 	FMOVS.P 4(R7), F4
 	FMOVS.P F4, 4(R8)
-skip33:
-	JMP done29
-whole28:
+skip48:
+	JMP done44
+whole43:
 	FSTPQ (F0, F1), (R0)
 	FSTPQ (F2, F3), 32(R0)
-done29:
+done44:
 	ADD $4, R1
 	ADD $4, R2
 	MOVD dstStride+48(FP), R6
@@ -48044,8 +48253,8 @@ done29:
 	ADD R6, R4
 	SUB $1, R5
 	CMP $0, R5
-	BGT row20
-return21:
+	BGT row35
+return36:
 	RET
 
 // func squareNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)
@@ -52864,9 +53073,137 @@ row1:
 	MOVD R1, R4
 	MOVD R0, R5
 	MOVD cols+40(FP), R6
+	CMP $128, R6
+	BLT short3
+	// Up to where dst is aligned.
+	MOVD $0, R9
+	SUB R5, R9
+	LSR $2, R9
+	AND $15, R9
+	CMP $0, R9
+	BEQ aligned5
+	CMP R6, R9
+	BLE all4
+	MOVD R6, R9
+all4:
+	CMP $16, R9
+	BGE whole6
+	MOVD $tail-64(SP), R10
+	FSTPQ (F29, F29), (R10)
+	FSTPQ (F29, F29), 32(R10)
+	MOVD R3, R11
+	MOVD R10, R12
+	TBZ $3, R9, skip8
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip8:
+	TBZ $2, R9, skip9
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip9:
+	TBZ $1, R9, skip10
+	FMOVD.P 8(R11), F4
+	FMOVD.P F4, 8(R12)
+skip10:
+	TBZ $0, R9, skip11
+	FMOVS.P 4(R11), F4
+	FMOVS.P F4, 4(R12)
+skip11:
+	MOVD $tail-64(SP), R10
+	FLDPQ (R10), (F0, F1)
+	FLDPQ 32(R10), (F2, F3)
+	JMP done7
+whole6:
+	FLDPQ (R3), (F0, F1)
+	FLDPQ 32(R3), (F2, F3)
+done7:
+	CMP $16, R9
+	BGE whole12
+	MOVD $tail-64(SP), R10
+	FSTPQ (F29, F29), (R10)
+	FSTPQ (F29, F29), 32(R10)
+	MOVD R4, R11
+	MOVD R10, R12
+	TBZ $3, R9, skip14
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip14:
+	TBZ $2, R9, skip15
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip15:
+	TBZ $1, R9, skip16
+	FMOVD.P 8(R11), F8
+	FMOVD.P F8, 8(R12)
+skip16:
+	TBZ $0, R9, skip17
+	FMOVS.P 4(R11), F8
+	FMOVS.P F8, 4(R12)
+skip17:
+	MOVD $tail-64(SP), R10
+	FLDPQ (R10), (F4, F5)
+	FLDPQ 32(R10), (F6, F7)
+	JMP done13
+whole12:
+	FLDPQ (R4), (F4, F5)
+	FLDPQ 32(R4), (F6, F7)
+done13:
+	WORD $0x4EBFD484 // FSUB V31.S4, V4.S4, V4.S4
+	WORD $0x4EBFD4A5 // FSUB V31.S4, V5.S4, V5.S4
+	WORD $0x4EBFD4C6 // FSUB V31.S4, V6.S4, V6.S4
+	WORD $0x4EBFD4E7 // FSUB V31.S4, V7.S4, V7.S4
+	WORD $0x4EBED484 // FSUB V30.S4, V4.S4, V4.S4
+	WORD $0x4EBED4A5 // FSUB V30.S4, V5.S4, V5.S4
+	WORD $0x4EBED4C6 // FSUB V30.S4, V6.S4, V6.S4
+	WORD $0x4EBED4E7 // FSUB V30.S4, V7.S4, V7.S4
+	WORD $0x6E20DC84 // FMUL V0.S4, V4.S4, V4.S4
+	WORD $0x6E21DCA5 // FMUL V1.S4, V5.S4, V5.S4
+	WORD $0x6E22DCC6 // FMUL V2.S4, V6.S4, V6.S4
+	WORD $0x6E23DCE7 // FMUL V3.S4, V7.S4, V7.S4
+	CMP $16, R9
+	BGE whole18
+	MOVD $tail-64(SP), R10
+	FSTPQ (F4, F5), (R10)
+	FSTPQ (F6, F7), 32(R10)
+	MOVD R10, R11
+	MOVD R5, R12
+	TBZ $3, R9, skip20
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip20:
+	TBZ $2, R9, skip21
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip21:
+	TBZ $1, R9, skip22
+	FMOVD.P 8(R11), F8
+	FMOVD.P F8, 8(R12)
+skip22:
+	TBZ $0, R9, skip23
+	FMOVS.P 4(R11), F8
+	FMOVS.P F8, 4(R12)
+skip23:
+	JMP done19
+whole18:
+	FSTPQ (F4, F5), (R5)
+	FSTPQ (F6, F7), 32(R5)
+done19:
+	SUB R9, R6
+	LSL $2, R9
+	ADD R9, R3
+	ADD R9, R4
+	ADD R9, R5
+aligned5:
+short3:
 	CMP $64, R6
-	BLT rest4
-step3:
+	BLT rest25
+step24:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 64(R3), (F2, F3)
 	FLDPQ (R4), (F4, F5)
@@ -52944,11 +53281,11 @@ step3:
 	ADD $256, R3
 	SUB $64, R6
 	CMP $64, R6
-	BGE step3
-rest4:
+	BGE step24
+rest25:
 	CMP $16, R6
-	BLT last6
-vec5:
+	BLT last27
+vec26:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	FLDPQ (R4), (F4, F5)
@@ -52972,76 +53309,76 @@ vec5:
 	ADD $64, R3
 	SUB $16, R6
 	CMP $16, R6
-	BGE vec5
-last6:
+	BGE vec26
+last27:
 	CMP $0, R6
-	BLE done7
+	BLE done28
 	CMP $16, R6
-	BGE whole8
+	BGE whole29
 	MOVD $tail-64(SP), R9
 	FSTPQ (F29, F29), (R9)
 	FSTPQ (F29, F29), 32(R9)
 	MOVD R3, R10
 	MOVD R9, R11
-	TBZ $3, R6, skip10
+	TBZ $3, R6, skip31
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
-skip10:
-	TBZ $2, R6, skip11
+skip31:
+	TBZ $2, R6, skip32
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
-skip11:
-	TBZ $1, R6, skip12
+skip32:
+	TBZ $1, R6, skip33
 	FMOVD.P 8(R10), F4
 	FMOVD.P F4, 8(R11)
-skip12:
-	TBZ $0, R6, skip13
+skip33:
+	TBZ $0, R6, skip34
 	FMOVS.P 4(R10), F4
 	FMOVS.P F4, 4(R11)
-skip13:
+skip34:
 	MOVD $tail-64(SP), R9
 	FLDPQ (R9), (F0, F1)
 	FLDPQ 32(R9), (F2, F3)
-	JMP done9
-whole8:
+	JMP done30
+whole29:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
-done9:
+done30:
 	CMP $16, R6
-	BGE whole14
+	BGE whole35
 	MOVD $tail-64(SP), R9
 	FSTPQ (F29, F29), (R9)
 	FSTPQ (F29, F29), 32(R9)
 	MOVD R4, R10
 	MOVD R9, R11
-	TBZ $3, R6, skip16
+	TBZ $3, R6, skip37
 	FMOVQ.P 16(R10), F8
 	FMOVQ.P F8, 16(R11)
 	FMOVQ.P 16(R10), F8
 	FMOVQ.P F8, 16(R11)
-skip16:
-	TBZ $2, R6, skip17
+skip37:
+	TBZ $2, R6, skip38
 	FMOVQ.P 16(R10), F8
 	FMOVQ.P F8, 16(R11)
-skip17:
-	TBZ $1, R6, skip18
+skip38:
+	TBZ $1, R6, skip39
 	FMOVD.P 8(R10), F8
 	FMOVD.P F8, 8(R11)
-skip18:
-	TBZ $0, R6, skip19
+skip39:
+	TBZ $0, R6, skip40
 	FMOVS.P 4(R10), F8
 	FMOVS.P F8, 4(R11)
-skip19:
+skip40:
 	MOVD $tail-64(SP), R9
 	FLDPQ (R9), (F4, F5)
 	FLDPQ 32(R9), (F6, F7)
-	JMP done15
-whole14:
+	JMP done36
+whole35:
 	FLDPQ (R4), (F4, F5)
 	FLDPQ 32(R4), (F6, F7)
-done15:
+done36:
 	WORD $0x4EBFD484 // FSUB V31.S4, V4.S4, V4.S4
 	WORD $0x4EBFD4A5 // FSUB V31.S4, V5.S4, V5.S4
 	WORD $0x4EBFD4C6 // FSUB V31.S4, V6.S4, V6.S4
@@ -53055,38 +53392,38 @@ done15:
 	WORD $0x6E22DCC6 // FMUL V2.S4, V6.S4, V6.S4
 	WORD $0x6E23DCE7 // FMUL V3.S4, V7.S4, V7.S4
 	CMP $16, R6
-	BGE whole20
+	BGE whole41
 	MOVD $tail-64(SP), R9
 	FSTPQ (F4, F5), (R9)
 	FSTPQ (F6, F7), 32(R9)
 	MOVD R9, R10
 	MOVD R5, R11
-	TBZ $3, R6, skip22
+	TBZ $3, R6, skip43
 	FMOVQ.P 16(R10), F8
 	FMOVQ.P F8, 16(R11)
 	FMOVQ.P 16(R10), F8
 	FMOVQ.P F8, 16(R11)
-skip22:
-	TBZ $2, R6, skip23
+skip43:
+	TBZ $2, R6, skip44
 	FMOVQ.P 16(R10), F8
 	FMOVQ.P F8, 16(R11)
-skip23:
-	TBZ $1, R6, skip24
+skip44:
+	TBZ $1, R6, skip45
 	FMOVD.P 8(R10), F8
 	FMOVD.P F8, 8(R11)
-skip24:
-	TBZ $0, R6, skip25
+skip45:
+	TBZ $0, R6, skip46
 	FMOVS.P 4(R10), F8
 	FMOVS.P F8, 4(R11)
-skip25:
-	JMP done21
-whole20:
+skip46:
+	JMP done42
+whole41:
 	FSTPQ (F4, F5), (R5)
 	FSTPQ (F6, F7), 32(R5)
-done21:
+done42:
 	ADD $64, R3
 	SUB $16, R6
-done7:
+done28:
 	MOVD dstStride+48(FP), R9
 	LSL $2, R9
 	ADD R9, R0
@@ -53140,9 +53477,215 @@ row1:
 	MOVD R1, R4
 	MOVD R0, R5
 	MOVD cols+40(FP), R6
+	CMP $128, R6
+	BLT short3
+	// Up to where dst is aligned.
+	MOVD $0, R9
+	SUB R5, R9
+	LSR $2, R9
+	AND $15, R9
+	CMP $0, R9
+	BEQ aligned5
+	CMP R6, R9
+	BLE all4
+	MOVD R6, R9
+all4:
+	CMP $16, R9
+	BGE whole6
+	MOVD $tail-64(SP), R10
+	FSTPQ (F23, F23), (R10)
+	FSTPQ (F23, F23), 32(R10)
+	MOVD R3, R11
+	MOVD R10, R12
+	TBZ $3, R9, skip8
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip8:
+	TBZ $2, R9, skip9
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip9:
+	TBZ $1, R9, skip10
+	FMOVD.P 8(R11), F4
+	FMOVD.P F4, 8(R12)
+skip10:
+	TBZ $0, R9, skip11
+	FMOVS.P 4(R11), F4
+	FMOVS.P F4, 4(R12)
+skip11:
+	MOVD $tail-64(SP), R10
+	FLDPQ (R10), (F0, F1)
+	FLDPQ 32(R10), (F2, F3)
+	JMP done7
+whole6:
+	FLDPQ (R3), (F0, F1)
+	FLDPQ 32(R3), (F2, F3)
+done7:
+	WORD $0x4E3EF400 // FMAX V30.S4, V0.S4, V0.S4
+	WORD $0x4E3EF421 // FMAX V30.S4, V1.S4, V1.S4
+	WORD $0x4E3EF442 // FMAX V30.S4, V2.S4, V2.S4
+	WORD $0x4E3EF463 // FMAX V30.S4, V3.S4, V3.S4
+	WORD $0x4EBDF400 // FMIN V29.S4, V0.S4, V0.S4
+	WORD $0x4EBDF421 // FMIN V29.S4, V1.S4, V1.S4
+	WORD $0x4EBDF442 // FMIN V29.S4, V2.S4, V2.S4
+	WORD $0x4EBDF463 // FMIN V29.S4, V3.S4, V3.S4
+	FLDPQ (R26), (F4, F5)
+	VFMLA V28.S4, V0.S4, V4.S4
+	VFMLA V28.S4, V1.S4, V5.S4
+	FLDPQ (R26), (F6, F7)
+	VFMLA V28.S4, V2.S4, V6.S4
+	VFMLA V28.S4, V3.S4, V7.S4
+	WORD $0x4EBBD488 // FSUB V27.S4, V4.S4, V8.S4
+	WORD $0x4EBBD4A9 // FSUB V27.S4, V5.S4, V9.S4
+	WORD $0x4EBBD4CA // FSUB V27.S4, V6.S4, V10.S4
+	WORD $0x4EBBD4EB // FSUB V27.S4, V7.S4, V11.S4
+	VFMLA V26.S4, V8.S4, V0.S4
+	VFMLA V26.S4, V9.S4, V1.S4
+	VFMLA V26.S4, V10.S4, V2.S4
+	VFMLA V26.S4, V11.S4, V3.S4
+	VFMLA V25.S4, V8.S4, V0.S4
+	VFMLA V25.S4, V9.S4, V1.S4
+	VFMLA V25.S4, V10.S4, V2.S4
+	VFMLA V25.S4, V11.S4, V3.S4
+	FLDPQ 32(R26), (F8, F9)
+	VFMLA V24.S4, V0.S4, V8.S4
+	VFMLA V24.S4, V1.S4, V9.S4
+	FLDPQ 32(R26), (F10, F11)
+	VFMLA V24.S4, V2.S4, V10.S4
+	VFMLA V24.S4, V3.S4, V11.S4
+	FLDPQ 64(R26), (F12, F13)
+	VFMLA V0.S4, V8.S4, V12.S4
+	VFMLA V1.S4, V9.S4, V13.S4
+	FLDPQ 64(R26), (F8, F9)
+	VFMLA V2.S4, V10.S4, V8.S4
+	VFMLA V3.S4, V11.S4, V9.S4
+	FLDPQ 96(R26), (F10, F11)
+	VFMLA V0.S4, V12.S4, V10.S4
+	VFMLA V1.S4, V13.S4, V11.S4
+	FLDPQ 96(R26), (F12, F13)
+	VFMLA V2.S4, V8.S4, V12.S4
+	VFMLA V3.S4, V9.S4, V13.S4
+	FLDPQ 128(R26), (F8, F9)
+	VFMLA V0.S4, V10.S4, V8.S4
+	VFMLA V1.S4, V11.S4, V9.S4
+	FLDPQ 128(R26), (F10, F11)
+	VFMLA V2.S4, V12.S4, V10.S4
+	VFMLA V3.S4, V13.S4, V11.S4
+	FLDPQ 160(R26), (F12, F13)
+	VFMLA V0.S4, V8.S4, V12.S4
+	VFMLA V1.S4, V9.S4, V13.S4
+	FLDPQ 160(R26), (F8, F9)
+	VFMLA V2.S4, V10.S4, V8.S4
+	VFMLA V3.S4, V11.S4, V9.S4
+	FLDPQ 160(R26), (F10, F11)
+	VFMLA V0.S4, V12.S4, V10.S4
+	VFMLA V1.S4, V13.S4, V11.S4
+	FLDPQ 160(R26), (F12, F13)
+	VFMLA V2.S4, V8.S4, V12.S4
+	VFMLA V3.S4, V9.S4, V13.S4
+	VUSHR $1, V4.S4, V0.S4
+	VSUB V0.S4, V4.S4, V4.S4
+	VSHL $23, V0.S4, V0.S4
+	VSHL $23, V4.S4, V4.S4
+	WORD $0x6E20DD4A // FMUL V0.S4, V10.S4, V10.S4
+	WORD $0x6E24DD4A // FMUL V4.S4, V10.S4, V10.S4
+	VUSHR $1, V5.S4, V1.S4
+	VSUB V1.S4, V5.S4, V5.S4
+	VSHL $23, V1.S4, V1.S4
+	VSHL $23, V5.S4, V5.S4
+	WORD $0x6E21DD6B // FMUL V1.S4, V11.S4, V11.S4
+	WORD $0x6E25DD6B // FMUL V5.S4, V11.S4, V11.S4
+	VUSHR $1, V6.S4, V2.S4
+	VSUB V2.S4, V6.S4, V6.S4
+	VSHL $23, V2.S4, V2.S4
+	VSHL $23, V6.S4, V6.S4
+	WORD $0x6E22DD8C // FMUL V2.S4, V12.S4, V12.S4
+	WORD $0x6E26DD8C // FMUL V6.S4, V12.S4, V12.S4
+	VUSHR $1, V7.S4, V3.S4
+	VSUB V3.S4, V7.S4, V7.S4
+	VSHL $23, V3.S4, V3.S4
+	VSHL $23, V7.S4, V7.S4
+	WORD $0x6E23DDAD // FMUL V3.S4, V13.S4, V13.S4
+	WORD $0x6E27DDAD // FMUL V7.S4, V13.S4, V13.S4
+	CMP $16, R9
+	BGE whole12
+	MOVD $tail-64(SP), R10
+	FSTPQ (F23, F23), (R10)
+	FSTPQ (F23, F23), 32(R10)
+	MOVD R4, R11
+	MOVD R10, R12
+	TBZ $3, R9, skip14
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip14:
+	TBZ $2, R9, skip15
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip15:
+	TBZ $1, R9, skip16
+	FMOVD.P 8(R11), F4
+	FMOVD.P F4, 8(R12)
+skip16:
+	TBZ $0, R9, skip17
+	FMOVS.P 4(R11), F4
+	FMOVS.P F4, 4(R12)
+skip17:
+	MOVD $tail-64(SP), R10
+	FLDPQ (R10), (F0, F1)
+	FLDPQ 32(R10), (F2, F3)
+	JMP done13
+whole12:
+	FLDPQ (R4), (F0, F1)
+	FLDPQ 32(R4), (F2, F3)
+done13:
+	VFMLA V31.S4, V10.S4, V0.S4
+	VFMLA V31.S4, V11.S4, V1.S4
+	VFMLA V31.S4, V12.S4, V2.S4
+	VFMLA V31.S4, V13.S4, V3.S4
+	CMP $16, R9
+	BGE whole18
+	MOVD $tail-64(SP), R10
+	FSTPQ (F0, F1), (R10)
+	FSTPQ (F2, F3), 32(R10)
+	MOVD R10, R11
+	MOVD R5, R12
+	TBZ $3, R9, skip20
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip20:
+	TBZ $2, R9, skip21
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip21:
+	TBZ $1, R9, skip22
+	FMOVD.P 8(R11), F4
+	FMOVD.P F4, 8(R12)
+skip22:
+	TBZ $0, R9, skip23
+	FMOVS.P 4(R11), F4
+	FMOVS.P F4, 4(R12)
+skip23:
+	JMP done19
+whole18:
+	FSTPQ (F0, F1), (R5)
+	FSTPQ (F2, F3), 32(R5)
+done19:
+	SUB R9, R6
+	LSL $2, R9
+	ADD R9, R3
+	ADD R9, R4
+	ADD R9, R5
+aligned5:
+short3:
 	CMP $64, R6
-	BLT rest4
-step3:
+	BLT rest25
+step24:
 	FLDPQ (R3), (F0, F1)
 	PRFM 2048(R3), PLDL1KEEP
 	FLDPQ 64(R3), (F2, F3)
@@ -53540,11 +54083,11 @@ step3:
 	ADD $256, R3
 	SUB $64, R6
 	CMP $64, R6
-	BGE step3
-rest4:
+	BGE step24
+rest25:
 	CMP $16, R6
-	BLT last6
-vec5:
+	BLT last27
+vec26:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	WORD $0x4E3EF400 // FMAX V30.S4, V0.S4, V0.S4
@@ -53646,43 +54189,43 @@ vec5:
 	ADD $64, R3
 	SUB $16, R6
 	CMP $16, R6
-	BGE vec5
-last6:
+	BGE vec26
+last27:
 	CMP $0, R6
-	BLE done7
+	BLE done28
 	CMP $16, R6
-	BGE whole8
+	BGE whole29
 	MOVD $tail-64(SP), R9
 	FSTPQ (F23, F23), (R9)
 	FSTPQ (F23, F23), 32(R9)
 	MOVD R3, R10
 	MOVD R9, R11
-	TBZ $3, R6, skip10
+	TBZ $3, R6, skip31
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
-skip10:
-	TBZ $2, R6, skip11
+skip31:
+	TBZ $2, R6, skip32
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
-skip11:
-	TBZ $1, R6, skip12
+skip32:
+	TBZ $1, R6, skip33
 	FMOVD.P 8(R10), F4
 	FMOVD.P F4, 8(R11)
-skip12:
-	TBZ $0, R6, skip13
+skip33:
+	TBZ $0, R6, skip34
 	FMOVS.P 4(R10), F4
 	FMOVS.P F4, 4(R11)
-skip13:
+skip34:
 	MOVD $tail-64(SP), R9
 	FLDPQ (R9), (F0, F1)
 	FLDPQ 32(R9), (F2, F3)
-	JMP done9
-whole8:
+	JMP done30
+whole29:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
-done9:
+done30:
 	WORD $0x4E3EF400 // FMAX V30.S4, V0.S4, V0.S4
 	WORD $0x4E3EF421 // FMAX V30.S4, V1.S4, V1.S4
 	WORD $0x4E3EF442 // FMAX V30.S4, V2.S4, V2.S4
@@ -53770,75 +54313,75 @@ done9:
 	WORD $0x6E23DDAD // FMUL V3.S4, V13.S4, V13.S4
 	WORD $0x6E27DDAD // FMUL V7.S4, V13.S4, V13.S4
 	CMP $16, R6
-	BGE whole14
+	BGE whole35
 	MOVD $tail-64(SP), R9
 	FSTPQ (F23, F23), (R9)
 	FSTPQ (F23, F23), 32(R9)
 	MOVD R4, R10
 	MOVD R9, R11
-	TBZ $3, R6, skip16
+	TBZ $3, R6, skip37
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
-skip16:
-	TBZ $2, R6, skip17
+skip37:
+	TBZ $2, R6, skip38
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
-skip17:
-	TBZ $1, R6, skip18
+skip38:
+	TBZ $1, R6, skip39
 	FMOVD.P 8(R10), F4
 	FMOVD.P F4, 8(R11)
-skip18:
-	TBZ $0, R6, skip19
+skip39:
+	TBZ $0, R6, skip40
 	FMOVS.P 4(R10), F4
 	FMOVS.P F4, 4(R11)
-skip19:
+skip40:
 	MOVD $tail-64(SP), R9
 	FLDPQ (R9), (F0, F1)
 	FLDPQ 32(R9), (F2, F3)
-	JMP done15
-whole14:
+	JMP done36
+whole35:
 	FLDPQ (R4), (F0, F1)
 	FLDPQ 32(R4), (F2, F3)
-done15:
+done36:
 	VFMLA V31.S4, V10.S4, V0.S4
 	VFMLA V31.S4, V11.S4, V1.S4
 	VFMLA V31.S4, V12.S4, V2.S4
 	VFMLA V31.S4, V13.S4, V3.S4
 	CMP $16, R6
-	BGE whole20
+	BGE whole41
 	MOVD $tail-64(SP), R9
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
 	MOVD R9, R10
 	MOVD R5, R11
-	TBZ $3, R6, skip22
+	TBZ $3, R6, skip43
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
-skip22:
-	TBZ $2, R6, skip23
+skip43:
+	TBZ $2, R6, skip44
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
-skip23:
-	TBZ $1, R6, skip24
+skip44:
+	TBZ $1, R6, skip45
 	FMOVD.P 8(R10), F4
 	FMOVD.P F4, 8(R11)
-skip24:
-	TBZ $0, R6, skip25
+skip45:
+	TBZ $0, R6, skip46
 	FMOVS.P 4(R10), F4
 	FMOVS.P F4, 4(R11)
-skip25:
-	JMP done21
-whole20:
+skip46:
+	JMP done42
+whole41:
 	FSTPQ (F0, F1), (R5)
 	FSTPQ (F2, F3), 32(R5)
-done21:
+done42:
 	ADD $64, R3
 	SUB $16, R6
-done7:
+done28:
 	MOVD dstStride+48(FP), R9
 	LSL $2, R9
 	ADD R9, R0

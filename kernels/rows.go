@@ -189,6 +189,14 @@ func (a *Asm) Align(n Reg, tail func(n Reg), dst Reg, ps ...Reg) {
 	a.FreeReg(head)
 }
 
+// AlignLong is Align for rows that are long enough to gain by it.
+func (a *Asm) AlignLong(n Reg, tail func(n Reg), dst Reg, ps ...Reg) {
+	short := a.NewLabel("short")
+	a.JumpIfImm(n, "<", 2*step, short)
+	a.Align(n, tail, dst, ps...)
+	a.Label(short)
+}
+
 // TakeBlock sets b to the size of the next block of the n elements left.
 func (a *Asm) TakeBlock(n, b Reg) { a.take(blockSize, n, b) }
 

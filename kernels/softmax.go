@@ -125,14 +125,16 @@ var addScaledKernel = kernel{
 				a.Free(x, y)
 				a.AddImm(4*lanes*vectors, q)
 			}
-			a.Vectors(p, n, func() { whole(4) }, func() { whole(1) }, func() {
+			tail := func(n Reg) {
 				x, y := a.Vec("x"), a.Vec("y")
 				a.LoadTail(x, p, n, zero)
 				a.LoadTail(y, q, n, zero)
 				a.MulAdd(y, x, f)
 				a.StoreTail(y, q, n)
 				a.Free(x, y)
-			})
+			}
+			a.AlignLong(n, tail, q, p)
+			a.Vectors(p, n, func() { whole(4) }, func() { whole(1) }, func() { tail(n) })
 			a.Advance(dst, "dstStride")
 		})
 	},
@@ -189,6 +191,8 @@ func (a *Asm) shiftRows(stream bool) {
 		a.LoadArg("cols", n)
 		if stream {
 			a.Align(n, tail, q, p)
+		} else {
+			a.AlignLong(n, tail, q, p)
 		}
 		a.Steps(p, n, func() {
 			x := a.Vec("x")
