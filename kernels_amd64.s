@@ -33670,6 +33670,9 @@ done23:
 	CMPQ DI, $0
 	JGT vec18
 done19:
+	SHLQ $2, DI
+	ADDQ DI, CX
+	ADDQ DI, DX
 	CMPQ SI, $0
 	JGT block4
 	MOVQ dstStride+48(FP), R10
@@ -33868,6 +33871,9 @@ done49:
 	CMPQ DI, $0
 	JGT vec44
 done45:
+	SHLQ $2, DI
+	ADDQ DI, CX
+	ADDQ DI, DX
 	CMPQ SI, $0
 	JGT block30
 	MOVQ dstStride+48(FP), R11
@@ -34131,6 +34137,10 @@ done26:
 	CMPQ DI, $0
 	JGT vec19
 done20:
+	SHLQ $2, DI
+	ADDQ DI, CX
+	ADDQ DI, R9
+	ADDQ DI, DX
 	CMPQ SI, $0
 	JGT block3
 	MOVQ dstStride+56(FP), R12
@@ -70494,6 +70504,9 @@ done23:
 	CMPQ DI, $0
 	JGT vec18
 done19:
+	SHLQ $2, DI
+	ADDQ DI, CX
+	ADDQ DI, DX
 	CMPQ SI, $0
 	JGT block4
 	MOVQ dstStride+48(FP), R10
@@ -70660,6 +70673,9 @@ done49:
 	CMPQ DI, $0
 	JGT vec44
 done45:
+	SHLQ $2, DI
+	ADDQ DI, CX
+	ADDQ DI, DX
 	CMPQ SI, $0
 	JGT block30
 	MOVQ dstStride+48(FP), R11
@@ -70865,6 +70881,10 @@ done26:
 	CMPQ DI, $0
 	JGT vec19
 done20:
+	SHLQ $2, DI
+	ADDQ DI, CX
+	ADDQ DI, R9
+	ADDQ DI, DX
 	CMPQ SI, $0
 	JGT block3
 	MOVQ dstStride+56(FP), R12

@@ -46384,6 +46384,9 @@ done31:
 	CMP $0, R5
 	BGT vec22
 done23:
+	LSL $2, R5
+	ADD R5, R2
+	ADD R5, R3
 	CMP $0, R4
 	BGT block4
 	MOVD dstStride+48(FP), R8
@@ -46648,6 +46651,9 @@ done65:
 	CMP $0, R5
 	BGT vec56
 done57:
+	LSL $2, R5
+	ADD R5, R2
+	ADD R5, R3
 	CMP $0, R4
 	BGT block38
 	MOVD dstStride+48(FP), R9
@@ -47019,6 +47025,10 @@ done42:
 	CMP $0, R5
 	BGT vec27
 done28:
+	LSL $2, R5
+	ADD R5, R2
+	ADD R5, R7
+	ADD R5, R3
 	CMP $0, R4
 	BGT block3
 	MOVD dstStride+56(FP), R10

@@ -94,6 +94,10 @@ func (a *Asm) scaleRows(plus, weighted bool) {
 			tail(b)
 			moveOn(lanes)
 		})
+		a.ShiftReg(2, b) // not past the block, of which alignment may leave a part of a vector
+		for _, r := range append(others, q) {
+			a.AddReg(b, r)
+		}
 		a.JumpIfImm(n, ">", 0, block)
 		a.Advance(dst, "dstStride")
 	})
