@@ -50,6 +50,19 @@ func fewCrossEntropy[T Float, I Index](x *view[T], targets []I, grad *view[T]) (
 	return plainEnds(0, targets, ignore, grad, norm, logit[:], max[:], sum[:], log[:]) / count, true
 }
 
+// fewLosses is that for the losses of rows none of which is ignored, as LogSoftmaxNLL has
+// them, but for a longer one.
+func fewLosses[T Float, I Index](x *view[T], targets []I, loss []T) bool {
+	n, k := len(targets), table[T]()
+	if x.d != 1 || x.c == 0 || x.c > k.mediumCols || n == 0 || n > fewRows || x.n != n || !matrixFits(n, x.c, x.stride, len(x.data)) ||
+		len(loss) != n || overlap(addr(loss), size(loss), addr(x.data), x.bytes()) || !areClasses(targets, x.c) {
+		return false
+	}
+	var log [fewRows]float64
+	shortNLL(k, loss, x.data, x.c, x.stride, targets, log[:])
+	return true
+}
+
 // longCrossEntropyGrad sets grad to the gradient of the cross-entropy of one row,
 // which it returns.
 func longCrossEntropyGrad[T Float](k *kernels[T], x []T, target int, grad []T) float64 {

@@ -37,6 +37,11 @@ func TestFewCrossEntropy(t *testing.T) {
 			}
 			ones := make([]float32, n)
 			fill(ones, 1)
+			rows, wants := slices.Repeat([]float32{7}, n), slices.Repeat([]float32{7}, n)
+			err, want := CrossEntropyRows(rows, x, targets, nil), CrossEntropyRows(wants, x, targets, &Options[float32]{})
+			if (err == nil) != (want == nil) || err != nil && err.Error() != want.Error() || !slices.EqualFunc(rows, wants, sameBits[float32]) {
+				t.Fatalf("the losses of %v, %v are %v, %v, with options %v, %v", x, targets, rows, err, wants, want)
+			}
 			var results [3][]float32
 			var losses, alone [3]float64
 			var errs [3]error

@@ -355,7 +355,7 @@ func logError[T Float](p precision, row []T, r *reference) float64 {
 }
 
 // near reports whether got is within tol of want, and the rounding of a T; a
-// result may be infinite where want is not but so nearly that it may round to it.
+// result may be infinite where want is not but what is within tol of it rounds to that.
 func near[T Float](got T, want, tol float64, p precision) bool {
 	g := float64(got)
 	largest := -float64(lowest[T]())
@@ -365,7 +365,7 @@ func near[T Float](got T, want, tol float64, p precision) bool {
 	case g == want:
 		return true
 	case math.IsInf(g, 0):
-		return (g > 0) == (want > 0) && math.Abs(want)*(1+2*p.unit)+tol >= largest
+		return math.Copysign(want, g*want)+math.Abs(want)*2*p.unit+tol >= largest
 	}
 	return math.Abs(g-want) <= tol+float64(p.unit*math.Abs(want))*1.01+p.least
 }
