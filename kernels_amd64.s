@@ -924,8 +924,8 @@ few7:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ CX, $64
-	JLT rest9
-step8:
+	JLT rest12
+step11:
 	VMOVUPS (BX), Y6
 	VMOVUPS 64(BX), Y7
 	VADDPS Y7, Y6, Y6
@@ -945,11 +945,11 @@ step8:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step8
-rest9:
+	JGE step11
+rest12:
 	CMPQ CX, $16
-	JLT last11
-vec10:
+	JLT last9
+vec8:
 	VMOVUPS (BX), Y6
 	VMOVUPS 32(BX), Y7
 	VADDPS Y6, Y0, Y0
@@ -957,10 +957,10 @@ vec10:
 	ADDQ $64, BX
 	ADDQ $-16, CX
 	CMPQ CX, $16
-	JGE vec10
-last11:
+	JGE vec8
+last9:
 	CMPQ CX, $0
-	JLE done12
+	JLE done10
 	CMPQ DX, $16
 	JGE whole13
 	LEAQ tails<>+64(SB), R10
@@ -983,7 +983,7 @@ done14:
 	VADDPS Y7, Y1, Y1
 	ADDQ $64, BX
 	ADDQ $-16, CX
-done12:
+done10:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -1262,8 +1262,8 @@ few33:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R8, $64
-	JLT rest35
-step34:
+	JLT rest38
+step37:
 	VMOVUPS (BX), Y6
 	VMOVUPS 64(BX), Y7
 	VADDPS Y7, Y6, Y6
@@ -1283,11 +1283,11 @@ step34:
 	ADDQ $256, BX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step34
-rest35:
+	JGE step37
+rest38:
 	CMPQ R8, $16
-	JLT last37
-vec36:
+	JLT last35
+vec34:
 	VMOVUPS (BX), Y6
 	VMOVUPS 32(BX), Y7
 	VADDPS Y6, Y0, Y0
@@ -1295,10 +1295,10 @@ vec36:
 	ADDQ $64, BX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec36
-last37:
+	JGE vec34
+last35:
 	CMPQ R8, $0
-	JLE done38
+	JLE done36
 	CMPQ DX, $16
 	JGE whole39
 	LEAQ tails<>+64(SB), R9
@@ -1321,7 +1321,7 @@ done40:
 	VADDPS Y7, Y1, Y1
 	ADDQ $64, BX
 	ADDQ $-16, R8
-done38:
+done36:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -1629,8 +1629,8 @@ TEXT ·expAVX2(SB), NOSPLIT, $64-32
 	MOVQ x+8(FP), BX
 	MOVQ n+16(FP), CX
 	CMPQ CX, $64
-	JLT rest3
-step2:
+	JLT rest5
+step4:
 	VMOVUPS (BX), Y0
 	PREFETCHT0 2048(BX)
 	VMOVUPS 64(BX), Y1
@@ -1819,11 +1819,11 @@ step2:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step2
-rest3:
+	JGE step4
+rest5:
 	CMPQ CX, $0
-	JLE done5
-vec4:
+	JLE done3
+vec2:
 	CMPQ CX, $16
 	JGE whole6
 	LEAQ tails<>+64(SB), DX
@@ -1917,8 +1917,8 @@ done9:
 	ADDQ $64, BX
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT vec4
-done5:
+	JGT vec2
+done3:
 	VZEROUPPER
 	RET
 stream1:
@@ -2035,8 +2035,8 @@ done19:
 	ADDQ DX, AX
 aligned15:
 	CMPQ CX, $64
-	JLT rest25
-step24:
+	JLT rest27
+step26:
 	VMOVUPS (BX), Y0
 	PREFETCHT0 2048(BX)
 	VMOVUPS 64(BX), Y1
@@ -2225,11 +2225,11 @@ step24:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step24
-rest25:
+	JGE step26
+rest27:
 	CMPQ CX, $0
-	JLE done27
-vec26:
+	JLE done25
+vec24:
 	CMPQ CX, $16
 	JGE whole28
 	LEAQ tails<>+64(SB), DX
@@ -2323,8 +2323,8 @@ done31:
 	ADDQ $64, BX
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT vec26
-done27:
+	JGT vec24
+done25:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -4666,8 +4666,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest93
-step92:
+	JLT rest95
+step94:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -4679,13 +4679,13 @@ step92:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step92
+	JGE step94
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest93:
+rest95:
 	CMPQ R11, $0
-	JLE done95
-vec94:
+	JLE done93
+vec92:
 	CMPQ R11, $16
 	JGE whole96
 	LEAQ tails<>+64(SB), R12
@@ -4709,8 +4709,8 @@ done97:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec94
-done95:
+	JGT vec92
+done93:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -7538,8 +7538,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest105
-step104:
+	JLT rest107
+step106:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -7551,13 +7551,13 @@ step104:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step104
+	JGE step106
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest105:
+rest107:
 	CMPQ R11, $0
-	JLE done107
-vec106:
+	JLE done105
+vec104:
 	CMPQ R11, $16
 	JGE whole108
 	LEAQ tails<>+64(SB), R12
@@ -7581,8 +7581,8 @@ done109:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec106
-done107:
+	JGT vec104
+done105:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -10568,8 +10568,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest111
-step110:
+	JLT rest113
+step112:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -10581,13 +10581,13 @@ step110:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step110
+	JGE step112
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest111:
+rest113:
 	CMPQ R11, $0
-	JLE done113
-vec112:
+	JLE done111
+vec110:
 	CMPQ R11, $16
 	JGE whole114
 	LEAQ tails<>+64(SB), R12
@@ -10611,8 +10611,8 @@ done115:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec112
-done113:
+	JGT vec110
+done111:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -12143,8 +12143,8 @@ suspect7:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest77
-step76:
+	JLT rest79
+step78:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -12156,13 +12156,13 @@ step76:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step76
+	JGE step78
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest77:
+rest79:
 	CMPQ R12, $0
-	JLE done79
-vec78:
+	JLE done77
+vec76:
 	CMPQ R12, $16
 	JGE whole80
 	LEAQ tails<>+64(SB), R13
@@ -12186,8 +12186,8 @@ done81:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec78
-done79:
+	JGT vec76
+done77:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -12220,8 +12220,8 @@ beyond8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest83
-step82:
+	JLT rest85
+step84:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -12233,13 +12233,13 @@ step82:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step82
+	JGE step84
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest83:
+rest85:
 	CMPQ R12, $0
-	JLE done85
-vec84:
+	JLE done83
+vec82:
 	CMPQ R12, $16
 	JGE whole86
 	LEAQ tails<>+64(SB), R13
@@ -12263,8 +12263,8 @@ done87:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec84
-done85:
+	JGT vec82
+done83:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -12336,8 +12336,8 @@ held3:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest91
-step90:
+	JLT rest93
+step92:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -12349,13 +12349,13 @@ step90:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step90
+	JGE step92
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest91:
+rest93:
 	CMPQ R12, $0
-	JLE done93
-vec92:
+	JLE done91
+vec90:
 	CMPQ R12, $16
 	JGE whole94
 	LEAQ tails<>+64(SB), R13
@@ -12379,8 +12379,8 @@ done95:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec92
-done93:
+	JGT vec90
+done91:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -14264,8 +14264,8 @@ suspect7:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest87
-step86:
+	JLT rest89
+step88:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -14277,13 +14277,13 @@ step86:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step86
+	JGE step88
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest87:
+rest89:
 	CMPQ R12, $0
-	JLE done89
-vec88:
+	JLE done87
+vec86:
 	CMPQ R12, $16
 	JGE whole90
 	LEAQ tails<>+64(SB), R13
@@ -14307,8 +14307,8 @@ done91:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec88
-done89:
+	JGT vec86
+done87:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -14341,8 +14341,8 @@ beyond8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest93
-step92:
+	JLT rest95
+step94:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -14354,13 +14354,13 @@ step92:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step92
+	JGE step94
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest93:
+rest95:
 	CMPQ R12, $0
-	JLE done95
-vec94:
+	JLE done93
+vec92:
 	CMPQ R12, $16
 	JGE whole96
 	LEAQ tails<>+64(SB), R13
@@ -14384,8 +14384,8 @@ done97:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec94
-done95:
+	JGT vec92
+done93:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -14458,8 +14458,8 @@ held3:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest101
-step100:
+	JLT rest103
+step102:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -14471,13 +14471,13 @@ step100:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step100
+	JGE step102
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest101:
+rest103:
 	CMPQ R12, $0
-	JLE done103
-vec102:
+	JLE done101
+vec100:
 	CMPQ R12, $16
 	JGE whole104
 	LEAQ tails<>+64(SB), R13
@@ -14501,8 +14501,8 @@ done105:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec102
-done103:
+	JGT vec100
+done101:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -16571,8 +16571,8 @@ suspect7:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest91
-step90:
+	JLT rest93
+step92:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -16584,13 +16584,13 @@ step90:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step90
+	JGE step92
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest91:
+rest93:
 	CMPQ R12, $0
-	JLE done93
-vec92:
+	JLE done91
+vec90:
 	CMPQ R12, $16
 	JGE whole94
 	LEAQ tails<>+64(SB), R13
@@ -16614,8 +16614,8 @@ done95:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec92
-done93:
+	JGT vec90
+done91:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -16648,8 +16648,8 @@ beyond8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest97
-step96:
+	JLT rest99
+step98:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -16661,13 +16661,13 @@ step96:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step96
+	JGE step98
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest97:
+rest99:
 	CMPQ R12, $0
-	JLE done99
-vec98:
+	JLE done97
+vec96:
 	CMPQ R12, $16
 	JGE whole100
 	LEAQ tails<>+64(SB), R13
@@ -16691,8 +16691,8 @@ done101:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec98
-done99:
+	JGT vec96
+done97:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -16765,8 +16765,8 @@ held3:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest105
-step104:
+	JLT rest107
+step106:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -16778,13 +16778,13 @@ step104:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step104
+	JGE step106
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest105:
+rest107:
 	CMPQ R12, $0
-	JLE done107
-vec106:
+	JLE done105
+vec104:
 	CMPQ R12, $16
 	JGE whole108
 	LEAQ tails<>+64(SB), R13
@@ -16808,8 +16808,8 @@ done109:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec106
-done107:
+	JGT vec104
+done105:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -18109,8 +18109,8 @@ suspect8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest56
-step55:
+	JLT rest58
+step57:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -18122,13 +18122,13 @@ step55:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step55
+	JGE step57
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest56:
+rest58:
 	CMPQ R12, $0
-	JLE done58
-vec57:
+	JLE done56
+vec55:
 	CMPQ R12, $16
 	JGE whole59
 	LEAQ tails<>+64(SB), R13
@@ -18152,8 +18152,8 @@ done60:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec57
-done58:
+	JGT vec55
+done56:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -18186,8 +18186,8 @@ beyond9:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest62
-step61:
+	JLT rest64
+step63:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -18199,13 +18199,13 @@ step61:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step61
+	JGE step63
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest62:
+rest64:
 	CMPQ R12, $0
-	JLE done64
-vec63:
+	JLE done62
+vec61:
 	CMPQ R12, $16
 	JGE whole65
 	LEAQ tails<>+64(SB), R13
@@ -18229,8 +18229,8 @@ done66:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec63
-done64:
+	JGT vec61
+done62:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -18306,8 +18306,8 @@ held4:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest70
-step69:
+	JLT rest72
+step71:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -18319,13 +18319,13 @@ step69:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step69
+	JGE step71
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest70:
+rest72:
 	CMPQ R12, $0
-	JLE done72
-vec71:
+	JLE done70
+vec69:
 	CMPQ R12, $16
 	JGE whole73
 	LEAQ tails<>+64(SB), R13
@@ -18349,8 +18349,8 @@ done74:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec71
-done72:
+	JGT vec69
+done70:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -19577,8 +19577,8 @@ suspect110:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest158
-step157:
+	JLT rest160
+step159:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -19590,13 +19590,13 @@ step157:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step157
+	JGE step159
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest158:
+rest160:
 	CMPQ R12, $0
-	JLE done160
-vec159:
+	JLE done158
+vec157:
 	CMPQ R12, $16
 	JGE whole161
 	LEAQ tails<>+64(SB), R13
@@ -19620,8 +19620,8 @@ done162:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec159
-done160:
+	JGT vec157
+done158:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -19654,8 +19654,8 @@ beyond111:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest164
-step163:
+	JLT rest166
+step165:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -19667,13 +19667,13 @@ step163:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step163
+	JGE step165
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest164:
+rest166:
 	CMPQ R12, $0
-	JLE done166
-vec165:
+	JLE done164
+vec163:
 	CMPQ R12, $16
 	JGE whole167
 	LEAQ tails<>+64(SB), R13
@@ -19697,8 +19697,8 @@ done168:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec165
-done166:
+	JGT vec163
+done164:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -19774,8 +19774,8 @@ held106:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest172
-step171:
+	JLT rest174
+step173:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -19787,13 +19787,13 @@ step171:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step171
+	JGE step173
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest172:
+rest174:
 	CMPQ R12, $0
-	JLE done174
-vec173:
+	JLE done172
+vec171:
 	CMPQ R12, $16
 	JGE whole175
 	LEAQ tails<>+64(SB), R13
@@ -19817,8 +19817,8 @@ done176:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec173
-done174:
+	JGT vec171
+done172:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -21122,8 +21122,8 @@ suspect8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest58
-step57:
+	JLT rest60
+step59:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -21135,13 +21135,13 @@ step57:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step57
+	JGE step59
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest58:
+rest60:
 	CMPQ R12, $0
-	JLE done60
-vec59:
+	JLE done58
+vec57:
 	CMPQ R12, $16
 	JGE whole61
 	LEAQ tails<>+64(SB), R13
@@ -21165,8 +21165,8 @@ done62:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec59
-done60:
+	JGT vec57
+done58:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -21199,8 +21199,8 @@ beyond9:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest64
-step63:
+	JLT rest66
+step65:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -21212,13 +21212,13 @@ step63:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step63
+	JGE step65
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest64:
+rest66:
 	CMPQ R12, $0
-	JLE done66
-vec65:
+	JLE done64
+vec63:
 	CMPQ R12, $16
 	JGE whole67
 	LEAQ tails<>+64(SB), R13
@@ -21242,8 +21242,8 @@ done68:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec65
-done66:
+	JGT vec63
+done64:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -21320,8 +21320,8 @@ held4:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest72
-step71:
+	JLT rest74
+step73:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -21333,13 +21333,13 @@ step71:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step71
+	JGE step73
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest72:
+rest74:
 	CMPQ R12, $0
-	JLE done74
-vec73:
+	JLE done72
+vec71:
 	CMPQ R12, $16
 	JGE whole75
 	LEAQ tails<>+64(SB), R13
@@ -21363,8 +21363,8 @@ done76:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec73
-done74:
+	JGT vec71
+done72:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -22788,8 +22788,8 @@ suspect116:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest166
-step165:
+	JLT rest168
+step167:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -22801,13 +22801,13 @@ step165:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step165
+	JGE step167
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest166:
+rest168:
 	CMPQ R12, $0
-	JLE done168
-vec167:
+	JLE done166
+vec165:
 	CMPQ R12, $16
 	JGE whole169
 	LEAQ tails<>+64(SB), R13
@@ -22831,8 +22831,8 @@ done170:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec167
-done168:
+	JGT vec165
+done166:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -22865,8 +22865,8 @@ beyond117:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest172
-step171:
+	JLT rest174
+step173:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -22878,13 +22878,13 @@ step171:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step171
+	JGE step173
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest172:
+rest174:
 	CMPQ R12, $0
-	JLE done174
-vec173:
+	JLE done172
+vec171:
 	CMPQ R12, $16
 	JGE whole175
 	LEAQ tails<>+64(SB), R13
@@ -22908,8 +22908,8 @@ done176:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec173
-done174:
+	JGT vec171
+done172:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -22986,8 +22986,8 @@ held112:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest180
-step179:
+	JLT rest182
+step181:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -22999,13 +22999,13 @@ step179:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step179
+	JGE step181
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest180:
+rest182:
 	CMPQ R12, $0
-	JLE done182
-vec181:
+	JLE done180
+vec179:
 	CMPQ R12, $16
 	JGE whole183
 	LEAQ tails<>+64(SB), R13
@@ -23029,8 +23029,8 @@ done184:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec181
-done182:
+	JGT vec179
+done180:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -24542,8 +24542,8 @@ suspect8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest64
-step63:
+	JLT rest66
+step65:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -24555,13 +24555,13 @@ step63:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step63
+	JGE step65
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest64:
+rest66:
 	CMPQ R12, $0
-	JLE done66
-vec65:
+	JLE done64
+vec63:
 	CMPQ R12, $16
 	JGE whole67
 	LEAQ tails<>+64(SB), R13
@@ -24585,8 +24585,8 @@ done68:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec65
-done66:
+	JGT vec63
+done64:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -24619,8 +24619,8 @@ beyond9:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest70
-step69:
+	JLT rest72
+step71:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -24632,13 +24632,13 @@ step69:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step69
+	JGE step71
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest70:
+rest72:
 	CMPQ R12, $0
-	JLE done72
-vec71:
+	JLE done70
+vec69:
 	CMPQ R12, $16
 	JGE whole73
 	LEAQ tails<>+64(SB), R13
@@ -24662,8 +24662,8 @@ done74:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec71
-done72:
+	JGT vec69
+done70:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -24740,8 +24740,8 @@ held4:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest78
-step77:
+	JLT rest80
+step79:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -24753,13 +24753,13 @@ step77:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step77
+	JGE step79
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest78:
+rest80:
 	CMPQ R12, $0
-	JLE done80
-vec79:
+	JLE done78
+vec77:
 	CMPQ R12, $16
 	JGE whole81
 	LEAQ tails<>+64(SB), R13
@@ -24783,8 +24783,8 @@ done82:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec79
-done80:
+	JGT vec77
+done78:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -26358,8 +26358,8 @@ suspect126:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest182
-step181:
+	JLT rest184
+step183:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -26371,13 +26371,13 @@ step181:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step181
+	JGE step183
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest182:
+rest184:
 	CMPQ R12, $0
-	JLE done184
-vec183:
+	JLE done182
+vec181:
 	CMPQ R12, $16
 	JGE whole185
 	LEAQ tails<>+64(SB), R13
@@ -26401,8 +26401,8 @@ done186:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec183
-done184:
+	JGT vec181
+done182:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -26435,8 +26435,8 @@ beyond127:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest188
-step187:
+	JLT rest190
+step189:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -26448,13 +26448,13 @@ step187:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step187
+	JGE step189
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest188:
+rest190:
 	CMPQ R12, $0
-	JLE done190
-vec189:
+	JLE done188
+vec187:
 	CMPQ R12, $16
 	JGE whole191
 	LEAQ tails<>+64(SB), R13
@@ -26478,8 +26478,8 @@ done192:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec189
-done190:
+	JGT vec187
+done188:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -26556,8 +26556,8 @@ held122:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest196
-step195:
+	JLT rest198
+step197:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -26569,13 +26569,13 @@ step195:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step195
+	JGE step197
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest196:
+rest198:
 	CMPQ R12, $0
-	JLE done198
-vec197:
+	JLE done196
+vec195:
 	CMPQ R12, $16
 	JGE whole199
 	LEAQ tails<>+64(SB), R13
@@ -26599,8 +26599,8 @@ done200:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec197
-done198:
+	JGT vec195
+done196:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -33578,8 +33578,8 @@ done11:
 	ADDQ R10, DX
 aligned7:
 	CMPQ DI, $64
-	JLT rest17
-step16:
+	JLT rest19
+step18:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMULPS Y14, Y0, Y0
@@ -33608,11 +33608,11 @@ step16:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step16
-rest17:
+	JGE step18
+rest19:
 	CMPQ DI, $0
-	JLE done19
-vec18:
+	JLE done17
+vec16:
 	CMPQ DI, $16
 	JGE whole20
 	LEAQ tails<>+64(SB), R10
@@ -33668,8 +33668,8 @@ done23:
 	ADDQ $64, CX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec18
-done19:
+	JGT vec16
+done17:
 	SHLQ $2, DI
 	ADDQ DI, CX
 	ADDQ DI, DX
@@ -33779,8 +33779,8 @@ done37:
 	ADDQ R11, DX
 aligned33:
 	CMPQ DI, $64
-	JLT rest43
-step42:
+	JLT rest45
+step44:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VFMADD213PS Y13, Y14, Y0
@@ -33809,11 +33809,11 @@ step42:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step42
-rest43:
+	JGE step44
+rest45:
 	CMPQ DI, $0
-	JLE done45
-vec44:
+	JLE done43
+vec42:
 	CMPQ DI, $16
 	JGE whole46
 	LEAQ tails<>+64(SB), R11
@@ -33869,8 +33869,8 @@ done49:
 	ADDQ $64, CX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec44
-done45:
+	JGT vec42
+done43:
 	SHLQ $2, DI
 	ADDQ DI, CX
 	ADDQ DI, DX
@@ -34007,8 +34007,8 @@ done12:
 	ADDQ R12, DX
 aligned6:
 	CMPQ DI, $64
-	JLT rest18
-step17:
+	JLT rest20
+step19:
 	VMOVUPS (R9), Y2
 	VMOVUPS 32(R9), Y3
 	VMOVUPS (CX), Y0
@@ -34054,11 +34054,11 @@ step17:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step17
-rest18:
+	JGE step19
+rest20:
 	CMPQ DI, $0
-	JLE done20
-vec19:
+	JLE done18
+vec17:
 	CMPQ DI, $16
 	JGE whole21
 	LEAQ tails<>+64(SB), R12
@@ -34135,8 +34135,8 @@ done26:
 	ADDQ $64, CX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec19
-done20:
+	JGT vec17
+done18:
 	SHLQ $2, DI
 	ADDQ DI, CX
 	ADDQ DI, R9
@@ -34262,8 +34262,8 @@ done11:
 aligned5:
 short3:
 	CMPQ SI, $64
-	JLT rest17
-step16:
+	JLT rest20
+step19:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (DX), Y2
@@ -34300,11 +34300,11 @@ step16:
 	ADDQ $256, CX
 	ADDQ $-64, SI
 	CMPQ SI, $64
-	JGE step16
-rest17:
+	JGE step19
+rest20:
 	CMPQ SI, $16
-	JLT last19
-vec18:
+	JLT last17
+vec16:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (DX), Y2
@@ -34317,10 +34317,10 @@ vec18:
 	ADDQ $64, CX
 	ADDQ $-16, SI
 	CMPQ SI, $16
-	JGE vec18
-last19:
+	JGE vec16
+last17:
 	CMPQ SI, $0
-	JLE done20
+	JLE done18
 	CMPQ SI, $16
 	JGE whole21
 	LEAQ tails<>+64(SB), R9
@@ -34392,7 +34392,7 @@ whole25:
 done26:
 	ADDQ $64, CX
 	ADDQ $-16, SI
-done20:
+done18:
 	MOVQ dstStride+40(FP), R9
 	SHLQ $2, R9
 	ADDQ R9, AX
@@ -34581,8 +34581,8 @@ few6:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R10, $64
-	JLT rest8
-step7:
+	JLT rest11
+step10:
 	VMOVUPS (DX), Y6
 	VSUBPS Y15, Y6, Y6
 	VMULPS (DI), Y6, Y6
@@ -34619,11 +34619,11 @@ step7:
 	ADDQ $256, DX
 	ADDQ $-64, R10
 	CMPQ R10, $64
-	JGE step7
-rest8:
+	JGE step10
+rest11:
 	CMPQ R10, $16
-	JLT last10
-vec9:
+	JLT last8
+vec7:
 	VMOVUPS (DX), Y6
 	VMOVUPS 32(DX), Y7
 	VSUBPS Y15, Y6, Y6
@@ -34636,10 +34636,10 @@ vec9:
 	ADDQ $64, DX
 	ADDQ $-16, R10
 	CMPQ R10, $16
-	JGE vec9
-last10:
+	JGE vec7
+last8:
 	CMPQ R10, $0
-	JLE done11
+	JLE done9
 	CMPQ R10, $16
 	JGE whole12
 	LEAQ tails<>+64(SB), R11
@@ -34685,7 +34685,7 @@ done15:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	ADDQ $-16, R10
-done11:
+done9:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -34816,8 +34816,8 @@ done11:
 aligned7:
 short5:
 	CMPQ DI, $64
-	JLT rest17
-step16:
+	JLT rest19
+step18:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VSUBPS Y14, Y0, Y0
@@ -34854,11 +34854,11 @@ step16:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step16
-rest17:
+	JGE step18
+rest19:
 	CMPQ DI, $0
-	JLE done19
-vec18:
+	JLE done17
+vec16:
 	CMPQ DI, $16
 	JGE whole20
 	LEAQ tails<>+64(SB), R10
@@ -34916,8 +34916,8 @@ done23:
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec18
-done19:
+	JGT vec16
+done17:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -35017,8 +35017,8 @@ done35:
 	ADDQ R10, SI
 aligned31:
 	CMPQ DI, $64
-	JLT rest41
-step40:
+	JLT rest43
+step42:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VSUBPS Y14, Y0, Y0
@@ -35055,11 +35055,11 @@ step40:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step40
-rest41:
+	JGE step42
+rest43:
 	CMPQ DI, $0
-	JLE done43
-vec42:
+	JLE done41
+vec40:
 	CMPQ DI, $16
 	JGE whole44
 	LEAQ tails<>+64(SB), R10
@@ -35117,8 +35117,8 @@ done47:
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec42
-done43:
+	JGT vec40
+done41:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -35385,8 +35385,8 @@ few6:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R9, $64
-	JLT rest8
-step7:
+	JLT rest11
+step10:
 	VMOVUPS (CX), Y6
 	VSUBPS (DX), Y6, Y6
 	VMULPS Y6, Y6, Y7
@@ -35423,11 +35423,11 @@ step7:
 	ADDQ $256, CX
 	ADDQ $-64, R9
 	CMPQ R9, $64
-	JGE step7
-rest8:
+	JGE step10
+rest11:
 	CMPQ R9, $16
-	JLT last10
-vec9:
+	JLT last8
+vec7:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 	VSUBPS (DX), Y6, Y6
@@ -35440,10 +35440,10 @@ vec9:
 	ADDQ $64, CX
 	ADDQ $-16, R9
 	CMPQ R9, $16
-	JGE vec9
-last10:
+	JGE vec7
+last8:
 	CMPQ R9, $0
-	JLE done11
+	JLE done9
 	CMPQ R9, $16
 	JGE whole12
 	LEAQ tails<>+64(SB), R10
@@ -35489,7 +35489,7 @@ done15:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, R9
-done11:
+done9:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -35797,8 +35797,8 @@ few7:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R11, $64
-	JLT rest9
-step8:
+	JLT rest12
+step11:
 	VMOVUPS (CX), Y6
 	VSUBPS (DX), Y6, Y6
 	VMULPS Y6, Y6, Y7
@@ -35860,11 +35860,11 @@ step8:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step8
-rest9:
+	JGE step11
+rest12:
 	CMPQ R11, $16
-	JLT last11
-vec10:
+	JLT last9
+vec8:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 	VSUBPS (DX), Y6, Y6
@@ -35884,10 +35884,10 @@ vec10:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec10
-last11:
+	JGE vec8
+last9:
 	CMPQ R11, $0
-	JLE done12
+	JLE done10
 	CMPQ R11, $16
 	JGE whole13
 	LEAQ tails<>+64(SB), R12
@@ -35969,7 +35969,7 @@ done18:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done12:
+done10:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -36272,8 +36272,8 @@ few28:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R11, $64
-	JLT rest30
-step29:
+	JLT rest33
+step32:
 	VMOVUPS (CX), Y6
 	VSUBPS (DX), Y6, Y6
 	VMULPS Y6, Y6, Y7
@@ -36335,11 +36335,11 @@ step29:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step29
-rest30:
+	JGE step32
+rest33:
 	CMPQ R11, $16
-	JLT last32
-vec31:
+	JLT last30
+vec29:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 	VSUBPS (DX), Y6, Y6
@@ -36359,10 +36359,10 @@ vec31:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec31
-last32:
+	JGE vec29
+last30:
 	CMPQ R11, $0
-	JLE done33
+	JLE done31
 	CMPQ R11, $16
 	JGE whole34
 	LEAQ tails<>+64(SB), R12
@@ -36444,7 +36444,7 @@ done39:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done33:
+done31:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -36651,8 +36651,8 @@ few6:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R9, $64
-	JLT rest8
-step7:
+	JLT rest11
+step10:
 	VMOVUPS (CX), Y6
 	VSUBPS (DX), Y6, Y6
 	VANDPS c7fffffff7fffffff<>(SB), Y6, Y7
@@ -36689,11 +36689,11 @@ step7:
 	ADDQ $256, CX
 	ADDQ $-64, R9
 	CMPQ R9, $64
-	JGE step7
-rest8:
+	JGE step10
+rest11:
 	CMPQ R9, $16
-	JLT last10
-vec9:
+	JLT last8
+vec7:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 	VSUBPS (DX), Y6, Y6
@@ -36706,10 +36706,10 @@ vec9:
 	ADDQ $64, CX
 	ADDQ $-16, R9
 	CMPQ R9, $16
-	JGE vec9
-last10:
+	JGE vec7
+last8:
 	CMPQ R9, $0
-	JLE done11
+	JLE done9
 	CMPQ R9, $16
 	JGE whole12
 	LEAQ tails<>+64(SB), R10
@@ -36755,7 +36755,7 @@ done15:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, R9
-done11:
+done9:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -37162,8 +37162,8 @@ few7:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R11, $64
-	JLT rest9
-step8:
+	JLT rest12
+step11:
 	VMOVUPS (CX), Y6
 	VSUBPS (DX), Y6, Y6
 	VANDPS c7fffffff7fffffff<>(SB), Y6, Y7
@@ -37249,11 +37249,11 @@ step8:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step8
-rest9:
+	JGE step11
+rest12:
 	CMPQ R11, $16
-	JLT last11
-vec10:
+	JLT last9
+vec8:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 	VSUBPS (DX), Y6, Y6
@@ -37279,10 +37279,10 @@ vec10:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec10
-last11:
+	JGE vec8
+last9:
 	CMPQ R11, $0
-	JLE done12
+	JLE done10
 	CMPQ R11, $16
 	JGE whole13
 	LEAQ tails<>+64(SB), R12
@@ -37370,7 +37370,7 @@ done18:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done12:
+done10:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -37769,8 +37769,8 @@ few28:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R11, $64
-	JLT rest30
-step29:
+	JLT rest33
+step32:
 	VMOVUPS (CX), Y6
 	VSUBPS (DX), Y6, Y6
 	VANDPS c7fffffff7fffffff<>(SB), Y6, Y7
@@ -37856,11 +37856,11 @@ step29:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step29
-rest30:
+	JGE step32
+rest33:
 	CMPQ R11, $16
-	JLT last32
-vec31:
+	JLT last30
+vec29:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 	VSUBPS (DX), Y6, Y6
@@ -37886,10 +37886,10 @@ vec31:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec31
-last32:
+	JGE vec29
+last30:
 	CMPQ R11, $0
-	JLE done33
+	JLE done31
 	CMPQ R11, $16
 	JGE whole34
 	LEAQ tails<>+64(SB), R12
@@ -37977,7 +37977,7 @@ done39:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done33:
+done31:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -38714,8 +38714,8 @@ row2:
 	MOVQ AX, SI
 	MOVQ cols+32(FP), DX
 	CMPQ DX, $64
-	JLT rest5
-step4:
+	JLT rest8
+step7:
 	VCVTPS2PD (CX), Y8
 	VCVTPS2PD (SI), Y9
 	VFMADD231PD Y9, Y8, Y0
@@ -38768,11 +38768,11 @@ step4:
 	ADDQ $256, CX
 	ADDQ $-64, DX
 	CMPQ DX, $64
-	JGE step4
-rest5:
+	JGE step7
+rest8:
 	CMPQ DX, $16
-	JLT last7
-vec6:
+	JLT last5
+vec4:
 	VCVTPS2PD (CX), Y8
 	VCVTPS2PD (SI), Y9
 	VFMADD231PD Y9, Y8, Y0
@@ -38789,10 +38789,10 @@ vec6:
 	ADDQ $64, CX
 	ADDQ $-16, DX
 	CMPQ DX, $16
-	JGE vec6
-last7:
+	JGE vec4
+last5:
 	CMPQ DX, $0
-	JLE done8
+	JLE done6
 	LEAQ local0-64(SP), R9
 	ANDQ $-64, R9
 	CMPQ DX, $16
@@ -38851,7 +38851,7 @@ done12:
 	VFMADD231PD Y9, Y8, Y3
 	ADDQ $64, CX
 	ADDQ $-16, DX
-done8:
+done6:
 	VADDPD Y2, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	VADDPD Y6, Y4, Y4
@@ -38895,8 +38895,8 @@ row13:
 	MOVQ CX, SI
 	MOVQ cols+32(FP), BX
 	CMPQ BX, $64
-	JLT rest16
-step15:
+	JLT rest19
+step18:
 	VCVTPS2PD (SI), Y8
 	VADDPD Y8, Y0, Y0
 	VCVTPS2PD 16(SI), Y8
@@ -38932,11 +38932,11 @@ step15:
 	ADDQ $256, SI
 	ADDQ $-64, BX
 	CMPQ BX, $64
-	JGE step15
-rest16:
+	JGE step18
+rest19:
 	CMPQ BX, $16
-	JLT last18
-vec17:
+	JLT last16
+vec15:
 	VCVTPS2PD (SI), Y8
 	VADDPD Y8, Y0, Y0
 	VCVTPS2PD 16(SI), Y8
@@ -38948,10 +38948,10 @@ vec17:
 	ADDQ $64, SI
 	ADDQ $-16, BX
 	CMPQ BX, $16
-	JGE vec17
-last18:
+	JGE vec15
+last16:
 	CMPQ BX, $0
-	JLE done19
+	JLE done17
 	LEAQ local0-64(SP), R9
 	ANDQ $-64, R9
 	CMPQ BX, $16
@@ -38984,7 +38984,7 @@ done21:
 	VADDPD Y8, Y3, Y3
 	ADDQ $64, SI
 	ADDQ $-16, BX
-done19:
+done17:
 	VADDPD Y2, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	VADDPD Y6, Y4, Y4
@@ -39131,8 +39131,8 @@ done12:
 aligned6:
 short4:
 	CMPQ R8, $64
-	JLT rest18
-step17:
+	JLT rest21
+step20:
 	VMOVUPS (DX), Y0
 	VMOVUPS 64(DX), Y1
 	VMOVUPS 128(DX), Y2
@@ -39186,11 +39186,11 @@ step17:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step17
-rest18:
+	JGE step20
+rest21:
 	CMPQ R8, $16
-	JLT last20
-vec19:
+	JLT last18
+vec17:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (SI), Y2
@@ -39208,10 +39208,10 @@ vec19:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec19
-last20:
+	JGE vec17
+last18:
 	CMPQ R8, $0
-	JLE done21
+	JLE done19
 	CMPQ R8, $16
 	JGE whole22
 	LEAQ tails<>+64(SB), R11
@@ -39287,7 +39287,7 @@ whole26:
 done27:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done21:
+done19:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -39416,8 +39416,8 @@ done41:
 	ADDQ R11, DI
 aligned35:
 	CMPQ R8, $64
-	JLT rest47
-step46:
+	JLT rest50
+step49:
 	VMOVUPS (DX), Y0
 	VMOVUPS 64(DX), Y1
 	VMOVUPS 128(DX), Y2
@@ -39471,11 +39471,11 @@ step46:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step46
-rest47:
+	JGE step49
+rest50:
 	CMPQ R8, $16
-	JLT last49
-vec48:
+	JLT last47
+vec46:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (SI), Y2
@@ -39493,10 +39493,10 @@ vec48:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec48
-last49:
+	JGE vec46
+last47:
 	CMPQ R8, $0
-	JLE done50
+	JLE done48
 	CMPQ R8, $16
 	JGE whole51
 	LEAQ tails<>+64(SB), R11
@@ -39572,7 +39572,7 @@ whole55:
 done56:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done50:
+done48:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -39746,8 +39746,8 @@ done12:
 aligned6:
 short4:
 	CMPQ R8, $64
-	JLT rest18
-step17:
+	JLT rest21
+step20:
 	VMOVUPS (DX), Y0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Y1
@@ -39953,11 +39953,11 @@ step17:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step17
-rest18:
+	JGE step20
+rest21:
 	CMPQ R8, $16
-	JLT last20
-vec19:
+	JLT last18
+vec17:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMAXPS Y0, Y14, Y0
@@ -40011,10 +40011,10 @@ vec19:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec19
-last20:
+	JGE vec17
+last18:
 	CMPQ R8, $0
-	JLE done21
+	JLE done19
 	CMPQ R8, $16
 	JGE whole22
 	LEAQ tails<>+64(SB), R11
@@ -40126,7 +40126,7 @@ whole26:
 done27:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done21:
+done19:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -40286,8 +40286,8 @@ done41:
 	ADDQ R11, DI
 aligned35:
 	CMPQ R8, $64
-	JLT rest47
-step46:
+	JLT rest50
+step49:
 	VMOVUPS (DX), Y0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Y1
@@ -40493,11 +40493,11 @@ step46:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step46
-rest47:
+	JGE step49
+rest50:
 	CMPQ R8, $16
-	JLT last49
-vec48:
+	JLT last47
+vec46:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMAXPS Y0, Y14, Y0
@@ -40551,10 +40551,10 @@ vec48:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec48
-last49:
+	JGE vec46
+last47:
 	CMPQ R8, $0
-	JLE done50
+	JLE done48
 	CMPQ R8, $16
 	JGE whole51
 	LEAQ tails<>+64(SB), R11
@@ -40666,7 +40666,7 @@ whole55:
 done56:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done50:
+done48:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -45934,8 +45934,8 @@ many6:
 few7:
 	VADDPS Z3, Z2, Z2
 	CMPQ CX, $64
-	JLT rest9
-step8:
+	JLT rest12
+step11:
 	VMOVUPS (BX), Z3
 	VMOVUPS 64(BX), Z4
 	VADDPS Z4, Z3, Z3
@@ -45947,26 +45947,26 @@ step8:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step8
-rest9:
+	JGE step11
+rest12:
 	CMPQ CX, $16
-	JLT last11
-vec10:
+	JLT last9
+vec8:
 	VMOVUPS (BX), Z3
 	VADDPS Z3, Z0, Z0
 	ADDQ $64, BX
 	ADDQ $-16, CX
 	CMPQ CX, $16
-	JGE vec10
-last11:
+	JGE vec8
+last9:
 	CMPQ CX, $0
-	JLE done12
+	JLE done10
 	VBROADCASTSD c0000000000000000<>(SB), Z3
 	VMOVUPS (BX), K1, Z3
 	VADDPS Z3, Z0, Z0
 	ADDQ $64, BX
 	ADDQ $-16, CX
-done12:
+done10:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VMOVUPS Z0, (R8)
@@ -46183,8 +46183,8 @@ many30:
 few31:
 	VADDPS Z3, Z2, Z2
 	CMPQ R8, $64
-	JLT rest33
-step32:
+	JLT rest36
+step35:
 	VMOVUPS (BX), Z3
 	VMOVUPS 64(BX), Z4
 	VADDPS Z4, Z3, Z3
@@ -46196,26 +46196,26 @@ step32:
 	ADDQ $256, BX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step32
-rest33:
+	JGE step35
+rest36:
 	CMPQ R8, $16
-	JLT last35
-vec34:
+	JLT last33
+vec32:
 	VMOVUPS (BX), Z3
 	VADDPS Z3, Z0, Z0
 	ADDQ $64, BX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec34
-last35:
+	JGE vec32
+last33:
 	CMPQ R8, $0
-	JLE done36
+	JLE done34
 	VBROADCASTSD c0000000000000000<>(SB), Z3
 	VMOVUPS (BX), K1, Z3
 	VADDPS Z3, Z0, Z0
 	ADDQ $64, BX
 	ADDQ $-16, R8
-done36:
+done34:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -46474,8 +46474,8 @@ TEXT ·expAVX512(SB), NOSPLIT, $64-32
 	MOVQ x+8(FP), BX
 	MOVQ n+16(FP), CX
 	CMPQ CX, $64
-	JLT rest3
-step2:
+	JLT rest5
+step4:
 	VMOVUPS (BX), Z0
 	PREFETCHT0 2048(BX)
 	VMOVUPS 64(BX), Z1
@@ -46552,11 +46552,11 @@ step2:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step2
-rest3:
+	JGE step4
+rest5:
 	CMPQ CX, $0
-	JLE done5
-vec4:
+	JLE done3
+vec2:
 	CMPQ CX, $16
 	JGE whole6
 	LEAQ bits<>(SB), DX
@@ -46616,8 +46616,8 @@ done9:
 	ADDQ $64, BX
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT vec4
-done5:
+	JGT vec2
+done3:
 	VZEROUPPER
 	RET
 stream1:
@@ -46706,8 +46706,8 @@ done19:
 	ADDQ DX, AX
 aligned15:
 	CMPQ CX, $64
-	JLT rest25
-step24:
+	JLT rest27
+step26:
 	VMOVUPS (BX), Z0
 	PREFETCHT0 2048(BX)
 	VMOVUPS 64(BX), Z1
@@ -46784,11 +46784,11 @@ step24:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step24
-rest25:
+	JGE step26
+rest27:
 	CMPQ CX, $0
-	JLE done27
-vec26:
+	JLE done25
+vec24:
 	CMPQ CX, $16
 	JGE whole28
 	LEAQ bits<>(SB), DX
@@ -46848,8 +46848,8 @@ done31:
 	ADDQ $64, BX
 	ADDQ $-16, CX
 	CMPQ CX, $0
-	JGT vec26
-done27:
+	JGT vec24
+done25:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -48474,8 +48474,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest85
-step84:
+	JLT rest87
+step86:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -48483,14 +48483,14 @@ step84:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step84
+	JGE step86
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest85:
+rest87:
 	CMPQ R11, $0
-	JLE done87
-vec86:
+	JLE done85
+vec84:
 	CMPQ R11, $16
 	JGE whole88
 	LEAQ bits<>(SB), R12
@@ -48505,8 +48505,8 @@ done89:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec86
-done87:
+	JGT vec84
+done85:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -50495,8 +50495,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest97
-step96:
+	JLT rest99
+step98:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -50504,14 +50504,14 @@ step96:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step96
+	JGE step98
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest97:
+rest99:
 	CMPQ R11, $0
-	JLE done99
-vec98:
+	JLE done97
+vec96:
 	CMPQ R11, $16
 	JGE whole100
 	LEAQ bits<>(SB), R12
@@ -50526,8 +50526,8 @@ done101:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec98
-done99:
+	JGT vec96
+done97:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -52631,8 +52631,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest103
-step102:
+	JLT rest105
+step104:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -52640,14 +52640,14 @@ step102:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step102
+	JGE step104
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest103:
+rest105:
 	CMPQ R11, $0
-	JLE done105
-vec104:
+	JLE done103
+vec102:
 	CMPQ R11, $16
 	JGE whole106
 	LEAQ bits<>(SB), R12
@@ -52662,8 +52662,8 @@ done107:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $0
-	JGT vec104
-done105:
+	JGT vec102
+done103:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -53840,8 +53840,8 @@ suspect7:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest77
-step76:
+	JLT rest79
+step78:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -53849,14 +53849,14 @@ step76:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step76
+	JGE step78
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest77:
+rest79:
 	CMPQ R12, $0
-	JLE done79
-vec78:
+	JLE done77
+vec76:
 	CMPQ R12, $16
 	JGE whole80
 	LEAQ bits<>(SB), R13
@@ -53871,8 +53871,8 @@ done81:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec78
-done79:
+	JGT vec76
+done77:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -53906,8 +53906,8 @@ beyond8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest83
-step82:
+	JLT rest85
+step84:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -53915,14 +53915,14 @@ step82:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step82
+	JGE step84
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest83:
+rest85:
 	CMPQ R12, $0
-	JLE done85
-vec84:
+	JLE done83
+vec82:
 	CMPQ R12, $16
 	JGE whole86
 	LEAQ bits<>(SB), R13
@@ -53937,8 +53937,8 @@ done87:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec84
-done85:
+	JGT vec82
+done83:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -54011,8 +54011,8 @@ held3:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest91
-step90:
+	JLT rest93
+step92:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -54020,14 +54020,14 @@ step90:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step90
+	JGE step92
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest91:
+rest93:
 	CMPQ R12, $0
-	JLE done93
-vec92:
+	JLE done91
+vec90:
 	CMPQ R12, $16
 	JGE whole94
 	LEAQ bits<>(SB), R13
@@ -54042,8 +54042,8 @@ done95:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec92
-done93:
+	JGT vec90
+done91:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -55453,8 +55453,8 @@ suspect7:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest87
-step86:
+	JLT rest89
+step88:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -55462,14 +55462,14 @@ step86:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step86
+	JGE step88
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest87:
+rest89:
 	CMPQ R12, $0
-	JLE done89
-vec88:
+	JLE done87
+vec86:
 	CMPQ R12, $16
 	JGE whole90
 	LEAQ bits<>(SB), R13
@@ -55484,8 +55484,8 @@ done91:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec88
-done89:
+	JGT vec86
+done87:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -55519,8 +55519,8 @@ beyond8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest93
-step92:
+	JLT rest95
+step94:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -55528,14 +55528,14 @@ step92:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step92
+	JGE step94
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest93:
+rest95:
 	CMPQ R12, $0
-	JLE done95
-vec94:
+	JLE done93
+vec92:
 	CMPQ R12, $16
 	JGE whole96
 	LEAQ bits<>(SB), R13
@@ -55550,8 +55550,8 @@ done97:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec94
-done95:
+	JGT vec92
+done93:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -55625,8 +55625,8 @@ held3:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest101
-step100:
+	JLT rest103
+step102:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -55634,14 +55634,14 @@ step100:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step100
+	JGE step102
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest101:
+rest103:
 	CMPQ R12, $0
-	JLE done103
-vec102:
+	JLE done101
+vec100:
 	CMPQ R12, $16
 	JGE whole104
 	LEAQ bits<>(SB), R13
@@ -55656,8 +55656,8 @@ done105:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec102
-done103:
+	JGT vec100
+done101:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -57190,8 +57190,8 @@ suspect7:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest91
-step90:
+	JLT rest93
+step92:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -57199,14 +57199,14 @@ step90:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step90
+	JGE step92
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest91:
+rest93:
 	CMPQ R12, $0
-	JLE done93
-vec92:
+	JLE done91
+vec90:
 	CMPQ R12, $16
 	JGE whole94
 	LEAQ bits<>(SB), R13
@@ -57221,8 +57221,8 @@ done95:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec92
-done93:
+	JGT vec90
+done91:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -57256,8 +57256,8 @@ beyond8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest97
-step96:
+	JLT rest99
+step98:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -57265,14 +57265,14 @@ step96:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step96
+	JGE step98
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest97:
+rest99:
 	CMPQ R12, $0
-	JLE done99
-vec98:
+	JLE done97
+vec96:
 	CMPQ R12, $16
 	JGE whole100
 	LEAQ bits<>(SB), R13
@@ -57287,8 +57287,8 @@ done101:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec98
-done99:
+	JGT vec96
+done97:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -57362,8 +57362,8 @@ held3:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest105
-step104:
+	JLT rest107
+step106:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -57371,14 +57371,14 @@ step104:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step104
+	JGE step106
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest105:
+rest107:
 	CMPQ R12, $0
-	JLE done107
-vec106:
+	JLE done105
+vec104:
 	CMPQ R12, $16
 	JGE whole108
 	LEAQ bits<>(SB), R13
@@ -57393,8 +57393,8 @@ done109:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec106
-done107:
+	JGT vec104
+done105:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -58361,8 +58361,8 @@ suspect8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest56
-step55:
+	JLT rest58
+step57:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -58370,14 +58370,14 @@ step55:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step55
+	JGE step57
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest56:
+rest58:
 	CMPQ R12, $0
-	JLE done58
-vec57:
+	JLE done56
+vec55:
 	CMPQ R12, $16
 	JGE whole59
 	LEAQ bits<>(SB), R13
@@ -58392,8 +58392,8 @@ done60:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec57
-done58:
+	JGT vec55
+done56:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -58427,8 +58427,8 @@ beyond9:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest62
-step61:
+	JLT rest64
+step63:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -58436,14 +58436,14 @@ step61:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step61
+	JGE step63
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest62:
+rest64:
 	CMPQ R12, $0
-	JLE done64
-vec63:
+	JLE done62
+vec61:
 	CMPQ R12, $16
 	JGE whole65
 	LEAQ bits<>(SB), R13
@@ -58458,8 +58458,8 @@ done66:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec63
-done64:
+	JGT vec61
+done62:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -58536,8 +58536,8 @@ held4:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest70
-step69:
+	JLT rest72
+step71:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -58545,14 +58545,14 @@ step69:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step69
+	JGE step71
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest70:
+rest72:
 	CMPQ R12, $0
-	JLE done72
-vec71:
+	JLE done70
+vec69:
 	CMPQ R12, $16
 	JGE whole73
 	LEAQ bits<>(SB), R13
@@ -58567,8 +58567,8 @@ done74:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec71
-done72:
+	JGT vec69
+done70:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -59500,8 +59500,8 @@ suspect110:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest158
-step157:
+	JLT rest160
+step159:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -59509,14 +59509,14 @@ step157:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step157
+	JGE step159
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest158:
+rest160:
 	CMPQ R12, $0
-	JLE done160
-vec159:
+	JLE done158
+vec157:
 	CMPQ R12, $16
 	JGE whole161
 	LEAQ bits<>(SB), R13
@@ -59531,8 +59531,8 @@ done162:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec159
-done160:
+	JGT vec157
+done158:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -59566,8 +59566,8 @@ beyond111:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest164
-step163:
+	JLT rest166
+step165:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -59575,14 +59575,14 @@ step163:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step163
+	JGE step165
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest164:
+rest166:
 	CMPQ R12, $0
-	JLE done166
-vec165:
+	JLE done164
+vec163:
 	CMPQ R12, $16
 	JGE whole167
 	LEAQ bits<>(SB), R13
@@ -59597,8 +59597,8 @@ done168:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec165
-done166:
+	JGT vec163
+done164:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -59675,8 +59675,8 @@ held106:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest172
-step171:
+	JLT rest174
+step173:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -59684,14 +59684,14 @@ step171:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step171
+	JGE step173
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest172:
+rest174:
 	CMPQ R12, $0
-	JLE done174
-vec173:
+	JLE done172
+vec171:
 	CMPQ R12, $16
 	JGE whole175
 	LEAQ bits<>(SB), R13
@@ -59706,8 +59706,8 @@ done176:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec173
-done174:
+	JGT vec171
+done172:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -60691,8 +60691,8 @@ suspect8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest58
-step57:
+	JLT rest60
+step59:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -60700,14 +60700,14 @@ step57:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step57
+	JGE step59
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest58:
+rest60:
 	CMPQ R12, $0
-	JLE done60
-vec59:
+	JLE done58
+vec57:
 	CMPQ R12, $16
 	JGE whole61
 	LEAQ bits<>(SB), R13
@@ -60722,8 +60722,8 @@ done62:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec59
-done60:
+	JGT vec57
+done58:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -60757,8 +60757,8 @@ beyond9:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest64
-step63:
+	JLT rest66
+step65:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -60766,14 +60766,14 @@ step63:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step63
+	JGE step65
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest64:
+rest66:
 	CMPQ R12, $0
-	JLE done66
-vec65:
+	JLE done64
+vec63:
 	CMPQ R12, $16
 	JGE whole67
 	LEAQ bits<>(SB), R13
@@ -60788,8 +60788,8 @@ done68:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec65
-done66:
+	JGT vec63
+done64:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -60867,8 +60867,8 @@ held4:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest72
-step71:
+	JLT rest74
+step73:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -60876,14 +60876,14 @@ step71:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step71
+	JGE step73
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest72:
+rest74:
 	CMPQ R12, $0
-	JLE done74
-vec73:
+	JLE done72
+vec71:
 	CMPQ R12, $16
 	JGE whole75
 	LEAQ bits<>(SB), R13
@@ -60898,8 +60898,8 @@ done76:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec73
-done74:
+	JGT vec71
+done72:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -61957,8 +61957,8 @@ suspect116:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest166
-step165:
+	JLT rest168
+step167:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -61966,14 +61966,14 @@ step165:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step165
+	JGE step167
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest166:
+rest168:
 	CMPQ R12, $0
-	JLE done168
-vec167:
+	JLE done166
+vec165:
 	CMPQ R12, $16
 	JGE whole169
 	LEAQ bits<>(SB), R13
@@ -61988,8 +61988,8 @@ done170:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec167
-done168:
+	JGT vec165
+done166:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -62023,8 +62023,8 @@ beyond117:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest172
-step171:
+	JLT rest174
+step173:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -62032,14 +62032,14 @@ step171:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step171
+	JGE step173
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest172:
+rest174:
 	CMPQ R12, $0
-	JLE done174
-vec173:
+	JLE done172
+vec171:
 	CMPQ R12, $16
 	JGE whole175
 	LEAQ bits<>(SB), R13
@@ -62054,8 +62054,8 @@ done176:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec173
-done174:
+	JGT vec171
+done172:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -62133,8 +62133,8 @@ held112:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest180
-step179:
+	JLT rest182
+step181:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -62142,14 +62142,14 @@ step179:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step179
+	JGE step181
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest180:
+rest182:
 	CMPQ R12, $0
-	JLE done182
-vec181:
+	JLE done180
+vec179:
 	CMPQ R12, $16
 	JGE whole183
 	LEAQ bits<>(SB), R13
@@ -62164,8 +62164,8 @@ done184:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec181
-done182:
+	JGT vec179
+done180:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -63280,8 +63280,8 @@ suspect8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest64
-step63:
+	JLT rest66
+step65:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -63289,14 +63289,14 @@ step63:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step63
+	JGE step65
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest64:
+rest66:
 	CMPQ R12, $0
-	JLE done66
-vec65:
+	JLE done64
+vec63:
 	CMPQ R12, $16
 	JGE whole67
 	LEAQ bits<>(SB), R13
@@ -63311,8 +63311,8 @@ done68:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec65
-done66:
+	JGT vec63
+done64:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -63346,8 +63346,8 @@ beyond9:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest70
-step69:
+	JLT rest72
+step71:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -63355,14 +63355,14 @@ step69:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step69
+	JGE step71
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest70:
+rest72:
 	CMPQ R12, $0
-	JLE done72
-vec71:
+	JLE done70
+vec69:
 	CMPQ R12, $16
 	JGE whole73
 	LEAQ bits<>(SB), R13
@@ -63377,8 +63377,8 @@ done74:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec71
-done72:
+	JGT vec69
+done70:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -63456,8 +63456,8 @@ held4:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest78
-step77:
+	JLT rest80
+step79:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -63465,14 +63465,14 @@ step77:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step77
+	JGE step79
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest78:
+rest80:
 	CMPQ R12, $0
-	JLE done80
-vec79:
+	JLE done78
+vec77:
 	CMPQ R12, $16
 	JGE whole81
 	LEAQ bits<>(SB), R13
@@ -63487,8 +63487,8 @@ done82:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec79
-done80:
+	JGT vec77
+done78:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -64641,8 +64641,8 @@ suspect126:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest182
-step181:
+	JLT rest184
+step183:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -64650,14 +64650,14 @@ step181:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step181
+	JGE step183
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest182:
+rest184:
 	CMPQ R12, $0
-	JLE done184
-vec183:
+	JLE done182
+vec181:
 	CMPQ R12, $16
 	JGE whole185
 	LEAQ bits<>(SB), R13
@@ -64672,8 +64672,8 @@ done186:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec183
-done184:
+	JGT vec181
+done182:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -64707,8 +64707,8 @@ beyond127:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest188
-step187:
+	JLT rest190
+step189:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -64716,14 +64716,14 @@ step187:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step187
+	JGE step189
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest188:
+rest190:
 	CMPQ R12, $0
-	JLE done190
-vec189:
+	JLE done188
+vec187:
 	CMPQ R12, $16
 	JGE whole191
 	LEAQ bits<>(SB), R13
@@ -64738,8 +64738,8 @@ done192:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec189
-done190:
+	JGT vec187
+done188:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -64817,8 +64817,8 @@ held122:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest196
-step195:
+	JLT rest198
+step197:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -64826,14 +64826,14 @@ step195:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step195
+	JGE step197
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest196:
+rest198:
 	CMPQ R12, $0
-	JLE done198
-vec197:
+	JLE done196
+vec195:
 	CMPQ R12, $16
 	JGE whole199
 	LEAQ bits<>(SB), R13
@@ -64848,8 +64848,8 @@ done200:
 	ADDQ $64, CX
 	ADDQ $-16, R12
 	CMPQ R12, $0
-	JGT vec197
-done198:
+	JGT vec195
+done196:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -70434,8 +70434,8 @@ done11:
 	ADDQ R10, DX
 aligned7:
 	CMPQ DI, $64
-	JLT rest17
-step16:
+	JLT rest19
+step18:
 	VMOVUPS (CX), Z0
 	VMULPS Z14, Z0, Z0
 	VMOVUPS Z0, (DX)
@@ -70452,11 +70452,11 @@ step16:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step16
-rest17:
+	JGE step18
+rest19:
 	CMPQ DI, $0
-	JLE done19
-vec18:
+	JLE done17
+vec16:
 	CMPQ DI, $16
 	JGE whole20
 	LEAQ bits<>(SB), R10
@@ -70502,8 +70502,8 @@ done23:
 	ADDQ $64, CX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec18
-done19:
+	JGT vec16
+done17:
 	SHLQ $2, DI
 	ADDQ DI, CX
 	ADDQ DI, DX
@@ -70603,8 +70603,8 @@ done37:
 	ADDQ R11, DX
 aligned33:
 	CMPQ DI, $64
-	JLT rest43
-step42:
+	JLT rest45
+step44:
 	VMOVUPS (CX), Z0
 	VFMADD213PS Z13, Z14, Z0
 	VMOVUPS Z0, (DX)
@@ -70621,11 +70621,11 @@ step42:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step42
-rest43:
+	JGE step44
+rest45:
 	CMPQ DI, $0
-	JLE done45
-vec44:
+	JLE done43
+vec42:
 	CMPQ DI, $16
 	JGE whole46
 	LEAQ bits<>(SB), R11
@@ -70671,8 +70671,8 @@ done49:
 	ADDQ $64, CX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec44
-done45:
+	JGT vec42
+done43:
 	SHLQ $2, DI
 	ADDQ DI, CX
 	ADDQ DI, DX
@@ -70790,8 +70790,8 @@ done12:
 	ADDQ R12, DX
 aligned6:
 	CMPQ DI, $64
-	JLT rest18
-step17:
+	JLT rest20
+step19:
 	VMOVUPS (R9), Z1
 	VMOVUPS (CX), Z0
 	VFMADD213PS Z15, Z14, Z0
@@ -70817,11 +70817,11 @@ step17:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step17
-rest18:
+	JGE step19
+rest20:
 	CMPQ DI, $0
-	JLE done20
-vec19:
+	JLE done18
+vec17:
 	CMPQ DI, $16
 	JGE whole21
 	LEAQ bits<>(SB), R12
@@ -70879,8 +70879,8 @@ done26:
 	ADDQ $64, CX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec19
-done20:
+	JGT vec17
+done18:
 	SHLQ $2, DI
 	ADDQ DI, CX
 	ADDQ DI, R9
@@ -70988,8 +70988,8 @@ done11:
 aligned5:
 short3:
 	CMPQ SI, $64
-	JLT rest17
-step16:
+	JLT rest20
+step19:
 	VMOVUPS (CX), Z0
 	VMOVUPS (DX), Z1
 	VFMADD231PS Z14, Z0, Z1
@@ -71010,11 +71010,11 @@ step16:
 	ADDQ $256, CX
 	ADDQ $-64, SI
 	CMPQ SI, $64
-	JGE step16
-rest17:
+	JGE step19
+rest20:
 	CMPQ SI, $16
-	JLT last19
-vec18:
+	JLT last17
+vec16:
 	VMOVUPS (CX), Z0
 	VMOVUPS (DX), Z1
 	VFMADD231PS Z14, Z0, Z1
@@ -71023,10 +71023,10 @@ vec18:
 	ADDQ $64, CX
 	ADDQ $-16, SI
 	CMPQ SI, $16
-	JGE vec18
-last19:
+	JGE vec16
+last17:
 	CMPQ SI, $0
-	JLE done20
+	JLE done18
 	CMPQ SI, $16
 	JGE whole21
 	LEAQ bits<>(SB), R9
@@ -71080,7 +71080,7 @@ whole25:
 done26:
 	ADDQ $64, CX
 	ADDQ $-16, SI
-done20:
+done18:
 	MOVQ dstStride+40(FP), R9
 	SHLQ $2, R9
 	ADDQ R9, AX
@@ -71199,8 +71199,8 @@ many5:
 few6:
 	VADDPS Z3, Z2, Z2
 	CMPQ R10, $64
-	JLT rest8
-step7:
+	JLT rest11
+step10:
 	VMOVUPS (DX), Z3
 	VSUBPS Z15, Z3, Z3
 	VMULPS (DI), Z3, Z3
@@ -71221,11 +71221,11 @@ step7:
 	ADDQ $256, DX
 	ADDQ $-64, R10
 	CMPQ R10, $64
-	JGE step7
-rest8:
+	JGE step10
+rest11:
 	CMPQ R10, $16
-	JLT last10
-vec9:
+	JLT last8
+vec7:
 	VMOVUPS (DX), Z3
 	VSUBPS Z15, Z3, Z3
 	VMULPS (DI), Z3, Z3
@@ -71234,10 +71234,10 @@ vec9:
 	ADDQ $64, DX
 	ADDQ $-16, R10
 	CMPQ R10, $16
-	JGE vec9
-last10:
+	JGE vec7
+last8:
 	CMPQ R10, $0
-	JLE done11
+	JLE done9
 	CMPQ R10, $16
 	JGE whole12
 	LEAQ bits<>(SB), R11
@@ -71264,7 +71264,7 @@ done15:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	ADDQ $-16, R10
-done11:
+done9:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -71383,8 +71383,8 @@ done11:
 aligned7:
 short5:
 	CMPQ DI, $64
-	JLT rest17
-step16:
+	JLT rest19
+step18:
 	VMOVUPS (DX), Z0
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
@@ -71405,11 +71405,11 @@ step16:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step16
-rest17:
+	JGE step18
+rest19:
 	CMPQ DI, $0
-	JLE done19
-vec18:
+	JLE done17
+vec16:
 	CMPQ DI, $16
 	JGE whole20
 	LEAQ bits<>(SB), R10
@@ -71456,8 +71456,8 @@ done23:
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec18
-done19:
+	JGT vec16
+done17:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -71546,8 +71546,8 @@ done35:
 	ADDQ R10, SI
 aligned31:
 	CMPQ DI, $64
-	JLT rest41
-step40:
+	JLT rest43
+step42:
 	VMOVUPS (DX), Z0
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
@@ -71568,11 +71568,11 @@ step40:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step40
-rest41:
+	JGE step42
+rest43:
 	CMPQ DI, $0
-	JLE done43
-vec42:
+	JLE done41
+vec40:
 	CMPQ DI, $16
 	JGE whole44
 	LEAQ bits<>(SB), R10
@@ -71619,8 +71619,8 @@ done47:
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $0
-	JGT vec42
-done43:
+	JGT vec40
+done41:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -71800,8 +71800,8 @@ many5:
 few6:
 	VADDPS Z3, Z2, Z2
 	CMPQ R9, $64
-	JLT rest8
-step7:
+	JLT rest11
+step10:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VMULPS Z3, Z3, Z4
@@ -71822,11 +71822,11 @@ step7:
 	ADDQ $256, CX
 	ADDQ $-64, R9
 	CMPQ R9, $64
-	JGE step7
-rest8:
+	JGE step10
+rest11:
 	CMPQ R9, $16
-	JLT last10
-vec9:
+	JLT last8
+vec7:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VMULPS Z3, Z3, Z4
@@ -71835,10 +71835,10 @@ vec9:
 	ADDQ $64, CX
 	ADDQ $-16, R9
 	CMPQ R9, $16
-	JGE vec9
-last10:
+	JGE vec7
+last8:
 	CMPQ R9, $0
-	JLE done11
+	JLE done9
 	CMPQ R9, $16
 	JGE whole12
 	LEAQ bits<>(SB), R10
@@ -71865,7 +71865,7 @@ done15:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, R9
-done11:
+done9:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -72054,8 +72054,8 @@ many6:
 few7:
 	VADDPS Z3, Z2, Z2
 	CMPQ R11, $64
-	JLT rest9
-step8:
+	JLT rest12
+step11:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VMULPS Z3, Z3, Z4
@@ -72089,11 +72089,11 @@ step8:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step8
-rest9:
+	JGE step11
+rest12:
 	CMPQ R11, $16
-	JLT last11
-vec10:
+	JLT last9
+vec8:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VMULPS Z3, Z3, Z4
@@ -72106,10 +72106,10 @@ vec10:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec10
-last11:
+	JGE vec8
+last9:
 	CMPQ R11, $0
-	JLE done12
+	JLE done10
 	CMPQ R11, $16
 	JGE whole13
 	LEAQ bits<>(SB), R12
@@ -72169,7 +72169,7 @@ done18:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done12:
+done10:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -72353,8 +72353,8 @@ many27:
 few28:
 	VADDPS Z3, Z2, Z2
 	CMPQ R11, $64
-	JLT rest30
-step29:
+	JLT rest33
+step32:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VMULPS Z3, Z3, Z4
@@ -72388,11 +72388,11 @@ step29:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step29
-rest30:
+	JGE step32
+rest33:
 	CMPQ R11, $16
-	JLT last32
-vec31:
+	JLT last30
+vec29:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VMULPS Z3, Z3, Z4
@@ -72405,10 +72405,10 @@ vec31:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec31
-last32:
+	JGE vec29
+last30:
 	CMPQ R11, $0
-	JLE done33
+	JLE done31
 	CMPQ R11, $16
 	JGE whole34
 	LEAQ bits<>(SB), R12
@@ -72468,7 +72468,7 @@ done39:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done33:
+done31:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -72604,8 +72604,8 @@ many5:
 few6:
 	VADDPS Z3, Z2, Z2
 	CMPQ R9, $64
-	JLT rest8
-step7:
+	JLT rest11
+step10:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VANDPS.BCST c7fffffff7fffffff<>(SB), Z3, Z4
@@ -72626,11 +72626,11 @@ step7:
 	ADDQ $256, CX
 	ADDQ $-64, R9
 	CMPQ R9, $64
-	JGE step7
-rest8:
+	JGE step10
+rest11:
 	CMPQ R9, $16
-	JLT last10
-vec9:
+	JLT last8
+vec7:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VANDPS.BCST c7fffffff7fffffff<>(SB), Z3, Z4
@@ -72639,10 +72639,10 @@ vec9:
 	ADDQ $64, CX
 	ADDQ $-16, R9
 	CMPQ R9, $16
-	JGE vec9
-last10:
+	JGE vec7
+last8:
 	CMPQ R9, $0
-	JLE done11
+	JLE done9
 	CMPQ R9, $16
 	JGE whole12
 	LEAQ bits<>(SB), R10
@@ -72669,7 +72669,7 @@ done15:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, R9
-done11:
+done9:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -72909,8 +72909,8 @@ many6:
 few7:
 	VADDPS Z3, Z2, Z2
 	CMPQ R11, $64
-	JLT rest9
-step8:
+	JLT rest12
+step11:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VANDPS.BCST c7fffffff7fffffff<>(SB), Z3, Z4
@@ -72956,11 +72956,11 @@ step8:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step8
-rest9:
+	JGE step11
+rest12:
 	CMPQ R11, $16
-	JLT last11
-vec10:
+	JLT last9
+vec8:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VANDPS.BCST c7fffffff7fffffff<>(SB), Z3, Z4
@@ -72976,10 +72976,10 @@ vec10:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec10
-last11:
+	JGE vec8
+last9:
 	CMPQ R11, $0
-	JLE done12
+	JLE done10
 	CMPQ R11, $16
 	JGE whole13
 	LEAQ bits<>(SB), R12
@@ -73042,7 +73042,7 @@ done18:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done12:
+done10:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -73274,8 +73274,8 @@ many27:
 few28:
 	VADDPS Z3, Z2, Z2
 	CMPQ R11, $64
-	JLT rest30
-step29:
+	JLT rest33
+step32:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VANDPS.BCST c7fffffff7fffffff<>(SB), Z3, Z4
@@ -73321,11 +73321,11 @@ step29:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step29
-rest30:
+	JGE step32
+rest33:
 	CMPQ R11, $16
-	JLT last32
-vec31:
+	JLT last30
+vec29:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VANDPS.BCST c7fffffff7fffffff<>(SB), Z3, Z4
@@ -73341,10 +73341,10 @@ vec31:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec31
-last32:
+	JGE vec29
+last30:
 	CMPQ R11, $0
-	JLE done33
+	JLE done31
 	CMPQ R11, $16
 	JGE whole34
 	LEAQ bits<>(SB), R12
@@ -73407,7 +73407,7 @@ done39:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done33:
+done31:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -73935,8 +73935,8 @@ row2:
 	MOVQ AX, SI
 	MOVQ cols+32(FP), DX
 	CMPQ DX, $64
-	JLT rest5
-step4:
+	JLT rest8
+step7:
 	VCVTPS2PD (CX), Z4
 	VCVTPS2PD (SI), Z5
 	VFMADD231PD Z5, Z4, Z0
@@ -73965,11 +73965,11 @@ step4:
 	ADDQ $256, CX
 	ADDQ $-64, DX
 	CMPQ DX, $64
-	JGE step4
-rest5:
+	JGE step7
+rest8:
 	CMPQ DX, $16
-	JLT last7
-vec6:
+	JLT last5
+vec4:
 	VCVTPS2PD (CX), Z4
 	VCVTPS2PD (SI), Z5
 	VFMADD231PD Z5, Z4, Z0
@@ -73980,10 +73980,10 @@ vec6:
 	ADDQ $64, CX
 	ADDQ $-16, DX
 	CMPQ DX, $16
-	JGE vec6
-last7:
+	JGE vec4
+last5:
 	CMPQ DX, $0
-	JLE done8
+	JLE done6
 	LEAQ local0-64(SP), R9
 	ANDQ $-64, R9
 	CMPQ DX, $16
@@ -74018,7 +74018,7 @@ done12:
 	VFMADD231PD Z5, Z4, Z1
 	ADDQ $64, CX
 	ADDQ $-16, DX
-done8:
+done6:
 	VADDPD Z1, Z0, Z0
 	VADDPD Z3, Z2, Z2
 	VADDPD Z2, Z0, Z0
@@ -74056,8 +74056,8 @@ row13:
 	MOVQ CX, SI
 	MOVQ cols+32(FP), BX
 	CMPQ BX, $64
-	JLT rest16
-step15:
+	JLT rest19
+step18:
 	VCVTPS2PD (SI), Z4
 	VADDPD Z4, Z0, Z0
 	VCVTPS2PD 32(SI), Z4
@@ -74077,11 +74077,11 @@ step15:
 	ADDQ $256, SI
 	ADDQ $-64, BX
 	CMPQ BX, $64
-	JGE step15
-rest16:
+	JGE step18
+rest19:
 	CMPQ BX, $16
-	JLT last18
-vec17:
+	JLT last16
+vec15:
 	VCVTPS2PD (SI), Z4
 	VADDPD Z4, Z0, Z0
 	VCVTPS2PD 32(SI), Z4
@@ -74089,10 +74089,10 @@ vec17:
 	ADDQ $64, SI
 	ADDQ $-16, BX
 	CMPQ BX, $16
-	JGE vec17
-last18:
+	JGE vec15
+last16:
 	CMPQ BX, $0
-	JLE done19
+	JLE done17
 	LEAQ local0-64(SP), R9
 	ANDQ $-64, R9
 	CMPQ BX, $16
@@ -74112,7 +74112,7 @@ done21:
 	VADDPD Z4, Z1, Z1
 	ADDQ $64, SI
 	ADDQ $-16, BX
-done19:
+done17:
 	VADDPD Z1, Z0, Z0
 	VADDPD Z3, Z2, Z2
 	VADDPD Z2, Z0, Z0
@@ -74237,8 +74237,8 @@ done12:
 aligned6:
 short4:
 	CMPQ R8, $64
-	JLT rest18
-step17:
+	JLT rest21
+step20:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (SI), Z2
@@ -74268,11 +74268,11 @@ step17:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step17
-rest18:
+	JGE step20
+rest21:
 	CMPQ R8, $16
-	JLT last20
-vec19:
+	JLT last18
+vec17:
 	VMOVUPS (DX), Z0
 	VMOVUPS (SI), Z1
 	VSUBPS Z15, Z1, Z1
@@ -74284,10 +74284,10 @@ vec19:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec19
-last20:
+	JGE vec17
+last18:
 	CMPQ R8, $0
-	JLE done21
+	JLE done19
 	CMPQ R8, $16
 	JGE whole22
 	LEAQ bits<>(SB), R11
@@ -74343,7 +74343,7 @@ whole26:
 done27:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done21:
+done19:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -74452,8 +74452,8 @@ done41:
 	ADDQ R11, DI
 aligned35:
 	CMPQ R8, $64
-	JLT rest47
-step46:
+	JLT rest50
+step49:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (SI), Z2
@@ -74483,11 +74483,11 @@ step46:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step46
-rest47:
+	JGE step49
+rest50:
 	CMPQ R8, $16
-	JLT last49
-vec48:
+	JLT last47
+vec46:
 	VMOVUPS (DX), Z0
 	VMOVUPS (SI), Z1
 	VSUBPS Z15, Z1, Z1
@@ -74499,10 +74499,10 @@ vec48:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec48
-last49:
+	JGE vec46
+last47:
 	CMPQ R8, $0
-	JLE done50
+	JLE done48
 	CMPQ R8, $16
 	JGE whole51
 	LEAQ bits<>(SB), R11
@@ -74558,7 +74558,7 @@ whole55:
 done56:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done50:
+done48:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -74693,8 +74693,8 @@ done12:
 aligned6:
 short4:
 	CMPQ R8, $64
-	JLT rest18
-step17:
+	JLT rest21
+step20:
 	VMOVUPS (DX), Z0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Z1
@@ -74780,11 +74780,11 @@ step17:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step17
-rest18:
+	JGE step20
+rest21:
 	CMPQ R8, $16
-	JLT last20
-vec19:
+	JLT last18
+vec17:
 	VMOVUPS (DX), Z0
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
@@ -74809,10 +74809,10 @@ vec19:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec19
-last20:
+	JGE vec17
+last18:
 	CMPQ R8, $0
-	JLE done21
+	JLE done19
 	CMPQ R8, $16
 	JGE whole22
 	LEAQ bits<>(SB), R11
@@ -74881,7 +74881,7 @@ whole26:
 done27:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done21:
+done19:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -74998,8 +74998,8 @@ done41:
 	ADDQ R11, DI
 aligned35:
 	CMPQ R8, $64
-	JLT rest47
-step46:
+	JLT rest50
+step49:
 	VMOVUPS (DX), Z0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Z1
@@ -75085,11 +75085,11 @@ step46:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step46
-rest47:
+	JGE step49
+rest50:
 	CMPQ R8, $16
-	JLT last49
-vec48:
+	JLT last47
+vec46:
 	VMOVUPS (DX), Z0
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
@@ -75114,10 +75114,10 @@ vec48:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec48
-last49:
+	JGE vec46
+last47:
 	CMPQ R8, $0
-	JLE done50
+	JLE done48
 	CMPQ R8, $16
 	JGE whole51
 	LEAQ bits<>(SB), R11
@@ -75186,7 +75186,7 @@ whole55:
 done56:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done50:
+done48:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX

@@ -1174,8 +1174,8 @@ few7:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	WORD $0x4E2FD56B // FADD V15.S4, V11.S4, V11.S4
 	CMP $64, R2
-	BLT rest9
-step8:
+	BLT rest12
+step11:
 	FLDPQ (R1), (F12, F13)
 	FLDPQ 64(R1), (F14, F15)
 	WORD $0x4E2ED58C // FADD V14.S4, V12.S4, V12.S4
@@ -1203,11 +1203,11 @@ step8:
 	ADD $256, R1
 	SUB $64, R2
 	CMP $64, R2
-	BGE step8
-rest9:
+	BGE step11
+rest12:
 	CMP $16, R2
-	BLT last11
-vec10:
+	BLT last9
+vec8:
 	FLDPQ (R1), (F12, F13)
 	FLDPQ 32(R1), (F14, F15)
 	WORD $0x4E2CD400 // FADD V12.S4, V0.S4, V0.S4
@@ -1217,10 +1217,10 @@ vec10:
 	ADD $64, R1
 	SUB $16, R2
 	CMP $16, R2
-	BGE vec10
-last11:
+	BGE vec8
+last9:
 	CMP $0, R2
-	BLE done12
+	BLE done10
 	CMP $16, R3
 	BGE whole13
 	MOVD $tail-64(SP), R8
@@ -1260,7 +1260,7 @@ done14:
 	WORD $0x4E2FD463 // FADD V15.S4, V3.S4, V3.S4
 	ADD $64, R1
 	SUB $16, R2
-done12:
+done10:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -1636,8 +1636,8 @@ few37:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	WORD $0x4E2FD56B // FADD V15.S4, V11.S4, V11.S4
 	CMP $64, R6
-	BLT rest39
-step38:
+	BLT rest42
+step41:
 	FLDPQ (R1), (F12, F13)
 	FLDPQ 64(R1), (F14, F15)
 	WORD $0x4E2ED58C // FADD V14.S4, V12.S4, V12.S4
@@ -1665,11 +1665,11 @@ step38:
 	ADD $256, R1
 	SUB $64, R6
 	CMP $64, R6
-	BGE step38
-rest39:
+	BGE step41
+rest42:
 	CMP $16, R6
-	BLT last41
-vec40:
+	BLT last39
+vec38:
 	FLDPQ (R1), (F12, F13)
 	FLDPQ 32(R1), (F14, F15)
 	WORD $0x4E2CD400 // FADD V12.S4, V0.S4, V0.S4
@@ -1679,10 +1679,10 @@ vec40:
 	ADD $64, R1
 	SUB $16, R6
 	CMP $16, R6
-	BGE vec40
-last41:
+	BGE vec38
+last39:
 	CMP $0, R6
-	BLE done42
+	BLE done40
 	CMP $16, R3
 	BGE whole43
 	MOVD $tail-64(SP), R7
@@ -1722,7 +1722,7 @@ done44:
 	WORD $0x4E2FD463 // FADD V15.S4, V3.S4, V3.S4
 	ADD $64, R1
 	SUB $16, R6
-done42:
+done40:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -2128,8 +2128,8 @@ TEXT ·expNEON(SB), NOSPLIT, $64-32
 	MOVD $0x0000000000000000, R3
 	VDUP R3, V24.D2
 	CMP $64, R2
-	BLT rest2
-step1:
+	BLT rest4
+step3:
 	FLDPQ (R1), (F0, F1)
 	PRFM 2048(R1), PLDL1KEEP
 	FLDPQ 64(R1), (F2, F3)
@@ -2502,11 +2502,11 @@ step1:
 	ADD $256, R1
 	SUB $64, R2
 	CMP $64, R2
-	BGE step1
-rest2:
+	BGE step3
+rest4:
 	CMP $0, R2
-	BLE done4
-vec3:
+	BLE done2
+vec1:
 	CMP $16, R2
 	BGE whole5
 	MOVD $tail-64(SP), R3
@@ -2660,8 +2660,8 @@ done12:
 	ADD $64, R1
 	SUB $16, R2
 	CMP $0, R2
-	BGT vec3
-done4:
+	BGT vec1
+done2:
 	RET
 
 // func sumExpNEON(base, sum, peak, x *float32, rows, cols, stride int)
@@ -7168,8 +7168,8 @@ beyond5:
 	MOVD R1, R2
 	MOVD R3, R9
 	CMP $64, R9
-	BLT rest156
-step155:
+	BLT rest158
+step157:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -7197,15 +7197,15 @@ step155:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step155
+	BGE step157
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest156:
+rest158:
 	CMP $0, R9
-	BLE done158
-vec157:
+	BLE done156
+vec155:
 	CMP $16, R9
 	BGE whole159
 	MOVD $tail-64(SP), R10
@@ -7246,8 +7246,8 @@ done160:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec157
-done158:
+	BGT vec155
+done156:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -12406,8 +12406,8 @@ beyond5:
 	MOVD R1, R2
 	MOVD R3, R9
 	CMP $64, R9
-	BLT rest180
-step179:
+	BLT rest182
+step181:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -12435,15 +12435,15 @@ step179:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step179
+	BGE step181
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest180:
+rest182:
 	CMP $0, R9
-	BLE done182
-vec181:
+	BLE done180
+vec179:
 	CMP $16, R9
 	BGE whole183
 	MOVD $tail-64(SP), R10
@@ -12484,8 +12484,8 @@ done184:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec181
-done182:
+	BGT vec179
+done180:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -17892,8 +17892,8 @@ beyond5:
 	MOVD R1, R2
 	MOVD R3, R9
 	CMP $64, R9
-	BLT rest198
-step197:
+	BLT rest200
+step199:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -17921,15 +17921,15 @@ step197:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step197
+	BGE step199
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest198:
+rest200:
 	CMP $0, R9
-	BLE done200
-vec199:
+	BLE done198
+vec197:
 	CMP $16, R9
 	BGE whole201
 	MOVD $tail-64(SP), R10
@@ -17970,8 +17970,8 @@ done202:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $0, R9
-	BGT vec199
-done200:
+	BGT vec197
+done198:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -20427,8 +20427,8 @@ suspect7:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest85
-step84:
+	BLT rest87
+step86:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -20456,15 +20456,15 @@ step84:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step84
+	BGE step86
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest85:
+rest87:
 	CMP $0, R10
-	BLE done87
-vec86:
+	BLE done85
+vec84:
 	CMP $16, R10
 	BGE whole88
 	MOVD $tail-64(SP), R11
@@ -20505,8 +20505,8 @@ done89:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec86
-done87:
+	BGT vec84
+done85:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -20545,8 +20545,8 @@ beyond8:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest95
-step94:
+	BLT rest97
+step96:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -20574,15 +20574,15 @@ step94:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step94
+	BGE step96
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest95:
+rest97:
 	CMP $0, R10
-	BLE done97
-vec96:
+	BLE done95
+vec94:
 	CMP $16, R10
 	BGE whole98
 	MOVD $tail-64(SP), R11
@@ -20623,8 +20623,8 @@ done99:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec96
-done97:
+	BGT vec94
+done95:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -20717,8 +20717,8 @@ held3:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest107
-step106:
+	BLT rest109
+step108:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -20746,15 +20746,15 @@ step106:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step106
+	BGE step108
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest107:
+rest109:
 	CMP $0, R10
-	BLE done109
-vec108:
+	BLE done107
+vec106:
 	CMP $16, R10
 	BGE whole110
 	MOVD $tail-64(SP), R11
@@ -20795,8 +20795,8 @@ done111:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec108
-done109:
+	BGT vec106
+done107:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -23850,8 +23850,8 @@ suspect7:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest103
-step102:
+	BLT rest105
+step104:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -23879,15 +23879,15 @@ step102:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step102
+	BGE step104
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest103:
+rest105:
 	CMP $0, R10
-	BLE done105
-vec104:
+	BLE done103
+vec102:
 	CMP $16, R10
 	BGE whole106
 	MOVD $tail-64(SP), R11
@@ -23928,8 +23928,8 @@ done107:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec104
-done105:
+	BGT vec102
+done103:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -23968,8 +23968,8 @@ beyond8:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest113
-step112:
+	BLT rest115
+step114:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -23997,15 +23997,15 @@ step112:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step112
+	BGE step114
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest113:
+rest115:
 	CMP $0, R10
-	BLE done115
-vec114:
+	BLE done113
+vec112:
 	CMP $16, R10
 	BGE whole116
 	MOVD $tail-64(SP), R11
@@ -24046,8 +24046,8 @@ done117:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec114
-done115:
+	BGT vec112
+done113:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -24141,8 +24141,8 @@ held3:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest125
-step124:
+	BLT rest127
+step126:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -24170,15 +24170,15 @@ step124:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step124
+	BGE step126
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest125:
+rest127:
 	CMP $0, R10
-	BLE done127
-vec126:
+	BLE done125
+vec124:
 	CMP $16, R10
 	BGE whole128
 	MOVD $tail-64(SP), R11
@@ -24219,8 +24219,8 @@ done129:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec126
-done127:
+	BGT vec124
+done125:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -27566,8 +27566,8 @@ suspect7:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest115
-step114:
+	BLT rest117
+step116:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -27595,15 +27595,15 @@ step114:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step114
+	BGE step116
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest115:
+rest117:
 	CMP $0, R10
-	BLE done117
-vec116:
+	BLE done115
+vec114:
 	CMP $16, R10
 	BGE whole118
 	MOVD $tail-64(SP), R11
@@ -27644,8 +27644,8 @@ done119:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec116
-done117:
+	BGT vec114
+done115:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -27684,8 +27684,8 @@ beyond8:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest125
-step124:
+	BLT rest127
+step126:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -27713,15 +27713,15 @@ step124:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step124
+	BGE step126
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest125:
+rest127:
 	CMP $0, R10
-	BLE done127
-vec126:
+	BLE done125
+vec124:
 	CMP $16, R10
 	BGE whole128
 	MOVD $tail-64(SP), R11
@@ -27762,8 +27762,8 @@ done129:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec126
-done127:
+	BGT vec124
+done125:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -27857,8 +27857,8 @@ held3:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest137
-step136:
+	BLT rest139
+step138:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -27886,15 +27886,15 @@ step136:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step136
+	BGE step138
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest137:
+rest139:
 	CMP $0, R10
-	BLE done139
-vec138:
+	BLE done137
+vec136:
 	CMP $16, R10
 	BGE whole140
 	MOVD $tail-64(SP), R11
@@ -27935,8 +27935,8 @@ done141:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec138
-done139:
+	BGT vec136
+done137:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -30029,8 +30029,8 @@ suspect7:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest67
-step66:
+	BLT rest69
+step68:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -30058,15 +30058,15 @@ step66:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step66
+	BGE step68
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest67:
+rest69:
 	CMP $0, R10
-	BLE done69
-vec68:
+	BLE done67
+vec66:
 	CMP $16, R10
 	BGE whole70
 	MOVD $tail-64(SP), R11
@@ -30107,8 +30107,8 @@ done71:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec68
-done69:
+	BGT vec66
+done67:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -30147,8 +30147,8 @@ beyond8:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest77
-step76:
+	BLT rest79
+step78:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -30176,15 +30176,15 @@ step76:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step76
+	BGE step78
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest77:
+rest79:
 	CMP $0, R10
-	BLE done79
-vec78:
+	BLE done77
+vec76:
 	CMP $16, R10
 	BGE whole80
 	MOVD $tail-64(SP), R11
@@ -30225,8 +30225,8 @@ done81:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec78
-done79:
+	BGT vec76
+done77:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -30322,8 +30322,8 @@ held3:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest89
-step88:
+	BLT rest91
+step90:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -30351,15 +30351,15 @@ step88:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step88
+	BGE step90
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest89:
+rest91:
 	CMP $0, R10
-	BLE done91
-vec90:
+	BLE done89
+vec88:
 	CMP $16, R10
 	BGE whole92
 	MOVD $tail-64(SP), R11
@@ -30400,8 +30400,8 @@ done93:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec90
-done91:
+	BGT vec88
+done89:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -32490,8 +32490,8 @@ suspect7:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest73
-step72:
+	BLT rest75
+step74:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -32519,15 +32519,15 @@ step72:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step72
+	BGE step74
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest73:
+rest75:
 	CMP $0, R10
-	BLE done75
-vec74:
+	BLE done73
+vec72:
 	CMP $16, R10
 	BGE whole76
 	MOVD $tail-64(SP), R11
@@ -32568,8 +32568,8 @@ done77:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec74
-done75:
+	BGT vec72
+done73:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -32608,8 +32608,8 @@ beyond8:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest83
-step82:
+	BLT rest85
+step84:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -32637,15 +32637,15 @@ step82:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step82
+	BGE step84
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest83:
+rest85:
 	CMP $0, R10
-	BLE done85
-vec84:
+	BLE done83
+vec82:
 	CMP $16, R10
 	BGE whole86
 	MOVD $tail-64(SP), R11
@@ -32686,8 +32686,8 @@ done87:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec84
-done85:
+	BGT vec82
+done83:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -32784,8 +32784,8 @@ held3:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest95
-step94:
+	BLT rest97
+step96:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -32813,15 +32813,15 @@ step94:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step94
+	BGE step96
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest95:
+rest97:
 	CMP $0, R10
-	BLE done97
-vec96:
+	BLE done95
+vec94:
 	CMP $16, R10
 	BGE whole98
 	MOVD $tail-64(SP), R11
@@ -32862,8 +32862,8 @@ done99:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec96
-done97:
+	BGT vec94
+done95:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -35300,8 +35300,8 @@ suspect7:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest91
-step90:
+	BLT rest93
+step92:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -35329,15 +35329,15 @@ step90:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step90
+	BGE step92
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest91:
+rest93:
 	CMP $0, R10
-	BLE done93
-vec92:
+	BLE done91
+vec90:
 	CMP $16, R10
 	BGE whole94
 	MOVD $tail-64(SP), R11
@@ -35378,8 +35378,8 @@ done95:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec92
-done93:
+	BGT vec90
+done91:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -35418,8 +35418,8 @@ beyond8:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest101
-step100:
+	BLT rest103
+step102:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -35447,15 +35447,15 @@ step100:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step100
+	BGE step102
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest101:
+rest103:
 	CMP $0, R10
-	BLE done103
-vec102:
+	BLE done101
+vec100:
 	CMP $16, R10
 	BGE whole104
 	MOVD $tail-64(SP), R11
@@ -35496,8 +35496,8 @@ done105:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec102
-done103:
+	BGT vec100
+done101:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -35594,8 +35594,8 @@ held3:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest113
-step112:
+	BLT rest115
+step114:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -35623,15 +35623,15 @@ step112:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step112
+	BGE step114
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest113:
+rest115:
 	CMP $0, R10
-	BLE done115
-vec114:
+	BLE done113
+vec112:
 	CMP $16, R10
 	BGE whole116
 	MOVD $tail-64(SP), R11
@@ -35672,8 +35672,8 @@ done117:
 	ADD $64, R2
 	SUB $16, R10
 	CMP $0, R10
-	BGT vec114
-done115:
+	BGT vec112
+done113:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -46268,8 +46268,8 @@ done15:
 	ADD R8, R3
 aligned7:
 	CMP $64, R5
-	BLT rest21
-step20:
+	BLT rest23
+step22:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	WORD $0x6E3EDC00 // FMUL V30.S4, V0.S4, V0.S4
@@ -46306,11 +46306,11 @@ step20:
 	ADD $256, R2
 	SUB $64, R5
 	CMP $64, R5
-	BGE step20
-rest21:
+	BGE step22
+rest23:
 	CMP $0, R5
-	BLE done23
-vec22:
+	BLE done21
+vec20:
 	CMP $16, R5
 	BGE whole24
 	MOVD $tail-64(SP), R8
@@ -46382,8 +46382,8 @@ done31:
 	ADD $64, R2
 	SUB $16, R5
 	CMP $0, R5
-	BGT vec22
-done23:
+	BGT vec20
+done21:
 	LSL $2, R5
 	ADD R5, R2
 	ADD R5, R3
@@ -46515,8 +46515,8 @@ done49:
 	ADD R9, R3
 aligned41:
 	CMP $64, R5
-	BLT rest55
-step54:
+	BLT rest57
+step56:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	VMOV V29.B16, V4.B16
@@ -46569,11 +46569,11 @@ step54:
 	ADD $256, R2
 	SUB $64, R5
 	CMP $64, R5
-	BGE step54
-rest55:
+	BGE step56
+rest57:
 	CMP $0, R5
-	BLE done57
-vec56:
+	BLE done55
+vec54:
 	CMP $16, R5
 	BGE whole58
 	MOVD $tail-64(SP), R9
@@ -46649,8 +46649,8 @@ done65:
 	ADD $64, R2
 	SUB $16, R5
 	CMP $0, R5
-	BGT vec56
-done57:
+	BGT vec54
+done55:
 	LSL $2, R5
 	ADD R5, R2
 	ADD R5, R3
@@ -46826,8 +46826,8 @@ done20:
 	ADD R10, R3
 aligned6:
 	CMP $64, R5
-	BLT rest26
-step25:
+	BLT rest28
+step27:
 	FLDPQ (R7), (F4, F5)
 	FLDPQ 32(R7), (F6, F7)
 	FLDPQ (R2), (F0, F1)
@@ -46905,11 +46905,11 @@ step25:
 	ADD $256, R2
 	SUB $64, R5
 	CMP $64, R5
-	BGE step25
-rest26:
+	BGE step27
+rest28:
 	CMP $0, R5
-	BLE done28
-vec27:
+	BLE done26
+vec25:
 	CMP $16, R5
 	BGE whole29
 	MOVD $tail-64(SP), R10
@@ -47023,8 +47023,8 @@ done42:
 	ADD $64, R2
 	SUB $16, R5
 	CMP $0, R5
-	BGT vec27
-done28:
+	BGT vec25
+done26:
 	LSL $2, R5
 	ADD R5, R2
 	ADD R5, R7
@@ -47182,8 +47182,8 @@ done19:
 aligned5:
 short3:
 	CMP $64, R4
-	BLT rest25
-step24:
+	BLT rest28
+step27:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	FLDPQ (R3), (F4, F5)
@@ -47228,11 +47228,11 @@ step24:
 	ADD $256, R2
 	SUB $64, R4
 	CMP $64, R4
-	BGE step24
-rest25:
+	BGE step27
+rest28:
 	CMP $16, R4
-	BLT last27
-vec26:
+	BLT last25
+vec24:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	FLDPQ (R3), (F4, F5)
@@ -47247,10 +47247,10 @@ vec26:
 	ADD $64, R2
 	SUB $16, R4
 	CMP $16, R4
-	BGE vec26
-last27:
+	BGE vec24
+last25:
 	CMP $0, R4
-	BLE done28
+	BLE done26
 	CMP $16, R4
 	BGE whole29
 	MOVD $tail-64(SP), R7
@@ -47353,7 +47353,7 @@ whole41:
 done42:
 	ADD $64, R2
 	SUB $16, R4
-done28:
+done26:
 	MOVD dstStride+40(FP), R7
 	LSL $2, R7
 	ADD R7, R0
@@ -47686,8 +47686,8 @@ few6:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	WORD $0x4E2FD56B // FADD V15.S4, V11.S4, V11.S4
 	CMP $64, R8
-	BLT rest8
-step7:
+	BLT rest11
+step10:
 	FLDPQ (R3), (F12, F13)
 	WORD $0x4EBED58C // FSUB V30.S4, V12.S4, V12.S4
 	WORD $0x4EBED5AD // FSUB V30.S4, V13.S4, V13.S4
@@ -47756,11 +47756,11 @@ step7:
 	ADD $256, R3
 	SUB $64, R8
 	CMP $64, R8
-	BGE step7
-rest8:
+	BGE step10
+rest11:
 	CMP $16, R8
-	BLT last10
-vec9:
+	BLT last8
+vec7:
 	FLDPQ (R3), (F12, F13)
 	FLDPQ 32(R3), (F14, F15)
 	WORD $0x4EBED58C // FSUB V30.S4, V12.S4, V12.S4
@@ -47781,10 +47781,10 @@ vec9:
 	ADD $64, R3
 	SUB $16, R8
 	CMP $16, R8
-	BGE vec9
-last10:
+	BGE vec7
+last8:
 	CMP $0, R8
-	BLE done11
+	BLE done9
 	CMP $16, R8
 	BGE whole12
 	MOVD $tail-64(SP), R9
@@ -47866,7 +47866,7 @@ done19:
 	ADD $64, R5
 	ADD $64, R3
 	SUB $16, R8
-done11:
+done9:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -48019,8 +48019,8 @@ done14:
 aligned6:
 short4:
 	CMP $64, R5
-	BLT rest20
-step19:
+	BLT rest22
+step21:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	WORD $0x4EBED400 // FSUB V30.S4, V0.S4, V0.S4
@@ -48073,11 +48073,11 @@ step19:
 	ADD $256, R3
 	SUB $64, R5
 	CMP $64, R5
-	BGE step19
-rest20:
+	BGE step21
+rest22:
 	CMP $0, R5
-	BLE done22
-vec21:
+	BLE done20
+vec19:
 	CMP $16, R5
 	BGE whole23
 	MOVD $tail-64(SP), R8
@@ -48153,8 +48153,8 @@ done30:
 	ADD $64, R3
 	SUB $16, R5
 	CMP $0, R5
-	BGT vec21
-done22:
+	BGT vec19
+done20:
 	MOVD dstStride+48(FP), R8
 	LSL $2, R8
 	ADD R8, R0
@@ -48583,8 +48583,8 @@ few6:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	WORD $0x4E2FD56B // FADD V15.S4, V11.S4, V11.S4
 	CMP $64, R7
-	BLT rest8
-step7:
+	BLT rest11
+step10:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ (R3), (F14, F15)
 	WORD $0x4EAED58C // FSUB V14.S4, V12.S4, V12.S4
@@ -48653,11 +48653,11 @@ step7:
 	ADD $256, R2
 	SUB $64, R7
 	CMP $64, R7
-	BGE step7
-rest8:
+	BGE step10
+rest11:
 	CMP $16, R7
-	BLT last10
-vec9:
+	BLT last8
+vec7:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ 32(R2), (F14, F15)
 	FLDPQ (R3), (F16, F17)
@@ -48678,10 +48678,10 @@ vec9:
 	ADD $64, R2
 	SUB $16, R7
 	CMP $16, R7
-	BGE vec9
-last10:
+	BGE vec7
+last8:
 	CMP $0, R7
-	BLE done11
+	BLE done9
 	CMP $16, R7
 	BGE whole12
 	MOVD $tail-64(SP), R8
@@ -48763,7 +48763,7 @@ done19:
 	ADD $64, R3
 	ADD $64, R2
 	SUB $16, R7
-done11:
+done9:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -49281,8 +49281,8 @@ few6:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	WORD $0x4E2FD56B // FADD V15.S4, V11.S4, V11.S4
 	CMP $64, R9
-	BLT rest8
-step7:
+	BLT rest11
+step10:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ (R3), (F14, F15)
 	WORD $0x4EAED58C // FSUB V14.S4, V12.S4, V12.S4
@@ -49392,11 +49392,11 @@ step7:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step7
-rest8:
+	BGE step10
+rest11:
 	CMP $16, R9
-	BLT last10
-vec9:
+	BLT last8
+vec7:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ 32(R2), (F14, F15)
 	FLDPQ (R3), (F16, F17)
@@ -49428,10 +49428,10 @@ vec9:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $16, R9
-	BGE vec9
-last10:
+	BGE vec7
+last8:
 	CMP $0, R9
-	BLE done11
+	BLE done9
 	CMP $16, R9
 	BGE whole12
 	MOVD $tail-64(SP), R10
@@ -49552,7 +49552,7 @@ done25:
 	ADD $64, R6
 	ADD $64, R2
 	SUB $16, R9
-done11:
+done9:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -49908,8 +49908,8 @@ few6:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	WORD $0x4E2FD56B // FADD V15.S4, V11.S4, V11.S4
 	CMP $64, R7
-	BLT rest8
-step7:
+	BLT rest11
+step10:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ (R3), (F14, F15)
 	WORD $0x4EAED58C // FSUB V14.S4, V12.S4, V12.S4
@@ -49978,11 +49978,11 @@ step7:
 	ADD $256, R2
 	SUB $64, R7
 	CMP $64, R7
-	BGE step7
-rest8:
+	BGE step10
+rest11:
 	CMP $16, R7
-	BLT last10
-vec9:
+	BLT last8
+vec7:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ 32(R2), (F14, F15)
 	FLDPQ (R3), (F16, F17)
@@ -50003,10 +50003,10 @@ vec9:
 	ADD $64, R2
 	SUB $16, R7
 	CMP $16, R7
-	BGE vec9
-last10:
+	BGE vec7
+last8:
 	CMP $0, R7
-	BLE done11
+	BLE done9
 	CMP $16, R7
 	BGE whole12
 	MOVD $tail-64(SP), R8
@@ -50088,7 +50088,7 @@ done19:
 	ADD $64, R3
 	ADD $64, R2
 	SUB $16, R7
-done11:
+done9:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -50809,8 +50809,8 @@ few6:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	WORD $0x4E2FD56B // FADD V15.S4, V11.S4, V11.S4
 	CMP $64, R9
-	BLT rest8
-step7:
+	BLT rest11
+step10:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ (R3), (F14, F15)
 	WORD $0x4EAED58C // FSUB V14.S4, V12.S4, V12.S4
@@ -50968,11 +50968,11 @@ step7:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step7
-rest8:
+	BGE step10
+rest11:
 	CMP $16, R9
-	BLT last10
-vec9:
+	BLT last8
+vec7:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ 32(R2), (F14, F15)
 	FLDPQ (R3), (F16, F17)
@@ -51016,10 +51016,10 @@ vec9:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $16, R9
-	BGE vec9
-last10:
+	BGE vec7
+last8:
 	CMP $0, R9
-	BLE done11
+	BLE done9
 	CMP $16, R9
 	BGE whole12
 	MOVD $tail-64(SP), R10
@@ -51152,7 +51152,7 @@ done25:
 	ADD $64, R6
 	ADD $64, R2
 	SUB $16, R9
-done11:
+done9:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -52435,8 +52435,8 @@ row2:
 	MOVD R0, R4
 	MOVD cols+32(FP), R3
 	CMP $64, R3
-	BLT rest5
-step4:
+	BLT rest8
+step7:
 	FMOVD (R2), F16
 	WORD $0x0E617A10 // FCVTL V16.S2, V16.D2
 	FMOVD 8(R2), F17
@@ -52601,11 +52601,11 @@ step4:
 	ADD $256, R2
 	SUB $64, R3
 	CMP $64, R3
-	BGE step4
-rest5:
+	BGE step7
+rest8:
 	CMP $16, R3
-	BLT last7
-vec6:
+	BLT last5
+vec4:
 	FMOVD (R2), F16
 	WORD $0x0E617A10 // FCVTL V16.S2, V16.D2
 	FMOVD 8(R2), F17
@@ -52650,10 +52650,10 @@ vec6:
 	ADD $64, R2
 	SUB $16, R3
 	CMP $16, R3
-	BGE vec6
-last7:
+	BGE vec4
+last5:
 	CMP $0, R3
-	BLE done8
+	BLE done6
 	MOVD $local0-128(SP), R7
 	CMP $16, R3
 	BGE whole9
@@ -52768,7 +52768,7 @@ done16:
 	VFMLA V19.D2, V17.D2, V7.D2
 	ADD $64, R2
 	SUB $16, R3
-done8:
+done6:
 	WORD $0x4E64D400 // FADD V4.D2, V0.D2, V0.D2
 	WORD $0x4E65D421 // FADD V5.D2, V1.D2, V1.D2
 	WORD $0x4E66D442 // FADD V6.D2, V2.D2, V2.D2
@@ -52827,8 +52827,8 @@ row21:
 	MOVD R2, R4
 	MOVD cols+32(FP), R1
 	CMP $64, R1
-	BLT rest24
-step23:
+	BLT rest27
+step26:
 	FMOVD (R4), F16
 	WORD $0x0E617A10 // FCVTL V16.S2, V16.D2
 	FMOVD 8(R4), F17
@@ -52928,11 +52928,11 @@ step23:
 	ADD $256, R4
 	SUB $64, R1
 	CMP $64, R1
-	BGE step23
-rest24:
+	BGE step26
+rest27:
 	CMP $16, R1
-	BLT last26
-vec25:
+	BLT last24
+vec23:
 	FMOVD (R4), F16
 	WORD $0x0E617A10 // FCVTL V16.S2, V16.D2
 	FMOVD 8(R4), F17
@@ -52960,10 +52960,10 @@ vec25:
 	ADD $64, R4
 	SUB $16, R1
 	CMP $16, R1
-	BGE vec25
-last26:
+	BGE vec23
+last24:
 	CMP $0, R1
-	BLE done27
+	BLE done25
 	MOVD $local0-128(SP), R7
 	CMP $16, R1
 	BGE whole28
@@ -53026,7 +53026,7 @@ done29:
 	WORD $0x4E71D4E7 // FADD V17.D2, V7.D2, V7.D2
 	ADD $64, R4
 	SUB $16, R1
-done27:
+done25:
 	WORD $0x4E64D400 // FADD V4.D2, V0.D2, V0.D2
 	WORD $0x4E65D421 // FADD V5.D2, V1.D2, V1.D2
 	WORD $0x4E66D442 // FADD V6.D2, V2.D2, V2.D2
@@ -53212,8 +53212,8 @@ done19:
 aligned5:
 short3:
 	CMP $64, R6
-	BLT rest25
-step24:
+	BLT rest28
+step27:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 64(R3), (F2, F3)
 	FLDPQ (R4), (F4, F5)
@@ -53291,11 +53291,11 @@ step24:
 	ADD $256, R3
 	SUB $64, R6
 	CMP $64, R6
-	BGE step24
-rest25:
+	BGE step27
+rest28:
 	CMP $16, R6
-	BLT last27
-vec26:
+	BLT last25
+vec24:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	FLDPQ (R4), (F4, F5)
@@ -53319,10 +53319,10 @@ vec26:
 	ADD $64, R3
 	SUB $16, R6
 	CMP $16, R6
-	BGE vec26
-last27:
+	BGE vec24
+last25:
 	CMP $0, R6
-	BLE done28
+	BLE done26
 	CMP $16, R6
 	BGE whole29
 	MOVD $tail-64(SP), R9
@@ -53433,7 +53433,7 @@ whole41:
 done42:
 	ADD $64, R3
 	SUB $16, R6
-done28:
+done26:
 	MOVD dstStride+48(FP), R9
 	LSL $2, R9
 	ADD R9, R0
@@ -53694,8 +53694,8 @@ done19:
 aligned5:
 short3:
 	CMP $64, R6
-	BLT rest25
-step24:
+	BLT rest28
+step27:
 	FLDPQ (R3), (F0, F1)
 	PRFM 2048(R3), PLDL1KEEP
 	FLDPQ 64(R3), (F2, F3)
@@ -54093,11 +54093,11 @@ step24:
 	ADD $256, R3
 	SUB $64, R6
 	CMP $64, R6
-	BGE step24
-rest25:
+	BGE step27
+rest28:
 	CMP $16, R6
-	BLT last27
-vec26:
+	BLT last25
+vec24:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	WORD $0x4E3EF400 // FMAX V30.S4, V0.S4, V0.S4
@@ -54199,10 +54199,10 @@ vec26:
 	ADD $64, R3
 	SUB $16, R6
 	CMP $16, R6
-	BGE vec26
-last27:
+	BGE vec24
+last25:
 	CMP $0, R6
-	BLE done28
+	BLE done26
 	CMP $16, R6
 	BGE whole29
 	MOVD $tail-64(SP), R9
@@ -54391,7 +54391,7 @@ whole41:
 done42:
 	ADD $64, R3
 	SUB $16, R6
-done28:
+done26:
 	MOVD dstStride+48(FP), R9
 	LSL $2, R9
 	ADD R9, R0

@@ -13,8 +13,8 @@ import (
 // with p = softmax of the row of x, e = LabelSmoothing, w = Weight and C the
 // number of classes, as PyTorch's CrossEntropyLoss defines it. The mean divides
 // by the number of rows, whatever the weights. The rows of q need not sum to 1;
-// where the smoothed q is 0 the term is 0, even if p is 0. IgnoreIndex must be
-// negative or nil, and has no effect.
+// where the smoothed q is 0 the term is 0, even if p is 0. w[j] ((1-e) q[j] + e/C)
+// is rounded to T. IgnoreIndex must be negative or nil, and has no effect.
 func CrossEntropyProbs[T Float, S Scores[T]](x, q S, opt *Options[T]) (float64, error) {
 	var v, p view[T]
 	viewOf(hidden(&v), &x)

@@ -121,7 +121,20 @@ func (a *Asm) AdvanceArg(name, stride string) {
 // each vector of what is left; p and n end past the row. The function between,
 // if any, runs after the full steps, and is left out if there are none.
 func (a *Asm) Steps(p, n Reg, full func(), between func(), tail func()) {
-	loop, rest, vec, done := a.NewLabel("step"), a.NewLabel("rest"), a.NewLabel("vec"), a.NewLabel("done")
+	vec, done := a.NewLabel("vec"), a.NewLabel("done")
+	a.steps(p, n, full, between)
+	a.JumpIfImm(n, "<=", 0, done)
+	a.Label(vec)
+	tail()
+	a.AddImm(4*lanes, p)
+	a.AddImm(-lanes, n)
+	a.JumpIfImm(n, ">", 0, vec)
+	a.Label(done)
+}
+
+// steps is Steps without what is left.
+func (a *Asm) steps(p, n Reg, full, between func()) {
+	loop, rest := a.NewLabel("step"), a.NewLabel("rest")
 	a.JumpIfImm(n, "<", step, rest)
 	a.Label(loop)
 	full()
@@ -132,26 +145,13 @@ func (a *Asm) Steps(p, n Reg, full func(), between func(), tail func()) {
 		between()
 	}
 	a.Label(rest)
-	a.JumpIfImm(n, "<=", 0, done)
-	a.Label(vec)
-	tail()
-	a.AddImm(4*lanes, p)
-	a.AddImm(-lanes, n)
-	a.JumpIfImm(n, ">", 0, vec)
-	a.Label(done)
 }
 
 // Vectors is Steps with vec for each whole vector of what is left, and tail for the last
 // one only if it is none: a mask costs a short row more than a load.
 func (a *Asm) Vectors(p, n Reg, full, vec, tail func()) {
-	loop, rest, single, last, done := a.NewLabel("step"), a.NewLabel("rest"), a.NewLabel("vec"), a.NewLabel("last"), a.NewLabel("done")
-	a.JumpIfImm(n, "<", step, rest)
-	a.Label(loop)
-	full()
-	a.AddImm(4*step, p)
-	a.AddImm(-step, n)
-	a.JumpIfImm(n, ">=", step, loop)
-	a.Label(rest)
+	single, last, done := a.NewLabel("vec"), a.NewLabel("last"), a.NewLabel("done")
+	a.steps(p, n, full, nil)
 	a.JumpIfImm(n, "<", lanes, last)
 	a.Label(single)
 	vec()
