@@ -141,6 +141,11 @@ func checkTargets[I Index](fn string, targets []I, rows, cols int) error {
 
 // areClasses tells whether the targets are in [0, n).
 func areClasses[I Index](targets []I, n int) bool {
+	for ; len(targets) >= 4; targets = targets[4:] {
+		if uint64(targets[0]) >= uint64(n) || uint64(targets[1]) >= uint64(n) || uint64(targets[2]) >= uint64(n) || uint64(targets[3]) >= uint64(n) {
+			return false
+		}
+	}
 	for _, t := range targets {
 		if uint64(t) >= uint64(n) { // negative ones, too
 			return false
