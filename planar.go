@@ -17,14 +17,29 @@ func (v *view[T]) span(t int) (n, first, row int) {
 	return min(spanSize, v.d-d), plane*v.c*v.d + d, plane*v.d + d
 }
 
-// copyClasses is the largest number of classes whose results go past the caches.
+// copyClasses is the largest number of classes whose results go by way of a copy.
 const copyClasses = cacheSize / 64
 
 // viaCopy tells whether what is computed from x goes to a copy first: what is to be
 // added to dst, and what is so much that it should go past the caches, where the
-// kernels would write one cache line of a class, then of the next.
+// kernels would write one cache line of a class, then of the next; or that these push
+// each other and the logits out.
 func (dst *view[T]) viaCopy(x *view[T], add bool) bool {
-	return dst != nil && (add || x.c <= copyClasses && streamsOf(dst.data, x.data, x.rows()*x.c))
+	return dst != nil && (add || x.c <= copyClasses && (dst.streams(x) || dst.crowds(x)))
+}
+
+func (dst *view[T]) streams(x *view[T]) bool {
+	return streamsOf(dst.data, x.data, x.rows()*x.c)
+}
+
+// crowds tells whether so many lines of a group of 16 positions of dst, which is not x,
+// have the same place in a first-level cache of 4 KB ways, and so little is in the second
+// one. On a Xeon with 2 MB of it Softmax of 16384 positions takes, with a copy and
+// without, 0.48 and 0.31 ns for 21 classes, 0.45 and 0.59 for 48, 0.64 and 0.84 for 150; of
+// 4096 0.39 and 0.31 for 64, 0.43 and 0.53 for 80; of 4000 positions and 150 classes 0.45
+// and 0.43.
+func (dst *view[T]) crowds(x *view[T]) bool {
+	return x.c*min(x.d&-x.d, 1<<10) > 40<<10 && x.rows()*x.c > 1<<18 && addr(dst.data) != addr(x.data)
 }
 
 // step is how many of n positions, a multiple of 16, are done at once: fewer if
@@ -61,11 +76,11 @@ type planes[T Float] struct {
 // planes returns the positions from data[at].
 func (v *view[T]) planes(at int) planes[T] { return planes[T]{v.data[at:], v.d} }
 
-// put sets n positions to those of q, past the caches, or adds those.
-func (p planes[T]) put(k *kernels[T], q planes[T], n, classes int, add bool) {
+// put sets n positions to those of q, past the caches if stream is not 0, or adds those.
+func (p planes[T]) put(k *kernels[T], q planes[T], n, classes, stream int, add bool) {
 	if !add {
 		var zero [copyClasses]T
-		k.shift(ptr(p.data, 0), ptr(q.data, 0), ptr(zero[:], 0), ptr(zero[:], 0), classes, n, p.stride, q.stride, 1)
+		k.shift(ptr(p.data, 0), ptr(q.data, 0), ptr(zero[:], 0), ptr(zero[:], 0), classes, n, p.stride, q.stride, stream)
 		return
 	}
 	one := [1]T{1}
@@ -121,7 +136,7 @@ func planarSoftmax[T Float](k *kernels[T], dst, x *view[T], at, n int) {
 	for i := 0; i < n; i += step {
 		m := min(step, n-i)
 		r.sumExps(k, p, x.planes(at+i), m, x.c)
-		dst.planes(at+i).put(k, p, m, x.c, false)
+		dst.planes(at+i).put(k, p, m, x.c, bit(dst.streams(x)), false)
 	}
 }
 
@@ -134,7 +149,7 @@ func planarLogSoftmax[T Float](k *kernels[T], dst, x *view[T], at, n int) {
 	for i, l := range r.log[:n] {
 		r.scale[i] = T(l)
 	}
-	stream := x.d%16 == 0 && addr(dst.data[at:])%64 == 0 && streamsOf(dst.data, x.data, x.rows()*x.c)
+	stream := x.d%16 == 0 && addr(dst.data[at:])%64 == 0 && dst.streams(x)
 	k.planarShift(ptr(dst.data, at), ptr(x.data, at), ptr(r.max, 0), ptr(r.scale, 0), n, x.c, x.d, bit(stream))
 }
 

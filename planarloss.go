@@ -57,7 +57,7 @@ func (j *ceJob[T, I]) positions(sums *[2]float64, x, grad *view[T], copied bool,
 	}
 	j.planarGrad(&r, dst, targets)
 	if copied {
-		to.put(j.k, dst, n, x.c, j.opt.Accumulate)
+		to.put(j.k, dst, n, x.c, bit(grad.streams(x)), j.opt.Accumulate)
 	}
 	j.planarLosses(sums, &r, targets, row)
 }
@@ -207,7 +207,7 @@ func (j *probsJob[T]) positions(total float64, x, q, grad *view[T], copied bool,
 		j.k.planarProbsGrad(ptr(dst.data, 0), ptr(r.scale, 0), ptr(r.max, 0), ptr(r.sum, 0), ptr(r.log, 0), ptr(mass, 0), ptr(dot, 0),
 			ptr(x.data, at), ptr(q.data, at), ptr(weight, 0), ptr(smooth[:], 0), ptr(r.scratch, 0), n, x.c, dst.stride, x.d)
 		if copied {
-			to.put(j.k, dst, n, x.c, j.opt.Accumulate)
+			to.put(j.k, dst, n, x.c, bit(grad.streams(x)), j.opt.Accumulate)
 		}
 	}
 	for i, log := range r.log[:n] {

@@ -210,8 +210,8 @@ func testPlanarCrowded[T Float](t *testing.T) {
 	}
 }
 
-// TestPlanarLarge compares what goes past the caches, where there is much of it, with
-// the same in place.
+// TestPlanarLarge compares what goes past the caches, where there is much of it, or by way
+// of a copy, where many lines have the same place in them, with the same in place.
 func TestPlanarLarge(t *testing.T) {
 	onPaths(t, testPlanarLarge[float32])
 	t.Run("float64", testPlanarLarge[float64])
@@ -222,6 +222,7 @@ func testPlanarLarge[T Float](t *testing.T) {
 	if lighter() || !is32[T]() || Path() == "generic" {
 		shapes = shapes[:1]
 	}
+	shapes = append(shapes, [2]int{44, 3 << 10})
 	for _, s := range shapes {
 		const n = 2
 		c, d := s[0], s[1]
