@@ -924,8 +924,8 @@ few7:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ CX, $64
-	JLT rest12
-step11:
+	JLT less10
+loop9:
 	VMOVUPS (BX), Y6
 	VMOVUPS 64(BX), Y7
 	VADDPS Y7, Y6, Y6
@@ -945,11 +945,11 @@ step11:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step11
-rest12:
+	JGE loop9
+less10:
 	CMPQ CX, $16
-	JLT last9
-vec8:
+	JLT less12
+loop11:
 	VMOVUPS (BX), Y6
 	VMOVUPS 32(BX), Y7
 	VADDPS Y6, Y0, Y0
@@ -957,10 +957,10 @@ vec8:
 	ADDQ $64, BX
 	ADDQ $-16, CX
 	CMPQ CX, $16
-	JGE vec8
-last9:
+	JGE loop11
+less12:
 	CMPQ CX, $0
-	JLE done10
+	JLE done8
 	CMPQ DX, $16
 	JGE whole13
 	LEAQ tails<>+64(SB), R10
@@ -983,7 +983,7 @@ done14:
 	VADDPS Y7, Y1, Y1
 	ADDQ $64, BX
 	ADDQ $-16, CX
-done10:
+done8:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -1262,8 +1262,8 @@ few33:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R8, $64
-	JLT rest38
-step37:
+	JLT less36
+loop35:
 	VMOVUPS (BX), Y6
 	VMOVUPS 64(BX), Y7
 	VADDPS Y7, Y6, Y6
@@ -1283,11 +1283,11 @@ step37:
 	ADDQ $256, BX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step37
-rest38:
+	JGE loop35
+less36:
 	CMPQ R8, $16
-	JLT last35
-vec34:
+	JLT less38
+loop37:
 	VMOVUPS (BX), Y6
 	VMOVUPS 32(BX), Y7
 	VADDPS Y6, Y0, Y0
@@ -1295,10 +1295,10 @@ vec34:
 	ADDQ $64, BX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec34
-last35:
+	JGE loop37
+less38:
 	CMPQ R8, $0
-	JLE done36
+	JLE done34
 	CMPQ DX, $16
 	JGE whole39
 	LEAQ tails<>+64(SB), R9
@@ -1321,7 +1321,7 @@ done40:
 	VADDPS Y7, Y1, Y1
 	ADDQ $64, BX
 	ADDQ $-16, R8
-done36:
+done34:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -1629,8 +1629,8 @@ TEXT ·expAVX2(SB), NOSPLIT, $64-32
 	MOVQ x+8(FP), BX
 	MOVQ n+16(FP), CX
 	CMPQ CX, $64
-	JLT rest5
-step4:
+	JLT less3
+loop2:
 	VMOVUPS (BX), Y0
 	PREFETCHT0 2048(BX)
 	VMOVUPS 64(BX), Y1
@@ -1819,11 +1819,11 @@ step4:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step4
-rest5:
-	CMPQ CX, $0
-	JLE done3
-vec2:
+	JGE loop2
+less3:
+	CMPQ CX, $1
+	JLT less5
+loop4:
 	CMPQ CX, $16
 	JGE whole6
 	LEAQ tails<>+64(SB), DX
@@ -1916,9 +1916,9 @@ done9:
 	ADDQ $64, AX
 	ADDQ $64, BX
 	ADDQ $-16, CX
-	CMPQ CX, $0
-	JGT vec2
-done3:
+	CMPQ CX, $1
+	JGE loop4
+less5:
 	VZEROUPPER
 	RET
 stream1:
@@ -2035,8 +2035,8 @@ done19:
 	ADDQ DX, AX
 aligned15:
 	CMPQ CX, $64
-	JLT rest27
-step26:
+	JLT less25
+loop24:
 	VMOVUPS (BX), Y0
 	PREFETCHT0 2048(BX)
 	VMOVUPS 64(BX), Y1
@@ -2225,11 +2225,11 @@ step26:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step26
-rest27:
-	CMPQ CX, $0
-	JLE done25
-vec24:
+	JGE loop24
+less25:
+	CMPQ CX, $1
+	JLT less27
+loop26:
 	CMPQ CX, $16
 	JGE whole28
 	LEAQ tails<>+64(SB), DX
@@ -2322,9 +2322,9 @@ done31:
 	ADDQ $64, AX
 	ADDQ $64, BX
 	ADDQ $-16, CX
-	CMPQ CX, $0
-	JGT vec24
-done25:
+	CMPQ CX, $1
+	JGE loop26
+less27:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -4666,8 +4666,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest95
-step94:
+	JLT less93
+loop92:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -4679,13 +4679,13 @@ step94:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step94
+	JGE loop92
+less93:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest95:
-	CMPQ R11, $0
-	JLE done93
-vec92:
+	CMPQ R11, $1
+	JLT less95
+loop94:
 	CMPQ R11, $16
 	JGE whole96
 	LEAQ tails<>+64(SB), R12
@@ -4708,9 +4708,9 @@ done97:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R11
-	CMPQ R11, $0
-	JGT vec92
-done93:
+	CMPQ R11, $1
+	JGE loop94
+less95:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -7538,8 +7538,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest107
-step106:
+	JLT less105
+loop104:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -7551,13 +7551,13 @@ step106:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step106
+	JGE loop104
+less105:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest107:
-	CMPQ R11, $0
-	JLE done105
-vec104:
+	CMPQ R11, $1
+	JLT less107
+loop106:
 	CMPQ R11, $16
 	JGE whole108
 	LEAQ tails<>+64(SB), R12
@@ -7580,9 +7580,9 @@ done109:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R11
-	CMPQ R11, $0
-	JGT vec104
-done105:
+	CMPQ R11, $1
+	JGE loop106
+less107:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -10568,8 +10568,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest113
-step112:
+	JLT less111
+loop110:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -10581,13 +10581,13 @@ step112:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step112
+	JGE loop110
+less111:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest113:
-	CMPQ R11, $0
-	JLE done111
-vec110:
+	CMPQ R11, $1
+	JLT less113
+loop112:
 	CMPQ R11, $16
 	JGE whole114
 	LEAQ tails<>+64(SB), R12
@@ -10610,9 +10610,9 @@ done115:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R11
-	CMPQ R11, $0
-	JGT vec110
-done111:
+	CMPQ R11, $1
+	JGE loop112
+less113:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -12143,8 +12143,8 @@ suspect7:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest79
-step78:
+	JLT less77
+loop76:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -12156,13 +12156,13 @@ step78:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step78
+	JGE loop76
+less77:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest79:
-	CMPQ R12, $0
-	JLE done77
-vec76:
+	CMPQ R12, $1
+	JLT less79
+loop78:
 	CMPQ R12, $16
 	JGE whole80
 	LEAQ tails<>+64(SB), R13
@@ -12185,9 +12185,9 @@ done81:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec76
-done77:
+	CMPQ R12, $1
+	JGE loop78
+less79:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -12220,8 +12220,8 @@ beyond8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest85
-step84:
+	JLT less83
+loop82:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -12233,13 +12233,13 @@ step84:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step84
+	JGE loop82
+less83:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest85:
-	CMPQ R12, $0
-	JLE done83
-vec82:
+	CMPQ R12, $1
+	JLT less85
+loop84:
 	CMPQ R12, $16
 	JGE whole86
 	LEAQ tails<>+64(SB), R13
@@ -12262,9 +12262,9 @@ done87:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec82
-done83:
+	CMPQ R12, $1
+	JGE loop84
+less85:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -12336,8 +12336,8 @@ held3:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest93
-step92:
+	JLT less91
+loop90:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -12349,13 +12349,13 @@ step92:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step92
+	JGE loop90
+less91:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest93:
-	CMPQ R12, $0
-	JLE done91
-vec90:
+	CMPQ R12, $1
+	JLT less93
+loop92:
 	CMPQ R12, $16
 	JGE whole94
 	LEAQ tails<>+64(SB), R13
@@ -12378,9 +12378,9 @@ done95:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec90
-done91:
+	CMPQ R12, $1
+	JGE loop92
+less93:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -14264,8 +14264,8 @@ suspect7:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest89
-step88:
+	JLT less87
+loop86:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -14277,13 +14277,13 @@ step88:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step88
+	JGE loop86
+less87:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest89:
-	CMPQ R12, $0
-	JLE done87
-vec86:
+	CMPQ R12, $1
+	JLT less89
+loop88:
 	CMPQ R12, $16
 	JGE whole90
 	LEAQ tails<>+64(SB), R13
@@ -14306,9 +14306,9 @@ done91:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec86
-done87:
+	CMPQ R12, $1
+	JGE loop88
+less89:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -14341,8 +14341,8 @@ beyond8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest95
-step94:
+	JLT less93
+loop92:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -14354,13 +14354,13 @@ step94:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step94
+	JGE loop92
+less93:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest95:
-	CMPQ R12, $0
-	JLE done93
-vec92:
+	CMPQ R12, $1
+	JLT less95
+loop94:
 	CMPQ R12, $16
 	JGE whole96
 	LEAQ tails<>+64(SB), R13
@@ -14383,9 +14383,9 @@ done97:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec92
-done93:
+	CMPQ R12, $1
+	JGE loop94
+less95:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -14458,8 +14458,8 @@ held3:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest103
-step102:
+	JLT less101
+loop100:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -14471,13 +14471,13 @@ step102:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step102
+	JGE loop100
+less101:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest103:
-	CMPQ R12, $0
-	JLE done101
-vec100:
+	CMPQ R12, $1
+	JLT less103
+loop102:
 	CMPQ R12, $16
 	JGE whole104
 	LEAQ tails<>+64(SB), R13
@@ -14500,9 +14500,9 @@ done105:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec100
-done101:
+	CMPQ R12, $1
+	JGE loop102
+less103:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -16571,8 +16571,8 @@ suspect7:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest93
-step92:
+	JLT less91
+loop90:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -16584,13 +16584,13 @@ step92:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step92
+	JGE loop90
+less91:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest93:
-	CMPQ R12, $0
-	JLE done91
-vec90:
+	CMPQ R12, $1
+	JLT less93
+loop92:
 	CMPQ R12, $16
 	JGE whole94
 	LEAQ tails<>+64(SB), R13
@@ -16613,9 +16613,9 @@ done95:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec90
-done91:
+	CMPQ R12, $1
+	JGE loop92
+less93:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -16648,8 +16648,8 @@ beyond8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest99
-step98:
+	JLT less97
+loop96:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -16661,13 +16661,13 @@ step98:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step98
+	JGE loop96
+less97:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest99:
-	CMPQ R12, $0
-	JLE done97
-vec96:
+	CMPQ R12, $1
+	JLT less99
+loop98:
 	CMPQ R12, $16
 	JGE whole100
 	LEAQ tails<>+64(SB), R13
@@ -16690,9 +16690,9 @@ done101:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec96
-done97:
+	CMPQ R12, $1
+	JGE loop98
+less99:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -16765,8 +16765,8 @@ held3:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest107
-step106:
+	JLT less105
+loop104:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -16778,13 +16778,13 @@ step106:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step106
+	JGE loop104
+less105:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest107:
-	CMPQ R12, $0
-	JLE done105
-vec104:
+	CMPQ R12, $1
+	JLT less107
+loop106:
 	CMPQ R12, $16
 	JGE whole108
 	LEAQ tails<>+64(SB), R13
@@ -16807,9 +16807,9 @@ done109:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec104
-done105:
+	CMPQ R12, $1
+	JGE loop106
+less107:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -18109,8 +18109,8 @@ suspect8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest58
-step57:
+	JLT less56
+loop55:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -18122,13 +18122,13 @@ step57:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step57
+	JGE loop55
+less56:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest58:
-	CMPQ R12, $0
-	JLE done56
-vec55:
+	CMPQ R12, $1
+	JLT less58
+loop57:
 	CMPQ R12, $16
 	JGE whole59
 	LEAQ tails<>+64(SB), R13
@@ -18151,9 +18151,9 @@ done60:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec55
-done56:
+	CMPQ R12, $1
+	JGE loop57
+less58:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -18186,8 +18186,8 @@ beyond9:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest64
-step63:
+	JLT less62
+loop61:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -18199,13 +18199,13 @@ step63:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step63
+	JGE loop61
+less62:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest64:
-	CMPQ R12, $0
-	JLE done62
-vec61:
+	CMPQ R12, $1
+	JLT less64
+loop63:
 	CMPQ R12, $16
 	JGE whole65
 	LEAQ tails<>+64(SB), R13
@@ -18228,9 +18228,9 @@ done66:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec61
-done62:
+	CMPQ R12, $1
+	JGE loop63
+less64:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -18306,8 +18306,8 @@ held4:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest72
-step71:
+	JLT less70
+loop69:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -18319,13 +18319,13 @@ step71:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step71
+	JGE loop69
+less70:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest72:
-	CMPQ R12, $0
-	JLE done70
-vec69:
+	CMPQ R12, $1
+	JLT less72
+loop71:
 	CMPQ R12, $16
 	JGE whole73
 	LEAQ tails<>+64(SB), R13
@@ -18348,9 +18348,9 @@ done74:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec69
-done70:
+	CMPQ R12, $1
+	JGE loop71
+less72:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -19577,8 +19577,8 @@ suspect110:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest160
-step159:
+	JLT less158
+loop157:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -19590,13 +19590,13 @@ step159:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step159
+	JGE loop157
+less158:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest160:
-	CMPQ R12, $0
-	JLE done158
-vec157:
+	CMPQ R12, $1
+	JLT less160
+loop159:
 	CMPQ R12, $16
 	JGE whole161
 	LEAQ tails<>+64(SB), R13
@@ -19619,9 +19619,9 @@ done162:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec157
-done158:
+	CMPQ R12, $1
+	JGE loop159
+less160:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -19654,8 +19654,8 @@ beyond111:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest166
-step165:
+	JLT less164
+loop163:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -19667,13 +19667,13 @@ step165:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step165
+	JGE loop163
+less164:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest166:
-	CMPQ R12, $0
-	JLE done164
-vec163:
+	CMPQ R12, $1
+	JLT less166
+loop165:
 	CMPQ R12, $16
 	JGE whole167
 	LEAQ tails<>+64(SB), R13
@@ -19696,9 +19696,9 @@ done168:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec163
-done164:
+	CMPQ R12, $1
+	JGE loop165
+less166:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -19774,8 +19774,8 @@ held106:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest174
-step173:
+	JLT less172
+loop171:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -19787,13 +19787,13 @@ step173:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step173
+	JGE loop171
+less172:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest174:
-	CMPQ R12, $0
-	JLE done172
-vec171:
+	CMPQ R12, $1
+	JLT less174
+loop173:
 	CMPQ R12, $16
 	JGE whole175
 	LEAQ tails<>+64(SB), R13
@@ -19816,9 +19816,9 @@ done176:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec171
-done172:
+	CMPQ R12, $1
+	JGE loop173
+less174:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -21122,8 +21122,8 @@ suspect8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest60
-step59:
+	JLT less58
+loop57:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -21135,13 +21135,13 @@ step59:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step59
+	JGE loop57
+less58:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest60:
-	CMPQ R12, $0
-	JLE done58
-vec57:
+	CMPQ R12, $1
+	JLT less60
+loop59:
 	CMPQ R12, $16
 	JGE whole61
 	LEAQ tails<>+64(SB), R13
@@ -21164,9 +21164,9 @@ done62:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec57
-done58:
+	CMPQ R12, $1
+	JGE loop59
+less60:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -21199,8 +21199,8 @@ beyond9:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest66
-step65:
+	JLT less64
+loop63:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -21212,13 +21212,13 @@ step65:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step65
+	JGE loop63
+less64:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest66:
-	CMPQ R12, $0
-	JLE done64
-vec63:
+	CMPQ R12, $1
+	JLT less66
+loop65:
 	CMPQ R12, $16
 	JGE whole67
 	LEAQ tails<>+64(SB), R13
@@ -21241,9 +21241,9 @@ done68:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec63
-done64:
+	CMPQ R12, $1
+	JGE loop65
+less66:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -21320,8 +21320,8 @@ held4:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest74
-step73:
+	JLT less72
+loop71:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -21333,13 +21333,13 @@ step73:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step73
+	JGE loop71
+less72:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest74:
-	CMPQ R12, $0
-	JLE done72
-vec71:
+	CMPQ R12, $1
+	JLT less74
+loop73:
 	CMPQ R12, $16
 	JGE whole75
 	LEAQ tails<>+64(SB), R13
@@ -21362,9 +21362,9 @@ done76:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec71
-done72:
+	CMPQ R12, $1
+	JGE loop73
+less74:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -22788,8 +22788,8 @@ suspect116:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest168
-step167:
+	JLT less166
+loop165:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -22801,13 +22801,13 @@ step167:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step167
+	JGE loop165
+less166:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest168:
-	CMPQ R12, $0
-	JLE done166
-vec165:
+	CMPQ R12, $1
+	JLT less168
+loop167:
 	CMPQ R12, $16
 	JGE whole169
 	LEAQ tails<>+64(SB), R13
@@ -22830,9 +22830,9 @@ done170:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec165
-done166:
+	CMPQ R12, $1
+	JGE loop167
+less168:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -22865,8 +22865,8 @@ beyond117:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest174
-step173:
+	JLT less172
+loop171:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -22878,13 +22878,13 @@ step173:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step173
+	JGE loop171
+less172:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest174:
-	CMPQ R12, $0
-	JLE done172
-vec171:
+	CMPQ R12, $1
+	JLT less174
+loop173:
 	CMPQ R12, $16
 	JGE whole175
 	LEAQ tails<>+64(SB), R13
@@ -22907,9 +22907,9 @@ done176:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec171
-done172:
+	CMPQ R12, $1
+	JGE loop173
+less174:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -22986,8 +22986,8 @@ held112:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest182
-step181:
+	JLT less180
+loop179:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -22999,13 +22999,13 @@ step181:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step181
+	JGE loop179
+less180:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest182:
-	CMPQ R12, $0
-	JLE done180
-vec179:
+	CMPQ R12, $1
+	JLT less182
+loop181:
 	CMPQ R12, $16
 	JGE whole183
 	LEAQ tails<>+64(SB), R13
@@ -23028,9 +23028,9 @@ done184:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec179
-done180:
+	CMPQ R12, $1
+	JGE loop181
+less182:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -24542,8 +24542,8 @@ suspect8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest66
-step65:
+	JLT less64
+loop63:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -24555,13 +24555,13 @@ step65:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step65
+	JGE loop63
+less64:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest66:
-	CMPQ R12, $0
-	JLE done64
-vec63:
+	CMPQ R12, $1
+	JLT less66
+loop65:
 	CMPQ R12, $16
 	JGE whole67
 	LEAQ tails<>+64(SB), R13
@@ -24584,9 +24584,9 @@ done68:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec63
-done64:
+	CMPQ R12, $1
+	JGE loop65
+less66:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -24619,8 +24619,8 @@ beyond9:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest72
-step71:
+	JLT less70
+loop69:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -24632,13 +24632,13 @@ step71:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step71
+	JGE loop69
+less70:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest72:
-	CMPQ R12, $0
-	JLE done70
-vec69:
+	CMPQ R12, $1
+	JLT less72
+loop71:
 	CMPQ R12, $16
 	JGE whole73
 	LEAQ tails<>+64(SB), R13
@@ -24661,9 +24661,9 @@ done74:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec69
-done70:
+	CMPQ R12, $1
+	JGE loop71
+less72:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -24740,8 +24740,8 @@ held4:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest80
-step79:
+	JLT less78
+loop77:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -24753,13 +24753,13 @@ step79:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step79
+	JGE loop77
+less78:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest80:
-	CMPQ R12, $0
-	JLE done78
-vec77:
+	CMPQ R12, $1
+	JLT less80
+loop79:
 	CMPQ R12, $16
 	JGE whole81
 	LEAQ tails<>+64(SB), R13
@@ -24782,9 +24782,9 @@ done82:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec77
-done78:
+	CMPQ R12, $1
+	JGE loop79
+less80:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -26358,8 +26358,8 @@ suspect126:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest184
-step183:
+	JLT less182
+loop181:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -26371,13 +26371,13 @@ step183:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step183
+	JGE loop181
+less182:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest184:
-	CMPQ R12, $0
-	JLE done182
-vec181:
+	CMPQ R12, $1
+	JLT less184
+loop183:
 	CMPQ R12, $16
 	JGE whole185
 	LEAQ tails<>+64(SB), R13
@@ -26400,9 +26400,9 @@ done186:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec181
-done182:
+	CMPQ R12, $1
+	JGE loop183
+less184:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -26435,8 +26435,8 @@ beyond127:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest190
-step189:
+	JLT less188
+loop187:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -26448,13 +26448,13 @@ step189:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step189
+	JGE loop187
+less188:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest190:
-	CMPQ R12, $0
-	JLE done188
-vec187:
+	CMPQ R12, $1
+	JLT less190
+loop189:
 	CMPQ R12, $16
 	JGE whole191
 	LEAQ tails<>+64(SB), R13
@@ -26477,9 +26477,9 @@ done192:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec187
-done188:
+	CMPQ R12, $1
+	JGE loop189
+less190:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -26556,8 +26556,8 @@ held122:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest198
-step197:
+	JLT less196
+loop195:
 	VMAXPS (CX), Y0, Y0
 	VMAXPS 32(CX), Y1, Y1
 	VMAXPS 64(CX), Y2, Y2
@@ -26569,13 +26569,13 @@ step197:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step197
+	JGE loop195
+less196:
 	VMAXPS Y2, Y0, Y0
 	VMAXPS Y3, Y1, Y1
-rest198:
-	CMPQ R12, $0
-	JLE done196
-vec195:
+	CMPQ R12, $1
+	JLT less198
+loop197:
 	CMPQ R12, $16
 	JGE whole199
 	LEAQ tails<>+64(SB), R13
@@ -26598,9 +26598,9 @@ done200:
 	VMAXPS Y3, Y1, Y1
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec195
-done196:
+	CMPQ R12, $1
+	JGE loop197
+less198:
 	VMAXPS Y1, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
 	VMAXPS X4, X0, X0
@@ -33578,8 +33578,8 @@ done11:
 	ADDQ R10, DX
 aligned7:
 	CMPQ DI, $64
-	JLT rest19
-step18:
+	JLT less17
+loop16:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMULPS Y14, Y0, Y0
@@ -33608,11 +33608,11 @@ step18:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step18
-rest19:
-	CMPQ DI, $0
-	JLE done17
-vec16:
+	JGE loop16
+less17:
+	CMPQ DI, $1
+	JLT less19
+loop18:
 	CMPQ DI, $16
 	JGE whole20
 	LEAQ tails<>+64(SB), R10
@@ -33667,9 +33667,9 @@ done23:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, DI
-	CMPQ DI, $0
-	JGT vec16
-done17:
+	CMPQ DI, $1
+	JGE loop18
+less19:
 	SHLQ $2, DI
 	ADDQ DI, CX
 	ADDQ DI, DX
@@ -33779,8 +33779,8 @@ done37:
 	ADDQ R11, DX
 aligned33:
 	CMPQ DI, $64
-	JLT rest45
-step44:
+	JLT less43
+loop42:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VFMADD213PS Y13, Y14, Y0
@@ -33809,11 +33809,11 @@ step44:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step44
-rest45:
-	CMPQ DI, $0
-	JLE done43
-vec42:
+	JGE loop42
+less43:
+	CMPQ DI, $1
+	JLT less45
+loop44:
 	CMPQ DI, $16
 	JGE whole46
 	LEAQ tails<>+64(SB), R11
@@ -33868,9 +33868,9 @@ done49:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, DI
-	CMPQ DI, $0
-	JGT vec42
-done43:
+	CMPQ DI, $1
+	JGE loop44
+less45:
 	SHLQ $2, DI
 	ADDQ DI, CX
 	ADDQ DI, DX
@@ -34007,8 +34007,8 @@ done12:
 	ADDQ R12, DX
 aligned6:
 	CMPQ DI, $64
-	JLT rest20
-step19:
+	JLT less18
+loop17:
 	VMOVUPS (R9), Y2
 	VMOVUPS 32(R9), Y3
 	VMOVUPS (CX), Y0
@@ -34054,11 +34054,11 @@ step19:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step19
-rest20:
-	CMPQ DI, $0
-	JLE done18
-vec17:
+	JGE loop17
+less18:
+	CMPQ DI, $1
+	JLT less20
+loop19:
 	CMPQ DI, $16
 	JGE whole21
 	LEAQ tails<>+64(SB), R12
@@ -34134,9 +34134,9 @@ done26:
 	ADDQ $64, R9
 	ADDQ $64, CX
 	ADDQ $-16, DI
-	CMPQ DI, $0
-	JGT vec17
-done18:
+	CMPQ DI, $1
+	JGE loop19
+less20:
 	SHLQ $2, DI
 	ADDQ DI, CX
 	ADDQ DI, R9
@@ -34262,8 +34262,8 @@ done11:
 aligned5:
 short3:
 	CMPQ SI, $64
-	JLT rest20
-step19:
+	JLT less18
+loop17:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (DX), Y2
@@ -34300,11 +34300,11 @@ step19:
 	ADDQ $256, CX
 	ADDQ $-64, SI
 	CMPQ SI, $64
-	JGE step19
-rest20:
+	JGE loop17
+less18:
 	CMPQ SI, $16
-	JLT last17
-vec16:
+	JLT less20
+loop19:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (DX), Y2
@@ -34317,10 +34317,10 @@ vec16:
 	ADDQ $64, CX
 	ADDQ $-16, SI
 	CMPQ SI, $16
-	JGE vec16
-last17:
+	JGE loop19
+less20:
 	CMPQ SI, $0
-	JLE done18
+	JLE done16
 	CMPQ SI, $16
 	JGE whole21
 	LEAQ tails<>+64(SB), R9
@@ -34392,7 +34392,7 @@ whole25:
 done26:
 	ADDQ $64, CX
 	ADDQ $-16, SI
-done18:
+done16:
 	MOVQ dstStride+40(FP), R9
 	SHLQ $2, R9
 	ADDQ R9, AX
@@ -34581,8 +34581,8 @@ few6:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R10, $64
-	JLT rest11
-step10:
+	JLT less9
+loop8:
 	VMOVUPS (DX), Y6
 	VSUBPS Y15, Y6, Y6
 	VMULPS (DI), Y6, Y6
@@ -34619,11 +34619,11 @@ step10:
 	ADDQ $256, DX
 	ADDQ $-64, R10
 	CMPQ R10, $64
-	JGE step10
-rest11:
+	JGE loop8
+less9:
 	CMPQ R10, $16
-	JLT last8
-vec7:
+	JLT less11
+loop10:
 	VMOVUPS (DX), Y6
 	VMOVUPS 32(DX), Y7
 	VSUBPS Y15, Y6, Y6
@@ -34636,10 +34636,10 @@ vec7:
 	ADDQ $64, DX
 	ADDQ $-16, R10
 	CMPQ R10, $16
-	JGE vec7
-last8:
+	JGE loop10
+less11:
 	CMPQ R10, $0
-	JLE done9
+	JLE done7
 	CMPQ R10, $16
 	JGE whole12
 	LEAQ tails<>+64(SB), R11
@@ -34685,7 +34685,7 @@ done15:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	ADDQ $-16, R10
-done9:
+done7:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -34816,8 +34816,8 @@ done11:
 aligned7:
 short5:
 	CMPQ DI, $64
-	JLT rest19
-step18:
+	JLT less17
+loop16:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VSUBPS Y14, Y0, Y0
@@ -34854,11 +34854,11 @@ step18:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step18
-rest19:
-	CMPQ DI, $0
-	JLE done17
-vec16:
+	JGE loop16
+less17:
+	CMPQ DI, $1
+	JLT less19
+loop18:
 	CMPQ DI, $16
 	JGE whole20
 	LEAQ tails<>+64(SB), R10
@@ -34915,9 +34915,9 @@ done23:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
-	CMPQ DI, $0
-	JGT vec16
-done17:
+	CMPQ DI, $1
+	JGE loop18
+less19:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -35017,8 +35017,8 @@ done35:
 	ADDQ R10, SI
 aligned31:
 	CMPQ DI, $64
-	JLT rest43
-step42:
+	JLT less41
+loop40:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VSUBPS Y14, Y0, Y0
@@ -35055,11 +35055,11 @@ step42:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step42
-rest43:
-	CMPQ DI, $0
-	JLE done41
-vec40:
+	JGE loop40
+less41:
+	CMPQ DI, $1
+	JLT less43
+loop42:
 	CMPQ DI, $16
 	JGE whole44
 	LEAQ tails<>+64(SB), R10
@@ -35116,9 +35116,9 @@ done47:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
-	CMPQ DI, $0
-	JGT vec40
-done41:
+	CMPQ DI, $1
+	JGE loop42
+less43:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -35385,8 +35385,8 @@ few6:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R9, $64
-	JLT rest11
-step10:
+	JLT less9
+loop8:
 	VMOVUPS (CX), Y6
 	VSUBPS (DX), Y6, Y6
 	VMULPS Y6, Y6, Y7
@@ -35423,11 +35423,11 @@ step10:
 	ADDQ $256, CX
 	ADDQ $-64, R9
 	CMPQ R9, $64
-	JGE step10
-rest11:
+	JGE loop8
+less9:
 	CMPQ R9, $16
-	JLT last8
-vec7:
+	JLT less11
+loop10:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 	VSUBPS (DX), Y6, Y6
@@ -35440,10 +35440,10 @@ vec7:
 	ADDQ $64, CX
 	ADDQ $-16, R9
 	CMPQ R9, $16
-	JGE vec7
-last8:
+	JGE loop10
+less11:
 	CMPQ R9, $0
-	JLE done9
+	JLE done7
 	CMPQ R9, $16
 	JGE whole12
 	LEAQ tails<>+64(SB), R10
@@ -35489,7 +35489,7 @@ done15:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, R9
-done9:
+done7:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -35797,8 +35797,8 @@ few7:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R11, $64
-	JLT rest12
-step11:
+	JLT less10
+loop9:
 	VMOVUPS (CX), Y6
 	VSUBPS (DX), Y6, Y6
 	VMULPS Y6, Y6, Y7
@@ -35860,11 +35860,11 @@ step11:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step11
-rest12:
+	JGE loop9
+less10:
 	CMPQ R11, $16
-	JLT last9
-vec8:
+	JLT less12
+loop11:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 	VSUBPS (DX), Y6, Y6
@@ -35884,10 +35884,10 @@ vec8:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec8
-last9:
+	JGE loop11
+less12:
 	CMPQ R11, $0
-	JLE done10
+	JLE done8
 	CMPQ R11, $16
 	JGE whole13
 	LEAQ tails<>+64(SB), R12
@@ -35969,7 +35969,7 @@ done18:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done10:
+done8:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -36272,8 +36272,8 @@ few28:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R11, $64
-	JLT rest33
-step32:
+	JLT less31
+loop30:
 	VMOVUPS (CX), Y6
 	VSUBPS (DX), Y6, Y6
 	VMULPS Y6, Y6, Y7
@@ -36335,11 +36335,11 @@ step32:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step32
-rest33:
+	JGE loop30
+less31:
 	CMPQ R11, $16
-	JLT last30
-vec29:
+	JLT less33
+loop32:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 	VSUBPS (DX), Y6, Y6
@@ -36359,10 +36359,10 @@ vec29:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec29
-last30:
+	JGE loop32
+less33:
 	CMPQ R11, $0
-	JLE done31
+	JLE done29
 	CMPQ R11, $16
 	JGE whole34
 	LEAQ tails<>+64(SB), R12
@@ -36444,7 +36444,7 @@ done39:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done31:
+done29:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -36651,8 +36651,8 @@ few6:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R9, $64
-	JLT rest11
-step10:
+	JLT less9
+loop8:
 	VMOVUPS (CX), Y6
 	VSUBPS (DX), Y6, Y6
 	VANDPS c7fffffff7fffffff<>(SB), Y6, Y7
@@ -36689,11 +36689,11 @@ step10:
 	ADDQ $256, CX
 	ADDQ $-64, R9
 	CMPQ R9, $64
-	JGE step10
-rest11:
+	JGE loop8
+less9:
 	CMPQ R9, $16
-	JLT last8
-vec7:
+	JLT less11
+loop10:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 	VSUBPS (DX), Y6, Y6
@@ -36706,10 +36706,10 @@ vec7:
 	ADDQ $64, CX
 	ADDQ $-16, R9
 	CMPQ R9, $16
-	JGE vec7
-last8:
+	JGE loop10
+less11:
 	CMPQ R9, $0
-	JLE done9
+	JLE done7
 	CMPQ R9, $16
 	JGE whole12
 	LEAQ tails<>+64(SB), R10
@@ -36755,7 +36755,7 @@ done15:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, R9
-done9:
+done7:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -37162,8 +37162,8 @@ few7:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R11, $64
-	JLT rest12
-step11:
+	JLT less10
+loop9:
 	VMOVUPS (CX), Y6
 	VSUBPS (DX), Y6, Y6
 	VANDPS c7fffffff7fffffff<>(SB), Y6, Y7
@@ -37249,11 +37249,11 @@ step11:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step11
-rest12:
+	JGE loop9
+less10:
 	CMPQ R11, $16
-	JLT last9
-vec8:
+	JLT less12
+loop11:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 	VSUBPS (DX), Y6, Y6
@@ -37279,10 +37279,10 @@ vec8:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec8
-last9:
+	JGE loop11
+less12:
 	CMPQ R11, $0
-	JLE done10
+	JLE done8
 	CMPQ R11, $16
 	JGE whole13
 	LEAQ tails<>+64(SB), R12
@@ -37370,7 +37370,7 @@ done18:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done10:
+done8:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -37769,8 +37769,8 @@ few28:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ R11, $64
-	JLT rest33
-step32:
+	JLT less31
+loop30:
 	VMOVUPS (CX), Y6
 	VSUBPS (DX), Y6, Y6
 	VANDPS c7fffffff7fffffff<>(SB), Y6, Y7
@@ -37856,11 +37856,11 @@ step32:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step32
-rest33:
+	JGE loop30
+less31:
 	CMPQ R11, $16
-	JLT last30
-vec29:
+	JLT less33
+loop32:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 	VSUBPS (DX), Y6, Y6
@@ -37886,10 +37886,10 @@ vec29:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec29
-last30:
+	JGE loop32
+less33:
 	CMPQ R11, $0
-	JLE done31
+	JLE done29
 	CMPQ R11, $16
 	JGE whole34
 	LEAQ tails<>+64(SB), R12
@@ -37977,7 +37977,7 @@ done39:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done31:
+done29:
 	VADDPS Y2, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y4, Y0, Y0
@@ -38714,8 +38714,8 @@ row2:
 	MOVQ AX, SI
 	MOVQ cols+32(FP), DX
 	CMPQ DX, $64
-	JLT rest8
-step7:
+	JLT less6
+loop5:
 	VCVTPS2PD (CX), Y8
 	VCVTPS2PD (SI), Y9
 	VFMADD231PD Y9, Y8, Y0
@@ -38768,11 +38768,11 @@ step7:
 	ADDQ $256, CX
 	ADDQ $-64, DX
 	CMPQ DX, $64
-	JGE step7
-rest8:
+	JGE loop5
+less6:
 	CMPQ DX, $16
-	JLT last5
-vec4:
+	JLT less8
+loop7:
 	VCVTPS2PD (CX), Y8
 	VCVTPS2PD (SI), Y9
 	VFMADD231PD Y9, Y8, Y0
@@ -38789,10 +38789,10 @@ vec4:
 	ADDQ $64, CX
 	ADDQ $-16, DX
 	CMPQ DX, $16
-	JGE vec4
-last5:
+	JGE loop7
+less8:
 	CMPQ DX, $0
-	JLE done6
+	JLE done4
 	LEAQ local0-64(SP), R9
 	ANDQ $-64, R9
 	CMPQ DX, $16
@@ -38851,7 +38851,7 @@ done12:
 	VFMADD231PD Y9, Y8, Y3
 	ADDQ $64, CX
 	ADDQ $-16, DX
-done6:
+done4:
 	VADDPD Y2, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	VADDPD Y6, Y4, Y4
@@ -38895,8 +38895,8 @@ row13:
 	MOVQ CX, SI
 	MOVQ cols+32(FP), BX
 	CMPQ BX, $64
-	JLT rest19
-step18:
+	JLT less17
+loop16:
 	VCVTPS2PD (SI), Y8
 	VADDPD Y8, Y0, Y0
 	VCVTPS2PD 16(SI), Y8
@@ -38932,11 +38932,11 @@ step18:
 	ADDQ $256, SI
 	ADDQ $-64, BX
 	CMPQ BX, $64
-	JGE step18
-rest19:
+	JGE loop16
+less17:
 	CMPQ BX, $16
-	JLT last16
-vec15:
+	JLT less19
+loop18:
 	VCVTPS2PD (SI), Y8
 	VADDPD Y8, Y0, Y0
 	VCVTPS2PD 16(SI), Y8
@@ -38948,10 +38948,10 @@ vec15:
 	ADDQ $64, SI
 	ADDQ $-16, BX
 	CMPQ BX, $16
-	JGE vec15
-last16:
+	JGE loop18
+less19:
 	CMPQ BX, $0
-	JLE done17
+	JLE done15
 	LEAQ local0-64(SP), R9
 	ANDQ $-64, R9
 	CMPQ BX, $16
@@ -38984,7 +38984,7 @@ done21:
 	VADDPD Y8, Y3, Y3
 	ADDQ $64, SI
 	ADDQ $-16, BX
-done17:
+done15:
 	VADDPD Y2, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	VADDPD Y6, Y4, Y4
@@ -39131,8 +39131,8 @@ done12:
 aligned6:
 short4:
 	CMPQ R8, $64
-	JLT rest21
-step20:
+	JLT less19
+loop18:
 	VMOVUPS (DX), Y0
 	VMOVUPS 64(DX), Y1
 	VMOVUPS 128(DX), Y2
@@ -39186,11 +39186,11 @@ step20:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step20
-rest21:
+	JGE loop18
+less19:
 	CMPQ R8, $16
-	JLT last18
-vec17:
+	JLT less21
+loop20:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (SI), Y2
@@ -39208,10 +39208,10 @@ vec17:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec17
-last18:
+	JGE loop20
+less21:
 	CMPQ R8, $0
-	JLE done19
+	JLE done17
 	CMPQ R8, $16
 	JGE whole22
 	LEAQ tails<>+64(SB), R11
@@ -39287,7 +39287,7 @@ whole26:
 done27:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done19:
+done17:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -39416,8 +39416,8 @@ done41:
 	ADDQ R11, DI
 aligned35:
 	CMPQ R8, $64
-	JLT rest50
-step49:
+	JLT less48
+loop47:
 	VMOVUPS (DX), Y0
 	VMOVUPS 64(DX), Y1
 	VMOVUPS 128(DX), Y2
@@ -39471,11 +39471,11 @@ step49:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step49
-rest50:
+	JGE loop47
+less48:
 	CMPQ R8, $16
-	JLT last47
-vec46:
+	JLT less50
+loop49:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (SI), Y2
@@ -39493,10 +39493,10 @@ vec46:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec46
-last47:
+	JGE loop49
+less50:
 	CMPQ R8, $0
-	JLE done48
+	JLE done46
 	CMPQ R8, $16
 	JGE whole51
 	LEAQ tails<>+64(SB), R11
@@ -39572,7 +39572,7 @@ whole55:
 done56:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done48:
+done46:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -39746,8 +39746,8 @@ done12:
 aligned6:
 short4:
 	CMPQ R8, $64
-	JLT rest21
-step20:
+	JLT less19
+loop18:
 	VMOVUPS (DX), Y0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Y1
@@ -39953,11 +39953,11 @@ step20:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step20
-rest21:
+	JGE loop18
+less19:
 	CMPQ R8, $16
-	JLT last18
-vec17:
+	JLT less21
+loop20:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMAXPS Y0, Y14, Y0
@@ -40011,10 +40011,10 @@ vec17:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec17
-last18:
+	JGE loop20
+less21:
 	CMPQ R8, $0
-	JLE done19
+	JLE done17
 	CMPQ R8, $16
 	JGE whole22
 	LEAQ tails<>+64(SB), R11
@@ -40126,7 +40126,7 @@ whole26:
 done27:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done19:
+done17:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -40286,8 +40286,8 @@ done41:
 	ADDQ R11, DI
 aligned35:
 	CMPQ R8, $64
-	JLT rest50
-step49:
+	JLT less48
+loop47:
 	VMOVUPS (DX), Y0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Y1
@@ -40493,11 +40493,11 @@ step49:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step49
-rest50:
+	JGE loop47
+less48:
 	CMPQ R8, $16
-	JLT last47
-vec46:
+	JLT less50
+loop49:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMAXPS Y0, Y14, Y0
@@ -40551,10 +40551,10 @@ vec46:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec46
-last47:
+	JGE loop49
+less50:
 	CMPQ R8, $0
-	JLE done48
+	JLE done46
 	CMPQ R8, $16
 	JGE whole51
 	LEAQ tails<>+64(SB), R11
@@ -40666,7 +40666,7 @@ whole55:
 done56:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done48:
+done46:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -45934,8 +45934,8 @@ many6:
 few7:
 	VADDPS Z3, Z2, Z2
 	CMPQ CX, $64
-	JLT rest12
-step11:
+	JLT less10
+loop9:
 	VMOVUPS (BX), Z3
 	VMOVUPS 64(BX), Z4
 	VADDPS Z4, Z3, Z3
@@ -45947,26 +45947,26 @@ step11:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step11
-rest12:
+	JGE loop9
+less10:
 	CMPQ CX, $16
-	JLT last9
-vec8:
+	JLT less12
+loop11:
 	VMOVUPS (BX), Z3
 	VADDPS Z3, Z0, Z0
 	ADDQ $64, BX
 	ADDQ $-16, CX
 	CMPQ CX, $16
-	JGE vec8
-last9:
+	JGE loop11
+less12:
 	CMPQ CX, $0
-	JLE done10
+	JLE done8
 	VBROADCASTSD c0000000000000000<>(SB), Z3
 	VMOVUPS (BX), K1, Z3
 	VADDPS Z3, Z0, Z0
 	ADDQ $64, BX
 	ADDQ $-16, CX
-done10:
+done8:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VMOVUPS Z0, (R8)
@@ -46183,8 +46183,8 @@ many30:
 few31:
 	VADDPS Z3, Z2, Z2
 	CMPQ R8, $64
-	JLT rest36
-step35:
+	JLT less34
+loop33:
 	VMOVUPS (BX), Z3
 	VMOVUPS 64(BX), Z4
 	VADDPS Z4, Z3, Z3
@@ -46196,26 +46196,26 @@ step35:
 	ADDQ $256, BX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step35
-rest36:
+	JGE loop33
+less34:
 	CMPQ R8, $16
-	JLT last33
-vec32:
+	JLT less36
+loop35:
 	VMOVUPS (BX), Z3
 	VADDPS Z3, Z0, Z0
 	ADDQ $64, BX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec32
-last33:
+	JGE loop35
+less36:
 	CMPQ R8, $0
-	JLE done34
+	JLE done32
 	VBROADCASTSD c0000000000000000<>(SB), Z3
 	VMOVUPS (BX), K1, Z3
 	VADDPS Z3, Z0, Z0
 	ADDQ $64, BX
 	ADDQ $-16, R8
-done34:
+done32:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -46474,8 +46474,8 @@ TEXT ·expAVX512(SB), NOSPLIT, $64-32
 	MOVQ x+8(FP), BX
 	MOVQ n+16(FP), CX
 	CMPQ CX, $64
-	JLT rest5
-step4:
+	JLT less3
+loop2:
 	VMOVUPS (BX), Z0
 	PREFETCHT0 2048(BX)
 	VMOVUPS 64(BX), Z1
@@ -46552,11 +46552,11 @@ step4:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step4
-rest5:
-	CMPQ CX, $0
-	JLE done3
-vec2:
+	JGE loop2
+less3:
+	CMPQ CX, $1
+	JLT less5
+loop4:
 	CMPQ CX, $16
 	JGE whole6
 	LEAQ bits<>(SB), DX
@@ -46615,9 +46615,9 @@ done9:
 	ADDQ $64, AX
 	ADDQ $64, BX
 	ADDQ $-16, CX
-	CMPQ CX, $0
-	JGT vec2
-done3:
+	CMPQ CX, $1
+	JGE loop4
+less5:
 	VZEROUPPER
 	RET
 stream1:
@@ -46706,8 +46706,8 @@ done19:
 	ADDQ DX, AX
 aligned15:
 	CMPQ CX, $64
-	JLT rest27
-step26:
+	JLT less25
+loop24:
 	VMOVUPS (BX), Z0
 	PREFETCHT0 2048(BX)
 	VMOVUPS 64(BX), Z1
@@ -46784,11 +46784,11 @@ step26:
 	ADDQ $256, BX
 	ADDQ $-64, CX
 	CMPQ CX, $64
-	JGE step26
-rest27:
-	CMPQ CX, $0
-	JLE done25
-vec24:
+	JGE loop24
+less25:
+	CMPQ CX, $1
+	JLT less27
+loop26:
 	CMPQ CX, $16
 	JGE whole28
 	LEAQ bits<>(SB), DX
@@ -46847,9 +46847,9 @@ done31:
 	ADDQ $64, AX
 	ADDQ $64, BX
 	ADDQ $-16, CX
-	CMPQ CX, $0
-	JGT vec24
-done25:
+	CMPQ CX, $1
+	JGE loop26
+less27:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -48474,8 +48474,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest87
-step86:
+	JLT less85
+loop84:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -48483,14 +48483,14 @@ step86:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step86
+	JGE loop84
+less85:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest87:
-	CMPQ R11, $0
-	JLE done85
-vec84:
+	CMPQ R11, $1
+	JLT less87
+loop86:
 	CMPQ R11, $16
 	JGE whole88
 	LEAQ bits<>(SB), R12
@@ -48504,9 +48504,9 @@ done89:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R11
-	CMPQ R11, $0
-	JGT vec84
-done85:
+	CMPQ R11, $1
+	JGE loop86
+less87:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -50495,8 +50495,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest99
-step98:
+	JLT less97
+loop96:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -50504,14 +50504,14 @@ step98:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step98
+	JGE loop96
+less97:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest99:
-	CMPQ R11, $0
-	JLE done97
-vec96:
+	CMPQ R11, $1
+	JLT less99
+loop98:
 	CMPQ R11, $16
 	JGE whole100
 	LEAQ bits<>(SB), R12
@@ -50525,9 +50525,9 @@ done101:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R11
-	CMPQ R11, $0
-	JGT vec96
-done97:
+	CMPQ R11, $1
+	JGE loop98
+less99:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -52631,8 +52631,8 @@ beyond5:
 	MOVQ BX, CX
 	MOVQ DX, R11
 	CMPQ R11, $64
-	JLT rest105
-step104:
+	JLT less103
+loop102:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -52640,14 +52640,14 @@ step104:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step104
+	JGE loop102
+less103:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest105:
-	CMPQ R11, $0
-	JLE done103
-vec102:
+	CMPQ R11, $1
+	JLT less105
+loop104:
 	CMPQ R11, $16
 	JGE whole106
 	LEAQ bits<>(SB), R12
@@ -52661,9 +52661,9 @@ done107:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R11
-	CMPQ R11, $0
-	JGT vec102
-done103:
+	CMPQ R11, $1
+	JGE loop104
+less105:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -53840,8 +53840,8 @@ suspect7:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest79
-step78:
+	JLT less77
+loop76:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -53849,14 +53849,14 @@ step78:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step78
+	JGE loop76
+less77:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest79:
-	CMPQ R12, $0
-	JLE done77
-vec76:
+	CMPQ R12, $1
+	JLT less79
+loop78:
 	CMPQ R12, $16
 	JGE whole80
 	LEAQ bits<>(SB), R13
@@ -53870,9 +53870,9 @@ done81:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec76
-done77:
+	CMPQ R12, $1
+	JGE loop78
+less79:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -53906,8 +53906,8 @@ beyond8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest85
-step84:
+	JLT less83
+loop82:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -53915,14 +53915,14 @@ step84:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step84
+	JGE loop82
+less83:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest85:
-	CMPQ R12, $0
-	JLE done83
-vec82:
+	CMPQ R12, $1
+	JLT less85
+loop84:
 	CMPQ R12, $16
 	JGE whole86
 	LEAQ bits<>(SB), R13
@@ -53936,9 +53936,9 @@ done87:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec82
-done83:
+	CMPQ R12, $1
+	JGE loop84
+less85:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -54011,8 +54011,8 @@ held3:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest93
-step92:
+	JLT less91
+loop90:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -54020,14 +54020,14 @@ step92:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step92
+	JGE loop90
+less91:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest93:
-	CMPQ R12, $0
-	JLE done91
-vec90:
+	CMPQ R12, $1
+	JLT less93
+loop92:
 	CMPQ R12, $16
 	JGE whole94
 	LEAQ bits<>(SB), R13
@@ -54041,9 +54041,9 @@ done95:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec90
-done91:
+	CMPQ R12, $1
+	JGE loop92
+less93:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -55453,8 +55453,8 @@ suspect7:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest89
-step88:
+	JLT less87
+loop86:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -55462,14 +55462,14 @@ step88:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step88
+	JGE loop86
+less87:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest89:
-	CMPQ R12, $0
-	JLE done87
-vec86:
+	CMPQ R12, $1
+	JLT less89
+loop88:
 	CMPQ R12, $16
 	JGE whole90
 	LEAQ bits<>(SB), R13
@@ -55483,9 +55483,9 @@ done91:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec86
-done87:
+	CMPQ R12, $1
+	JGE loop88
+less89:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -55519,8 +55519,8 @@ beyond8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest95
-step94:
+	JLT less93
+loop92:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -55528,14 +55528,14 @@ step94:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step94
+	JGE loop92
+less93:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest95:
-	CMPQ R12, $0
-	JLE done93
-vec92:
+	CMPQ R12, $1
+	JLT less95
+loop94:
 	CMPQ R12, $16
 	JGE whole96
 	LEAQ bits<>(SB), R13
@@ -55549,9 +55549,9 @@ done97:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec92
-done93:
+	CMPQ R12, $1
+	JGE loop94
+less95:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -55625,8 +55625,8 @@ held3:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest103
-step102:
+	JLT less101
+loop100:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -55634,14 +55634,14 @@ step102:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step102
+	JGE loop100
+less101:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest103:
-	CMPQ R12, $0
-	JLE done101
-vec100:
+	CMPQ R12, $1
+	JLT less103
+loop102:
 	CMPQ R12, $16
 	JGE whole104
 	LEAQ bits<>(SB), R13
@@ -55655,9 +55655,9 @@ done105:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec100
-done101:
+	CMPQ R12, $1
+	JGE loop102
+less103:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -57190,8 +57190,8 @@ suspect7:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest93
-step92:
+	JLT less91
+loop90:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -57199,14 +57199,14 @@ step92:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step92
+	JGE loop90
+less91:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest93:
-	CMPQ R12, $0
-	JLE done91
-vec90:
+	CMPQ R12, $1
+	JLT less93
+loop92:
 	CMPQ R12, $16
 	JGE whole94
 	LEAQ bits<>(SB), R13
@@ -57220,9 +57220,9 @@ done95:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec90
-done91:
+	CMPQ R12, $1
+	JGE loop92
+less93:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -57256,8 +57256,8 @@ beyond8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest99
-step98:
+	JLT less97
+loop96:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -57265,14 +57265,14 @@ step98:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step98
+	JGE loop96
+less97:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest99:
-	CMPQ R12, $0
-	JLE done97
-vec96:
+	CMPQ R12, $1
+	JLT less99
+loop98:
 	CMPQ R12, $16
 	JGE whole100
 	LEAQ bits<>(SB), R13
@@ -57286,9 +57286,9 @@ done101:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec96
-done97:
+	CMPQ R12, $1
+	JGE loop98
+less99:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -57362,8 +57362,8 @@ held3:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest107
-step106:
+	JLT less105
+loop104:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -57371,14 +57371,14 @@ step106:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step106
+	JGE loop104
+less105:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest107:
-	CMPQ R12, $0
-	JLE done105
-vec104:
+	CMPQ R12, $1
+	JLT less107
+loop106:
 	CMPQ R12, $16
 	JGE whole108
 	LEAQ bits<>(SB), R13
@@ -57392,9 +57392,9 @@ done109:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec104
-done105:
+	CMPQ R12, $1
+	JGE loop106
+less107:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -58361,8 +58361,8 @@ suspect8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest58
-step57:
+	JLT less56
+loop55:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -58370,14 +58370,14 @@ step57:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step57
+	JGE loop55
+less56:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest58:
-	CMPQ R12, $0
-	JLE done56
-vec55:
+	CMPQ R12, $1
+	JLT less58
+loop57:
 	CMPQ R12, $16
 	JGE whole59
 	LEAQ bits<>(SB), R13
@@ -58391,9 +58391,9 @@ done60:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec55
-done56:
+	CMPQ R12, $1
+	JGE loop57
+less58:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -58427,8 +58427,8 @@ beyond9:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest64
-step63:
+	JLT less62
+loop61:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -58436,14 +58436,14 @@ step63:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step63
+	JGE loop61
+less62:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest64:
-	CMPQ R12, $0
-	JLE done62
-vec61:
+	CMPQ R12, $1
+	JLT less64
+loop63:
 	CMPQ R12, $16
 	JGE whole65
 	LEAQ bits<>(SB), R13
@@ -58457,9 +58457,9 @@ done66:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec61
-done62:
+	CMPQ R12, $1
+	JGE loop63
+less64:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -58536,8 +58536,8 @@ held4:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest72
-step71:
+	JLT less70
+loop69:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -58545,14 +58545,14 @@ step71:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step71
+	JGE loop69
+less70:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest72:
-	CMPQ R12, $0
-	JLE done70
-vec69:
+	CMPQ R12, $1
+	JLT less72
+loop71:
 	CMPQ R12, $16
 	JGE whole73
 	LEAQ bits<>(SB), R13
@@ -58566,9 +58566,9 @@ done74:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec69
-done70:
+	CMPQ R12, $1
+	JGE loop71
+less72:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -59500,8 +59500,8 @@ suspect110:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest160
-step159:
+	JLT less158
+loop157:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -59509,14 +59509,14 @@ step159:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step159
+	JGE loop157
+less158:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest160:
-	CMPQ R12, $0
-	JLE done158
-vec157:
+	CMPQ R12, $1
+	JLT less160
+loop159:
 	CMPQ R12, $16
 	JGE whole161
 	LEAQ bits<>(SB), R13
@@ -59530,9 +59530,9 @@ done162:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec157
-done158:
+	CMPQ R12, $1
+	JGE loop159
+less160:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -59566,8 +59566,8 @@ beyond111:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest166
-step165:
+	JLT less164
+loop163:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -59575,14 +59575,14 @@ step165:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step165
+	JGE loop163
+less164:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest166:
-	CMPQ R12, $0
-	JLE done164
-vec163:
+	CMPQ R12, $1
+	JLT less166
+loop165:
 	CMPQ R12, $16
 	JGE whole167
 	LEAQ bits<>(SB), R13
@@ -59596,9 +59596,9 @@ done168:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec163
-done164:
+	CMPQ R12, $1
+	JGE loop165
+less166:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -59675,8 +59675,8 @@ held106:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest174
-step173:
+	JLT less172
+loop171:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -59684,14 +59684,14 @@ step173:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step173
+	JGE loop171
+less172:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest174:
-	CMPQ R12, $0
-	JLE done172
-vec171:
+	CMPQ R12, $1
+	JLT less174
+loop173:
 	CMPQ R12, $16
 	JGE whole175
 	LEAQ bits<>(SB), R13
@@ -59705,9 +59705,9 @@ done176:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec171
-done172:
+	CMPQ R12, $1
+	JGE loop173
+less174:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -60691,8 +60691,8 @@ suspect8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest60
-step59:
+	JLT less58
+loop57:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -60700,14 +60700,14 @@ step59:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step59
+	JGE loop57
+less58:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest60:
-	CMPQ R12, $0
-	JLE done58
-vec57:
+	CMPQ R12, $1
+	JLT less60
+loop59:
 	CMPQ R12, $16
 	JGE whole61
 	LEAQ bits<>(SB), R13
@@ -60721,9 +60721,9 @@ done62:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec57
-done58:
+	CMPQ R12, $1
+	JGE loop59
+less60:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -60757,8 +60757,8 @@ beyond9:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest66
-step65:
+	JLT less64
+loop63:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -60766,14 +60766,14 @@ step65:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step65
+	JGE loop63
+less64:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest66:
-	CMPQ R12, $0
-	JLE done64
-vec63:
+	CMPQ R12, $1
+	JLT less66
+loop65:
 	CMPQ R12, $16
 	JGE whole67
 	LEAQ bits<>(SB), R13
@@ -60787,9 +60787,9 @@ done68:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec63
-done64:
+	CMPQ R12, $1
+	JGE loop65
+less66:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -60867,8 +60867,8 @@ held4:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest74
-step73:
+	JLT less72
+loop71:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -60876,14 +60876,14 @@ step73:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step73
+	JGE loop71
+less72:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest74:
-	CMPQ R12, $0
-	JLE done72
-vec71:
+	CMPQ R12, $1
+	JLT less74
+loop73:
 	CMPQ R12, $16
 	JGE whole75
 	LEAQ bits<>(SB), R13
@@ -60897,9 +60897,9 @@ done76:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec71
-done72:
+	CMPQ R12, $1
+	JGE loop73
+less74:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -61957,8 +61957,8 @@ suspect116:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest168
-step167:
+	JLT less166
+loop165:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -61966,14 +61966,14 @@ step167:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step167
+	JGE loop165
+less166:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest168:
-	CMPQ R12, $0
-	JLE done166
-vec165:
+	CMPQ R12, $1
+	JLT less168
+loop167:
 	CMPQ R12, $16
 	JGE whole169
 	LEAQ bits<>(SB), R13
@@ -61987,9 +61987,9 @@ done170:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec165
-done166:
+	CMPQ R12, $1
+	JGE loop167
+less168:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -62023,8 +62023,8 @@ beyond117:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest174
-step173:
+	JLT less172
+loop171:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -62032,14 +62032,14 @@ step173:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step173
+	JGE loop171
+less172:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest174:
-	CMPQ R12, $0
-	JLE done172
-vec171:
+	CMPQ R12, $1
+	JLT less174
+loop173:
 	CMPQ R12, $16
 	JGE whole175
 	LEAQ bits<>(SB), R13
@@ -62053,9 +62053,9 @@ done176:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec171
-done172:
+	CMPQ R12, $1
+	JGE loop173
+less174:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -62133,8 +62133,8 @@ held112:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest182
-step181:
+	JLT less180
+loop179:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -62142,14 +62142,14 @@ step181:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step181
+	JGE loop179
+less180:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest182:
-	CMPQ R12, $0
-	JLE done180
-vec179:
+	CMPQ R12, $1
+	JLT less182
+loop181:
 	CMPQ R12, $16
 	JGE whole183
 	LEAQ bits<>(SB), R13
@@ -62163,9 +62163,9 @@ done184:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec179
-done180:
+	CMPQ R12, $1
+	JGE loop181
+less182:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -63280,8 +63280,8 @@ suspect8:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest66
-step65:
+	JLT less64
+loop63:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -63289,14 +63289,14 @@ step65:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step65
+	JGE loop63
+less64:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest66:
-	CMPQ R12, $0
-	JLE done64
-vec63:
+	CMPQ R12, $1
+	JLT less66
+loop65:
 	CMPQ R12, $16
 	JGE whole67
 	LEAQ bits<>(SB), R13
@@ -63310,9 +63310,9 @@ done68:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec63
-done64:
+	CMPQ R12, $1
+	JGE loop65
+less66:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -63346,8 +63346,8 @@ beyond9:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest72
-step71:
+	JLT less70
+loop69:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -63355,14 +63355,14 @@ step71:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step71
+	JGE loop69
+less70:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest72:
-	CMPQ R12, $0
-	JLE done70
-vec69:
+	CMPQ R12, $1
+	JLT less72
+loop71:
 	CMPQ R12, $16
 	JGE whole73
 	LEAQ bits<>(SB), R13
@@ -63376,9 +63376,9 @@ done74:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec69
-done70:
+	CMPQ R12, $1
+	JGE loop71
+less72:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -63456,8 +63456,8 @@ held4:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest80
-step79:
+	JLT less78
+loop77:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -63465,14 +63465,14 @@ step79:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step79
+	JGE loop77
+less78:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest80:
-	CMPQ R12, $0
-	JLE done78
-vec77:
+	CMPQ R12, $1
+	JLT less80
+loop79:
 	CMPQ R12, $16
 	JGE whole81
 	LEAQ bits<>(SB), R13
@@ -63486,9 +63486,9 @@ done82:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec77
-done78:
+	CMPQ R12, $1
+	JGE loop79
+less80:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -64641,8 +64641,8 @@ suspect126:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest184
-step183:
+	JLT less182
+loop181:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -64650,14 +64650,14 @@ step183:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step183
+	JGE loop181
+less182:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest184:
-	CMPQ R12, $0
-	JLE done182
-vec181:
+	CMPQ R12, $1
+	JLT less184
+loop183:
 	CMPQ R12, $16
 	JGE whole185
 	LEAQ bits<>(SB), R13
@@ -64671,9 +64671,9 @@ done186:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec181
-done182:
+	CMPQ R12, $1
+	JGE loop183
+less184:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -64707,8 +64707,8 @@ beyond127:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest190
-step189:
+	JLT less188
+loop187:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -64716,14 +64716,14 @@ step189:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step189
+	JGE loop187
+less188:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest190:
-	CMPQ R12, $0
-	JLE done188
-vec187:
+	CMPQ R12, $1
+	JLT less190
+loop189:
 	CMPQ R12, $16
 	JGE whole191
 	LEAQ bits<>(SB), R13
@@ -64737,9 +64737,9 @@ done192:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec187
-done188:
+	CMPQ R12, $1
+	JGE loop189
+less190:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -64817,8 +64817,8 @@ held122:
 	MOVQ BX, CX
 	MOVQ DX, R12
 	CMPQ R12, $64
-	JLT rest198
-step197:
+	JLT less196
+loop195:
 	VMAXPS (CX), Z0, Z0
 	VMAXPS 64(CX), Z1, Z1
 	VMAXPS 128(CX), Z2, Z2
@@ -64826,14 +64826,14 @@ step197:
 	ADDQ $256, CX
 	ADDQ $-64, R12
 	CMPQ R12, $64
-	JGE step197
+	JGE loop195
+less196:
 	VMAXPS Z1, Z0, Z0
 	VMAXPS Z2, Z0, Z0
 	VMAXPS Z3, Z0, Z0
-rest198:
-	CMPQ R12, $0
-	JLE done196
-vec195:
+	CMPQ R12, $1
+	JLT less198
+loop197:
 	CMPQ R12, $16
 	JGE whole199
 	LEAQ bits<>(SB), R13
@@ -64847,9 +64847,9 @@ done200:
 	VMAXPS Z1, Z0, Z0
 	ADDQ $64, CX
 	ADDQ $-16, R12
-	CMPQ R12, $0
-	JGT vec195
-done196:
+	CMPQ R12, $1
+	JGE loop197
+less198:
 	VEXTRACTF64X4 $1, Z0, Y4
 	VMAXPS Y4, Y0, Y0
 	VEXTRACTF128 $1, Y0, X4
@@ -70434,8 +70434,8 @@ done11:
 	ADDQ R10, DX
 aligned7:
 	CMPQ DI, $64
-	JLT rest19
-step18:
+	JLT less17
+loop16:
 	VMOVUPS (CX), Z0
 	VMULPS Z14, Z0, Z0
 	VMOVUPS Z0, (DX)
@@ -70452,11 +70452,11 @@ step18:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step18
-rest19:
-	CMPQ DI, $0
-	JLE done17
-vec16:
+	JGE loop16
+less17:
+	CMPQ DI, $1
+	JLT less19
+loop18:
 	CMPQ DI, $16
 	JGE whole20
 	LEAQ bits<>(SB), R10
@@ -70501,9 +70501,9 @@ done23:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, DI
-	CMPQ DI, $0
-	JGT vec16
-done17:
+	CMPQ DI, $1
+	JGE loop18
+less19:
 	SHLQ $2, DI
 	ADDQ DI, CX
 	ADDQ DI, DX
@@ -70603,8 +70603,8 @@ done37:
 	ADDQ R11, DX
 aligned33:
 	CMPQ DI, $64
-	JLT rest45
-step44:
+	JLT less43
+loop42:
 	VMOVUPS (CX), Z0
 	VFMADD213PS Z13, Z14, Z0
 	VMOVUPS Z0, (DX)
@@ -70621,11 +70621,11 @@ step44:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step44
-rest45:
-	CMPQ DI, $0
-	JLE done43
-vec42:
+	JGE loop42
+less43:
+	CMPQ DI, $1
+	JLT less45
+loop44:
 	CMPQ DI, $16
 	JGE whole46
 	LEAQ bits<>(SB), R11
@@ -70670,9 +70670,9 @@ done49:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, DI
-	CMPQ DI, $0
-	JGT vec42
-done43:
+	CMPQ DI, $1
+	JGE loop44
+less45:
 	SHLQ $2, DI
 	ADDQ DI, CX
 	ADDQ DI, DX
@@ -70790,8 +70790,8 @@ done12:
 	ADDQ R12, DX
 aligned6:
 	CMPQ DI, $64
-	JLT rest20
-step19:
+	JLT less18
+loop17:
 	VMOVUPS (R9), Z1
 	VMOVUPS (CX), Z0
 	VFMADD213PS Z15, Z14, Z0
@@ -70817,11 +70817,11 @@ step19:
 	ADDQ $256, CX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step19
-rest20:
-	CMPQ DI, $0
-	JLE done18
-vec17:
+	JGE loop17
+less18:
+	CMPQ DI, $1
+	JLT less20
+loop19:
 	CMPQ DI, $16
 	JGE whole21
 	LEAQ bits<>(SB), R12
@@ -70878,9 +70878,9 @@ done26:
 	ADDQ $64, R9
 	ADDQ $64, CX
 	ADDQ $-16, DI
-	CMPQ DI, $0
-	JGT vec17
-done18:
+	CMPQ DI, $1
+	JGE loop19
+less20:
 	SHLQ $2, DI
 	ADDQ DI, CX
 	ADDQ DI, R9
@@ -70988,8 +70988,8 @@ done11:
 aligned5:
 short3:
 	CMPQ SI, $64
-	JLT rest20
-step19:
+	JLT less18
+loop17:
 	VMOVUPS (CX), Z0
 	VMOVUPS (DX), Z1
 	VFMADD231PS Z14, Z0, Z1
@@ -71010,11 +71010,11 @@ step19:
 	ADDQ $256, CX
 	ADDQ $-64, SI
 	CMPQ SI, $64
-	JGE step19
-rest20:
+	JGE loop17
+less18:
 	CMPQ SI, $16
-	JLT last17
-vec16:
+	JLT less20
+loop19:
 	VMOVUPS (CX), Z0
 	VMOVUPS (DX), Z1
 	VFMADD231PS Z14, Z0, Z1
@@ -71023,10 +71023,10 @@ vec16:
 	ADDQ $64, CX
 	ADDQ $-16, SI
 	CMPQ SI, $16
-	JGE vec16
-last17:
+	JGE loop19
+less20:
 	CMPQ SI, $0
-	JLE done18
+	JLE done16
 	CMPQ SI, $16
 	JGE whole21
 	LEAQ bits<>(SB), R9
@@ -71080,7 +71080,7 @@ whole25:
 done26:
 	ADDQ $64, CX
 	ADDQ $-16, SI
-done18:
+done16:
 	MOVQ dstStride+40(FP), R9
 	SHLQ $2, R9
 	ADDQ R9, AX
@@ -71199,8 +71199,8 @@ many5:
 few6:
 	VADDPS Z3, Z2, Z2
 	CMPQ R10, $64
-	JLT rest11
-step10:
+	JLT less9
+loop8:
 	VMOVUPS (DX), Z3
 	VSUBPS Z15, Z3, Z3
 	VMULPS (DI), Z3, Z3
@@ -71221,11 +71221,11 @@ step10:
 	ADDQ $256, DX
 	ADDQ $-64, R10
 	CMPQ R10, $64
-	JGE step10
-rest11:
+	JGE loop8
+less9:
 	CMPQ R10, $16
-	JLT last8
-vec7:
+	JLT less11
+loop10:
 	VMOVUPS (DX), Z3
 	VSUBPS Z15, Z3, Z3
 	VMULPS (DI), Z3, Z3
@@ -71234,10 +71234,10 @@ vec7:
 	ADDQ $64, DX
 	ADDQ $-16, R10
 	CMPQ R10, $16
-	JGE vec7
-last8:
+	JGE loop10
+less11:
 	CMPQ R10, $0
-	JLE done9
+	JLE done7
 	CMPQ R10, $16
 	JGE whole12
 	LEAQ bits<>(SB), R11
@@ -71264,7 +71264,7 @@ done15:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	ADDQ $-16, R10
-done9:
+done7:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -71383,8 +71383,8 @@ done11:
 aligned7:
 short5:
 	CMPQ DI, $64
-	JLT rest19
-step18:
+	JLT less17
+loop16:
 	VMOVUPS (DX), Z0
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
@@ -71405,11 +71405,11 @@ step18:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step18
-rest19:
-	CMPQ DI, $0
-	JLE done17
-vec16:
+	JGE loop16
+less17:
+	CMPQ DI, $1
+	JLT less19
+loop18:
 	CMPQ DI, $16
 	JGE whole20
 	LEAQ bits<>(SB), R10
@@ -71455,9 +71455,9 @@ done23:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
-	CMPQ DI, $0
-	JGT vec16
-done17:
+	CMPQ DI, $1
+	JGE loop18
+less19:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -71546,8 +71546,8 @@ done35:
 	ADDQ R10, SI
 aligned31:
 	CMPQ DI, $64
-	JLT rest43
-step42:
+	JLT less41
+loop40:
 	VMOVUPS (DX), Z0
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
@@ -71568,11 +71568,11 @@ step42:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE step42
-rest43:
-	CMPQ DI, $0
-	JLE done41
-vec40:
+	JGE loop40
+less41:
+	CMPQ DI, $1
+	JLT less43
+loop42:
 	CMPQ DI, $16
 	JGE whole44
 	LEAQ bits<>(SB), R10
@@ -71618,9 +71618,9 @@ done47:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
-	CMPQ DI, $0
-	JGT vec40
-done41:
+	CMPQ DI, $1
+	JGE loop42
+less43:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -71800,8 +71800,8 @@ many5:
 few6:
 	VADDPS Z3, Z2, Z2
 	CMPQ R9, $64
-	JLT rest11
-step10:
+	JLT less9
+loop8:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VMULPS Z3, Z3, Z4
@@ -71822,11 +71822,11 @@ step10:
 	ADDQ $256, CX
 	ADDQ $-64, R9
 	CMPQ R9, $64
-	JGE step10
-rest11:
+	JGE loop8
+less9:
 	CMPQ R9, $16
-	JLT last8
-vec7:
+	JLT less11
+loop10:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VMULPS Z3, Z3, Z4
@@ -71835,10 +71835,10 @@ vec7:
 	ADDQ $64, CX
 	ADDQ $-16, R9
 	CMPQ R9, $16
-	JGE vec7
-last8:
+	JGE loop10
+less11:
 	CMPQ R9, $0
-	JLE done9
+	JLE done7
 	CMPQ R9, $16
 	JGE whole12
 	LEAQ bits<>(SB), R10
@@ -71865,7 +71865,7 @@ done15:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, R9
-done9:
+done7:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -72054,8 +72054,8 @@ many6:
 few7:
 	VADDPS Z3, Z2, Z2
 	CMPQ R11, $64
-	JLT rest12
-step11:
+	JLT less10
+loop9:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VMULPS Z3, Z3, Z4
@@ -72089,11 +72089,11 @@ step11:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step11
-rest12:
+	JGE loop9
+less10:
 	CMPQ R11, $16
-	JLT last9
-vec8:
+	JLT less12
+loop11:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VMULPS Z3, Z3, Z4
@@ -72106,10 +72106,10 @@ vec8:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec8
-last9:
+	JGE loop11
+less12:
 	CMPQ R11, $0
-	JLE done10
+	JLE done8
 	CMPQ R11, $16
 	JGE whole13
 	LEAQ bits<>(SB), R12
@@ -72169,7 +72169,7 @@ done18:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done10:
+done8:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -72353,8 +72353,8 @@ many27:
 few28:
 	VADDPS Z3, Z2, Z2
 	CMPQ R11, $64
-	JLT rest33
-step32:
+	JLT less31
+loop30:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VMULPS Z3, Z3, Z4
@@ -72388,11 +72388,11 @@ step32:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step32
-rest33:
+	JGE loop30
+less31:
 	CMPQ R11, $16
-	JLT last30
-vec29:
+	JLT less33
+loop32:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VMULPS Z3, Z3, Z4
@@ -72405,10 +72405,10 @@ vec29:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec29
-last30:
+	JGE loop32
+less33:
 	CMPQ R11, $0
-	JLE done31
+	JLE done29
 	CMPQ R11, $16
 	JGE whole34
 	LEAQ bits<>(SB), R12
@@ -72468,7 +72468,7 @@ done39:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done31:
+done29:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -72604,8 +72604,8 @@ many5:
 few6:
 	VADDPS Z3, Z2, Z2
 	CMPQ R9, $64
-	JLT rest11
-step10:
+	JLT less9
+loop8:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VANDPS.BCST c7fffffff7fffffff<>(SB), Z3, Z4
@@ -72626,11 +72626,11 @@ step10:
 	ADDQ $256, CX
 	ADDQ $-64, R9
 	CMPQ R9, $64
-	JGE step10
-rest11:
+	JGE loop8
+less9:
 	CMPQ R9, $16
-	JLT last8
-vec7:
+	JLT less11
+loop10:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VANDPS.BCST c7fffffff7fffffff<>(SB), Z3, Z4
@@ -72639,10 +72639,10 @@ vec7:
 	ADDQ $64, CX
 	ADDQ $-16, R9
 	CMPQ R9, $16
-	JGE vec7
-last8:
+	JGE loop10
+less11:
 	CMPQ R9, $0
-	JLE done9
+	JLE done7
 	CMPQ R9, $16
 	JGE whole12
 	LEAQ bits<>(SB), R10
@@ -72669,7 +72669,7 @@ done15:
 	ADDQ $64, DX
 	ADDQ $64, CX
 	ADDQ $-16, R9
-done9:
+done7:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -72909,8 +72909,8 @@ many6:
 few7:
 	VADDPS Z3, Z2, Z2
 	CMPQ R11, $64
-	JLT rest12
-step11:
+	JLT less10
+loop9:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VANDPS.BCST c7fffffff7fffffff<>(SB), Z3, Z4
@@ -72956,11 +72956,11 @@ step11:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step11
-rest12:
+	JGE loop9
+less10:
 	CMPQ R11, $16
-	JLT last9
-vec8:
+	JLT less12
+loop11:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VANDPS.BCST c7fffffff7fffffff<>(SB), Z3, Z4
@@ -72976,10 +72976,10 @@ vec8:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec8
-last9:
+	JGE loop11
+less12:
 	CMPQ R11, $0
-	JLE done10
+	JLE done8
 	CMPQ R11, $16
 	JGE whole13
 	LEAQ bits<>(SB), R12
@@ -73042,7 +73042,7 @@ done18:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done10:
+done8:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -73274,8 +73274,8 @@ many27:
 few28:
 	VADDPS Z3, Z2, Z2
 	CMPQ R11, $64
-	JLT rest33
-step32:
+	JLT less31
+loop30:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VANDPS.BCST c7fffffff7fffffff<>(SB), Z3, Z4
@@ -73321,11 +73321,11 @@ step32:
 	ADDQ $256, CX
 	ADDQ $-64, R11
 	CMPQ R11, $64
-	JGE step32
-rest33:
+	JGE loop30
+less31:
 	CMPQ R11, $16
-	JLT last30
-vec29:
+	JLT less33
+loop32:
 	VMOVUPS (CX), Z3
 	VSUBPS (DX), Z3, Z3
 	VANDPS.BCST c7fffffff7fffffff<>(SB), Z3, Z4
@@ -73341,10 +73341,10 @@ vec29:
 	ADDQ $64, CX
 	ADDQ $-16, R11
 	CMPQ R11, $16
-	JGE vec29
-last30:
+	JGE loop32
+less33:
 	CMPQ R11, $0
-	JLE done31
+	JLE done29
 	CMPQ R11, $16
 	JGE whole34
 	LEAQ bits<>(SB), R12
@@ -73407,7 +73407,7 @@ done39:
 	ADDQ $64, R8
 	ADDQ $64, CX
 	ADDQ $-16, R11
-done31:
+done29:
 	VADDPS Z1, Z0, Z0
 	VADDPS Z2, Z0, Z0
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -73935,8 +73935,8 @@ row2:
 	MOVQ AX, SI
 	MOVQ cols+32(FP), DX
 	CMPQ DX, $64
-	JLT rest8
-step7:
+	JLT less6
+loop5:
 	VCVTPS2PD (CX), Z4
 	VCVTPS2PD (SI), Z5
 	VFMADD231PD Z5, Z4, Z0
@@ -73965,11 +73965,11 @@ step7:
 	ADDQ $256, CX
 	ADDQ $-64, DX
 	CMPQ DX, $64
-	JGE step7
-rest8:
+	JGE loop5
+less6:
 	CMPQ DX, $16
-	JLT last5
-vec4:
+	JLT less8
+loop7:
 	VCVTPS2PD (CX), Z4
 	VCVTPS2PD (SI), Z5
 	VFMADD231PD Z5, Z4, Z0
@@ -73980,10 +73980,10 @@ vec4:
 	ADDQ $64, CX
 	ADDQ $-16, DX
 	CMPQ DX, $16
-	JGE vec4
-last5:
+	JGE loop7
+less8:
 	CMPQ DX, $0
-	JLE done6
+	JLE done4
 	LEAQ local0-64(SP), R9
 	ANDQ $-64, R9
 	CMPQ DX, $16
@@ -74018,7 +74018,7 @@ done12:
 	VFMADD231PD Z5, Z4, Z1
 	ADDQ $64, CX
 	ADDQ $-16, DX
-done6:
+done4:
 	VADDPD Z1, Z0, Z0
 	VADDPD Z3, Z2, Z2
 	VADDPD Z2, Z0, Z0
@@ -74056,8 +74056,8 @@ row13:
 	MOVQ CX, SI
 	MOVQ cols+32(FP), BX
 	CMPQ BX, $64
-	JLT rest19
-step18:
+	JLT less17
+loop16:
 	VCVTPS2PD (SI), Z4
 	VADDPD Z4, Z0, Z0
 	VCVTPS2PD 32(SI), Z4
@@ -74077,11 +74077,11 @@ step18:
 	ADDQ $256, SI
 	ADDQ $-64, BX
 	CMPQ BX, $64
-	JGE step18
-rest19:
+	JGE loop16
+less17:
 	CMPQ BX, $16
-	JLT last16
-vec15:
+	JLT less19
+loop18:
 	VCVTPS2PD (SI), Z4
 	VADDPD Z4, Z0, Z0
 	VCVTPS2PD 32(SI), Z4
@@ -74089,10 +74089,10 @@ vec15:
 	ADDQ $64, SI
 	ADDQ $-16, BX
 	CMPQ BX, $16
-	JGE vec15
-last16:
+	JGE loop18
+less19:
 	CMPQ BX, $0
-	JLE done17
+	JLE done15
 	LEAQ local0-64(SP), R9
 	ANDQ $-64, R9
 	CMPQ BX, $16
@@ -74112,7 +74112,7 @@ done21:
 	VADDPD Z4, Z1, Z1
 	ADDQ $64, SI
 	ADDQ $-16, BX
-done17:
+done15:
 	VADDPD Z1, Z0, Z0
 	VADDPD Z3, Z2, Z2
 	VADDPD Z2, Z0, Z0
@@ -74237,8 +74237,8 @@ done12:
 aligned6:
 short4:
 	CMPQ R8, $64
-	JLT rest21
-step20:
+	JLT less19
+loop18:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (SI), Z2
@@ -74268,11 +74268,11 @@ step20:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step20
-rest21:
+	JGE loop18
+less19:
 	CMPQ R8, $16
-	JLT last18
-vec17:
+	JLT less21
+loop20:
 	VMOVUPS (DX), Z0
 	VMOVUPS (SI), Z1
 	VSUBPS Z15, Z1, Z1
@@ -74284,10 +74284,10 @@ vec17:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec17
-last18:
+	JGE loop20
+less21:
 	CMPQ R8, $0
-	JLE done19
+	JLE done17
 	CMPQ R8, $16
 	JGE whole22
 	LEAQ bits<>(SB), R11
@@ -74343,7 +74343,7 @@ whole26:
 done27:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done19:
+done17:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -74452,8 +74452,8 @@ done41:
 	ADDQ R11, DI
 aligned35:
 	CMPQ R8, $64
-	JLT rest50
-step49:
+	JLT less48
+loop47:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (SI), Z2
@@ -74483,11 +74483,11 @@ step49:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step49
-rest50:
+	JGE loop47
+less48:
 	CMPQ R8, $16
-	JLT last47
-vec46:
+	JLT less50
+loop49:
 	VMOVUPS (DX), Z0
 	VMOVUPS (SI), Z1
 	VSUBPS Z15, Z1, Z1
@@ -74499,10 +74499,10 @@ vec46:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec46
-last47:
+	JGE loop49
+less50:
 	CMPQ R8, $0
-	JLE done48
+	JLE done46
 	CMPQ R8, $16
 	JGE whole51
 	LEAQ bits<>(SB), R11
@@ -74558,7 +74558,7 @@ whole55:
 done56:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done48:
+done46:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -74693,8 +74693,8 @@ done12:
 aligned6:
 short4:
 	CMPQ R8, $64
-	JLT rest21
-step20:
+	JLT less19
+loop18:
 	VMOVUPS (DX), Z0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Z1
@@ -74780,11 +74780,11 @@ step20:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step20
-rest21:
+	JGE loop18
+less19:
 	CMPQ R8, $16
-	JLT last18
-vec17:
+	JLT less21
+loop20:
 	VMOVUPS (DX), Z0
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
@@ -74809,10 +74809,10 @@ vec17:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec17
-last18:
+	JGE loop20
+less21:
 	CMPQ R8, $0
-	JLE done19
+	JLE done17
 	CMPQ R8, $16
 	JGE whole22
 	LEAQ bits<>(SB), R11
@@ -74881,7 +74881,7 @@ whole26:
 done27:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done19:
+done17:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -74998,8 +74998,8 @@ done41:
 	ADDQ R11, DI
 aligned35:
 	CMPQ R8, $64
-	JLT rest50
-step49:
+	JLT less48
+loop47:
 	VMOVUPS (DX), Z0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Z1
@@ -75085,11 +75085,11 @@ step49:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE step49
-rest50:
+	JGE loop47
+less48:
 	CMPQ R8, $16
-	JLT last47
-vec46:
+	JLT less50
+loop49:
 	VMOVUPS (DX), Z0
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
@@ -75114,10 +75114,10 @@ vec46:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE vec46
-last47:
+	JGE loop49
+less50:
 	CMPQ R8, $0
-	JLE done48
+	JLE done46
 	CMPQ R8, $16
 	JGE whole51
 	LEAQ bits<>(SB), R11
@@ -75186,7 +75186,7 @@ whole55:
 done56:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done48:
+done46:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX

@@ -1174,8 +1174,8 @@ few7:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	WORD $0x4E2FD56B // FADD V15.S4, V11.S4, V11.S4
 	CMP $64, R2
-	BLT rest12
-step11:
+	BLT less10
+loop9:
 	FLDPQ (R1), (F12, F13)
 	FLDPQ 64(R1), (F14, F15)
 	WORD $0x4E2ED58C // FADD V14.S4, V12.S4, V12.S4
@@ -1203,11 +1203,11 @@ step11:
 	ADD $256, R1
 	SUB $64, R2
 	CMP $64, R2
-	BGE step11
-rest12:
+	BGE loop9
+less10:
 	CMP $16, R2
-	BLT last9
-vec8:
+	BLT less12
+loop11:
 	FLDPQ (R1), (F12, F13)
 	FLDPQ 32(R1), (F14, F15)
 	WORD $0x4E2CD400 // FADD V12.S4, V0.S4, V0.S4
@@ -1217,10 +1217,10 @@ vec8:
 	ADD $64, R1
 	SUB $16, R2
 	CMP $16, R2
-	BGE vec8
-last9:
+	BGE loop11
+less12:
 	CMP $0, R2
-	BLE done10
+	BLE done8
 	CMP $16, R3
 	BGE whole13
 	MOVD $tail-64(SP), R8
@@ -1260,7 +1260,7 @@ done14:
 	WORD $0x4E2FD463 // FADD V15.S4, V3.S4, V3.S4
 	ADD $64, R1
 	SUB $16, R2
-done10:
+done8:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -1636,8 +1636,8 @@ few37:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	WORD $0x4E2FD56B // FADD V15.S4, V11.S4, V11.S4
 	CMP $64, R6
-	BLT rest42
-step41:
+	BLT less40
+loop39:
 	FLDPQ (R1), (F12, F13)
 	FLDPQ 64(R1), (F14, F15)
 	WORD $0x4E2ED58C // FADD V14.S4, V12.S4, V12.S4
@@ -1665,11 +1665,11 @@ step41:
 	ADD $256, R1
 	SUB $64, R6
 	CMP $64, R6
-	BGE step41
-rest42:
+	BGE loop39
+less40:
 	CMP $16, R6
-	BLT last39
-vec38:
+	BLT less42
+loop41:
 	FLDPQ (R1), (F12, F13)
 	FLDPQ 32(R1), (F14, F15)
 	WORD $0x4E2CD400 // FADD V12.S4, V0.S4, V0.S4
@@ -1679,10 +1679,10 @@ vec38:
 	ADD $64, R1
 	SUB $16, R6
 	CMP $16, R6
-	BGE vec38
-last39:
+	BGE loop41
+less42:
 	CMP $0, R6
-	BLE done40
+	BLE done38
 	CMP $16, R3
 	BGE whole43
 	MOVD $tail-64(SP), R7
@@ -1722,7 +1722,7 @@ done44:
 	WORD $0x4E2FD463 // FADD V15.S4, V3.S4, V3.S4
 	ADD $64, R1
 	SUB $16, R6
-done40:
+done38:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -2128,8 +2128,8 @@ TEXT ·expNEON(SB), NOSPLIT, $64-32
 	MOVD $0x0000000000000000, R3
 	VDUP R3, V24.D2
 	CMP $64, R2
-	BLT rest4
-step3:
+	BLT less2
+loop1:
 	FLDPQ (R1), (F0, F1)
 	PRFM 2048(R1), PLDL1KEEP
 	FLDPQ 64(R1), (F2, F3)
@@ -2502,11 +2502,11 @@ step3:
 	ADD $256, R1
 	SUB $64, R2
 	CMP $64, R2
-	BGE step3
-rest4:
-	CMP $0, R2
-	BLE done2
-vec1:
+	BGE loop1
+less2:
+	CMP $1, R2
+	BLT less4
+loop3:
 	CMP $16, R2
 	BGE whole5
 	MOVD $tail-64(SP), R3
@@ -2659,9 +2659,9 @@ done12:
 	ADD $64, R0
 	ADD $64, R1
 	SUB $16, R2
-	CMP $0, R2
-	BGT vec1
-done2:
+	CMP $1, R2
+	BGE loop3
+less4:
 	RET
 
 // func sumExpNEON(base, sum, peak, x *float32, rows, cols, stride int)
@@ -7168,8 +7168,8 @@ beyond5:
 	MOVD R1, R2
 	MOVD R3, R9
 	CMP $64, R9
-	BLT rest158
-step157:
+	BLT less156
+loop155:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -7197,15 +7197,15 @@ step157:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step157
+	BGE loop155
+less156:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest158:
-	CMP $0, R9
-	BLE done156
-vec155:
+	CMP $1, R9
+	BLT less158
+loop157:
 	CMP $16, R9
 	BGE whole159
 	MOVD $tail-64(SP), R10
@@ -7245,9 +7245,9 @@ done160:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R9
-	CMP $0, R9
-	BGT vec155
-done156:
+	CMP $1, R9
+	BGE loop157
+less158:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -12406,8 +12406,8 @@ beyond5:
 	MOVD R1, R2
 	MOVD R3, R9
 	CMP $64, R9
-	BLT rest182
-step181:
+	BLT less180
+loop179:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -12435,15 +12435,15 @@ step181:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step181
+	BGE loop179
+less180:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest182:
-	CMP $0, R9
-	BLE done180
-vec179:
+	CMP $1, R9
+	BLT less182
+loop181:
 	CMP $16, R9
 	BGE whole183
 	MOVD $tail-64(SP), R10
@@ -12483,9 +12483,9 @@ done184:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R9
-	CMP $0, R9
-	BGT vec179
-done180:
+	CMP $1, R9
+	BGE loop181
+less182:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -17892,8 +17892,8 @@ beyond5:
 	MOVD R1, R2
 	MOVD R3, R9
 	CMP $64, R9
-	BLT rest200
-step199:
+	BLT less198
+loop197:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -17921,15 +17921,15 @@ step199:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step199
+	BGE loop197
+less198:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest200:
-	CMP $0, R9
-	BLE done198
-vec197:
+	CMP $1, R9
+	BLT less200
+loop199:
 	CMP $16, R9
 	BGE whole201
 	MOVD $tail-64(SP), R10
@@ -17969,9 +17969,9 @@ done202:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R9
-	CMP $0, R9
-	BGT vec197
-done198:
+	CMP $1, R9
+	BGE loop199
+less200:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -20427,8 +20427,8 @@ suspect7:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest87
-step86:
+	BLT less85
+loop84:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -20456,15 +20456,15 @@ step86:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step86
+	BGE loop84
+less85:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest87:
-	CMP $0, R10
-	BLE done85
-vec84:
+	CMP $1, R10
+	BLT less87
+loop86:
 	CMP $16, R10
 	BGE whole88
 	MOVD $tail-64(SP), R11
@@ -20504,9 +20504,9 @@ done89:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec84
-done85:
+	CMP $1, R10
+	BGE loop86
+less87:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -20545,8 +20545,8 @@ beyond8:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest97
-step96:
+	BLT less95
+loop94:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -20574,15 +20574,15 @@ step96:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step96
+	BGE loop94
+less95:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest97:
-	CMP $0, R10
-	BLE done95
-vec94:
+	CMP $1, R10
+	BLT less97
+loop96:
 	CMP $16, R10
 	BGE whole98
 	MOVD $tail-64(SP), R11
@@ -20622,9 +20622,9 @@ done99:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec94
-done95:
+	CMP $1, R10
+	BGE loop96
+less97:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -20717,8 +20717,8 @@ held3:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest109
-step108:
+	BLT less107
+loop106:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -20746,15 +20746,15 @@ step108:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step108
+	BGE loop106
+less107:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest109:
-	CMP $0, R10
-	BLE done107
-vec106:
+	CMP $1, R10
+	BLT less109
+loop108:
 	CMP $16, R10
 	BGE whole110
 	MOVD $tail-64(SP), R11
@@ -20794,9 +20794,9 @@ done111:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec106
-done107:
+	CMP $1, R10
+	BGE loop108
+less109:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -23850,8 +23850,8 @@ suspect7:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest105
-step104:
+	BLT less103
+loop102:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -23879,15 +23879,15 @@ step104:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step104
+	BGE loop102
+less103:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest105:
-	CMP $0, R10
-	BLE done103
-vec102:
+	CMP $1, R10
+	BLT less105
+loop104:
 	CMP $16, R10
 	BGE whole106
 	MOVD $tail-64(SP), R11
@@ -23927,9 +23927,9 @@ done107:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec102
-done103:
+	CMP $1, R10
+	BGE loop104
+less105:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -23968,8 +23968,8 @@ beyond8:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest115
-step114:
+	BLT less113
+loop112:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -23997,15 +23997,15 @@ step114:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step114
+	BGE loop112
+less113:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest115:
-	CMP $0, R10
-	BLE done113
-vec112:
+	CMP $1, R10
+	BLT less115
+loop114:
 	CMP $16, R10
 	BGE whole116
 	MOVD $tail-64(SP), R11
@@ -24045,9 +24045,9 @@ done117:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec112
-done113:
+	CMP $1, R10
+	BGE loop114
+less115:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -24141,8 +24141,8 @@ held3:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest127
-step126:
+	BLT less125
+loop124:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -24170,15 +24170,15 @@ step126:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step126
+	BGE loop124
+less125:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest127:
-	CMP $0, R10
-	BLE done125
-vec124:
+	CMP $1, R10
+	BLT less127
+loop126:
 	CMP $16, R10
 	BGE whole128
 	MOVD $tail-64(SP), R11
@@ -24218,9 +24218,9 @@ done129:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec124
-done125:
+	CMP $1, R10
+	BGE loop126
+less127:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -27566,8 +27566,8 @@ suspect7:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest117
-step116:
+	BLT less115
+loop114:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -27595,15 +27595,15 @@ step116:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step116
+	BGE loop114
+less115:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest117:
-	CMP $0, R10
-	BLE done115
-vec114:
+	CMP $1, R10
+	BLT less117
+loop116:
 	CMP $16, R10
 	BGE whole118
 	MOVD $tail-64(SP), R11
@@ -27643,9 +27643,9 @@ done119:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec114
-done115:
+	CMP $1, R10
+	BGE loop116
+less117:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -27684,8 +27684,8 @@ beyond8:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest127
-step126:
+	BLT less125
+loop124:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -27713,15 +27713,15 @@ step126:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step126
+	BGE loop124
+less125:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest127:
-	CMP $0, R10
-	BLE done125
-vec124:
+	CMP $1, R10
+	BLT less127
+loop126:
 	CMP $16, R10
 	BGE whole128
 	MOVD $tail-64(SP), R11
@@ -27761,9 +27761,9 @@ done129:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec124
-done125:
+	CMP $1, R10
+	BGE loop126
+less127:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -27857,8 +27857,8 @@ held3:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest139
-step138:
+	BLT less137
+loop136:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -27886,15 +27886,15 @@ step138:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step138
+	BGE loop136
+less137:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest139:
-	CMP $0, R10
-	BLE done137
-vec136:
+	CMP $1, R10
+	BLT less139
+loop138:
 	CMP $16, R10
 	BGE whole140
 	MOVD $tail-64(SP), R11
@@ -27934,9 +27934,9 @@ done141:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec136
-done137:
+	CMP $1, R10
+	BGE loop138
+less139:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -30029,8 +30029,8 @@ suspect7:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest69
-step68:
+	BLT less67
+loop66:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -30058,15 +30058,15 @@ step68:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step68
+	BGE loop66
+less67:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest69:
-	CMP $0, R10
-	BLE done67
-vec66:
+	CMP $1, R10
+	BLT less69
+loop68:
 	CMP $16, R10
 	BGE whole70
 	MOVD $tail-64(SP), R11
@@ -30106,9 +30106,9 @@ done71:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec66
-done67:
+	CMP $1, R10
+	BGE loop68
+less69:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -30147,8 +30147,8 @@ beyond8:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest79
-step78:
+	BLT less77
+loop76:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -30176,15 +30176,15 @@ step78:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step78
+	BGE loop76
+less77:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest79:
-	CMP $0, R10
-	BLE done77
-vec76:
+	CMP $1, R10
+	BLT less79
+loop78:
 	CMP $16, R10
 	BGE whole80
 	MOVD $tail-64(SP), R11
@@ -30224,9 +30224,9 @@ done81:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec76
-done77:
+	CMP $1, R10
+	BGE loop78
+less79:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -30322,8 +30322,8 @@ held3:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest91
-step90:
+	BLT less89
+loop88:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -30351,15 +30351,15 @@ step90:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step90
+	BGE loop88
+less89:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest91:
-	CMP $0, R10
-	BLE done89
-vec88:
+	CMP $1, R10
+	BLT less91
+loop90:
 	CMP $16, R10
 	BGE whole92
 	MOVD $tail-64(SP), R11
@@ -30399,9 +30399,9 @@ done93:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec88
-done89:
+	CMP $1, R10
+	BGE loop90
+less91:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -32490,8 +32490,8 @@ suspect7:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest75
-step74:
+	BLT less73
+loop72:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -32519,15 +32519,15 @@ step74:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step74
+	BGE loop72
+less73:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest75:
-	CMP $0, R10
-	BLE done73
-vec72:
+	CMP $1, R10
+	BLT less75
+loop74:
 	CMP $16, R10
 	BGE whole76
 	MOVD $tail-64(SP), R11
@@ -32567,9 +32567,9 @@ done77:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec72
-done73:
+	CMP $1, R10
+	BGE loop74
+less75:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -32608,8 +32608,8 @@ beyond8:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest85
-step84:
+	BLT less83
+loop82:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -32637,15 +32637,15 @@ step84:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step84
+	BGE loop82
+less83:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest85:
-	CMP $0, R10
-	BLE done83
-vec82:
+	CMP $1, R10
+	BLT less85
+loop84:
 	CMP $16, R10
 	BGE whole86
 	MOVD $tail-64(SP), R11
@@ -32685,9 +32685,9 @@ done87:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec82
-done83:
+	CMP $1, R10
+	BGE loop84
+less85:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -32784,8 +32784,8 @@ held3:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest97
-step96:
+	BLT less95
+loop94:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -32813,15 +32813,15 @@ step96:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step96
+	BGE loop94
+less95:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest97:
-	CMP $0, R10
-	BLE done95
-vec94:
+	CMP $1, R10
+	BLT less97
+loop96:
 	CMP $16, R10
 	BGE whole98
 	MOVD $tail-64(SP), R11
@@ -32861,9 +32861,9 @@ done99:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec94
-done95:
+	CMP $1, R10
+	BGE loop96
+less97:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -35300,8 +35300,8 @@ suspect7:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest93
-step92:
+	BLT less91
+loop90:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -35329,15 +35329,15 @@ step92:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step92
+	BGE loop90
+less91:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest93:
-	CMP $0, R10
-	BLE done91
-vec90:
+	CMP $1, R10
+	BLT less93
+loop92:
 	CMP $16, R10
 	BGE whole94
 	MOVD $tail-64(SP), R11
@@ -35377,9 +35377,9 @@ done95:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec90
-done91:
+	CMP $1, R10
+	BGE loop92
+less93:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -35418,8 +35418,8 @@ beyond8:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest103
-step102:
+	BLT less101
+loop100:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -35447,15 +35447,15 @@ step102:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step102
+	BGE loop100
+less101:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest103:
-	CMP $0, R10
-	BLE done101
-vec100:
+	CMP $1, R10
+	BLT less103
+loop102:
 	CMP $16, R10
 	BGE whole104
 	MOVD $tail-64(SP), R11
@@ -35495,9 +35495,9 @@ done105:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec100
-done101:
+	CMP $1, R10
+	BGE loop102
+less103:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -35594,8 +35594,8 @@ held3:
 	MOVD R1, R2
 	MOVD R3, R10
 	CMP $64, R10
-	BLT rest115
-step114:
+	BLT less113
+loop112:
 	FLDPQ (R2), (F8, F9)
 	WORD $0x4E28F400 // FMAX V8.S4, V0.S4, V0.S4
 	WORD $0x4E29F421 // FMAX V9.S4, V1.S4, V1.S4
@@ -35623,15 +35623,15 @@ step114:
 	ADD $256, R2
 	SUB $64, R10
 	CMP $64, R10
-	BGE step114
+	BGE loop112
+less113:
 	WORD $0x4E24F400 // FMAX V4.S4, V0.S4, V0.S4
 	WORD $0x4E25F421 // FMAX V5.S4, V1.S4, V1.S4
 	WORD $0x4E26F442 // FMAX V6.S4, V2.S4, V2.S4
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
-rest115:
-	CMP $0, R10
-	BLE done113
-vec112:
+	CMP $1, R10
+	BLT less115
+loop114:
 	CMP $16, R10
 	BGE whole116
 	MOVD $tail-64(SP), R11
@@ -35671,9 +35671,9 @@ done117:
 	WORD $0x4E27F463 // FMAX V7.S4, V3.S4, V3.S4
 	ADD $64, R2
 	SUB $16, R10
-	CMP $0, R10
-	BGT vec112
-done113:
+	CMP $1, R10
+	BGE loop114
+less115:
 	WORD $0x4E22F400 // FMAX V2.S4, V0.S4, V0.S4
 	WORD $0x4E23F421 // FMAX V3.S4, V1.S4, V1.S4
 	WORD $0x4E21F400 // FMAX V1.S4, V0.S4, V0.S4
@@ -46268,8 +46268,8 @@ done15:
 	ADD R8, R3
 aligned7:
 	CMP $64, R5
-	BLT rest23
-step22:
+	BLT less21
+loop20:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	WORD $0x6E3EDC00 // FMUL V30.S4, V0.S4, V0.S4
@@ -46306,11 +46306,11 @@ step22:
 	ADD $256, R2
 	SUB $64, R5
 	CMP $64, R5
-	BGE step22
-rest23:
-	CMP $0, R5
-	BLE done21
-vec20:
+	BGE loop20
+less21:
+	CMP $1, R5
+	BLT less23
+loop22:
 	CMP $16, R5
 	BGE whole24
 	MOVD $tail-64(SP), R8
@@ -46381,9 +46381,9 @@ done31:
 	ADD $64, R3
 	ADD $64, R2
 	SUB $16, R5
-	CMP $0, R5
-	BGT vec20
-done21:
+	CMP $1, R5
+	BGE loop22
+less23:
 	LSL $2, R5
 	ADD R5, R2
 	ADD R5, R3
@@ -46515,8 +46515,8 @@ done49:
 	ADD R9, R3
 aligned41:
 	CMP $64, R5
-	BLT rest57
-step56:
+	BLT less55
+loop54:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	VMOV V29.B16, V4.B16
@@ -46569,11 +46569,11 @@ step56:
 	ADD $256, R2
 	SUB $64, R5
 	CMP $64, R5
-	BGE step56
-rest57:
-	CMP $0, R5
-	BLE done55
-vec54:
+	BGE loop54
+less55:
+	CMP $1, R5
+	BLT less57
+loop56:
 	CMP $16, R5
 	BGE whole58
 	MOVD $tail-64(SP), R9
@@ -46648,9 +46648,9 @@ done65:
 	ADD $64, R3
 	ADD $64, R2
 	SUB $16, R5
-	CMP $0, R5
-	BGT vec54
-done55:
+	CMP $1, R5
+	BGE loop56
+less57:
 	LSL $2, R5
 	ADD R5, R2
 	ADD R5, R3
@@ -46826,8 +46826,8 @@ done20:
 	ADD R10, R3
 aligned6:
 	CMP $64, R5
-	BLT rest28
-step27:
+	BLT less26
+loop25:
 	FLDPQ (R7), (F4, F5)
 	FLDPQ 32(R7), (F6, F7)
 	FLDPQ (R2), (F0, F1)
@@ -46905,11 +46905,11 @@ step27:
 	ADD $256, R2
 	SUB $64, R5
 	CMP $64, R5
-	BGE step27
-rest28:
-	CMP $0, R5
-	BLE done26
-vec25:
+	BGE loop25
+less26:
+	CMP $1, R5
+	BLT less28
+loop27:
 	CMP $16, R5
 	BGE whole29
 	MOVD $tail-64(SP), R10
@@ -47022,9 +47022,9 @@ done42:
 	ADD $64, R7
 	ADD $64, R2
 	SUB $16, R5
-	CMP $0, R5
-	BGT vec25
-done26:
+	CMP $1, R5
+	BGE loop27
+less28:
 	LSL $2, R5
 	ADD R5, R2
 	ADD R5, R7
@@ -47182,8 +47182,8 @@ done19:
 aligned5:
 short3:
 	CMP $64, R4
-	BLT rest28
-step27:
+	BLT less26
+loop25:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	FLDPQ (R3), (F4, F5)
@@ -47228,11 +47228,11 @@ step27:
 	ADD $256, R2
 	SUB $64, R4
 	CMP $64, R4
-	BGE step27
-rest28:
+	BGE loop25
+less26:
 	CMP $16, R4
-	BLT last25
-vec24:
+	BLT less28
+loop27:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	FLDPQ (R3), (F4, F5)
@@ -47247,10 +47247,10 @@ vec24:
 	ADD $64, R2
 	SUB $16, R4
 	CMP $16, R4
-	BGE vec24
-last25:
+	BGE loop27
+less28:
 	CMP $0, R4
-	BLE done26
+	BLE done24
 	CMP $16, R4
 	BGE whole29
 	MOVD $tail-64(SP), R7
@@ -47353,7 +47353,7 @@ whole41:
 done42:
 	ADD $64, R2
 	SUB $16, R4
-done26:
+done24:
 	MOVD dstStride+40(FP), R7
 	LSL $2, R7
 	ADD R7, R0
@@ -47686,8 +47686,8 @@ few6:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	WORD $0x4E2FD56B // FADD V15.S4, V11.S4, V11.S4
 	CMP $64, R8
-	BLT rest11
-step10:
+	BLT less9
+loop8:
 	FLDPQ (R3), (F12, F13)
 	WORD $0x4EBED58C // FSUB V30.S4, V12.S4, V12.S4
 	WORD $0x4EBED5AD // FSUB V30.S4, V13.S4, V13.S4
@@ -47756,11 +47756,11 @@ step10:
 	ADD $256, R3
 	SUB $64, R8
 	CMP $64, R8
-	BGE step10
-rest11:
+	BGE loop8
+less9:
 	CMP $16, R8
-	BLT last8
-vec7:
+	BLT less11
+loop10:
 	FLDPQ (R3), (F12, F13)
 	FLDPQ 32(R3), (F14, F15)
 	WORD $0x4EBED58C // FSUB V30.S4, V12.S4, V12.S4
@@ -47781,10 +47781,10 @@ vec7:
 	ADD $64, R3
 	SUB $16, R8
 	CMP $16, R8
-	BGE vec7
-last8:
+	BGE loop10
+less11:
 	CMP $0, R8
-	BLE done9
+	BLE done7
 	CMP $16, R8
 	BGE whole12
 	MOVD $tail-64(SP), R9
@@ -47866,7 +47866,7 @@ done19:
 	ADD $64, R5
 	ADD $64, R3
 	SUB $16, R8
-done9:
+done7:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -48019,8 +48019,8 @@ done14:
 aligned6:
 short4:
 	CMP $64, R5
-	BLT rest22
-step21:
+	BLT less20
+loop19:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	WORD $0x4EBED400 // FSUB V30.S4, V0.S4, V0.S4
@@ -48073,11 +48073,11 @@ step21:
 	ADD $256, R3
 	SUB $64, R5
 	CMP $64, R5
-	BGE step21
-rest22:
-	CMP $0, R5
-	BLE done20
-vec19:
+	BGE loop19
+less20:
+	CMP $1, R5
+	BLT less22
+loop21:
 	CMP $16, R5
 	BGE whole23
 	MOVD $tail-64(SP), R8
@@ -48152,9 +48152,9 @@ done30:
 	ADD $64, R4
 	ADD $64, R3
 	SUB $16, R5
-	CMP $0, R5
-	BGT vec19
-done20:
+	CMP $1, R5
+	BGE loop21
+less22:
 	MOVD dstStride+48(FP), R8
 	LSL $2, R8
 	ADD R8, R0
@@ -48583,8 +48583,8 @@ few6:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	WORD $0x4E2FD56B // FADD V15.S4, V11.S4, V11.S4
 	CMP $64, R7
-	BLT rest11
-step10:
+	BLT less9
+loop8:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ (R3), (F14, F15)
 	WORD $0x4EAED58C // FSUB V14.S4, V12.S4, V12.S4
@@ -48653,11 +48653,11 @@ step10:
 	ADD $256, R2
 	SUB $64, R7
 	CMP $64, R7
-	BGE step10
-rest11:
+	BGE loop8
+less9:
 	CMP $16, R7
-	BLT last8
-vec7:
+	BLT less11
+loop10:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ 32(R2), (F14, F15)
 	FLDPQ (R3), (F16, F17)
@@ -48678,10 +48678,10 @@ vec7:
 	ADD $64, R2
 	SUB $16, R7
 	CMP $16, R7
-	BGE vec7
-last8:
+	BGE loop10
+less11:
 	CMP $0, R7
-	BLE done9
+	BLE done7
 	CMP $16, R7
 	BGE whole12
 	MOVD $tail-64(SP), R8
@@ -48763,7 +48763,7 @@ done19:
 	ADD $64, R3
 	ADD $64, R2
 	SUB $16, R7
-done9:
+done7:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -49281,8 +49281,8 @@ few6:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	WORD $0x4E2FD56B // FADD V15.S4, V11.S4, V11.S4
 	CMP $64, R9
-	BLT rest11
-step10:
+	BLT less9
+loop8:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ (R3), (F14, F15)
 	WORD $0x4EAED58C // FSUB V14.S4, V12.S4, V12.S4
@@ -49392,11 +49392,11 @@ step10:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step10
-rest11:
+	BGE loop8
+less9:
 	CMP $16, R9
-	BLT last8
-vec7:
+	BLT less11
+loop10:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ 32(R2), (F14, F15)
 	FLDPQ (R3), (F16, F17)
@@ -49428,10 +49428,10 @@ vec7:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $16, R9
-	BGE vec7
-last8:
+	BGE loop10
+less11:
 	CMP $0, R9
-	BLE done9
+	BLE done7
 	CMP $16, R9
 	BGE whole12
 	MOVD $tail-64(SP), R10
@@ -49552,7 +49552,7 @@ done25:
 	ADD $64, R6
 	ADD $64, R2
 	SUB $16, R9
-done9:
+done7:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -49908,8 +49908,8 @@ few6:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	WORD $0x4E2FD56B // FADD V15.S4, V11.S4, V11.S4
 	CMP $64, R7
-	BLT rest11
-step10:
+	BLT less9
+loop8:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ (R3), (F14, F15)
 	WORD $0x4EAED58C // FSUB V14.S4, V12.S4, V12.S4
@@ -49978,11 +49978,11 @@ step10:
 	ADD $256, R2
 	SUB $64, R7
 	CMP $64, R7
-	BGE step10
-rest11:
+	BGE loop8
+less9:
 	CMP $16, R7
-	BLT last8
-vec7:
+	BLT less11
+loop10:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ 32(R2), (F14, F15)
 	FLDPQ (R3), (F16, F17)
@@ -50003,10 +50003,10 @@ vec7:
 	ADD $64, R2
 	SUB $16, R7
 	CMP $16, R7
-	BGE vec7
-last8:
+	BGE loop10
+less11:
 	CMP $0, R7
-	BLE done9
+	BLE done7
 	CMP $16, R7
 	BGE whole12
 	MOVD $tail-64(SP), R8
@@ -50088,7 +50088,7 @@ done19:
 	ADD $64, R3
 	ADD $64, R2
 	SUB $16, R7
-done9:
+done7:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -50809,8 +50809,8 @@ few6:
 	WORD $0x4E2ED54A // FADD V14.S4, V10.S4, V10.S4
 	WORD $0x4E2FD56B // FADD V15.S4, V11.S4, V11.S4
 	CMP $64, R9
-	BLT rest11
-step10:
+	BLT less9
+loop8:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ (R3), (F14, F15)
 	WORD $0x4EAED58C // FSUB V14.S4, V12.S4, V12.S4
@@ -50968,11 +50968,11 @@ step10:
 	ADD $256, R2
 	SUB $64, R9
 	CMP $64, R9
-	BGE step10
-rest11:
+	BGE loop8
+less9:
 	CMP $16, R9
-	BLT last8
-vec7:
+	BLT less11
+loop10:
 	FLDPQ (R2), (F12, F13)
 	FLDPQ 32(R2), (F14, F15)
 	FLDPQ (R3), (F16, F17)
@@ -51016,10 +51016,10 @@ vec7:
 	ADD $64, R2
 	SUB $16, R9
 	CMP $16, R9
-	BGE vec7
-last8:
+	BGE loop10
+less11:
 	CMP $0, R9
-	BLE done9
+	BLE done7
 	CMP $16, R9
 	BGE whole12
 	MOVD $tail-64(SP), R10
@@ -51152,7 +51152,7 @@ done25:
 	ADD $64, R6
 	ADD $64, R2
 	SUB $16, R9
-done9:
+done7:
 	WORD $0x4E24D400 // FADD V4.S4, V0.S4, V0.S4
 	WORD $0x4E25D421 // FADD V5.S4, V1.S4, V1.S4
 	WORD $0x4E26D442 // FADD V6.S4, V2.S4, V2.S4
@@ -52435,8 +52435,8 @@ row2:
 	MOVD R0, R4
 	MOVD cols+32(FP), R3
 	CMP $64, R3
-	BLT rest8
-step7:
+	BLT less6
+loop5:
 	FMOVD (R2), F16
 	WORD $0x0E617A10 // FCVTL V16.S2, V16.D2
 	FMOVD 8(R2), F17
@@ -52601,11 +52601,11 @@ step7:
 	ADD $256, R2
 	SUB $64, R3
 	CMP $64, R3
-	BGE step7
-rest8:
+	BGE loop5
+less6:
 	CMP $16, R3
-	BLT last5
-vec4:
+	BLT less8
+loop7:
 	FMOVD (R2), F16
 	WORD $0x0E617A10 // FCVTL V16.S2, V16.D2
 	FMOVD 8(R2), F17
@@ -52650,10 +52650,10 @@ vec4:
 	ADD $64, R2
 	SUB $16, R3
 	CMP $16, R3
-	BGE vec4
-last5:
+	BGE loop7
+less8:
 	CMP $0, R3
-	BLE done6
+	BLE done4
 	MOVD $local0-128(SP), R7
 	CMP $16, R3
 	BGE whole9
@@ -52768,7 +52768,7 @@ done16:
 	VFMLA V19.D2, V17.D2, V7.D2
 	ADD $64, R2
 	SUB $16, R3
-done6:
+done4:
 	WORD $0x4E64D400 // FADD V4.D2, V0.D2, V0.D2
 	WORD $0x4E65D421 // FADD V5.D2, V1.D2, V1.D2
 	WORD $0x4E66D442 // FADD V6.D2, V2.D2, V2.D2
@@ -52827,8 +52827,8 @@ row21:
 	MOVD R2, R4
 	MOVD cols+32(FP), R1
 	CMP $64, R1
-	BLT rest27
-step26:
+	BLT less25
+loop24:
 	FMOVD (R4), F16
 	WORD $0x0E617A10 // FCVTL V16.S2, V16.D2
 	FMOVD 8(R4), F17
@@ -52928,11 +52928,11 @@ step26:
 	ADD $256, R4
 	SUB $64, R1
 	CMP $64, R1
-	BGE step26
-rest27:
+	BGE loop24
+less25:
 	CMP $16, R1
-	BLT last24
-vec23:
+	BLT less27
+loop26:
 	FMOVD (R4), F16
 	WORD $0x0E617A10 // FCVTL V16.S2, V16.D2
 	FMOVD 8(R4), F17
@@ -52960,10 +52960,10 @@ vec23:
 	ADD $64, R4
 	SUB $16, R1
 	CMP $16, R1
-	BGE vec23
-last24:
+	BGE loop26
+less27:
 	CMP $0, R1
-	BLE done25
+	BLE done23
 	MOVD $local0-128(SP), R7
 	CMP $16, R1
 	BGE whole28
@@ -53026,7 +53026,7 @@ done29:
 	WORD $0x4E71D4E7 // FADD V17.D2, V7.D2, V7.D2
 	ADD $64, R4
 	SUB $16, R1
-done25:
+done23:
 	WORD $0x4E64D400 // FADD V4.D2, V0.D2, V0.D2
 	WORD $0x4E65D421 // FADD V5.D2, V1.D2, V1.D2
 	WORD $0x4E66D442 // FADD V6.D2, V2.D2, V2.D2
@@ -53212,8 +53212,8 @@ done19:
 aligned5:
 short3:
 	CMP $64, R6
-	BLT rest28
-step27:
+	BLT less26
+loop25:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 64(R3), (F2, F3)
 	FLDPQ (R4), (F4, F5)
@@ -53291,11 +53291,11 @@ step27:
 	ADD $256, R3
 	SUB $64, R6
 	CMP $64, R6
-	BGE step27
-rest28:
+	BGE loop25
+less26:
 	CMP $16, R6
-	BLT last25
-vec24:
+	BLT less28
+loop27:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	FLDPQ (R4), (F4, F5)
@@ -53319,10 +53319,10 @@ vec24:
 	ADD $64, R3
 	SUB $16, R6
 	CMP $16, R6
-	BGE vec24
-last25:
+	BGE loop27
+less28:
 	CMP $0, R6
-	BLE done26
+	BLE done24
 	CMP $16, R6
 	BGE whole29
 	MOVD $tail-64(SP), R9
@@ -53433,7 +53433,7 @@ whole41:
 done42:
 	ADD $64, R3
 	SUB $16, R6
-done26:
+done24:
 	MOVD dstStride+48(FP), R9
 	LSL $2, R9
 	ADD R9, R0
@@ -53694,8 +53694,8 @@ done19:
 aligned5:
 short3:
 	CMP $64, R6
-	BLT rest28
-step27:
+	BLT less26
+loop25:
 	FLDPQ (R3), (F0, F1)
 	PRFM 2048(R3), PLDL1KEEP
 	FLDPQ 64(R3), (F2, F3)
@@ -54093,11 +54093,11 @@ step27:
 	ADD $256, R3
 	SUB $64, R6
 	CMP $64, R6
-	BGE step27
-rest28:
+	BGE loop25
+less26:
 	CMP $16, R6
-	BLT last25
-vec24:
+	BLT less28
+loop27:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	WORD $0x4E3EF400 // FMAX V30.S4, V0.S4, V0.S4
@@ -54199,10 +54199,10 @@ vec24:
 	ADD $64, R3
 	SUB $16, R6
 	CMP $16, R6
-	BGE vec24
-last25:
+	BGE loop27
+less28:
 	CMP $0, R6
-	BLE done26
+	BLE done24
 	CMP $16, R6
 	BGE whole29
 	MOVD $tail-64(SP), R9
@@ -54391,7 +54391,7 @@ whole41:
 done42:
 	ADD $64, R3
 	SUB $16, R6
-done26:
+done24:
 	MOVD dstStride+48(FP), R9
 	LSL $2, R9
 	ADD R9, R0

@@ -217,7 +217,7 @@ func (a *Asm) exps(stream bool) {
 			a.Free(ps...)
 		})
 		a.AddImm(4*step, dst)
-	}, nil, func() {
+	}, func() {
 		tail(n)
 		a.AddImm(4*lanes, dst)
 	})

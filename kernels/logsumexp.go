@@ -319,15 +319,15 @@ func (s *logSumExp) max(u Uni) {
 	}
 	s.Mov(s.p, s.q)
 	s.Mov(s.size, left)
-	s.Steps(s.q, left, func() {
+	s.while(s.q, left, step, step, func() {
 		for i := range 4 {
 			s.MaxLoad(ms[i%len(ms)], s.q, 4*lanes*i)
 		}
-	}, func() {
-		for _, m := range ms[1:] {
-			s.Max(ms[0], m)
-		}
-	}, func() {
+	})
+	for _, m := range ms[1:] {
+		s.Max(ms[0], m)
+	}
+	s.while(s.q, left, lanes, 1, func() {
 		s.LoadTail(ms[1], s.q, left, low)
 		s.Max(ms[0], ms[1])
 	})

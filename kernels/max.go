@@ -89,17 +89,21 @@ func (a *Asm) extremeOf(op op, p, n Reg, begin Uni) *Vec {
 			}
 		})
 	}
-	last, one := n, func() {
+	one := func() {
 		x := a.Vec("x")
 		a.Load(x, p, 0)
 		a.op(op, m[0], x, m[0])
 		a.ByPart(func() { a.NaNSee(x, x) })
 		a.Free(x)
 	}
+	last := n
+	toLast := func(size int) { // the last so many elements
+		a.ShiftReg(2, last)
+		a.AddReg(p, last)
+		a.AddImm(-4*size, last)
+	}
 	a.JumpIfImm(n, "<", step, few)
-	a.ShiftReg(2, last)
-	a.AddReg(p, last)
-	a.AddImm(-4*step, last)
+	toLast(step)
 	a.JumpIf(p, "==", last, once)
 	a.Label(loop)
 	full()
@@ -115,9 +119,7 @@ func (a *Asm) extremeOf(op op, p, n Reg, begin Uni) *Vec {
 	a.Jump(done)
 
 	a.Label(few)
-	a.ShiftReg(2, last)
-	a.AddReg(p, last)
-	a.AddImm(-4*lanes, last)
+	toLast(lanes)
 	a.JumpIf(p, ">=", last, final)
 	a.Label(vec)
 	one()

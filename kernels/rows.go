@@ -118,52 +118,36 @@ func (a *Asm) AdvanceArg(name, stride string) {
 }
 
 // Steps runs full for each whole step of the n elements at p, then tail for
-// each vector of what is left; p and n end past the row. The function between,
-// if any, runs after the full steps, and is left out if there are none.
-func (a *Asm) Steps(p, n Reg, full func(), between func(), tail func()) {
-	vec, done := a.NewLabel("vec"), a.NewLabel("done")
-	a.steps(p, n, full, between)
-	a.JumpIfImm(n, "<=", 0, done)
-	a.Label(vec)
-	tail()
-	a.AddImm(4*lanes, p)
-	a.AddImm(-lanes, n)
-	a.JumpIfImm(n, ">", 0, vec)
-	a.Label(done)
-}
-
-// steps is Steps without what is left.
-func (a *Asm) steps(p, n Reg, full, between func()) {
-	loop, rest := a.NewLabel("step"), a.NewLabel("rest")
-	a.JumpIfImm(n, "<", step, rest)
-	a.Label(loop)
-	full()
-	a.AddImm(4*step, p)
-	a.AddImm(-step, n)
-	a.JumpIfImm(n, ">=", step, loop)
-	if between != nil {
-		between()
-	}
-	a.Label(rest)
+// each vector of what is left; p and n end past the row.
+func (a *Asm) Steps(p, n Reg, full, tail func()) {
+	a.while(p, n, step, step, full)
+	a.while(p, n, lanes, 1, tail)
 }
 
 // Vectors is Steps with vec for each whole vector of what is left, and tail for the last
 // one only if it is none: a mask costs a short row more than a load.
 func (a *Asm) Vectors(p, n Reg, full, vec, tail func()) {
-	single, last, done := a.NewLabel("vec"), a.NewLabel("last"), a.NewLabel("done")
-	a.steps(p, n, full, nil)
-	a.JumpIfImm(n, "<", lanes, last)
-	a.Label(single)
-	vec()
-	a.AddImm(4*lanes, p)
-	a.AddImm(-lanes, n)
-	a.JumpIfImm(n, ">=", lanes, single)
-	a.Label(last)
+	done := a.NewLabel("done")
+	a.while(p, n, step, step, full)
+	a.while(p, n, lanes, lanes, vec)
 	a.JumpIfImm(n, "<=", 0, done)
 	tail()
 	a.AddImm(4*lanes, p)
 	a.AddImm(-lanes, n)
 	a.Label(done)
+}
+
+// while runs body for so many of the n elements at p, and moves on by as many, while there
+// are least of them.
+func (a *Asm) while(p, n Reg, size, least int, body func()) {
+	loop, less := a.NewLabel("loop"), a.NewLabel("less")
+	a.JumpIfImm(n, "<", least, less)
+	a.Label(loop)
+	body()
+	a.AddImm(4*size, p)
+	a.AddImm(-size, n)
+	a.JumpIfImm(n, ">=", least, loop)
+	a.Label(less)
 }
 
 // Align runs tail for the elements up to where dst is aligned to 64 bytes, or all n

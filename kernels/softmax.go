@@ -90,7 +90,7 @@ func (a *Asm) scaleRows(plus, weighted bool) {
 					func(v *Vec) { a.Store(v, q, 4*lanes*i) })
 			}
 			moveOn(step)
-		}, nil, func() {
+		}, func() {
 			tail(b)
 			moveOn(lanes)
 		})
@@ -208,7 +208,7 @@ func (a *Asm) shiftRows(stream bool) {
 			}
 			a.Free(x)
 			a.AddImm(4*step, q)
-		}, nil, func() {
+		}, func() {
 			tail(n)
 			a.AddImm(4*lanes, q)
 		})
