@@ -33511,6 +33511,8 @@ block4:
 short5:
 	SUBQ DI, SI
 	// Up to where dst is aligned.
+	CMPQ DI, $128
+	JLT aligned7
 	XORL R10, R10
 	SUBQ DX, R10
 	SHRQ $2, R10
@@ -33712,6 +33714,8 @@ block30:
 short31:
 	SUBQ DI, SI
 	// Up to where dst is aligned.
+	CMPQ DI, $128
+	JLT aligned33
 	XORL R11, R11
 	SUBQ DX, R11
 	SHRQ $2, R11
@@ -33919,6 +33923,8 @@ block3:
 short4:
 	SUBQ DI, SI
 	// Up to where dst is aligned.
+	CMPQ DI, $128
+	JLT aligned6
 	XORL R12, R12
 	SUBQ DX, R12
 	SHRQ $2, R12
@@ -34173,21 +34179,21 @@ row1:
 	MOVQ DI, CX
 	MOVQ AX, DX
 	MOVQ cols+32(FP), SI
-	CMPQ SI, $128
-	JLT short3
 	// Up to where dst is aligned.
+	CMPQ SI, $128
+	JLT aligned4
 	XORL R9, R9
 	SUBQ DX, R9
 	SHRQ $2, R9
 	ANDQ $15, R9
 	CMPQ R9, $0
-	JEQ aligned5
+	JEQ aligned4
 	CMPQ R9, SI
-	JLE all4
+	JLE all3
 	MOVQ SI, R9
-all4:
+all3:
 	CMPQ R9, $16
-	JGE whole6
+	JGE whole5
 	LEAQ tails<>+64(SB), R10
 	NEGQ R9
 	VMOVUPS 0(R10)(R9*4), Y4
@@ -34199,13 +34205,13 @@ all4:
 	VANDNPS Y15, Y4, Y4
 	VORPS Y4, Y1, Y1
 	NEGQ R9
-	JMP done7
-whole6:
+	JMP done6
+whole5:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done7:
+done6:
 	CMPQ R9, $16
-	JGE whole8
+	JGE whole7
 	LEAQ tails<>+64(SB), R10
 	NEGQ R9
 	VMOVUPS 0(R10)(R9*4), Y4
@@ -34217,53 +34223,52 @@ done7:
 	VANDNPS Y15, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R9
-	JMP done9
-whole8:
+	JMP done8
+whole7:
 	VMOVUPS (DX), Y2
 	VMOVUPS 32(DX), Y3
-done9:
+done8:
 	VFMADD231PS Y14, Y0, Y2
 	VFMADD231PS Y14, Y1, Y3
 	CMPQ R9, $16
-	JGE whole10
+	JGE whole9
 	MOVQ DX, R10
 	VMOVUPS Y2, Y4
 	TESTQ $8, R9
-	JEQ skip12
+	JEQ skip11
 	VMOVUPS Y4, (R10)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R10
-skip12:
+skip11:
 	TESTQ $4, R9
-	JEQ skip13
+	JEQ skip12
 	VMOVUPS X4, (R10)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R10
-skip13:
+skip12:
 	TESTQ $2, R9
-	JEQ skip14
+	JEQ skip13
 	VMOVLPS X4, (R10)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R10
-skip14:
+skip13:
 	TESTQ $1, R9
-	JEQ skip15
+	JEQ skip14
 	VMOVSS X4, (R10)
-skip15:
-	JMP done11
-whole10:
+skip14:
+	JMP done10
+whole9:
 	VMOVUPS Y2, (DX)
 	VMOVUPS Y3, 32(DX)
-done11:
+done10:
 	SUBQ R9, SI
 	SHLQ $2, R9
 	ADDQ R9, CX
 	ADDQ R9, DX
-aligned5:
-short3:
+aligned4:
 	CMPQ SI, $64
-	JLT less18
-loop17:
+	JLT less17
+loop16:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (DX), Y2
@@ -34300,11 +34305,11 @@ loop17:
 	ADDQ $256, CX
 	ADDQ $-64, SI
 	CMPQ SI, $64
-	JGE loop17
-less18:
+	JGE loop16
+less17:
 	CMPQ SI, $16
-	JLT less20
-loop19:
+	JLT less19
+loop18:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS (DX), Y2
@@ -34317,12 +34322,12 @@ loop19:
 	ADDQ $64, CX
 	ADDQ $-16, SI
 	CMPQ SI, $16
-	JGE loop19
-less20:
+	JGE loop18
+less19:
 	CMPQ SI, $0
-	JLE done16
+	JLE done15
 	CMPQ SI, $16
-	JGE whole21
+	JGE whole20
 	LEAQ tails<>+64(SB), R9
 	NEGQ SI
 	VMOVUPS 0(R9)(SI*4), Y4
@@ -34334,13 +34339,13 @@ less20:
 	VANDNPS Y15, Y4, Y4
 	VORPS Y4, Y1, Y1
 	NEGQ SI
-	JMP done22
-whole21:
+	JMP done21
+whole20:
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
-done22:
+done21:
 	CMPQ SI, $16
-	JGE whole23
+	JGE whole22
 	LEAQ tails<>+64(SB), R9
 	NEGQ SI
 	VMOVUPS 0(R9)(SI*4), Y4
@@ -34352,47 +34357,47 @@ done22:
 	VANDNPS Y15, Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ SI
-	JMP done24
-whole23:
+	JMP done23
+whole22:
 	VMOVUPS (DX), Y2
 	VMOVUPS 32(DX), Y3
-done24:
+done23:
 	VFMADD231PS Y14, Y0, Y2
 	VFMADD231PS Y14, Y1, Y3
 	CMPQ SI, $16
-	JGE whole25
+	JGE whole24
 	MOVQ DX, R9
 	VMOVUPS Y2, Y4
 	TESTQ $8, SI
-	JEQ skip27
+	JEQ skip26
 	VMOVUPS Y4, (R9)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R9
-skip27:
+skip26:
 	TESTQ $4, SI
-	JEQ skip28
+	JEQ skip27
 	VMOVUPS X4, (R9)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R9
-skip28:
+skip27:
 	TESTQ $2, SI
-	JEQ skip29
+	JEQ skip28
 	VMOVLPS X4, (R9)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R9
-skip29:
+skip28:
 	TESTQ $1, SI
-	JEQ skip30
+	JEQ skip29
 	VMOVSS X4, (R9)
-skip30:
-	JMP done26
-whole25:
+skip29:
+	JMP done25
+whole24:
 	VMOVUPS Y2, (DX)
 	VMOVUPS Y3, 32(DX)
-done26:
+done25:
 	ADDQ $64, CX
 	ADDQ $-16, SI
-done16:
+done15:
 	MOVQ dstStride+40(FP), R9
 	SHLQ $2, R9
 	ADDQ R9, AX
@@ -34743,21 +34748,21 @@ row3:
 	MOVQ R8, DX
 	MOVQ AX, SI
 	MOVQ cols+40(FP), DI
-	CMPQ DI, $128
-	JLT short5
 	// Up to where dst is aligned.
+	CMPQ DI, $128
+	JLT aligned6
 	XORL R10, R10
 	SUBQ SI, R10
 	SHRQ $2, R10
 	ANDQ $15, R10
 	CMPQ R10, $0
-	JEQ aligned7
+	JEQ aligned6
 	CMPQ R10, DI
-	JLE all6
+	JLE all5
 	MOVQ DI, R10
-all6:
+all5:
 	CMPQ R10, $16
-	JGE whole8
+	JGE whole7
 	LEAQ tails<>+64(SB), R11
 	NEGQ R10
 	VMOVUPS 0(R11)(R10*4), Y2
@@ -34769,55 +34774,54 @@ all6:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R10
-	JMP done9
-whole8:
+	JMP done8
+whole7:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done9:
+done8:
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	VSUBPS Y13, Y0, Y0
 	VSUBPS Y13, Y1, Y1
 	CMPQ R10, $16
-	JGE whole10
+	JGE whole9
 	MOVQ SI, R11
 	VMOVUPS Y0, Y2
 	TESTQ $8, R10
-	JEQ skip12
+	JEQ skip11
 	VMOVUPS Y2, (R11)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R11
-skip12:
+skip11:
 	TESTQ $4, R10
-	JEQ skip13
+	JEQ skip12
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip13:
+skip12:
 	TESTQ $2, R10
-	JEQ skip14
+	JEQ skip13
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip14:
+skip13:
 	TESTQ $1, R10
-	JEQ skip15
+	JEQ skip14
 	VMOVSS X2, (R11)
-skip15:
-	JMP done11
-whole10:
+skip14:
+	JMP done10
+whole9:
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y1, 32(SI)
-done11:
+done10:
 	SUBQ R10, DI
 	SHLQ $2, R10
 	ADDQ R10, DX
 	ADDQ R10, SI
-aligned7:
-short5:
+aligned6:
 	CMPQ DI, $64
-	JLT less17
-loop16:
+	JLT less16
+loop15:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VSUBPS Y14, Y0, Y0
@@ -34854,13 +34858,13 @@ loop16:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE loop16
-less17:
+	JGE loop15
+less16:
 	CMPQ DI, $1
-	JLT less19
-loop18:
+	JLT less18
+loop17:
 	CMPQ DI, $16
-	JGE whole20
+	JGE whole19
 	LEAQ tails<>+64(SB), R10
 	NEGQ DI
 	VMOVUPS 0(R10)(DI*4), Y2
@@ -34872,52 +34876,52 @@ loop18:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ DI
-	JMP done21
-whole20:
+	JMP done20
+whole19:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done21:
+done20:
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	VSUBPS Y13, Y0, Y0
 	VSUBPS Y13, Y1, Y1
 	CMPQ DI, $16
-	JGE whole22
+	JGE whole21
 	MOVQ SI, R10
 	VMOVUPS Y0, Y2
 	TESTQ $8, DI
-	JEQ skip24
+	JEQ skip23
 	VMOVUPS Y2, (R10)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R10
-skip24:
+skip23:
 	TESTQ $4, DI
-	JEQ skip25
+	JEQ skip24
 	VMOVUPS X2, (R10)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R10
-skip25:
+skip24:
 	TESTQ $2, DI
-	JEQ skip26
+	JEQ skip25
 	VMOVLPS X2, (R10)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R10
-skip26:
+skip25:
 	TESTQ $1, DI
-	JEQ skip27
+	JEQ skip26
 	VMOVSS X2, (R10)
-skip27:
-	JMP done23
-whole22:
+skip26:
+	JMP done22
+whole21:
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y1, 32(SI)
-done23:
+done22:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $1
-	JGE loop18
-less19:
+	JGE loop17
+less18:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -34938,8 +34942,8 @@ stream2:
 	MOVQ x+8(FP), R8
 	MOVQ rows+32(FP), R9
 	CMPQ R9, $0
-	JLE return29
-row28:
+	JLE return28
+row27:
 	VBROADCASTSS (BX), Y14
 	VBROADCASTSS (CX), Y13
 	ADDQ $4, BX
@@ -34953,13 +34957,13 @@ row28:
 	SHRQ $2, R10
 	ANDQ $15, R10
 	CMPQ R10, $0
-	JEQ aligned31
+	JEQ aligned30
 	CMPQ R10, DI
-	JLE all30
+	JLE all29
 	MOVQ DI, R10
-all30:
+all29:
 	CMPQ R10, $16
-	JGE whole32
+	JGE whole31
 	LEAQ tails<>+64(SB), R11
 	NEGQ R10
 	VMOVUPS 0(R11)(R10*4), Y2
@@ -34971,54 +34975,54 @@ all30:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R10
-	JMP done33
-whole32:
+	JMP done32
+whole31:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done33:
+done32:
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	VSUBPS Y13, Y0, Y0
 	VSUBPS Y13, Y1, Y1
 	CMPQ R10, $16
-	JGE whole34
+	JGE whole33
 	MOVQ SI, R11
 	VMOVUPS Y0, Y2
 	TESTQ $8, R10
-	JEQ skip36
+	JEQ skip35
 	VMOVUPS Y2, (R11)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R11
-skip36:
+skip35:
 	TESTQ $4, R10
-	JEQ skip37
+	JEQ skip36
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip37:
+skip36:
 	TESTQ $2, R10
-	JEQ skip38
+	JEQ skip37
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip38:
+skip37:
 	TESTQ $1, R10
-	JEQ skip39
+	JEQ skip38
 	VMOVSS X2, (R11)
-skip39:
-	JMP done35
-whole34:
+skip38:
+	JMP done34
+whole33:
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y1, 32(SI)
-done35:
+done34:
 	SUBQ R10, DI
 	SHLQ $2, R10
 	ADDQ R10, DX
 	ADDQ R10, SI
-aligned31:
+aligned30:
 	CMPQ DI, $64
-	JLT less41
-loop40:
+	JLT less40
+loop39:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VSUBPS Y14, Y0, Y0
@@ -35055,13 +35059,13 @@ loop40:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE loop40
-less41:
+	JGE loop39
+less40:
 	CMPQ DI, $1
-	JLT less43
-loop42:
+	JLT less42
+loop41:
 	CMPQ DI, $16
-	JGE whole44
+	JGE whole43
 	LEAQ tails<>+64(SB), R10
 	NEGQ DI
 	VMOVUPS 0(R10)(DI*4), Y2
@@ -35073,52 +35077,52 @@ loop42:
 	VANDNPS Y15, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ DI
-	JMP done45
-whole44:
+	JMP done44
+whole43:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done45:
+done44:
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	VSUBPS Y13, Y0, Y0
 	VSUBPS Y13, Y1, Y1
 	CMPQ DI, $16
-	JGE whole46
+	JGE whole45
 	MOVQ SI, R10
 	VMOVUPS Y0, Y2
 	TESTQ $8, DI
-	JEQ skip48
+	JEQ skip47
 	VMOVUPS Y2, (R10)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R10
-skip48:
+skip47:
 	TESTQ $4, DI
-	JEQ skip49
+	JEQ skip48
 	VMOVUPS X2, (R10)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R10
-skip49:
+skip48:
 	TESTQ $2, DI
-	JEQ skip50
+	JEQ skip49
 	VMOVLPS X2, (R10)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R10
-skip50:
+skip49:
 	TESTQ $1, DI
-	JEQ skip51
+	JEQ skip50
 	VMOVSS X2, (R10)
-skip51:
-	JMP done47
-whole46:
+skip50:
+	JMP done46
+whole45:
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y1, 32(SI)
-done47:
+done46:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $1
-	JGE loop42
-less43:
+	JGE loop41
+less42:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -35127,8 +35131,8 @@ less43:
 	ADDQ R10, R8
 	ADDQ $-1, R9
 	CMPQ R9, $0
-	JGT row28
-return29:
+	JGT row27
+return28:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -35140,12 +35144,12 @@ cols1:
 	MOVQ x+8(FP), SI
 	MOVQ rows+32(FP), DI
 	CMPQ DI, $0
-	JLE return53
-row52:
+	JLE return52
+row51:
 	VBROADCASTSS (BX), Y15
 	VBROADCASTSS (CX), Y14
 	CMPQ DX, $16
-	JGE whole54
+	JGE whole53
 	LEAQ tails<>+64(SB), R8
 	NEGQ DX
 	VMOVUPS 0(R8)(DX*4), Y2
@@ -35157,46 +35161,46 @@ row52:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ DX
-	JMP done55
-whole54:
+	JMP done54
+whole53:
 	VMOVUPS (SI), Y0
 	VMOVUPS 32(SI), Y1
-done55:
+done54:
 	VSUBPS Y15, Y0, Y0
 	VSUBPS Y15, Y1, Y1
 	VSUBPS Y14, Y0, Y0
 	VSUBPS Y14, Y1, Y1
 	CMPQ DX, $16
-	JGE whole56
+	JGE whole55
 	MOVQ AX, R8
 	VMOVUPS Y0, Y2
 	TESTQ $8, DX
-	JEQ skip58
+	JEQ skip57
 	VMOVUPS Y2, (R8)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R8
-skip58:
+skip57:
 	TESTQ $4, DX
-	JEQ skip59
+	JEQ skip58
 	VMOVUPS X2, (R8)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R8
-skip59:
+skip58:
 	TESTQ $2, DX
-	JEQ skip60
+	JEQ skip59
 	VMOVLPS X2, (R8)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R8
-skip60:
+skip59:
 	TESTQ $1, DX
-	JEQ skip61
+	JEQ skip60
 	VMOVSS X2, (R8)
-skip61:
-	JMP done57
-whole56:
+skip60:
+	JMP done56
+whole55:
 	VMOVUPS Y0, (AX)
 	VMOVUPS Y1, 32(AX)
-done57:
+done56:
 	ADDQ $4, BX
 	ADDQ $4, CX
 	MOVQ dstStride+48(FP), R8
@@ -35207,8 +35211,8 @@ done57:
 	ADDQ R8, SI
 	ADDQ $-1, DI
 	CMPQ DI, $0
-	JGT row52
-return53:
+	JGT row51
+return52:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -39037,21 +39041,21 @@ row2:
 	MOVQ BX, SI
 	MOVQ AX, DI
 	MOVQ cols+40(FP), R8
-	CMPQ R8, $128
-	JLT short4
 	// Up to where dst is aligned.
+	CMPQ R8, $128
+	JLT aligned5
 	XORL R11, R11
 	SUBQ DI, R11
 	SHRQ $2, R11
 	ANDQ $15, R11
 	CMPQ R11, $0
-	JEQ aligned6
+	JEQ aligned5
 	CMPQ R11, R8
-	JLE all5
+	JLE all4
 	MOVQ R8, R11
-all5:
+all4:
 	CMPQ R11, $16
-	JGE whole7
+	JGE whole6
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -39063,13 +39067,13 @@ all5:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done8
-whole7:
+	JMP done7
+whole6:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done8:
+done7:
 	CMPQ R11, $16
-	JGE whole9
+	JGE whole8
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y4
@@ -39081,11 +39085,11 @@ done8:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R11
-	JMP done10
-whole9:
+	JMP done9
+whole8:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done10:
+done9:
 	VSUBPS Y15, Y2, Y2
 	VSUBPS Y15, Y3, Y3
 	VSUBPS Y14, Y2, Y2
@@ -39093,46 +39097,45 @@ done10:
 	VMULPS Y0, Y2, Y2
 	VMULPS Y1, Y3, Y3
 	CMPQ R11, $16
-	JGE whole11
+	JGE whole10
 	MOVQ DI, R12
 	VMOVUPS Y2, Y4
 	TESTQ $8, R11
-	JEQ skip13
+	JEQ skip12
 	VMOVUPS Y4, (R12)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R12
-skip13:
+skip12:
 	TESTQ $4, R11
-	JEQ skip14
+	JEQ skip13
 	VMOVUPS X4, (R12)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R12
-skip14:
+skip13:
 	TESTQ $2, R11
-	JEQ skip15
+	JEQ skip14
 	VMOVLPS X4, (R12)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R12
-skip15:
+skip14:
 	TESTQ $1, R11
-	JEQ skip16
+	JEQ skip15
 	VMOVSS X4, (R12)
-skip16:
-	JMP done12
-whole11:
+skip15:
+	JMP done11
+whole10:
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y3, 32(DI)
-done12:
+done11:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
-aligned6:
-short4:
+aligned5:
 	CMPQ R8, $64
-	JLT less19
-loop18:
+	JLT less18
+loop17:
 	VMOVUPS (DX), Y0
 	VMOVUPS 64(DX), Y1
 	VMOVUPS 128(DX), Y2
@@ -39186,11 +39189,11 @@ loop18:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE loop18
-less19:
+	JGE loop17
+less18:
 	CMPQ R8, $16
-	JLT less21
-loop20:
+	JLT less20
+loop19:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (SI), Y2
@@ -39208,12 +39211,12 @@ loop20:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE loop20
-less21:
+	JGE loop19
+less20:
 	CMPQ R8, $0
-	JLE done17
+	JLE done16
 	CMPQ R8, $16
-	JGE whole22
+	JGE whole21
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y2
@@ -39225,13 +39228,13 @@ less21:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R8
-	JMP done23
-whole22:
+	JMP done22
+whole21:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done23:
+done22:
 	CMPQ R8, $16
-	JGE whole24
+	JGE whole23
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y4
@@ -39243,11 +39246,11 @@ done23:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R8
-	JMP done25
-whole24:
+	JMP done24
+whole23:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done25:
+done24:
 	VSUBPS Y15, Y2, Y2
 	VSUBPS Y15, Y3, Y3
 	VSUBPS Y14, Y2, Y2
@@ -39255,39 +39258,39 @@ done25:
 	VMULPS Y0, Y2, Y2
 	VMULPS Y1, Y3, Y3
 	CMPQ R8, $16
-	JGE whole26
+	JGE whole25
 	MOVQ DI, R11
 	VMOVUPS Y2, Y4
 	TESTQ $8, R8
-	JEQ skip28
+	JEQ skip27
 	VMOVUPS Y4, (R11)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R11
-skip28:
+skip27:
 	TESTQ $4, R8
-	JEQ skip29
+	JEQ skip28
 	VMOVUPS X4, (R11)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R11
-skip29:
+skip28:
 	TESTQ $2, R8
-	JEQ skip30
+	JEQ skip29
 	VMOVLPS X4, (R11)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R11
-skip30:
+skip29:
 	TESTQ $1, R8
-	JEQ skip31
+	JEQ skip30
 	VMOVSS X4, (R11)
-skip31:
-	JMP done27
-whole26:
+skip30:
+	JMP done26
+whole25:
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y3, 32(DI)
-done27:
+done26:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done17:
+done16:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -39310,8 +39313,8 @@ stream1:
 	MOVQ x+8(FP), R9
 	MOVQ rows+32(FP), R10
 	CMPQ R10, $0
-	JLE return33
-row32:
+	JLE return32
+row31:
 	VMOVSD (CX), X15
 	VCVTSD2SS X15, X15, X15
 	VBROADCASTSS X15, Y15
@@ -39331,13 +39334,13 @@ row32:
 	SHRQ $2, R11
 	ANDQ $15, R11
 	CMPQ R11, $0
-	JEQ aligned35
+	JEQ aligned34
 	CMPQ R11, R8
-	JLE all34
+	JLE all33
 	MOVQ R8, R11
-all34:
+all33:
 	CMPQ R11, $16
-	JGE whole36
+	JGE whole35
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -39349,13 +39352,13 @@ all34:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done37
-whole36:
+	JMP done36
+whole35:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done37:
+done36:
 	CMPQ R11, $16
-	JGE whole38
+	JGE whole37
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y4
@@ -39367,11 +39370,11 @@ done37:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R11
-	JMP done39
-whole38:
+	JMP done38
+whole37:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done39:
+done38:
 	VSUBPS Y15, Y2, Y2
 	VSUBPS Y15, Y3, Y3
 	VSUBPS Y14, Y2, Y2
@@ -39379,45 +39382,45 @@ done39:
 	VMULPS Y0, Y2, Y2
 	VMULPS Y1, Y3, Y3
 	CMPQ R11, $16
-	JGE whole40
+	JGE whole39
 	MOVQ DI, R12
 	VMOVUPS Y2, Y4
 	TESTQ $8, R11
-	JEQ skip42
+	JEQ skip41
 	VMOVUPS Y4, (R12)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R12
-skip42:
+skip41:
 	TESTQ $4, R11
-	JEQ skip43
+	JEQ skip42
 	VMOVUPS X4, (R12)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R12
-skip43:
+skip42:
 	TESTQ $2, R11
-	JEQ skip44
+	JEQ skip43
 	VMOVLPS X4, (R12)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R12
-skip44:
+skip43:
 	TESTQ $1, R11
-	JEQ skip45
+	JEQ skip44
 	VMOVSS X4, (R12)
-skip45:
-	JMP done41
-whole40:
+skip44:
+	JMP done40
+whole39:
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y3, 32(DI)
-done41:
+done40:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
-aligned35:
+aligned34:
 	CMPQ R8, $64
-	JLT less48
-loop47:
+	JLT less47
+loop46:
 	VMOVUPS (DX), Y0
 	VMOVUPS 64(DX), Y1
 	VMOVUPS 128(DX), Y2
@@ -39471,11 +39474,11 @@ loop47:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE loop47
-less48:
+	JGE loop46
+less47:
 	CMPQ R8, $16
-	JLT less50
-loop49:
+	JLT less49
+loop48:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (SI), Y2
@@ -39493,12 +39496,12 @@ loop49:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE loop49
-less50:
+	JGE loop48
+less49:
 	CMPQ R8, $0
-	JLE done46
+	JLE done45
 	CMPQ R8, $16
-	JGE whole51
+	JGE whole50
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y2
@@ -39510,13 +39513,13 @@ less50:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R8
-	JMP done52
-whole51:
+	JMP done51
+whole50:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done52:
+done51:
 	CMPQ R8, $16
-	JGE whole53
+	JGE whole52
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y4
@@ -39528,11 +39531,11 @@ done52:
 	VANDNPS c0000000000000000<>(SB), Y4, Y4
 	VORPS Y4, Y3, Y3
 	NEGQ R8
-	JMP done54
-whole53:
+	JMP done53
+whole52:
 	VMOVUPS (SI), Y2
 	VMOVUPS 32(SI), Y3
-done54:
+done53:
 	VSUBPS Y15, Y2, Y2
 	VSUBPS Y15, Y3, Y3
 	VSUBPS Y14, Y2, Y2
@@ -39540,39 +39543,39 @@ done54:
 	VMULPS Y0, Y2, Y2
 	VMULPS Y1, Y3, Y3
 	CMPQ R8, $16
-	JGE whole55
+	JGE whole54
 	MOVQ DI, R11
 	VMOVUPS Y2, Y4
 	TESTQ $8, R8
-	JEQ skip57
+	JEQ skip56
 	VMOVUPS Y4, (R11)
 	VMOVUPS Y3, Y4
 	ADDQ $32, R11
-skip57:
+skip56:
 	TESTQ $4, R8
-	JEQ skip58
+	JEQ skip57
 	VMOVUPS X4, (R11)
 	VEXTRACTF128 $1, Y4, X4
 	ADDQ $16, R11
-skip58:
+skip57:
 	TESTQ $2, R8
-	JEQ skip59
+	JEQ skip58
 	VMOVLPS X4, (R11)
 	VPERMILPD $1, X4, X4
 	ADDQ $8, R11
-skip59:
+skip58:
 	TESTQ $1, R8
-	JEQ skip60
+	JEQ skip59
 	VMOVSS X4, (R11)
-skip60:
-	JMP done56
-whole55:
+skip59:
+	JMP done55
+whole54:
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y3, 32(DI)
-done56:
+done55:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done46:
+done45:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -39584,8 +39587,8 @@ done46:
 	ADDQ R11, R9
 	ADDQ $-1, R10
 	CMPQ R10, $0
-	JGT row32
-return33:
+	JGT row31
+return32:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -39616,21 +39619,21 @@ row2:
 	MOVQ BX, SI
 	MOVQ AX, DI
 	MOVQ cols+40(FP), R8
-	CMPQ R8, $128
-	JLT short4
 	// Up to where dst is aligned.
+	CMPQ R8, $128
+	JLT aligned5
 	XORL R11, R11
 	SUBQ DI, R11
 	SHRQ $2, R11
 	ANDQ $15, R11
 	CMPQ R11, $0
-	JEQ aligned6
+	JEQ aligned5
 	CMPQ R11, R8
-	JLE all5
+	JLE all4
 	MOVQ R8, R11
-all5:
+all4:
 	CMPQ R11, $16
-	JGE whole7
+	JGE whole6
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -39642,11 +39645,11 @@ all5:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done8
-whole7:
+	JMP done7
+whole6:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done8:
+done7:
 	VMAXPS Y0, Y14, Y0
 	VMAXPS Y1, Y14, Y1
 	VMINPS Y0, Y13, Y0
@@ -39688,7 +39691,7 @@ done8:
 	VMULPS Y1, Y5, Y5
 	VMULPS Y3, Y5, Y5
 	CMPQ R11, $16
-	JGE whole9
+	JGE whole8
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -39700,54 +39703,53 @@ done8:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done10
-whole9:
+	JMP done9
+whole8:
 	VMOVUPS (SI), Y0
 	VMOVUPS 32(SI), Y1
-done10:
+done9:
 	VFMADD231PS Y15, Y4, Y0
 	VFMADD231PS Y15, Y5, Y1
 	CMPQ R11, $16
-	JGE whole11
+	JGE whole10
 	MOVQ DI, R12
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip13
+	JEQ skip12
 	VMOVUPS Y2, (R12)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R12
-skip13:
+skip12:
 	TESTQ $4, R11
-	JEQ skip14
+	JEQ skip13
 	VMOVUPS X2, (R12)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R12
-skip14:
+skip13:
 	TESTQ $2, R11
-	JEQ skip15
+	JEQ skip14
 	VMOVLPS X2, (R12)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R12
-skip15:
+skip14:
 	TESTQ $1, R11
-	JEQ skip16
+	JEQ skip15
 	VMOVSS X2, (R12)
-skip16:
-	JMP done12
-whole11:
+skip15:
+	JMP done11
+whole10:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
-done12:
+done11:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
-aligned6:
-short4:
+aligned5:
 	CMPQ R8, $64
-	JLT less19
-loop18:
+	JLT less18
+loop17:
 	VMOVUPS (DX), Y0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Y1
@@ -39953,11 +39955,11 @@ loop18:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE loop18
-less19:
+	JGE loop17
+less18:
 	CMPQ R8, $16
-	JLT less21
-loop20:
+	JLT less20
+loop19:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMAXPS Y0, Y14, Y0
@@ -40011,12 +40013,12 @@ loop20:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE loop20
-less21:
+	JGE loop19
+less20:
 	CMPQ R8, $0
-	JLE done17
+	JLE done16
 	CMPQ R8, $16
-	JGE whole22
+	JGE whole21
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y2
@@ -40028,11 +40030,11 @@ less21:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R8
-	JMP done23
-whole22:
+	JMP done22
+whole21:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done23:
+done22:
 	VMAXPS Y0, Y14, Y0
 	VMAXPS Y1, Y14, Y1
 	VMINPS Y0, Y13, Y0
@@ -40074,7 +40076,7 @@ done23:
 	VMULPS Y1, Y5, Y5
 	VMULPS Y3, Y5, Y5
 	CMPQ R8, $16
-	JGE whole24
+	JGE whole23
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y2
@@ -40086,47 +40088,47 @@ done23:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R8
-	JMP done25
-whole24:
+	JMP done24
+whole23:
 	VMOVUPS (SI), Y0
 	VMOVUPS 32(SI), Y1
-done25:
+done24:
 	VFMADD231PS Y15, Y4, Y0
 	VFMADD231PS Y15, Y5, Y1
 	CMPQ R8, $16
-	JGE whole26
+	JGE whole25
 	MOVQ DI, R11
 	VMOVUPS Y0, Y2
 	TESTQ $8, R8
-	JEQ skip28
+	JEQ skip27
 	VMOVUPS Y2, (R11)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R11
-skip28:
+skip27:
 	TESTQ $4, R8
-	JEQ skip29
+	JEQ skip28
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip29:
+skip28:
 	TESTQ $2, R8
-	JEQ skip30
+	JEQ skip29
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip30:
+skip29:
 	TESTQ $1, R8
-	JEQ skip31
+	JEQ skip30
 	VMOVSS X2, (R11)
-skip31:
-	JMP done27
-whole26:
+skip30:
+	JMP done26
+whole25:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
-done27:
+done26:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done17:
+done16:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -40149,8 +40151,8 @@ stream1:
 	MOVQ x+8(FP), R9
 	MOVQ rows+32(FP), R10
 	CMPQ R10, $0
-	JLE return33
-row32:
+	JLE return32
+row31:
 	VMOVSD (CX), X15
 	VCVTSD2SS X15, X15, X15
 	VBROADCASTSS X15, Y15
@@ -40165,13 +40167,13 @@ row32:
 	SHRQ $2, R11
 	ANDQ $15, R11
 	CMPQ R11, $0
-	JEQ aligned35
+	JEQ aligned34
 	CMPQ R11, R8
-	JLE all34
+	JLE all33
 	MOVQ R8, R11
-all34:
+all33:
 	CMPQ R11, $16
-	JGE whole36
+	JGE whole35
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -40183,11 +40185,11 @@ all34:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done37
-whole36:
+	JMP done36
+whole35:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done37:
+done36:
 	VMAXPS Y0, Y14, Y0
 	VMAXPS Y1, Y14, Y1
 	VMINPS Y0, Y13, Y0
@@ -40229,7 +40231,7 @@ done37:
 	VMULPS Y1, Y5, Y5
 	VMULPS Y3, Y5, Y5
 	CMPQ R11, $16
-	JGE whole38
+	JGE whole37
 	LEAQ tails<>+64(SB), R12
 	NEGQ R11
 	VMOVUPS 0(R12)(R11*4), Y2
@@ -40241,53 +40243,53 @@ done37:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R11
-	JMP done39
-whole38:
+	JMP done38
+whole37:
 	VMOVUPS (SI), Y0
 	VMOVUPS 32(SI), Y1
-done39:
+done38:
 	VFMADD231PS Y15, Y4, Y0
 	VFMADD231PS Y15, Y5, Y1
 	CMPQ R11, $16
-	JGE whole40
+	JGE whole39
 	MOVQ DI, R12
 	VMOVUPS Y0, Y2
 	TESTQ $8, R11
-	JEQ skip42
+	JEQ skip41
 	VMOVUPS Y2, (R12)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R12
-skip42:
+skip41:
 	TESTQ $4, R11
-	JEQ skip43
+	JEQ skip42
 	VMOVUPS X2, (R12)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R12
-skip43:
+skip42:
 	TESTQ $2, R11
-	JEQ skip44
+	JEQ skip43
 	VMOVLPS X2, (R12)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R12
-skip44:
+skip43:
 	TESTQ $1, R11
-	JEQ skip45
+	JEQ skip44
 	VMOVSS X2, (R12)
-skip45:
-	JMP done41
-whole40:
+skip44:
+	JMP done40
+whole39:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
-done41:
+done40:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
-aligned35:
+aligned34:
 	CMPQ R8, $64
-	JLT less48
-loop47:
+	JLT less47
+loop46:
 	VMOVUPS (DX), Y0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Y1
@@ -40493,11 +40495,11 @@ loop47:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE loop47
-less48:
+	JGE loop46
+less47:
 	CMPQ R8, $16
-	JLT less50
-loop49:
+	JLT less49
+loop48:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
 	VMAXPS Y0, Y14, Y0
@@ -40551,12 +40553,12 @@ loop49:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE loop49
-less50:
+	JGE loop48
+less49:
 	CMPQ R8, $0
-	JLE done46
+	JLE done45
 	CMPQ R8, $16
-	JGE whole51
+	JGE whole50
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y2
@@ -40568,11 +40570,11 @@ less50:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R8
-	JMP done52
-whole51:
+	JMP done51
+whole50:
 	VMOVUPS (DX), Y0
 	VMOVUPS 32(DX), Y1
-done52:
+done51:
 	VMAXPS Y0, Y14, Y0
 	VMAXPS Y1, Y14, Y1
 	VMINPS Y0, Y13, Y0
@@ -40614,7 +40616,7 @@ done52:
 	VMULPS Y1, Y5, Y5
 	VMULPS Y3, Y5, Y5
 	CMPQ R8, $16
-	JGE whole53
+	JGE whole52
 	LEAQ tails<>+64(SB), R11
 	NEGQ R8
 	VMOVUPS 0(R11)(R8*4), Y2
@@ -40626,47 +40628,47 @@ done52:
 	VANDNPS c0000000000000000<>(SB), Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ R8
-	JMP done54
-whole53:
+	JMP done53
+whole52:
 	VMOVUPS (SI), Y0
 	VMOVUPS 32(SI), Y1
-done54:
+done53:
 	VFMADD231PS Y15, Y4, Y0
 	VFMADD231PS Y15, Y5, Y1
 	CMPQ R8, $16
-	JGE whole55
+	JGE whole54
 	MOVQ DI, R11
 	VMOVUPS Y0, Y2
 	TESTQ $8, R8
-	JEQ skip57
+	JEQ skip56
 	VMOVUPS Y2, (R11)
 	VMOVUPS Y1, Y2
 	ADDQ $32, R11
-skip57:
+skip56:
 	TESTQ $4, R8
-	JEQ skip58
+	JEQ skip57
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip58:
+skip57:
 	TESTQ $2, R8
-	JEQ skip59
+	JEQ skip58
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip59:
+skip58:
 	TESTQ $1, R8
-	JEQ skip60
+	JEQ skip59
 	VMOVSS X2, (R11)
-skip60:
-	JMP done56
-whole55:
+skip59:
+	JMP done55
+whole54:
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
-done56:
+done55:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done46:
+done45:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -40678,8 +40680,8 @@ done46:
 	ADDQ R11, R9
 	ADDQ $-1, R10
 	CMPQ R10, $0
-	JGT row32
-return33:
+	JGT row31
+return32:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -70377,6 +70379,8 @@ block4:
 short5:
 	SUBQ DI, SI
 	// Up to where dst is aligned.
+	CMPQ DI, $128
+	JLT aligned7
 	XORL R10, R10
 	SUBQ DX, R10
 	SHRQ $2, R10
@@ -70546,6 +70550,8 @@ block30:
 short31:
 	SUBQ DI, SI
 	// Up to where dst is aligned.
+	CMPQ DI, $128
+	JLT aligned33
 	XORL R11, R11
 	SUBQ DX, R11
 	SHRQ $2, R11
@@ -70721,6 +70727,8 @@ block3:
 short4:
 	SUBQ DI, SI
 	// Up to where dst is aligned.
+	CMPQ DI, $128
+	JLT aligned6
 	XORL R12, R12
 	SUBQ DX, R12
 	SHRQ $2, R12
@@ -70917,79 +70925,78 @@ row1:
 	MOVQ DI, CX
 	MOVQ AX, DX
 	MOVQ cols+32(FP), SI
-	CMPQ SI, $128
-	JLT short3
 	// Up to where dst is aligned.
+	CMPQ SI, $128
+	JLT aligned4
 	XORL R9, R9
 	SUBQ DX, R9
 	SHRQ $2, R9
 	ANDQ $15, R9
 	CMPQ R9, $0
-	JEQ aligned5
+	JEQ aligned4
 	CMPQ R9, SI
-	JLE all4
+	JLE all3
 	MOVQ SI, R9
-all4:
+all3:
 	CMPQ R9, $16
-	JGE whole6
+	JGE whole5
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(R9*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done7
-whole6:
+	JMP done6
+whole5:
 	VMOVUPS (CX), Z0
-done7:
+done6:
 	CMPQ R9, $16
-	JGE whole8
+	JGE whole7
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(R9*2), K1
 	VMOVUPS Z15, Z1
 	VMOVUPS (DX), K1, Z1
-	JMP done9
-whole8:
+	JMP done8
+whole7:
 	VMOVUPS (DX), Z1
-done9:
+done8:
 	VFMADD231PS Z14, Z0, Z1
 	CMPQ R9, $16
-	JGE whole10
+	JGE whole9
 	MOVQ DX, R10
 	VMOVUPS Z1, Z2
 	TESTQ $8, R9
-	JEQ skip12
+	JEQ skip11
 	VMOVUPS Y2, (R10)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R10
-skip12:
+skip11:
 	TESTQ $4, R9
-	JEQ skip13
+	JEQ skip12
 	VMOVUPS X2, (R10)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R10
-skip13:
+skip12:
 	TESTQ $2, R9
-	JEQ skip14
+	JEQ skip13
 	VMOVLPS X2, (R10)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R10
-skip14:
+skip13:
 	TESTQ $1, R9
-	JEQ skip15
+	JEQ skip14
 	VMOVSS X2, (R10)
-skip15:
-	JMP done11
-whole10:
+skip14:
+	JMP done10
+whole9:
 	VMOVUPS Z1, (DX)
-done11:
+done10:
 	SUBQ R9, SI
 	SHLQ $2, R9
 	ADDQ R9, CX
 	ADDQ R9, DX
-aligned5:
-short3:
+aligned4:
 	CMPQ SI, $64
-	JLT less18
-loop17:
+	JLT less17
+loop16:
 	VMOVUPS (CX), Z0
 	VMOVUPS (DX), Z1
 	VFMADD231PS Z14, Z0, Z1
@@ -71010,11 +71017,11 @@ loop17:
 	ADDQ $256, CX
 	ADDQ $-64, SI
 	CMPQ SI, $64
-	JGE loop17
-less18:
+	JGE loop16
+less17:
 	CMPQ SI, $16
-	JLT less20
-loop19:
+	JLT less19
+loop18:
 	VMOVUPS (CX), Z0
 	VMOVUPS (DX), Z1
 	VFMADD231PS Z14, Z0, Z1
@@ -71023,64 +71030,64 @@ loop19:
 	ADDQ $64, CX
 	ADDQ $-16, SI
 	CMPQ SI, $16
-	JGE loop19
-less20:
+	JGE loop18
+less19:
 	CMPQ SI, $0
-	JLE done16
+	JLE done15
 	CMPQ SI, $16
-	JGE whole21
+	JGE whole20
 	LEAQ bits<>(SB), R9
 	KMOVW (R9)(SI*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (CX), K1, Z0
-	JMP done22
-whole21:
+	JMP done21
+whole20:
 	VMOVUPS (CX), Z0
-done22:
+done21:
 	CMPQ SI, $16
-	JGE whole23
+	JGE whole22
 	LEAQ bits<>(SB), R9
 	KMOVW (R9)(SI*2), K1
 	VMOVUPS Z15, Z1
 	VMOVUPS (DX), K1, Z1
-	JMP done24
-whole23:
+	JMP done23
+whole22:
 	VMOVUPS (DX), Z1
-done24:
+done23:
 	VFMADD231PS Z14, Z0, Z1
 	CMPQ SI, $16
-	JGE whole25
+	JGE whole24
 	MOVQ DX, R9
 	VMOVUPS Z1, Z2
 	TESTQ $8, SI
-	JEQ skip27
+	JEQ skip26
 	VMOVUPS Y2, (R9)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R9
-skip27:
+skip26:
 	TESTQ $4, SI
-	JEQ skip28
+	JEQ skip27
 	VMOVUPS X2, (R9)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R9
-skip28:
+skip27:
 	TESTQ $2, SI
-	JEQ skip29
+	JEQ skip28
 	VMOVLPS X2, (R9)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R9
-skip29:
+skip28:
 	TESTQ $1, SI
-	JEQ skip30
+	JEQ skip29
 	VMOVSS X2, (R9)
-skip30:
-	JMP done26
-whole25:
+skip29:
+	JMP done25
+whole24:
 	VMOVUPS Z1, (DX)
-done26:
+done25:
 	ADDQ $64, CX
 	ADDQ $-16, SI
-done16:
+done15:
 	MOVQ dstStride+40(FP), R9
 	SHLQ $2, R9
 	ADDQ R9, AX
@@ -71321,70 +71328,69 @@ row3:
 	MOVQ R8, DX
 	MOVQ AX, SI
 	MOVQ cols+40(FP), DI
-	CMPQ DI, $128
-	JLT short5
 	// Up to where dst is aligned.
+	CMPQ DI, $128
+	JLT aligned6
 	XORL R10, R10
 	SUBQ SI, R10
 	SHRQ $2, R10
 	ANDQ $15, R10
 	CMPQ R10, $0
-	JEQ aligned7
+	JEQ aligned6
 	CMPQ R10, DI
-	JLE all6
+	JLE all5
 	MOVQ DI, R10
-all6:
+all5:
 	CMPQ R10, $16
-	JGE whole8
+	JGE whole7
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R10*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done9
-whole8:
+	JMP done8
+whole7:
 	VMOVUPS (DX), Z0
-done9:
+done8:
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
 	CMPQ R10, $16
-	JGE whole10
+	JGE whole9
 	MOVQ SI, R11
 	VMOVUPS Z0, Z1
 	TESTQ $8, R10
-	JEQ skip12
+	JEQ skip11
 	VMOVUPS Y1, (R11)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R11
-skip12:
+skip11:
 	TESTQ $4, R10
-	JEQ skip13
+	JEQ skip12
 	VMOVUPS X1, (R11)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R11
-skip13:
+skip12:
 	TESTQ $2, R10
-	JEQ skip14
+	JEQ skip13
 	VMOVLPS X1, (R11)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R11
-skip14:
+skip13:
 	TESTQ $1, R10
-	JEQ skip15
+	JEQ skip14
 	VMOVSS X1, (R11)
-skip15:
-	JMP done11
-whole10:
+skip14:
+	JMP done10
+whole9:
 	VMOVUPS Z0, (SI)
-done11:
+done10:
 	SUBQ R10, DI
 	SHLQ $2, R10
 	ADDQ R10, DX
 	ADDQ R10, SI
-aligned7:
-short5:
+aligned6:
 	CMPQ DI, $64
-	JLT less17
-loop16:
+	JLT less16
+loop15:
 	VMOVUPS (DX), Z0
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
@@ -71405,59 +71411,59 @@ loop16:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE loop16
-less17:
+	JGE loop15
+less16:
 	CMPQ DI, $1
-	JLT less19
-loop18:
+	JLT less18
+loop17:
 	CMPQ DI, $16
-	JGE whole20
+	JGE whole19
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(DI*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done21
-whole20:
+	JMP done20
+whole19:
 	VMOVUPS (DX), Z0
-done21:
+done20:
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
 	CMPQ DI, $16
-	JGE whole22
+	JGE whole21
 	MOVQ SI, R10
 	VMOVUPS Z0, Z1
 	TESTQ $8, DI
-	JEQ skip24
+	JEQ skip23
 	VMOVUPS Y1, (R10)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R10
-skip24:
+skip23:
 	TESTQ $4, DI
-	JEQ skip25
+	JEQ skip24
 	VMOVUPS X1, (R10)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R10
-skip25:
+skip24:
 	TESTQ $2, DI
-	JEQ skip26
+	JEQ skip25
 	VMOVLPS X1, (R10)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R10
-skip26:
+skip25:
 	TESTQ $1, DI
-	JEQ skip27
+	JEQ skip26
 	VMOVSS X1, (R10)
-skip27:
-	JMP done23
-whole22:
+skip26:
+	JMP done22
+whole21:
 	VMOVUPS Z0, (SI)
-done23:
+done22:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $1
-	JGE loop18
-less19:
+	JGE loop17
+less18:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -71478,8 +71484,8 @@ stream2:
 	MOVQ x+8(FP), R8
 	MOVQ rows+32(FP), R9
 	CMPQ R9, $0
-	JLE return29
-row28:
+	JLE return28
+row27:
 	VBROADCASTSS (BX), Z14
 	VBROADCASTSS (CX), Z13
 	ADDQ $4, BX
@@ -71493,61 +71499,61 @@ row28:
 	SHRQ $2, R10
 	ANDQ $15, R10
 	CMPQ R10, $0
-	JEQ aligned31
+	JEQ aligned30
 	CMPQ R10, DI
-	JLE all30
+	JLE all29
 	MOVQ DI, R10
-all30:
+all29:
 	CMPQ R10, $16
-	JGE whole32
+	JGE whole31
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R10*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done33
-whole32:
+	JMP done32
+whole31:
 	VMOVUPS (DX), Z0
-done33:
+done32:
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
 	CMPQ R10, $16
-	JGE whole34
+	JGE whole33
 	MOVQ SI, R11
 	VMOVUPS Z0, Z1
 	TESTQ $8, R10
-	JEQ skip36
+	JEQ skip35
 	VMOVUPS Y1, (R11)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R11
-skip36:
+skip35:
 	TESTQ $4, R10
-	JEQ skip37
+	JEQ skip36
 	VMOVUPS X1, (R11)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R11
-skip37:
+skip36:
 	TESTQ $2, R10
-	JEQ skip38
+	JEQ skip37
 	VMOVLPS X1, (R11)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R11
-skip38:
+skip37:
 	TESTQ $1, R10
-	JEQ skip39
+	JEQ skip38
 	VMOVSS X1, (R11)
-skip39:
-	JMP done35
-whole34:
+skip38:
+	JMP done34
+whole33:
 	VMOVUPS Z0, (SI)
-done35:
+done34:
 	SUBQ R10, DI
 	SHLQ $2, R10
 	ADDQ R10, DX
 	ADDQ R10, SI
-aligned31:
+aligned30:
 	CMPQ DI, $64
-	JLT less41
-loop40:
+	JLT less40
+loop39:
 	VMOVUPS (DX), Z0
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
@@ -71568,59 +71574,59 @@ loop40:
 	ADDQ $256, DX
 	ADDQ $-64, DI
 	CMPQ DI, $64
-	JGE loop40
-less41:
+	JGE loop39
+less40:
 	CMPQ DI, $1
-	JLT less43
-loop42:
+	JLT less42
+loop41:
 	CMPQ DI, $16
-	JGE whole44
+	JGE whole43
 	LEAQ bits<>(SB), R10
 	KMOVW (R10)(DI*2), K1
 	VMOVUPS Z15, Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done45
-whole44:
+	JMP done44
+whole43:
 	VMOVUPS (DX), Z0
-done45:
+done44:
 	VSUBPS Z14, Z0, Z0
 	VSUBPS Z13, Z0, Z0
 	CMPQ DI, $16
-	JGE whole46
+	JGE whole45
 	MOVQ SI, R10
 	VMOVUPS Z0, Z1
 	TESTQ $8, DI
-	JEQ skip48
+	JEQ skip47
 	VMOVUPS Y1, (R10)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R10
-skip48:
+skip47:
 	TESTQ $4, DI
-	JEQ skip49
+	JEQ skip48
 	VMOVUPS X1, (R10)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R10
-skip49:
+skip48:
 	TESTQ $2, DI
-	JEQ skip50
+	JEQ skip49
 	VMOVLPS X1, (R10)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R10
-skip50:
+skip49:
 	TESTQ $1, DI
-	JEQ skip51
+	JEQ skip50
 	VMOVSS X1, (R10)
-skip51:
-	JMP done47
-whole46:
+skip50:
+	JMP done46
+whole45:
 	VMOVUPS Z0, (SI)
-done47:
+done46:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	ADDQ $-16, DI
 	CMPQ DI, $1
-	JGE loop42
-less43:
+	JGE loop41
+less42:
 	MOVQ dstStride+48(FP), R10
 	SHLQ $2, R10
 	ADDQ R10, AX
@@ -71629,8 +71635,8 @@ less43:
 	ADDQ R10, R8
 	ADDQ $-1, R9
 	CMPQ R9, $0
-	JGT row28
-return29:
+	JGT row27
+return28:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -71644,8 +71650,8 @@ cols1:
 	MOVQ x+8(FP), SI
 	MOVQ rows+32(FP), DI
 	CMPQ DI, $0
-	JLE return53
-row52:
+	JLE return52
+row51:
 	VBROADCASTSS (BX), Z15
 	VBROADCASTSS (CX), Z14
 	VBROADCASTSD c0000000000000000<>(SB), Z0
@@ -71653,35 +71659,35 @@ row52:
 	VSUBPS Z15, Z0, Z0
 	VSUBPS Z14, Z0, Z0
 	CMPQ DX, $16
-	JGE whole54
+	JGE whole53
 	MOVQ AX, R8
 	VMOVUPS Z0, Z1
 	TESTQ $8, DX
-	JEQ skip56
+	JEQ skip55
 	VMOVUPS Y1, (R8)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R8
-skip56:
+skip55:
 	TESTQ $4, DX
-	JEQ skip57
+	JEQ skip56
 	VMOVUPS X1, (R8)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R8
-skip57:
+skip56:
 	TESTQ $2, DX
-	JEQ skip58
+	JEQ skip57
 	VMOVLPS X1, (R8)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R8
-skip58:
+skip57:
 	TESTQ $1, DX
-	JEQ skip59
+	JEQ skip58
 	VMOVSS X1, (R8)
-skip59:
-	JMP done55
-whole54:
+skip58:
+	JMP done54
+whole53:
 	VMOVUPS Z0, (AX)
-done55:
+done54:
 	ADDQ $4, BX
 	ADDQ $4, CX
 	MOVQ dstStride+48(FP), R8
@@ -71692,8 +71698,8 @@ done55:
 	ADDQ R8, SI
 	ADDQ $-1, DI
 	CMPQ DI, $0
-	JGT row52
-return53:
+	JGT row51
+return52:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -74163,82 +74169,81 @@ row2:
 	MOVQ BX, SI
 	MOVQ AX, DI
 	MOVQ cols+40(FP), R8
-	CMPQ R8, $128
-	JLT short4
 	// Up to where dst is aligned.
+	CMPQ R8, $128
+	JLT aligned5
 	XORL R11, R11
 	SUBQ DI, R11
 	SHRQ $2, R11
 	ANDQ $15, R11
 	CMPQ R11, $0
-	JEQ aligned6
+	JEQ aligned5
 	CMPQ R11, R8
-	JLE all5
+	JLE all4
 	MOVQ R8, R11
-all5:
+all4:
 	CMPQ R11, $16
-	JGE whole7
+	JGE whole6
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done8
-whole7:
+	JMP done7
+whole6:
 	VMOVUPS (DX), Z0
-done8:
+done7:
 	CMPQ R11, $16
-	JGE whole9
+	JGE whole8
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done10
-whole9:
+	JMP done9
+whole8:
 	VMOVUPS (SI), Z1
-done10:
+done9:
 	VSUBPS Z15, Z1, Z1
 	VSUBPS Z14, Z1, Z1
 	VMULPS Z0, Z1, Z1
 	CMPQ R11, $16
-	JGE whole11
+	JGE whole10
 	MOVQ DI, R12
 	VMOVUPS Z1, Z2
 	TESTQ $8, R11
-	JEQ skip13
+	JEQ skip12
 	VMOVUPS Y2, (R12)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R12
-skip13:
+skip12:
 	TESTQ $4, R11
-	JEQ skip14
+	JEQ skip13
 	VMOVUPS X2, (R12)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R12
-skip14:
+skip13:
 	TESTQ $2, R11
-	JEQ skip15
+	JEQ skip14
 	VMOVLPS X2, (R12)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R12
-skip15:
+skip14:
 	TESTQ $1, R11
-	JEQ skip16
+	JEQ skip15
 	VMOVSS X2, (R12)
-skip16:
-	JMP done12
-whole11:
+skip15:
+	JMP done11
+whole10:
 	VMOVUPS Z1, (DI)
-done12:
+done11:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
-aligned6:
-short4:
+aligned5:
 	CMPQ R8, $64
-	JLT less19
-loop18:
+	JLT less18
+loop17:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (SI), Z2
@@ -74268,11 +74273,11 @@ loop18:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE loop18
-less19:
+	JGE loop17
+less18:
 	CMPQ R8, $16
-	JLT less21
-loop20:
+	JLT less20
+loop19:
 	VMOVUPS (DX), Z0
 	VMOVUPS (SI), Z1
 	VSUBPS Z15, Z1, Z1
@@ -74284,66 +74289,66 @@ loop20:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE loop20
-less21:
+	JGE loop19
+less20:
 	CMPQ R8, $0
-	JLE done17
+	JLE done16
 	CMPQ R8, $16
-	JGE whole22
+	JGE whole21
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done23
-whole22:
+	JMP done22
+whole21:
 	VMOVUPS (DX), Z0
-done23:
+done22:
 	CMPQ R8, $16
-	JGE whole24
+	JGE whole23
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done25
-whole24:
+	JMP done24
+whole23:
 	VMOVUPS (SI), Z1
-done25:
+done24:
 	VSUBPS Z15, Z1, Z1
 	VSUBPS Z14, Z1, Z1
 	VMULPS Z0, Z1, Z1
 	CMPQ R8, $16
-	JGE whole26
+	JGE whole25
 	MOVQ DI, R11
 	VMOVUPS Z1, Z2
 	TESTQ $8, R8
-	JEQ skip28
+	JEQ skip27
 	VMOVUPS Y2, (R11)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R11
-skip28:
+skip27:
 	TESTQ $4, R8
-	JEQ skip29
+	JEQ skip28
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip29:
+skip28:
 	TESTQ $2, R8
-	JEQ skip30
+	JEQ skip29
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip30:
+skip29:
 	TESTQ $1, R8
-	JEQ skip31
+	JEQ skip30
 	VMOVSS X2, (R11)
-skip31:
-	JMP done27
-whole26:
+skip30:
+	JMP done26
+whole25:
 	VMOVUPS Z1, (DI)
-done27:
+done26:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done17:
+done16:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -74366,8 +74371,8 @@ stream1:
 	MOVQ x+8(FP), R9
 	MOVQ rows+32(FP), R10
 	CMPQ R10, $0
-	JLE return33
-row32:
+	JLE return32
+row31:
 	VMOVSD (CX), X15
 	VCVTSD2SS X15, X15, X15
 	VBROADCASTSS X15, Z15
@@ -74387,73 +74392,73 @@ row32:
 	SHRQ $2, R11
 	ANDQ $15, R11
 	CMPQ R11, $0
-	JEQ aligned35
+	JEQ aligned34
 	CMPQ R11, R8
-	JLE all34
+	JLE all33
 	MOVQ R8, R11
-all34:
+all33:
 	CMPQ R11, $16
-	JGE whole36
+	JGE whole35
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done37
-whole36:
+	JMP done36
+whole35:
 	VMOVUPS (DX), Z0
-done37:
+done36:
 	CMPQ R11, $16
-	JGE whole38
+	JGE whole37
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done39
-whole38:
+	JMP done38
+whole37:
 	VMOVUPS (SI), Z1
-done39:
+done38:
 	VSUBPS Z15, Z1, Z1
 	VSUBPS Z14, Z1, Z1
 	VMULPS Z0, Z1, Z1
 	CMPQ R11, $16
-	JGE whole40
+	JGE whole39
 	MOVQ DI, R12
 	VMOVUPS Z1, Z2
 	TESTQ $8, R11
-	JEQ skip42
+	JEQ skip41
 	VMOVUPS Y2, (R12)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R12
-skip42:
+skip41:
 	TESTQ $4, R11
-	JEQ skip43
+	JEQ skip42
 	VMOVUPS X2, (R12)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R12
-skip43:
+skip42:
 	TESTQ $2, R11
-	JEQ skip44
+	JEQ skip43
 	VMOVLPS X2, (R12)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R12
-skip44:
+skip43:
 	TESTQ $1, R11
-	JEQ skip45
+	JEQ skip44
 	VMOVSS X2, (R12)
-skip45:
-	JMP done41
-whole40:
+skip44:
+	JMP done40
+whole39:
 	VMOVUPS Z1, (DI)
-done41:
+done40:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
-aligned35:
+aligned34:
 	CMPQ R8, $64
-	JLT less48
-loop47:
+	JLT less47
+loop46:
 	VMOVUPS (DX), Z0
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (SI), Z2
@@ -74483,11 +74488,11 @@ loop47:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE loop47
-less48:
+	JGE loop46
+less47:
 	CMPQ R8, $16
-	JLT less50
-loop49:
+	JLT less49
+loop48:
 	VMOVUPS (DX), Z0
 	VMOVUPS (SI), Z1
 	VSUBPS Z15, Z1, Z1
@@ -74499,66 +74504,66 @@ loop49:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE loop49
-less50:
+	JGE loop48
+less49:
 	CMPQ R8, $0
-	JLE done46
+	JLE done45
 	CMPQ R8, $16
-	JGE whole51
+	JGE whole50
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done52
-whole51:
+	JMP done51
+whole50:
 	VMOVUPS (DX), Z0
-done52:
+done51:
 	CMPQ R8, $16
-	JGE whole53
+	JGE whole52
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z1
 	VMOVUPS (SI), K1, Z1
-	JMP done54
-whole53:
+	JMP done53
+whole52:
 	VMOVUPS (SI), Z1
-done54:
+done53:
 	VSUBPS Z15, Z1, Z1
 	VSUBPS Z14, Z1, Z1
 	VMULPS Z0, Z1, Z1
 	CMPQ R8, $16
-	JGE whole55
+	JGE whole54
 	MOVQ DI, R11
 	VMOVUPS Z1, Z2
 	TESTQ $8, R8
-	JEQ skip57
+	JEQ skip56
 	VMOVUPS Y2, (R11)
 	VEXTRACTF64X4 $1, Z2, Y2
 	ADDQ $32, R11
-skip57:
+skip56:
 	TESTQ $4, R8
-	JEQ skip58
+	JEQ skip57
 	VMOVUPS X2, (R11)
 	VEXTRACTF128 $1, Y2, X2
 	ADDQ $16, R11
-skip58:
+skip57:
 	TESTQ $2, R8
-	JEQ skip59
+	JEQ skip58
 	VMOVLPS X2, (R11)
 	VPERMILPD $1, X2, X2
 	ADDQ $8, R11
-skip59:
+skip58:
 	TESTQ $1, R8
-	JEQ skip60
+	JEQ skip59
 	VMOVSS X2, (R11)
-skip60:
-	JMP done56
-whole55:
+skip59:
+	JMP done55
+whole54:
 	VMOVUPS Z1, (DI)
-done56:
+done55:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done46:
+done45:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -74570,8 +74575,8 @@ done46:
 	ADDQ R11, R9
 	ADDQ $-1, R10
 	CMPQ R10, $0
-	JGT row32
-return33:
+	JGT row31
+return32:
 	SFENCE
 	VZEROUPPER
 	RET
@@ -74606,29 +74611,29 @@ row2:
 	MOVQ BX, SI
 	MOVQ AX, DI
 	MOVQ cols+40(FP), R8
-	CMPQ R8, $128
-	JLT short4
 	// Up to where dst is aligned.
+	CMPQ R8, $128
+	JLT aligned5
 	XORL R11, R11
 	SUBQ DI, R11
 	SHRQ $2, R11
 	ANDQ $15, R11
 	CMPQ R11, $0
-	JEQ aligned6
+	JEQ aligned5
 	CMPQ R11, R8
-	JLE all5
+	JLE all4
 	MOVQ R8, R11
-all5:
+all4:
 	CMPQ R11, $16
-	JGE whole7
+	JGE whole6
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done8
-whole7:
+	JMP done7
+whole6:
 	VMOVUPS (DX), Z0
-done8:
+done7:
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
 	VMOVUPS Z12, Z1
@@ -74645,56 +74650,55 @@ done8:
 	VFMADD213PS Z11, Z0, Z2
 	VSCALEFPS Z1, Z2, Z2
 	CMPQ R11, $16
-	JGE whole9
+	JGE whole8
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (SI), K1, Z0
-	JMP done10
-whole9:
+	JMP done9
+whole8:
 	VMOVUPS (SI), Z0
-done10:
+done9:
 	VFMADD231PS Z15, Z2, Z0
 	CMPQ R11, $16
-	JGE whole11
+	JGE whole10
 	MOVQ DI, R12
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip13
+	JEQ skip12
 	VMOVUPS Y1, (R12)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R12
-skip13:
+skip12:
 	TESTQ $4, R11
-	JEQ skip14
+	JEQ skip13
 	VMOVUPS X1, (R12)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R12
-skip14:
+skip13:
 	TESTQ $2, R11
-	JEQ skip15
+	JEQ skip14
 	VMOVLPS X1, (R12)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R12
-skip15:
+skip14:
 	TESTQ $1, R11
-	JEQ skip16
+	JEQ skip15
 	VMOVSS X1, (R12)
-skip16:
-	JMP done12
-whole11:
+skip15:
+	JMP done11
+whole10:
 	VMOVUPS Z0, (DI)
-done12:
+done11:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
-aligned6:
-short4:
+aligned5:
 	CMPQ R8, $64
-	JLT less19
-loop18:
+	JLT less18
+loop17:
 	VMOVUPS (DX), Z0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Z1
@@ -74780,11 +74784,11 @@ loop18:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE loop18
-less19:
+	JGE loop17
+less18:
 	CMPQ R8, $16
-	JLT less21
-loop20:
+	JLT less20
+loop19:
 	VMOVUPS (DX), Z0
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
@@ -74809,20 +74813,20 @@ loop20:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE loop20
-less21:
+	JGE loop19
+less20:
 	CMPQ R8, $0
-	JLE done17
+	JLE done16
 	CMPQ R8, $16
-	JGE whole22
+	JGE whole21
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done23
-whole22:
+	JMP done22
+whole21:
 	VMOVUPS (DX), Z0
-done23:
+done22:
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
 	VMOVUPS Z12, Z1
@@ -74839,49 +74843,49 @@ done23:
 	VFMADD213PS Z11, Z0, Z2
 	VSCALEFPS Z1, Z2, Z2
 	CMPQ R8, $16
-	JGE whole24
+	JGE whole23
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (SI), K1, Z0
-	JMP done25
-whole24:
+	JMP done24
+whole23:
 	VMOVUPS (SI), Z0
-done25:
+done24:
 	VFMADD231PS Z15, Z2, Z0
 	CMPQ R8, $16
-	JGE whole26
+	JGE whole25
 	MOVQ DI, R11
 	VMOVUPS Z0, Z1
 	TESTQ $8, R8
-	JEQ skip28
+	JEQ skip27
 	VMOVUPS Y1, (R11)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R11
-skip28:
+skip27:
 	TESTQ $4, R8
-	JEQ skip29
+	JEQ skip28
 	VMOVUPS X1, (R11)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R11
-skip29:
+skip28:
 	TESTQ $2, R8
-	JEQ skip30
+	JEQ skip29
 	VMOVLPS X1, (R11)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R11
-skip30:
+skip29:
 	TESTQ $1, R8
-	JEQ skip31
+	JEQ skip30
 	VMOVSS X1, (R11)
-skip31:
-	JMP done27
-whole26:
+skip30:
+	JMP done26
+whole25:
 	VMOVUPS Z0, (DI)
-done27:
+done26:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done17:
+done16:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -74904,8 +74908,8 @@ stream1:
 	MOVQ x+8(FP), R9
 	MOVQ rows+32(FP), R10
 	CMPQ R10, $0
-	JLE return33
-row32:
+	JLE return32
+row31:
 	VMOVSD (CX), X15
 	VCVTSD2SS X15, X15, X15
 	VBROADCASTSS X15, Z15
@@ -74920,21 +74924,21 @@ row32:
 	SHRQ $2, R11
 	ANDQ $15, R11
 	CMPQ R11, $0
-	JEQ aligned35
+	JEQ aligned34
 	CMPQ R11, R8
-	JLE all34
+	JLE all33
 	MOVQ R8, R11
-all34:
+all33:
 	CMPQ R11, $16
-	JGE whole36
+	JGE whole35
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done37
-whole36:
+	JMP done36
+whole35:
 	VMOVUPS (DX), Z0
-done37:
+done36:
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
 	VMOVUPS Z12, Z1
@@ -74951,55 +74955,55 @@ done37:
 	VFMADD213PS Z11, Z0, Z2
 	VSCALEFPS Z1, Z2, Z2
 	CMPQ R11, $16
-	JGE whole38
+	JGE whole37
 	LEAQ bits<>(SB), R12
 	KMOVW (R12)(R11*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (SI), K1, Z0
-	JMP done39
-whole38:
+	JMP done38
+whole37:
 	VMOVUPS (SI), Z0
-done39:
+done38:
 	VFMADD231PS Z15, Z2, Z0
 	CMPQ R11, $16
-	JGE whole40
+	JGE whole39
 	MOVQ DI, R12
 	VMOVUPS Z0, Z1
 	TESTQ $8, R11
-	JEQ skip42
+	JEQ skip41
 	VMOVUPS Y1, (R12)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R12
-skip42:
+skip41:
 	TESTQ $4, R11
-	JEQ skip43
+	JEQ skip42
 	VMOVUPS X1, (R12)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R12
-skip43:
+skip42:
 	TESTQ $2, R11
-	JEQ skip44
+	JEQ skip43
 	VMOVLPS X1, (R12)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R12
-skip44:
+skip43:
 	TESTQ $1, R11
-	JEQ skip45
+	JEQ skip44
 	VMOVSS X1, (R12)
-skip45:
-	JMP done41
-whole40:
+skip44:
+	JMP done40
+whole39:
 	VMOVUPS Z0, (DI)
-done41:
+done40:
 	SUBQ R11, R8
 	SHLQ $2, R11
 	ADDQ R11, DX
 	ADDQ R11, SI
 	ADDQ R11, DI
-aligned35:
+aligned34:
 	CMPQ R8, $64
-	JLT less48
-loop47:
+	JLT less47
+loop46:
 	VMOVUPS (DX), Z0
 	PREFETCHT0 2048(DX)
 	VMOVUPS 64(DX), Z1
@@ -75085,11 +75089,11 @@ loop47:
 	ADDQ $256, DX
 	ADDQ $-64, R8
 	CMPQ R8, $64
-	JGE loop47
-less48:
+	JGE loop46
+less47:
 	CMPQ R8, $16
-	JLT less50
-loop49:
+	JLT less49
+loop48:
 	VMOVUPS (DX), Z0
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
@@ -75114,20 +75118,20 @@ loop49:
 	ADDQ $64, DX
 	ADDQ $-16, R8
 	CMPQ R8, $16
-	JGE loop49
-less50:
+	JGE loop48
+less49:
 	CMPQ R8, $0
-	JLE done46
+	JLE done45
 	CMPQ R8, $16
-	JGE whole51
+	JGE whole50
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (DX), K1, Z0
-	JMP done52
-whole51:
+	JMP done51
+whole50:
 	VMOVUPS (DX), Z0
-done52:
+done51:
 	VMAXPS Z0, Z14, Z0
 	VMINPS Z0, Z13, Z0
 	VMOVUPS Z12, Z1
@@ -75144,49 +75148,49 @@ done52:
 	VFMADD213PS Z11, Z0, Z2
 	VSCALEFPS Z1, Z2, Z2
 	CMPQ R8, $16
-	JGE whole53
+	JGE whole52
 	LEAQ bits<>(SB), R11
 	KMOVW (R11)(R8*2), K1
 	VBROADCASTSD c0000000000000000<>(SB), Z0
 	VMOVUPS (SI), K1, Z0
-	JMP done54
-whole53:
+	JMP done53
+whole52:
 	VMOVUPS (SI), Z0
-done54:
+done53:
 	VFMADD231PS Z15, Z2, Z0
 	CMPQ R8, $16
-	JGE whole55
+	JGE whole54
 	MOVQ DI, R11
 	VMOVUPS Z0, Z1
 	TESTQ $8, R8
-	JEQ skip57
+	JEQ skip56
 	VMOVUPS Y1, (R11)
 	VEXTRACTF64X4 $1, Z1, Y1
 	ADDQ $32, R11
-skip57:
+skip56:
 	TESTQ $4, R8
-	JEQ skip58
+	JEQ skip57
 	VMOVUPS X1, (R11)
 	VEXTRACTF128 $1, Y1, X1
 	ADDQ $16, R11
-skip58:
+skip57:
 	TESTQ $2, R8
-	JEQ skip59
+	JEQ skip58
 	VMOVLPS X1, (R11)
 	VPERMILPD $1, X1, X1
 	ADDQ $8, R11
-skip59:
+skip58:
 	TESTQ $1, R8
-	JEQ skip60
+	JEQ skip59
 	VMOVSS X1, (R11)
-skip60:
-	JMP done56
-whole55:
+skip59:
+	JMP done55
+whole54:
 	VMOVUPS Z0, (DI)
-done56:
+done55:
 	ADDQ $64, DX
 	ADDQ $-16, R8
-done46:
+done45:
 	MOVQ dstStride+48(FP), R11
 	SHLQ $2, R11
 	ADDQ R11, AX
@@ -75198,8 +75202,8 @@ done46:
 	ADDQ R11, R9
 	ADDQ $-1, R10
 	CMPQ R10, $0
-	JGT row32
-return33:
+	JGT row31
+return32:
 	SFENCE
 	VZEROUPPER
 	RET

@@ -46185,6 +46185,8 @@ block4:
 short5:
 	SUB R5, R4
 	// Up to where dst is aligned.
+	CMP $128, R5
+	BLT aligned7
 	MOVD $0, R8
 	SUB R3, R8
 	LSR $2, R8
@@ -46428,6 +46430,8 @@ block38:
 short39:
 	SUB R5, R4
 	// Up to where dst is aligned.
+	CMP $128, R5
+	BLT aligned41
 	MOVD $0, R9
 	SUB R3, R9
 	LSR $2, R9
@@ -46701,6 +46705,8 @@ block3:
 short4:
 	SUB R5, R4
 	// Up to where dst is aligned.
+	CMP $128, R5
+	BLT aligned6
 	MOVD $0, R10
 	SUB R3, R10
 	LSR $2, R10
@@ -47062,128 +47068,127 @@ row1:
 	MOVD R5, R2
 	MOVD R0, R3
 	MOVD cols+32(FP), R4
-	CMP $128, R4
-	BLT short3
 	// Up to where dst is aligned.
+	CMP $128, R4
+	BLT aligned4
 	MOVD $0, R7
 	SUB R3, R7
 	LSR $2, R7
 	AND $15, R7
 	CMP $0, R7
-	BEQ aligned5
+	BEQ aligned4
 	CMP R4, R7
-	BLE all4
+	BLE all3
 	MOVD R4, R7
-all4:
+all3:
 	CMP $16, R7
-	BGE whole6
+	BGE whole5
 	MOVD $tail-64(SP), R8
 	FSTPQ (F31, F31), (R8)
 	FSTPQ (F31, F31), 32(R8)
 	MOVD R2, R9
 	MOVD R8, R10
-	TBZ $3, R7, skip8
+	TBZ $3, R7, skip7
 	FMOVQ.P 16(R9), F8
 	FMOVQ.P F8, 16(R10)
+	FMOVQ.P 16(R9), F8
+	FMOVQ.P F8, 16(R10)
+skip7:
+	TBZ $2, R7, skip8
 	FMOVQ.P 16(R9), F8
 	FMOVQ.P F8, 16(R10)
 skip8:
-	TBZ $2, R7, skip9
-	FMOVQ.P 16(R9), F8
-	FMOVQ.P F8, 16(R10)
-skip9:
-	TBZ $1, R7, skip10
+	TBZ $1, R7, skip9
 	FMOVD.P 8(R9), F8
 	FMOVD.P F8, 8(R10)
-skip10:
-	TBZ $0, R7, skip11
+skip9:
+	TBZ $0, R7, skip10
 	FMOVS.P 4(R9), F8
 	FMOVS.P F8, 4(R10)
-skip11:
+skip10:
 	MOVD $tail-64(SP), R8
 	FLDPQ (R8), (F0, F1)
 	FLDPQ 32(R8), (F2, F3)
-	JMP done7
-whole6:
+	JMP done6
+whole5:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
-done7:
+done6:
 	CMP $16, R7
-	BGE whole12
+	BGE whole11
 	MOVD $tail-64(SP), R8
 	FSTPQ (F31, F31), (R8)
 	FSTPQ (F31, F31), 32(R8)
 	MOVD R3, R9
 	MOVD R8, R10
-	TBZ $3, R7, skip14
+	TBZ $3, R7, skip13
 	FMOVQ.P 16(R9), F8
 	FMOVQ.P F8, 16(R10)
+	FMOVQ.P 16(R9), F8
+	FMOVQ.P F8, 16(R10)
+skip13:
+	TBZ $2, R7, skip14
 	FMOVQ.P 16(R9), F8
 	FMOVQ.P F8, 16(R10)
 skip14:
-	TBZ $2, R7, skip15
-	FMOVQ.P 16(R9), F8
-	FMOVQ.P F8, 16(R10)
-skip15:
-	TBZ $1, R7, skip16
+	TBZ $1, R7, skip15
 	FMOVD.P 8(R9), F8
 	FMOVD.P F8, 8(R10)
-skip16:
-	TBZ $0, R7, skip17
+skip15:
+	TBZ $0, R7, skip16
 	FMOVS.P 4(R9), F8
 	FMOVS.P F8, 4(R10)
-skip17:
+skip16:
 	MOVD $tail-64(SP), R8
 	FLDPQ (R8), (F4, F5)
 	FLDPQ 32(R8), (F6, F7)
-	JMP done13
-whole12:
+	JMP done12
+whole11:
 	FLDPQ (R3), (F4, F5)
 	FLDPQ 32(R3), (F6, F7)
-done13:
+done12:
 	VFMLA V30.S4, V0.S4, V4.S4
 	VFMLA V30.S4, V1.S4, V5.S4
 	VFMLA V30.S4, V2.S4, V6.S4
 	VFMLA V30.S4, V3.S4, V7.S4
 	CMP $16, R7
-	BGE whole18
+	BGE whole17
 	MOVD $tail-64(SP), R8
 	FSTPQ (F4, F5), (R8)
 	FSTPQ (F6, F7), 32(R8)
 	MOVD R8, R9
 	MOVD R3, R10
-	TBZ $3, R7, skip20
+	TBZ $3, R7, skip19
 	FMOVQ.P 16(R9), F8
 	FMOVQ.P F8, 16(R10)
+	FMOVQ.P 16(R9), F8
+	FMOVQ.P F8, 16(R10)
+skip19:
+	TBZ $2, R7, skip20
 	FMOVQ.P 16(R9), F8
 	FMOVQ.P F8, 16(R10)
 skip20:
-	TBZ $2, R7, skip21
-	FMOVQ.P 16(R9), F8
-	FMOVQ.P F8, 16(R10)
-skip21:
-	TBZ $1, R7, skip22
+	TBZ $1, R7, skip21
 	FMOVD.P 8(R9), F8
 	FMOVD.P F8, 8(R10)
-skip22:
-	TBZ $0, R7, skip23
+skip21:
+	TBZ $0, R7, skip22
 	FMOVS.P 4(R9), F8
 	FMOVS.P F8, 4(R10)
-skip23:
-	JMP done19
-whole18:
+skip22:
+	JMP done18
+whole17:
 	FSTPQ (F4, F5), (R3)
 	FSTPQ (F6, F7), 32(R3)
-done19:
+done18:
 	SUB R7, R4
 	LSL $2, R7
 	ADD R7, R2
 	ADD R7, R3
-aligned5:
-short3:
+aligned4:
 	CMP $64, R4
-	BLT less26
-loop25:
+	BLT less25
+loop24:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	FLDPQ (R3), (F4, F5)
@@ -47228,11 +47233,11 @@ loop25:
 	ADD $256, R2
 	SUB $64, R4
 	CMP $64, R4
-	BGE loop25
-less26:
+	BGE loop24
+less25:
 	CMP $16, R4
-	BLT less28
-loop27:
+	BLT less27
+loop26:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
 	FLDPQ (R3), (F4, F5)
@@ -47247,113 +47252,113 @@ loop27:
 	ADD $64, R2
 	SUB $16, R4
 	CMP $16, R4
-	BGE loop27
-less28:
+	BGE loop26
+less27:
 	CMP $0, R4
-	BLE done24
+	BLE done23
 	CMP $16, R4
-	BGE whole29
+	BGE whole28
 	MOVD $tail-64(SP), R7
 	FSTPQ (F31, F31), (R7)
 	FSTPQ (F31, F31), 32(R7)
 	MOVD R2, R8
 	MOVD R7, R9
-	TBZ $3, R4, skip31
+	TBZ $3, R4, skip30
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
+	FMOVQ.P 16(R8), F8
+	FMOVQ.P F8, 16(R9)
+skip30:
+	TBZ $2, R4, skip31
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
 skip31:
-	TBZ $2, R4, skip32
-	FMOVQ.P 16(R8), F8
-	FMOVQ.P F8, 16(R9)
-skip32:
-	TBZ $1, R4, skip33
+	TBZ $1, R4, skip32
 	FMOVD.P 8(R8), F8
 	FMOVD.P F8, 8(R9)
-skip33:
-	TBZ $0, R4, skip34
+skip32:
+	TBZ $0, R4, skip33
 	FMOVS.P 4(R8), F8
 	FMOVS.P F8, 4(R9)
-skip34:
+skip33:
 	MOVD $tail-64(SP), R7
 	FLDPQ (R7), (F0, F1)
 	FLDPQ 32(R7), (F2, F3)
-	JMP done30
-whole29:
+	JMP done29
+whole28:
 	FLDPQ (R2), (F0, F1)
 	FLDPQ 32(R2), (F2, F3)
-done30:
+done29:
 	CMP $16, R4
-	BGE whole35
+	BGE whole34
 	MOVD $tail-64(SP), R7
 	FSTPQ (F31, F31), (R7)
 	FSTPQ (F31, F31), 32(R7)
 	MOVD R3, R8
 	MOVD R7, R9
-	TBZ $3, R4, skip37
+	TBZ $3, R4, skip36
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
+	FMOVQ.P 16(R8), F8
+	FMOVQ.P F8, 16(R9)
+skip36:
+	TBZ $2, R4, skip37
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
 skip37:
-	TBZ $2, R4, skip38
-	FMOVQ.P 16(R8), F8
-	FMOVQ.P F8, 16(R9)
-skip38:
-	TBZ $1, R4, skip39
+	TBZ $1, R4, skip38
 	FMOVD.P 8(R8), F8
 	FMOVD.P F8, 8(R9)
-skip39:
-	TBZ $0, R4, skip40
+skip38:
+	TBZ $0, R4, skip39
 	FMOVS.P 4(R8), F8
 	FMOVS.P F8, 4(R9)
-skip40:
+skip39:
 	MOVD $tail-64(SP), R7
 	FLDPQ (R7), (F4, F5)
 	FLDPQ 32(R7), (F6, F7)
-	JMP done36
-whole35:
+	JMP done35
+whole34:
 	FLDPQ (R3), (F4, F5)
 	FLDPQ 32(R3), (F6, F7)
-done36:
+done35:
 	VFMLA V30.S4, V0.S4, V4.S4
 	VFMLA V30.S4, V1.S4, V5.S4
 	VFMLA V30.S4, V2.S4, V6.S4
 	VFMLA V30.S4, V3.S4, V7.S4
 	CMP $16, R4
-	BGE whole41
+	BGE whole40
 	MOVD $tail-64(SP), R7
 	FSTPQ (F4, F5), (R7)
 	FSTPQ (F6, F7), 32(R7)
 	MOVD R7, R8
 	MOVD R3, R9
-	TBZ $3, R4, skip43
+	TBZ $3, R4, skip42
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
+	FMOVQ.P 16(R8), F8
+	FMOVQ.P F8, 16(R9)
+skip42:
+	TBZ $2, R4, skip43
 	FMOVQ.P 16(R8), F8
 	FMOVQ.P F8, 16(R9)
 skip43:
-	TBZ $2, R4, skip44
-	FMOVQ.P 16(R8), F8
-	FMOVQ.P F8, 16(R9)
-skip44:
-	TBZ $1, R4, skip45
+	TBZ $1, R4, skip44
 	FMOVD.P 8(R8), F8
 	FMOVD.P F8, 8(R9)
-skip45:
-	TBZ $0, R4, skip46
+skip44:
+	TBZ $0, R4, skip45
 	FMOVS.P 4(R8), F8
 	FMOVS.P F8, 4(R9)
-skip46:
-	JMP done42
-whole41:
+skip45:
+	JMP done41
+whole40:
 	FSTPQ (F4, F5), (R3)
 	FSTPQ (F6, F7), 32(R3)
-done42:
+done41:
 	ADD $64, R2
 	SUB $16, R4
-done24:
+done23:
 	MOVD dstStride+40(FP), R7
 	LSL $2, R7
 	ADD R7, R0
@@ -47928,52 +47933,52 @@ row2:
 	MOVD R6, R3
 	MOVD R0, R4
 	MOVD cols+40(FP), R5
-	CMP $128, R5
-	BLT short4
 	// Up to where dst is aligned.
+	CMP $128, R5
+	BLT aligned5
 	MOVD $0, R8
 	SUB R4, R8
 	LSR $2, R8
 	AND $15, R8
 	CMP $0, R8
-	BEQ aligned6
+	BEQ aligned5
 	CMP R5, R8
-	BLE all5
+	BLE all4
 	MOVD R5, R8
-all5:
+all4:
 	CMP $16, R8
-	BGE whole7
+	BGE whole6
 	MOVD $tail-64(SP), R9
 	FSTPQ (F31, F31), (R9)
 	FSTPQ (F31, F31), 32(R9)
 	MOVD R3, R10
 	MOVD R9, R11
-	TBZ $3, R8, skip9
+	TBZ $3, R8, skip8
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+skip8:
+	TBZ $2, R8, skip9
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
 skip9:
-	TBZ $2, R8, skip10
-	FMOVQ.P 16(R10), F4
-	FMOVQ.P F4, 16(R11)
-skip10:
-	TBZ $1, R8, skip11
+	TBZ $1, R8, skip10
 	FMOVD.P 8(R10), F4
 	FMOVD.P F4, 8(R11)
-skip11:
-	TBZ $0, R8, skip12
+skip10:
+	TBZ $0, R8, skip11
 	FMOVS.P 4(R10), F4
 	FMOVS.P F4, 4(R11)
-skip12:
+skip11:
 	MOVD $tail-64(SP), R9
 	FLDPQ (R9), (F0, F1)
 	FLDPQ 32(R9), (F2, F3)
-	JMP done8
-whole7:
+	JMP done7
+whole6:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
-done8:
+done7:
 	WORD $0x4EBED400 // FSUB V30.S4, V0.S4, V0.S4
 	WORD $0x4EBED421 // FSUB V30.S4, V1.S4, V1.S4
 	WORD $0x4EBED442 // FSUB V30.S4, V2.S4, V2.S4
@@ -47983,44 +47988,43 @@ done8:
 	WORD $0x4EBDD442 // FSUB V29.S4, V2.S4, V2.S4
 	WORD $0x4EBDD463 // FSUB V29.S4, V3.S4, V3.S4
 	CMP $16, R8
-	BGE whole13
+	BGE whole12
 	MOVD $tail-64(SP), R9
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
 	MOVD R9, R10
 	MOVD R4, R11
-	TBZ $3, R8, skip15
+	TBZ $3, R8, skip14
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+skip14:
+	TBZ $2, R8, skip15
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
 skip15:
-	TBZ $2, R8, skip16
-	FMOVQ.P 16(R10), F4
-	FMOVQ.P F4, 16(R11)
-skip16:
-	TBZ $1, R8, skip17
+	TBZ $1, R8, skip16
 	FMOVD.P 8(R10), F4
 	FMOVD.P F4, 8(R11)
-skip17:
-	TBZ $0, R8, skip18
+skip16:
+	TBZ $0, R8, skip17
 	FMOVS.P 4(R10), F4
 	FMOVS.P F4, 4(R11)
-skip18:
-	JMP done14
-whole13:
+skip17:
+	JMP done13
+whole12:
 	FSTPQ (F0, F1), (R4)
 	FSTPQ (F2, F3), 32(R4)
-done14:
+done13:
 	SUB R8, R5
 	LSL $2, R8
 	ADD R8, R3
 	ADD R8, R4
-aligned6:
-short4:
+aligned5:
 	CMP $64, R5
-	BLT less20
-loop19:
+	BLT less19
+loop18:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	WORD $0x4EBED400 // FSUB V30.S4, V0.S4, V0.S4
@@ -48073,44 +48077,44 @@ loop19:
 	ADD $256, R3
 	SUB $64, R5
 	CMP $64, R5
-	BGE loop19
-less20:
+	BGE loop18
+less19:
 	CMP $1, R5
-	BLT less22
-loop21:
+	BLT less21
+loop20:
 	CMP $16, R5
-	BGE whole23
+	BGE whole22
 	MOVD $tail-64(SP), R8
 	FSTPQ (F31, F31), (R8)
 	FSTPQ (F31, F31), 32(R8)
 	MOVD R3, R9
 	MOVD R8, R10
-	TBZ $3, R5, skip25
+	TBZ $3, R5, skip24
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
+	FMOVQ.P 16(R9), F4
+	FMOVQ.P F4, 16(R10)
+skip24:
+	TBZ $2, R5, skip25
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
 skip25:
-	TBZ $2, R5, skip26
-	FMOVQ.P 16(R9), F4
-	FMOVQ.P F4, 16(R10)
-skip26:
-	TBZ $1, R5, skip27
+	TBZ $1, R5, skip26
 	FMOVD.P 8(R9), F4
 	FMOVD.P F4, 8(R10)
-skip27:
-	TBZ $0, R5, skip28
+skip26:
+	TBZ $0, R5, skip27
 	FMOVS.P 4(R9), F4
 	FMOVS.P F4, 4(R10)
-skip28:
+skip27:
 	MOVD $tail-64(SP), R8
 	FLDPQ (R8), (F0, F1)
 	FLDPQ 32(R8), (F2, F3)
-	JMP done24
-whole23:
+	JMP done23
+whole22:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
-done24:
+done23:
 	WORD $0x4EBED400 // FSUB V30.S4, V0.S4, V0.S4
 	WORD $0x4EBED421 // FSUB V30.S4, V1.S4, V1.S4
 	WORD $0x4EBED442 // FSUB V30.S4, V2.S4, V2.S4
@@ -48120,41 +48124,41 @@ done24:
 	WORD $0x4EBDD442 // FSUB V29.S4, V2.S4, V2.S4
 	WORD $0x4EBDD463 // FSUB V29.S4, V3.S4, V3.S4
 	CMP $16, R5
-	BGE whole29
+	BGE whole28
 	MOVD $tail-64(SP), R8
 	FSTPQ (F0, F1), (R8)
 	FSTPQ (F2, F3), 32(R8)
 	MOVD R8, R9
 	MOVD R4, R10
-	TBZ $3, R5, skip31
+	TBZ $3, R5, skip30
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
+	FMOVQ.P 16(R9), F4
+	FMOVQ.P F4, 16(R10)
+skip30:
+	TBZ $2, R5, skip31
 	FMOVQ.P 16(R9), F4
 	FMOVQ.P F4, 16(R10)
 skip31:
-	TBZ $2, R5, skip32
-	FMOVQ.P 16(R9), F4
-	FMOVQ.P F4, 16(R10)
-skip32:
-	TBZ $1, R5, skip33
+	TBZ $1, R5, skip32
 	FMOVD.P 8(R9), F4
 	FMOVD.P F4, 8(R10)
-skip33:
-	TBZ $0, R5, skip34
+skip32:
+	TBZ $0, R5, skip33
 	FMOVS.P 4(R9), F4
 	FMOVS.P F4, 4(R10)
-skip34:
-	JMP done30
-whole29:
+skip33:
+	JMP done29
+whole28:
 	FSTPQ (F0, F1), (R4)
 	FSTPQ (F2, F3), 32(R4)
-done30:
+done29:
 	ADD $64, R4
 	ADD $64, R3
 	SUB $16, R5
 	CMP $1, R5
-	BGE loop21
-less22:
+	BGE loop20
+less21:
 	MOVD dstStride+48(FP), R8
 	LSL $2, R8
 	ADD R8, R0
@@ -48176,45 +48180,45 @@ cols1:
 	MOVD x+8(FP), R4
 	MOVD rows+32(FP), R5
 	CMP $0, R5
-	BLE return36
-row35:
+	BLE return35
+row34:
 	FMOVS (R1), F30
 	VDUP V30.S[0], V30.S4
 	FMOVS (R2), F29
 	VDUP V29.S[0], V29.S4
 	CMP $16, R3
-	BGE whole37
+	BGE whole36
 	MOVD $tail-64(SP), R6
 	FSTPQ (F31, F31), (R6)
 	FSTPQ (F31, F31), 32(R6)
 	MOVD R4, R7
 	MOVD R6, R8
-	TBZ $3, R3, skip39
+	TBZ $3, R3, skip38
 	FMOVQ.P 16(R7), F4
 	FMOVQ.P F4, 16(R8)
+	FMOVQ.P 16(R7), F4
+	FMOVQ.P F4, 16(R8)
+skip38:
+	TBZ $2, R3, skip39
 	FMOVQ.P 16(R7), F4
 	FMOVQ.P F4, 16(R8)
 skip39:
-	TBZ $2, R3, skip40
-	FMOVQ.P 16(R7), F4
-	FMOVQ.P F4, 16(R8)
-skip40:
-	TBZ $1, R3, skip41
+	TBZ $1, R3, skip40
 	FMOVD.P 8(R7), F4
 	FMOVD.P F4, 8(R8)
-skip41:
-	TBZ $0, R3, skip42
+skip40:
+	TBZ $0, R3, skip41
 	FMOVS.P 4(R7), F4
 	FMOVS.P F4, 4(R8)
-skip42:
+skip41:
 	MOVD $tail-64(SP), R6
 	FLDPQ (R6), (F0, F1)
 	FLDPQ 32(R6), (F2, F3)
-	JMP done38
-whole37:
+	JMP done37
+whole36:
 	FLDPQ (R4), (F0, F1)
 	FLDPQ 32(R4), (F2, F3)
-done38:
+done37:
 	WORD $0x4EBED400 // FSUB V30.S4, V0.S4, V0.S4
 	WORD $0x4EBED421 // FSUB V30.S4, V1.S4, V1.S4
 	WORD $0x4EBED442 // FSUB V30.S4, V2.S4, V2.S4
@@ -48224,35 +48228,35 @@ done38:
 	WORD $0x4EBDD442 // FSUB V29.S4, V2.S4, V2.S4
 	WORD $0x4EBDD463 // FSUB V29.S4, V3.S4, V3.S4
 	CMP $16, R3
-	BGE whole43
+	BGE whole42
 	MOVD $tail-64(SP), R6
 	FSTPQ (F0, F1), (R6)
 	FSTPQ (F2, F3), 32(R6)
 	MOVD R6, R7
 	MOVD R0, R8
-	TBZ $3, R3, skip45
+	TBZ $3, R3, skip44
 	FMOVQ.P 16(R7), F4
 	FMOVQ.P F4, 16(R8)
+	FMOVQ.P 16(R7), F4
+	FMOVQ.P F4, 16(R8)
+skip44:
+	TBZ $2, R3, skip45
 	FMOVQ.P 16(R7), F4
 	FMOVQ.P F4, 16(R8)
 skip45:
-	TBZ $2, R3, skip46
-	FMOVQ.P 16(R7), F4
-	FMOVQ.P F4, 16(R8)
-skip46:
-	TBZ $1, R3, skip47
+	TBZ $1, R3, skip46
 	FMOVD.P 8(R7), F4
 	FMOVD.P F4, 8(R8)
-skip47:
-	TBZ $0, R3, skip48
+skip46:
+	TBZ $0, R3, skip47
 	FMOVS.P 4(R7), F4
 	FMOVS.P F4, 4(R8)
-skip48:
-	JMP done44
-whole43:
+skip47:
+	JMP done43
+whole42:
 	FSTPQ (F0, F1), (R0)
 	FSTPQ (F2, F3), 32(R0)
-done44:
+done43:
 	ADD $4, R1
 	ADD $4, R2
 	MOVD dstStride+48(FP), R6
@@ -48263,8 +48267,8 @@ done44:
 	ADD R6, R4
 	SUB $1, R5
 	CMP $0, R5
-	BGT row35
-return36:
+	BGT row34
+return35:
 	RET
 
 // func squareNEON(dst *float64, x, y *float32, rows, cols, stride, yStride int)
@@ -53083,85 +53087,85 @@ row1:
 	MOVD R1, R4
 	MOVD R0, R5
 	MOVD cols+40(FP), R6
-	CMP $128, R6
-	BLT short3
 	// Up to where dst is aligned.
+	CMP $128, R6
+	BLT aligned4
 	MOVD $0, R9
 	SUB R5, R9
 	LSR $2, R9
 	AND $15, R9
 	CMP $0, R9
-	BEQ aligned5
+	BEQ aligned4
 	CMP R6, R9
-	BLE all4
+	BLE all3
 	MOVD R6, R9
-all4:
+all3:
 	CMP $16, R9
-	BGE whole6
+	BGE whole5
 	MOVD $tail-64(SP), R10
 	FSTPQ (F29, F29), (R10)
 	FSTPQ (F29, F29), 32(R10)
 	MOVD R3, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip8
+	TBZ $3, R9, skip7
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip7:
+	TBZ $2, R9, skip8
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip8:
-	TBZ $2, R9, skip9
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip9:
-	TBZ $1, R9, skip10
+	TBZ $1, R9, skip9
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip10:
-	TBZ $0, R9, skip11
+skip9:
+	TBZ $0, R9, skip10
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip11:
+skip10:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
-	JMP done7
-whole6:
+	JMP done6
+whole5:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
-done7:
+done6:
 	CMP $16, R9
-	BGE whole12
+	BGE whole11
 	MOVD $tail-64(SP), R10
 	FSTPQ (F29, F29), (R10)
 	FSTPQ (F29, F29), 32(R10)
 	MOVD R4, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip14
+	TBZ $3, R9, skip13
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip13:
+	TBZ $2, R9, skip14
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 skip14:
-	TBZ $2, R9, skip15
-	FMOVQ.P 16(R11), F8
-	FMOVQ.P F8, 16(R12)
-skip15:
-	TBZ $1, R9, skip16
+	TBZ $1, R9, skip15
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip16:
-	TBZ $0, R9, skip17
+skip15:
+	TBZ $0, R9, skip16
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip17:
+skip16:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F4, F5)
 	FLDPQ 32(R10), (F6, F7)
-	JMP done13
-whole12:
+	JMP done12
+whole11:
 	FLDPQ (R4), (F4, F5)
 	FLDPQ 32(R4), (F6, F7)
-done13:
+done12:
 	WORD $0x4EBFD484 // FSUB V31.S4, V4.S4, V4.S4
 	WORD $0x4EBFD4A5 // FSUB V31.S4, V5.S4, V5.S4
 	WORD $0x4EBFD4C6 // FSUB V31.S4, V6.S4, V6.S4
@@ -53175,45 +53179,44 @@ done13:
 	WORD $0x6E22DCC6 // FMUL V2.S4, V6.S4, V6.S4
 	WORD $0x6E23DCE7 // FMUL V3.S4, V7.S4, V7.S4
 	CMP $16, R9
-	BGE whole18
+	BGE whole17
 	MOVD $tail-64(SP), R10
 	FSTPQ (F4, F5), (R10)
 	FSTPQ (F6, F7), 32(R10)
 	MOVD R10, R11
 	MOVD R5, R12
-	TBZ $3, R9, skip20
+	TBZ $3, R9, skip19
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
+	FMOVQ.P 16(R11), F8
+	FMOVQ.P F8, 16(R12)
+skip19:
+	TBZ $2, R9, skip20
 	FMOVQ.P 16(R11), F8
 	FMOVQ.P F8, 16(R12)
 skip20:
-	TBZ $2, R9, skip21
-	FMOVQ.P 16(R11), F8
-	FMOVQ.P F8, 16(R12)
-skip21:
-	TBZ $1, R9, skip22
+	TBZ $1, R9, skip21
 	FMOVD.P 8(R11), F8
 	FMOVD.P F8, 8(R12)
-skip22:
-	TBZ $0, R9, skip23
+skip21:
+	TBZ $0, R9, skip22
 	FMOVS.P 4(R11), F8
 	FMOVS.P F8, 4(R12)
-skip23:
-	JMP done19
-whole18:
+skip22:
+	JMP done18
+whole17:
 	FSTPQ (F4, F5), (R5)
 	FSTPQ (F6, F7), 32(R5)
-done19:
+done18:
 	SUB R9, R6
 	LSL $2, R9
 	ADD R9, R3
 	ADD R9, R4
 	ADD R9, R5
-aligned5:
-short3:
+aligned4:
 	CMP $64, R6
-	BLT less26
-loop25:
+	BLT less25
+loop24:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 64(R3), (F2, F3)
 	FLDPQ (R4), (F4, F5)
@@ -53291,11 +53294,11 @@ loop25:
 	ADD $256, R3
 	SUB $64, R6
 	CMP $64, R6
-	BGE loop25
-less26:
+	BGE loop24
+less25:
 	CMP $16, R6
-	BLT less28
-loop27:
+	BLT less27
+loop26:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	FLDPQ (R4), (F4, F5)
@@ -53319,76 +53322,76 @@ loop27:
 	ADD $64, R3
 	SUB $16, R6
 	CMP $16, R6
-	BGE loop27
-less28:
+	BGE loop26
+less27:
 	CMP $0, R6
-	BLE done24
+	BLE done23
 	CMP $16, R6
-	BGE whole29
+	BGE whole28
 	MOVD $tail-64(SP), R9
 	FSTPQ (F29, F29), (R9)
 	FSTPQ (F29, F29), 32(R9)
 	MOVD R3, R10
 	MOVD R9, R11
-	TBZ $3, R6, skip31
+	TBZ $3, R6, skip30
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+skip30:
+	TBZ $2, R6, skip31
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
 skip31:
-	TBZ $2, R6, skip32
-	FMOVQ.P 16(R10), F4
-	FMOVQ.P F4, 16(R11)
-skip32:
-	TBZ $1, R6, skip33
+	TBZ $1, R6, skip32
 	FMOVD.P 8(R10), F4
 	FMOVD.P F4, 8(R11)
-skip33:
-	TBZ $0, R6, skip34
+skip32:
+	TBZ $0, R6, skip33
 	FMOVS.P 4(R10), F4
 	FMOVS.P F4, 4(R11)
-skip34:
+skip33:
 	MOVD $tail-64(SP), R9
 	FLDPQ (R9), (F0, F1)
 	FLDPQ 32(R9), (F2, F3)
-	JMP done30
-whole29:
+	JMP done29
+whole28:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
-done30:
+done29:
 	CMP $16, R6
-	BGE whole35
+	BGE whole34
 	MOVD $tail-64(SP), R9
 	FSTPQ (F29, F29), (R9)
 	FSTPQ (F29, F29), 32(R9)
 	MOVD R4, R10
 	MOVD R9, R11
-	TBZ $3, R6, skip37
+	TBZ $3, R6, skip36
 	FMOVQ.P 16(R10), F8
 	FMOVQ.P F8, 16(R11)
+	FMOVQ.P 16(R10), F8
+	FMOVQ.P F8, 16(R11)
+skip36:
+	TBZ $2, R6, skip37
 	FMOVQ.P 16(R10), F8
 	FMOVQ.P F8, 16(R11)
 skip37:
-	TBZ $2, R6, skip38
-	FMOVQ.P 16(R10), F8
-	FMOVQ.P F8, 16(R11)
-skip38:
-	TBZ $1, R6, skip39
+	TBZ $1, R6, skip38
 	FMOVD.P 8(R10), F8
 	FMOVD.P F8, 8(R11)
-skip39:
-	TBZ $0, R6, skip40
+skip38:
+	TBZ $0, R6, skip39
 	FMOVS.P 4(R10), F8
 	FMOVS.P F8, 4(R11)
-skip40:
+skip39:
 	MOVD $tail-64(SP), R9
 	FLDPQ (R9), (F4, F5)
 	FLDPQ 32(R9), (F6, F7)
-	JMP done36
-whole35:
+	JMP done35
+whole34:
 	FLDPQ (R4), (F4, F5)
 	FLDPQ 32(R4), (F6, F7)
-done36:
+done35:
 	WORD $0x4EBFD484 // FSUB V31.S4, V4.S4, V4.S4
 	WORD $0x4EBFD4A5 // FSUB V31.S4, V5.S4, V5.S4
 	WORD $0x4EBFD4C6 // FSUB V31.S4, V6.S4, V6.S4
@@ -53402,38 +53405,38 @@ done36:
 	WORD $0x6E22DCC6 // FMUL V2.S4, V6.S4, V6.S4
 	WORD $0x6E23DCE7 // FMUL V3.S4, V7.S4, V7.S4
 	CMP $16, R6
-	BGE whole41
+	BGE whole40
 	MOVD $tail-64(SP), R9
 	FSTPQ (F4, F5), (R9)
 	FSTPQ (F6, F7), 32(R9)
 	MOVD R9, R10
 	MOVD R5, R11
-	TBZ $3, R6, skip43
+	TBZ $3, R6, skip42
 	FMOVQ.P 16(R10), F8
 	FMOVQ.P F8, 16(R11)
+	FMOVQ.P 16(R10), F8
+	FMOVQ.P F8, 16(R11)
+skip42:
+	TBZ $2, R6, skip43
 	FMOVQ.P 16(R10), F8
 	FMOVQ.P F8, 16(R11)
 skip43:
-	TBZ $2, R6, skip44
-	FMOVQ.P 16(R10), F8
-	FMOVQ.P F8, 16(R11)
-skip44:
-	TBZ $1, R6, skip45
+	TBZ $1, R6, skip44
 	FMOVD.P 8(R10), F8
 	FMOVD.P F8, 8(R11)
-skip45:
-	TBZ $0, R6, skip46
+skip44:
+	TBZ $0, R6, skip45
 	FMOVS.P 4(R10), F8
 	FMOVS.P F8, 4(R11)
-skip46:
-	JMP done42
-whole41:
+skip45:
+	JMP done41
+whole40:
 	FSTPQ (F4, F5), (R5)
 	FSTPQ (F6, F7), 32(R5)
-done42:
+done41:
 	ADD $64, R3
 	SUB $16, R6
-done24:
+done23:
 	MOVD dstStride+48(FP), R9
 	LSL $2, R9
 	ADD R9, R0
@@ -53487,52 +53490,52 @@ row1:
 	MOVD R1, R4
 	MOVD R0, R5
 	MOVD cols+40(FP), R6
-	CMP $128, R6
-	BLT short3
 	// Up to where dst is aligned.
+	CMP $128, R6
+	BLT aligned4
 	MOVD $0, R9
 	SUB R5, R9
 	LSR $2, R9
 	AND $15, R9
 	CMP $0, R9
-	BEQ aligned5
+	BEQ aligned4
 	CMP R6, R9
-	BLE all4
+	BLE all3
 	MOVD R6, R9
-all4:
+all3:
 	CMP $16, R9
-	BGE whole6
+	BGE whole5
 	MOVD $tail-64(SP), R10
 	FSTPQ (F23, F23), (R10)
 	FSTPQ (F23, F23), 32(R10)
 	MOVD R3, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip8
+	TBZ $3, R9, skip7
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip7:
+	TBZ $2, R9, skip8
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip8:
-	TBZ $2, R9, skip9
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip9:
-	TBZ $1, R9, skip10
+	TBZ $1, R9, skip9
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip10:
-	TBZ $0, R9, skip11
+skip9:
+	TBZ $0, R9, skip10
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip11:
+skip10:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
-	JMP done7
-whole6:
+	JMP done6
+whole5:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
-done7:
+done6:
 	WORD $0x4E3EF400 // FMAX V30.S4, V0.S4, V0.S4
 	WORD $0x4E3EF421 // FMAX V30.S4, V1.S4, V1.S4
 	WORD $0x4E3EF442 // FMAX V30.S4, V2.S4, V2.S4
@@ -53620,82 +53623,81 @@ done7:
 	WORD $0x6E23DDAD // FMUL V3.S4, V13.S4, V13.S4
 	WORD $0x6E27DDAD // FMUL V7.S4, V13.S4, V13.S4
 	CMP $16, R9
-	BGE whole12
+	BGE whole11
 	MOVD $tail-64(SP), R10
 	FSTPQ (F23, F23), (R10)
 	FSTPQ (F23, F23), 32(R10)
 	MOVD R4, R11
 	MOVD R10, R12
-	TBZ $3, R9, skip14
+	TBZ $3, R9, skip13
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip13:
+	TBZ $2, R9, skip14
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip14:
-	TBZ $2, R9, skip15
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip15:
-	TBZ $1, R9, skip16
+	TBZ $1, R9, skip15
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip16:
-	TBZ $0, R9, skip17
+skip15:
+	TBZ $0, R9, skip16
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip17:
+skip16:
 	MOVD $tail-64(SP), R10
 	FLDPQ (R10), (F0, F1)
 	FLDPQ 32(R10), (F2, F3)
-	JMP done13
-whole12:
+	JMP done12
+whole11:
 	FLDPQ (R4), (F0, F1)
 	FLDPQ 32(R4), (F2, F3)
-done13:
+done12:
 	VFMLA V31.S4, V10.S4, V0.S4
 	VFMLA V31.S4, V11.S4, V1.S4
 	VFMLA V31.S4, V12.S4, V2.S4
 	VFMLA V31.S4, V13.S4, V3.S4
 	CMP $16, R9
-	BGE whole18
+	BGE whole17
 	MOVD $tail-64(SP), R10
 	FSTPQ (F0, F1), (R10)
 	FSTPQ (F2, F3), 32(R10)
 	MOVD R10, R11
 	MOVD R5, R12
-	TBZ $3, R9, skip20
+	TBZ $3, R9, skip19
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
+	FMOVQ.P 16(R11), F4
+	FMOVQ.P F4, 16(R12)
+skip19:
+	TBZ $2, R9, skip20
 	FMOVQ.P 16(R11), F4
 	FMOVQ.P F4, 16(R12)
 skip20:
-	TBZ $2, R9, skip21
-	FMOVQ.P 16(R11), F4
-	FMOVQ.P F4, 16(R12)
-skip21:
-	TBZ $1, R9, skip22
+	TBZ $1, R9, skip21
 	FMOVD.P 8(R11), F4
 	FMOVD.P F4, 8(R12)
-skip22:
-	TBZ $0, R9, skip23
+skip21:
+	TBZ $0, R9, skip22
 	FMOVS.P 4(R11), F4
 	FMOVS.P F4, 4(R12)
-skip23:
-	JMP done19
-whole18:
+skip22:
+	JMP done18
+whole17:
 	FSTPQ (F0, F1), (R5)
 	FSTPQ (F2, F3), 32(R5)
-done19:
+done18:
 	SUB R9, R6
 	LSL $2, R9
 	ADD R9, R3
 	ADD R9, R4
 	ADD R9, R5
-aligned5:
-short3:
+aligned4:
 	CMP $64, R6
-	BLT less26
-loop25:
+	BLT less25
+loop24:
 	FLDPQ (R3), (F0, F1)
 	PRFM 2048(R3), PLDL1KEEP
 	FLDPQ 64(R3), (F2, F3)
@@ -54093,11 +54095,11 @@ loop25:
 	ADD $256, R3
 	SUB $64, R6
 	CMP $64, R6
-	BGE loop25
-less26:
+	BGE loop24
+less25:
 	CMP $16, R6
-	BLT less28
-loop27:
+	BLT less27
+loop26:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
 	WORD $0x4E3EF400 // FMAX V30.S4, V0.S4, V0.S4
@@ -54199,43 +54201,43 @@ loop27:
 	ADD $64, R3
 	SUB $16, R6
 	CMP $16, R6
-	BGE loop27
-less28:
+	BGE loop26
+less27:
 	CMP $0, R6
-	BLE done24
+	BLE done23
 	CMP $16, R6
-	BGE whole29
+	BGE whole28
 	MOVD $tail-64(SP), R9
 	FSTPQ (F23, F23), (R9)
 	FSTPQ (F23, F23), 32(R9)
 	MOVD R3, R10
 	MOVD R9, R11
-	TBZ $3, R6, skip31
+	TBZ $3, R6, skip30
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+skip30:
+	TBZ $2, R6, skip31
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
 skip31:
-	TBZ $2, R6, skip32
-	FMOVQ.P 16(R10), F4
-	FMOVQ.P F4, 16(R11)
-skip32:
-	TBZ $1, R6, skip33
+	TBZ $1, R6, skip32
 	FMOVD.P 8(R10), F4
 	FMOVD.P F4, 8(R11)
-skip33:
-	TBZ $0, R6, skip34
+skip32:
+	TBZ $0, R6, skip33
 	FMOVS.P 4(R10), F4
 	FMOVS.P F4, 4(R11)
-skip34:
+skip33:
 	MOVD $tail-64(SP), R9
 	FLDPQ (R9), (F0, F1)
 	FLDPQ 32(R9), (F2, F3)
-	JMP done30
-whole29:
+	JMP done29
+whole28:
 	FLDPQ (R3), (F0, F1)
 	FLDPQ 32(R3), (F2, F3)
-done30:
+done29:
 	WORD $0x4E3EF400 // FMAX V30.S4, V0.S4, V0.S4
 	WORD $0x4E3EF421 // FMAX V30.S4, V1.S4, V1.S4
 	WORD $0x4E3EF442 // FMAX V30.S4, V2.S4, V2.S4
@@ -54323,75 +54325,75 @@ done30:
 	WORD $0x6E23DDAD // FMUL V3.S4, V13.S4, V13.S4
 	WORD $0x6E27DDAD // FMUL V7.S4, V13.S4, V13.S4
 	CMP $16, R6
-	BGE whole35
+	BGE whole34
 	MOVD $tail-64(SP), R9
 	FSTPQ (F23, F23), (R9)
 	FSTPQ (F23, F23), 32(R9)
 	MOVD R4, R10
 	MOVD R9, R11
-	TBZ $3, R6, skip37
+	TBZ $3, R6, skip36
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+skip36:
+	TBZ $2, R6, skip37
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
 skip37:
-	TBZ $2, R6, skip38
-	FMOVQ.P 16(R10), F4
-	FMOVQ.P F4, 16(R11)
-skip38:
-	TBZ $1, R6, skip39
+	TBZ $1, R6, skip38
 	FMOVD.P 8(R10), F4
 	FMOVD.P F4, 8(R11)
-skip39:
-	TBZ $0, R6, skip40
+skip38:
+	TBZ $0, R6, skip39
 	FMOVS.P 4(R10), F4
 	FMOVS.P F4, 4(R11)
-skip40:
+skip39:
 	MOVD $tail-64(SP), R9
 	FLDPQ (R9), (F0, F1)
 	FLDPQ 32(R9), (F2, F3)
-	JMP done36
-whole35:
+	JMP done35
+whole34:
 	FLDPQ (R4), (F0, F1)
 	FLDPQ 32(R4), (F2, F3)
-done36:
+done35:
 	VFMLA V31.S4, V10.S4, V0.S4
 	VFMLA V31.S4, V11.S4, V1.S4
 	VFMLA V31.S4, V12.S4, V2.S4
 	VFMLA V31.S4, V13.S4, V3.S4
 	CMP $16, R6
-	BGE whole41
+	BGE whole40
 	MOVD $tail-64(SP), R9
 	FSTPQ (F0, F1), (R9)
 	FSTPQ (F2, F3), 32(R9)
 	MOVD R9, R10
 	MOVD R5, R11
-	TBZ $3, R6, skip43
+	TBZ $3, R6, skip42
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
+	FMOVQ.P 16(R10), F4
+	FMOVQ.P F4, 16(R11)
+skip42:
+	TBZ $2, R6, skip43
 	FMOVQ.P 16(R10), F4
 	FMOVQ.P F4, 16(R11)
 skip43:
-	TBZ $2, R6, skip44
-	FMOVQ.P 16(R10), F4
-	FMOVQ.P F4, 16(R11)
-skip44:
-	TBZ $1, R6, skip45
+	TBZ $1, R6, skip44
 	FMOVD.P 8(R10), F4
 	FMOVD.P F4, 8(R11)
-skip45:
-	TBZ $0, R6, skip46
+skip44:
+	TBZ $0, R6, skip45
 	FMOVS.P 4(R10), F4
 	FMOVS.P F4, 4(R11)
-skip46:
-	JMP done42
-whole41:
+skip45:
+	JMP done41
+whole40:
 	FSTPQ (F0, F1), (R5)
 	FSTPQ (F2, F3), 32(R5)
-done42:
+done41:
 	ADD $64, R3
 	SUB $16, R6
-done24:
+done23:
 	MOVD dstStride+48(FP), R9
 	LSL $2, R9
 	ADD R9, R0

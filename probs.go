@@ -194,13 +194,13 @@ func (j *probsJob[T]) rows(x, q, grad *view[T], row, n, first int) float64 {
 		if grad != nil {
 			to.setRows(grad, row+i, n)
 		}
-		total += j.few(&xs, &t, &to, first+i, &r)
+		total += j.batch(&xs, &t, &to, first+i, &r)
 	}
 	return total
 }
 
-// few does as many rows as there is room for. Without a gradient grad has no data.
-func (j *probsJob[T]) few(x, t, grad *view[T], first int, r *probsRoom[T]) float64 {
+// batch does as many rows as there is room for. Without a gradient grad has no data.
+func (j *probsJob[T]) batch(x, t, grad *view[T], first int, r *probsRoom[T]) float64 {
 	if j.opt.Weight != nil || j.share != 0 {
 		b := buffers.Get().(*[]float64)
 		defer buffers.Put(b)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -121,24 +122,21 @@ func newWorkspace(shapes ...shape) *workspace {
 // fill sets x to normal numbers and other to magnitudes of such, which repeat after a
 // million or so to save time, and weight to 0.5 to 1.5, and touches the pages of y.
 func (w *workspace) fill(rng *rand.Rand) {
-	fillNormal(w.x, rng)
+	fillRandom(w.x, rng.NormFloat64)
 	for i := range w.targets {
 		w.targets[i] = rng.IntN(1 << 30)
 	}
-	fillNormal(w.other, rng)
-	for i, v := range w.other {
-		w.other[i] = max(v, -v)
-	}
+	fillRandom(w.other, func() float64 { return math.Abs(rng.NormFloat64()) })
 	for i := range w.weight {
 		w.weight[i] = 0.5 + rng.Float32()
 	}
 	clear(w.y)
 }
 
-func fillNormal(x []float32, rng *rand.Rand) {
+func fillRandom(x []float32, draw func() float64) {
 	const period = 1<<20 - 3
 	for i := range x[:min(period, len(x))] {
-		x[i] = float32(rng.NormFloat64())
+		x[i] = float32(draw())
 	}
 	for n := period; n < len(x); n += copy(x[n:], x[:n]) {
 	}

@@ -362,7 +362,7 @@ func probeArithmetic(path string, workers int) []probe {
 	all := make([]memory, workers)
 	for i := range all {
 		all[i] = memory{x: make([]float32, rows*cols), y: make([]float32, rows*cols), lanes: make([]float32, loop.lanes)}
-		fillNormal(all[i].x, rand.New(rand.NewPCG(1, uint64(i))))
+		fillRandom(all[i].x, rand.New(rand.NewPCG(1, uint64(i))).NormFloat64)
 	}
 	const steps = 1000
 	return []probe{

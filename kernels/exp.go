@@ -200,7 +200,7 @@ func (a *Asm) exps(stream bool) {
 		a.Free(x, ps[0])
 	}
 	if stream {
-		a.Align(n, tail, dst, p)
+		a.Align(true, n, tail, dst, p)
 	}
 	a.Steps(p, n, func() {
 		a.Turns(func(first, n int) {

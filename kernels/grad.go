@@ -222,11 +222,7 @@ func (a *Asm) gradRows(row func(s Reg), of func(xs []*Vec) []*Vec, end func(x, y
 		a.Mov(y, q)
 		a.Mov(dst, r)
 		a.LoadArg("cols", n)
-		if stream {
-			a.Align(n, tail, r, p, q)
-		} else {
-			a.AlignLong(n, tail, r, p, q)
-		}
+		a.Align(stream, n, tail, r, p, q)
 		a.Vectors(p, n, func() {
 			a.Turns(func(first, n int) {
 				xs := a.Vecs(n, "x")

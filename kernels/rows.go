@@ -151,10 +151,14 @@ func (a *Asm) while(p, n Reg, size, least int, body func()) {
 }
 
 // Align runs tail for the elements up to where dst is aligned to 64 bytes, or all n
-// of them, and goes behind them with dst and the pointers ps.
-func (a *Asm) Align(n Reg, tail func(n Reg), dst Reg, ps ...Reg) {
+// of them, and goes behind them with dst and the pointers ps. Streams have to be aligned,
+// other stores are if there are enough of them to gain by it.
+func (a *Asm) Align(stream bool, n Reg, tail func(n Reg), dst Reg, ps ...Reg) {
 	a.Comment("Up to where dst is aligned.")
 	head, all, aligned := a.Reg(), a.NewLabel("all"), a.NewLabel("aligned")
+	if !stream {
+		a.JumpIfImm(n, "<", 2*step, aligned)
+	}
 	a.MovImm(0, head)
 	a.SubReg(dst, head)
 	a.ShiftDown(2, head)
@@ -171,14 +175,6 @@ func (a *Asm) Align(n Reg, tail func(n Reg), dst Reg, ps ...Reg) {
 	}
 	a.Label(aligned)
 	a.FreeReg(head)
-}
-
-// AlignLong is Align for rows that are long enough to gain by it.
-func (a *Asm) AlignLong(n Reg, tail func(n Reg), dst Reg, ps ...Reg) {
-	short := a.NewLabel("short")
-	a.JumpIfImm(n, "<", 2*step, short)
-	a.Align(n, tail, dst, ps...)
-	a.Label(short)
 }
 
 // TakeBlock sets b to the size of the next block of the n elements left.

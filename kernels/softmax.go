@@ -83,7 +83,7 @@ func (a *Asm) scaleRows(plus, weighted bool) {
 		if weighted {
 			others = append(others, w)
 		}
-		a.Align(b, tail, q, others...)
+		a.Align(false, b, tail, q, others...)
 		a.Steps(p, b, func() {
 			for i := range 4 {
 				line(func(v *Vec) { a.Load(v, p, 4*lanes*i) }, func(v *Vec) { a.Load(v, w, 4*lanes*i) },
@@ -137,7 +137,7 @@ var addScaledKernel = kernel{
 				a.StoreTail(y, q, n)
 				a.Free(x, y)
 			}
-			a.AlignLong(n, tail, q, p)
+			a.Align(false, n, tail, q, p)
 			a.Vectors(p, n, func() { whole(4) }, func() { whole(1) }, func() { tail(n) })
 			a.Advance(dst, "dstStride")
 		})
@@ -193,11 +193,7 @@ func (a *Asm) shiftRows(stream bool) {
 		a.Mov(x, p)
 		a.Mov(dst, q)
 		a.LoadArg("cols", n)
-		if stream {
-			a.Align(n, tail, q, p)
-		} else {
-			a.AlignLong(n, tail, q, p)
-		}
+		a.Align(stream, n, tail, q, p)
 		a.Steps(p, n, func() {
 			x := a.Vec("x")
 			for i := range 4 {
