@@ -516,7 +516,7 @@ func (j *ceJob[T, I]) targeted(dst *view[T], row, n, first int, r *ceRoom[T]) {
 func (j *ceJob[T, I]) plainShort(total float64, x, dst *view[T], targets []I, r *ceRoom[T]) float64 {
 	take := j.upstream(0)
 	fill(r.factor[:x.n], T(take))
-	shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.s, 0), ptr(r.log, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
+	shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.s, 0), ptr(r.log, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride, len(x.data))
 	return plainEnds(total, targets, j.ignore, dst, take, r.x, r.max, r.s, r.log)
 }
 
@@ -528,10 +528,10 @@ func (j *ceJob[T, I]) short(x, dst *view[T], first int, r *ceRoom[T]) {
 	j.factors(r.factor, less, scale, targets, first)
 	if smooth {
 		shortSoftmaxDot(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.less, 0), ptr(r.max, 0), ptr(r.s, 0), ptr(r.log, 0), ptr(r.dots, 0),
-			ptr(x.data, 0), ptr(j.opt.Weight, 0), x.n, x.c, dst.stride, x.stride)
+			ptr(x.data, 0), ptr(j.opt.Weight, 0), x.n, x.c, dst.stride, x.stride, len(x.data))
 		widen(r.dot, r.dots[:x.n])
 	} else {
-		shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.s, 0), ptr(r.log, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride)
+		shortSoftmax(j.k, ptr(dst.data, 0), ptr(r.factor, 0), ptr(r.max, 0), ptr(r.s, 0), ptr(r.log, 0), ptr(x.data, 0), x.n, x.c, dst.stride, x.stride, len(x.data))
 	}
 	s, logit, max := r.s[:x.n], r.x[:x.n], r.max[:x.n]
 	at := 0

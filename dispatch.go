@@ -60,13 +60,14 @@ type kernels[T Float] struct {
 	// sum). sum may be log, and all of them nil. A row with a NaN or +Inf, or of only
 	// -Inf, has the sum NaN. If dst is not nil it also sets dst to the probabilities
 	// times scale, which each row has one of; nil means 1. shortSoftmaxDot also sets dot to
-	// the sum of w[j] (x-max), and adds w[j] add to dst; w nil means 1.
-	shortSoftmax    func(dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride int)
-	shortSoftmaxDot func(dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride int)
+	// the sum of w[j] (x-max), and adds w[j] add to dst; w nil means 1. size is the number
+	// of elements from x on that may be asked for ahead, 0 for none.
+	shortSoftmax    func(dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride, size int)
+	shortSoftmaxDot func(dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride, size int)
 	// mediumSoftmax and mediumSoftmaxDot are the same for at most tile rows of at most
 	// mediumCols columns, where that is more than shortCols; w is not nil.
-	mediumSoftmax    func(dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride int)
-	mediumSoftmaxDot func(dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride int)
+	mediumSoftmax    func(dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride, size int)
+	mediumSoftmaxDot func(dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride, size int)
 	mediumCols       int
 	// scale sets row i of dst to that of x, each block times its factor, plus add[i]
 	// unless add is nil.

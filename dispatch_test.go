@@ -396,7 +396,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			fill(scale, 1)
 			return out(y, max, sum, log), out(x), func() {
 				if cols <= shortCols {
-					k.shortSoftmax(y.p(), &scale[0], max.p(), sum.p(), log.p(), x.p(), rows, cols, dstStride, stride)
+					k.shortSoftmax(y.p(), &scale[0], max.p(), sum.p(), log.p(), x.p(), rows, cols, dstStride, stride, 1<<16)
 				}
 			}
 		}},
@@ -406,7 +406,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			fill(scale, 1)
 			return out(y, max, sum, log), nil, func() {
 				if cols <= shortCols {
-					k.shortSoftmax(y.p(), &scale[0], max.p(), sum.p(), log.p(), y.p(), rows, cols, dstStride, dstStride)
+					k.shortSoftmax(y.p(), &scale[0], max.p(), sum.p(), log.p(), y.p(), rows, cols, dstStride, dstStride, 1<<16)
 				}
 			}
 		}},
@@ -414,7 +414,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			x, max, sum, log := x(), vec(0, rows), double(4), double(5)
 			return out(max, sum, log), out(x), func() {
 				if cols <= shortCols {
-					k.shortSoftmax(nil, nil, max.p(), sum.p(), log.p(), x.p(), rows, cols, 0, stride)
+					k.shortSoftmax(nil, nil, max.p(), sum.p(), log.p(), x.p(), rows, cols, 0, stride, 1<<16)
 				}
 			}
 		}},
@@ -455,7 +455,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			guardFill(w.row, 1, 0)
 			return out(y, max, sum, log), out(w), func() {
 				if cols <= shortCols {
-					k.shortSoftmaxDot(y.p(), &scale[0], &scale[0], max.p(), sum.p(), log.p(), &dot[0], y.p(), w.p(), rows, cols, dstStride, dstStride)
+					k.shortSoftmaxDot(y.p(), &scale[0], &scale[0], max.p(), sum.p(), log.p(), &dot[0], y.p(), w.p(), rows, cols, dstStride, dstStride, 1<<16)
 				}
 			}
 		}},
@@ -463,7 +463,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			x, max, sum, log, dot := x(), vec(0, rows), double(4), double(5), newArea[T](mem[1], 1, rows, 0, in.end)
 			return out(max, sum, log, dot), out(x), func() {
 				if cols <= shortCols {
-					k.shortSoftmaxDot(nil, nil, nil, max.p(), sum.p(), log.p(), dot.p(), x.p(), nil, rows, cols, 0, stride)
+					k.shortSoftmaxDot(nil, nil, nil, max.p(), sum.p(), log.p(), dot.p(), x.p(), nil, rows, cols, 0, stride, 1<<16)
 				}
 			}
 		}},
@@ -472,7 +472,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			x, y, max, sum, log, scale := x(), y(), vec(0, n), double(4), double(5), slices.Repeat([]T{1}, n)
 			return out(y, max, sum, log), out(x), func() {
 				if medium {
-					k.mediumSoftmax(y.p(), &scale[0], max.p(), sum.p(), log.p(), x.p(), n, cols, dstStride, stride)
+					k.mediumSoftmax(y.p(), &scale[0], max.p(), sum.p(), log.p(), x.p(), n, cols, dstStride, stride, 1<<16)
 				}
 			}
 		}},
@@ -481,7 +481,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			y, scale := y(), vec(0, n)
 			return out(y), out(scale), func() {
 				if medium {
-					k.mediumSoftmax(y.p(), scale.p(), nil, nil, nil, y.p(), n, cols, dstStride, dstStride)
+					k.mediumSoftmax(y.p(), scale.p(), nil, nil, nil, y.p(), n, cols, dstStride, dstStride, 1<<16)
 				}
 			}
 		}},
@@ -490,7 +490,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			x, max, sum, log := x(), vec(0, n), double(4), double(5)
 			return out(max, sum, log), out(x), func() {
 				if medium {
-					k.mediumSoftmax(nil, nil, max.p(), sum.p(), log.p(), x.p(), n, cols, 0, stride)
+					k.mediumSoftmax(nil, nil, max.p(), sum.p(), log.p(), x.p(), n, cols, 0, stride, 1<<16)
 				}
 			}
 		}},
@@ -501,7 +501,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			guardFill(w.row, 1, 0)
 			return out(y, max, sum, log), out(w), func() {
 				if medium {
-					k.mediumSoftmaxDot(y.p(), &scale[0], &scale[0], max.p(), sum.p(), log.p(), &dot[0], y.p(), w.p(), n, cols, dstStride, dstStride)
+					k.mediumSoftmaxDot(y.p(), &scale[0], &scale[0], max.p(), sum.p(), log.p(), &dot[0], y.p(), w.p(), n, cols, dstStride, dstStride, 1<<16)
 				}
 			}
 		}},
@@ -510,7 +510,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			x, max, sum, log, dot, w := x(), vec(0, n), double(4), double(5), newArea[T](mem[1], 1, n, 0, in.end), slices.Repeat([]T{1}, cols)
 			return out(max, sum, log, dot), out(x), func() {
 				if medium {
-					k.mediumSoftmaxDot(nil, nil, nil, max.p(), sum.p(), log.p(), dot.p(), x.p(), &w[0], n, cols, 0, stride)
+					k.mediumSoftmaxDot(nil, nil, nil, max.p(), sum.p(), log.p(), dot.p(), x.p(), &w[0], n, cols, 0, stride, 1<<16)
 				}
 			}
 		}},
@@ -520,7 +520,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			max, dot, sum := make([]T, n), make([]T, n), make([]float64, n)
 			return out(y), out(add), func() {
 				if medium {
-					k.mediumSoftmaxDot(y.p(), &scale[0], add.p(), &max[0], &sum[0], &sum[0], &dot[0], y.p(), &w[0], n, cols, dstStride, dstStride)
+					k.mediumSoftmaxDot(y.p(), &scale[0], add.p(), &max[0], &sum[0], &sum[0], &dot[0], y.p(), &w[0], n, cols, dstStride, dstStride, 1<<16)
 				}
 			}
 		}},
@@ -588,7 +588,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		}},
 		{"shift", func() ([]armed, []armed, func()) {
 			y, max, log := y(), vec(0, rows), vec(1, rows)
-			return out(y), out(max, log), func() { k.shift(y.p(), y.p(), max.p(), log.p(), rows, cols, dstStride, dstStride, 0) }
+			return out(y), out(max, log), func() { k.shift(y.p(), y.p(), max.p(), log.p(), rows, cols, dstStride, dstStride, 1<<16) }
 		}},
 		{"cross", func() ([]armed, []armed, func()) {
 			p, q, sum := row(0), row(1), doubles(3, 3)

@@ -42,11 +42,11 @@ func fewCrossEntropy[T Float, I Index](x *view[T], targets []I, grad *view[T]) (
 	}
 	norm := 1 / count
 	if grad == nil {
-		shortSoftmax(k, nil, nil, ptr(max[:], 0), ptr(log[:], 0), ptr(log[:], 0), ptr(x.data, 0), n, x.c, 0, x.stride)
+		shortSoftmax(k, nil, nil, ptr(max[:], 0), ptr(log[:], 0), ptr(log[:], 0), ptr(x.data, 0), n, x.c, 0, x.stride, 0)
 		return plainLosses(0, targets, ignore, logit[:], max[:], log[:]) / count, true
 	}
 	fill(scale[:], T(norm))
-	shortSoftmax(k, ptr(grad.data, 0), ptr(scale[:], 0), ptr(max[:], 0), ptr(sum[:], 0), ptr(log[:], 0), ptr(x.data, 0), n, x.c, grad.stride, x.stride)
+	shortSoftmax(k, ptr(grad.data, 0), ptr(scale[:], 0), ptr(max[:], 0), ptr(sum[:], 0), ptr(log[:], 0), ptr(x.data, 0), n, x.c, grad.stride, x.stride, 0)
 	return plainEnds(0, targets, ignore, grad, norm, logit[:], max[:], sum[:], log[:]) / count, true
 }
 

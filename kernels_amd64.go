@@ -53,16 +53,16 @@ func scaleExpSumDotAVX2(dst, base, sum, more, dot, x *float32, rows, cols, dstSt
 func scaleExpSumWeightedAVX2(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, stream int)
 
 //go:noescape
-func shortSoftmaxAVX2(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
+func shortSoftmaxAVX2(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride, size int)
 
 //go:noescape
-func shortSoftmaxDotAVX2(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int)
+func shortSoftmaxDotAVX2(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride, size int)
 
 //go:noescape
-func mediumSoftmaxAVX2(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
+func mediumSoftmaxAVX2(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride, size int)
 
 //go:noescape
-func mediumSoftmaxDotAVX2(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int)
+func mediumSoftmaxDotAVX2(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride, size int)
 
 //go:noescape
 func scaleAVX2(dst, x, factor, add *float32, rows, cols, dstStride, stride int)
@@ -242,16 +242,16 @@ func scaleExpSumDotAVX512(dst, base, sum, more, dot, x *float32, rows, cols, dst
 func scaleExpSumWeightedAVX512(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, stream int)
 
 //go:noescape
-func shortSoftmaxAVX512(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
+func shortSoftmaxAVX512(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride, size int)
 
 //go:noescape
-func shortSoftmaxDotAVX512(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int)
+func shortSoftmaxDotAVX512(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride, size int)
 
 //go:noescape
-func mediumSoftmaxAVX512(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
+func mediumSoftmaxAVX512(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride, size int)
 
 //go:noescape
-func mediumSoftmaxDotAVX512(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int)
+func mediumSoftmaxDotAVX512(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride, size int)
 
 //go:noescape
 func scaleAVX512(dst, x, factor, add *float32, rows, cols, dstStride, stride int)

@@ -53,16 +53,16 @@ func scaleExpSumDotNEON(dst, base, sum, more, dot, x *float32, rows, cols, dstSt
 func scaleExpSumWeightedNEON(dst, base, sum, more, dot, x, w *float32, rows, cols, dstStride, stride int, to, factor, add *float32, toStride, stream int)
 
 //go:noescape
-func shortSoftmaxNEON(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
+func shortSoftmaxNEON(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride, size int)
 
 //go:noescape
-func shortSoftmaxDotNEON(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int)
+func shortSoftmaxDotNEON(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride, size int)
 
 //go:noescape
-func mediumSoftmaxNEON(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
+func mediumSoftmaxNEON(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride, size int)
 
 //go:noescape
-func mediumSoftmaxDotNEON(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int)
+func mediumSoftmaxDotNEON(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride, size int)
 
 //go:noescape
 func scaleNEON(dst, x, factor, add *float32, rows, cols, dstStride, stride int)

@@ -375,12 +375,12 @@ func scaleExpSumWeightedGeneric[T Float](dst, base, sum, more, dot, x, w *T, row
 	expSumWeightedGeneric(dst, base, sum, more, dot, x, w, rows, cols, dstStride, stride)
 }
 
-func shortSoftmaxGeneric[T Float](dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride int) {
-	shortSoftmaxDotGeneric(dst, scale, nil, max, sum, log, nil, x, nil, rows, cols, dstStride, stride)
+func shortSoftmaxGeneric[T Float](dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride, _ int) {
+	shortSoftmaxDotGeneric(dst, scale, nil, max, sum, log, nil, x, nil, rows, cols, dstStride, stride, 0)
 }
 
 // shortSoftmaxDotGeneric does without what is nil.
-func shortSoftmaxDotGeneric[T Float](dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride int) {
+func shortSoftmaxDotGeneric[T Float](dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride, _ int) {
 	var e, weights [shortCols]float64
 	for j := range cols {
 		weights[j] = 1

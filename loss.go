@@ -83,9 +83,9 @@ func rowNLL[T Float, I Index](k *kernels[T], loss []T, x *Matrix[T], targets []I
 // go to where the losses go.
 func shortNLL[T Float, I Index](k *kernels[T], loss, x []T, cols, stride int, targets []I, log []float64) {
 	if cols <= shortCols { // as shortSoftmax, which is not inlined: a call is a thirtieth of one row's time
-		k.shortSoftmax(nil, nil, ptr(loss, 0), ptr(log, 0), ptr(log, 0), ptr(x, 0), len(loss), cols, 0, stride)
+		k.shortSoftmax(nil, nil, ptr(loss, 0), ptr(log, 0), ptr(log, 0), ptr(x, 0), len(loss), cols, 0, stride, len(x))
 	} else {
-		shortSoftmax(k, nil, nil, ptr(loss, 0), ptr(log, 0), ptr(log, 0), ptr(x, 0), len(loss), cols, 0, stride)
+		shortSoftmax(k, nil, nil, ptr(loss, 0), ptr(log, 0), ptr(log, 0), ptr(x, 0), len(loss), cols, 0, stride, len(x))
 	}
 	log, targets = log[:len(loss)], targets[:len(loss)]
 	at := 0

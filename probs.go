@@ -291,7 +291,7 @@ func (j *probsJob[T]) backward(x, t, grad *view[T], first int, r *probsRoom[T]) 
 		r.factor[i] = T(float64(j.upstream(first+i) * r.mass[i]))
 	}
 	if x.c <= j.k.mediumCols {
-		shortSoftmax(j.k, ptr(e.data, 0), ptr(r.factor, 0), ptr(r.base, 0), ptr(r.log, 0), ptr(r.log, 0), ptr(x.data, 0), x.n, x.c, e.stride, x.stride)
+		shortSoftmax(j.k, ptr(e.data, 0), ptr(r.factor, 0), ptr(r.base, 0), ptr(r.log, 0), ptr(r.log, 0), ptr(x.data, 0), x.n, x.c, e.stride, x.stride, len(x.data))
 	} else {
 		for i, top := range top[:x.n] {
 			r.log[i] = j.long(e.row(i), x.row(i), top, float64(r.factor[i]))

@@ -256,7 +256,7 @@ func RowLogSumExp[T Float](dst []T, x Matrix[T]) error {
 	k := table[T]()
 	if 0 < x.Rows && x.Rows <= fewRows && x.Cols <= k.mediumCols {
 		var log [fewRows]float64
-		shortSoftmax(k, nil, nil, ptr(dst, 0), ptr(log[:], 0), ptr(log[:], 0), ptr(x.Data, 0), x.Rows, x.Cols, 0, x.Stride)
+		shortSoftmax(k, nil, nil, ptr(dst, 0), ptr(log[:], 0), ptr(log[:], 0), ptr(x.Data, 0), x.Rows, x.Cols, 0, x.Stride, 0)
 		endLogSumExps(k, dst, dst, log[:], &x, 0)
 		return nil
 	}

@@ -23,7 +23,7 @@ func Softmax[T Float, S Scores[T]](dst, x S) error {
 	viewOf(hidden(&from), &x)
 	if y, x, ok := to.rowOf(&from); ok {
 		if k := table[T](); len(x) <= k.softmaxCols() {
-			shortSoftmax(k, ptr(y, 0), nil, nil, nil, nil, ptr(x, 0), 1, len(x), 0, 0)
+			shortSoftmax(k, ptr(y, 0), nil, nil, nil, nil, ptr(x, 0), 1, len(x), 0, 0, 0)
 			return nil
 		}
 	}
@@ -49,7 +49,7 @@ func LogSoftmax[T Float, S Scores[T]](dst, x S) error {
 		if k := table[T](); len(x) <= k.mediumCols {
 			var max, log [1]T
 			var l [1]float64
-			shortSoftmax(k, nil, nil, ptr(max[:], 0), ptr(l[:], 0), ptr(l[:], 0), ptr(x, 0), 1, len(x), 0, 0)
+			shortSoftmax(k, nil, nil, ptr(max[:], 0), ptr(l[:], 0), ptr(l[:], 0), ptr(x, 0), 1, len(x), 0, 0, 0)
 			log[0] = T(l[0])
 			k.shift(ptr(y, 0), ptr(x, 0), ptr(max[:], 0), ptr(log[:], 0), 1, len(x), 0, 0, 0)
 			return nil
@@ -165,7 +165,7 @@ func (k *kernels[T]) softmaxCols() int { return max(shortCols, k.mediumCols/2) }
 
 func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 	if x.c <= k.softmaxCols() {
-		shortSoftmax(k, ptr(dst.data, lo*dst.stride), nil, nil, nil, nil, ptr(x.data, lo*x.stride), hi-lo, x.c, dst.stride, x.stride)
+		shortSoftmax(k, ptr(dst.data, lo*dst.stride), nil, nil, nil, nil, ptr(x.data, lo*x.stride), hi-lo, x.c, dst.stride, x.stride, len(x.data)-lo*x.stride)
 		return
 	}
 	b := blocks(x.c)

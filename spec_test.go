@@ -731,8 +731,8 @@ func specMediumDot(dst, row, weights []float32, scale, add float32) (m float32, 
 }
 
 // specSoftmaxRows makes a kernel of what does a row, which in place overwrites it.
-func specSoftmaxRows(spec func(dst, row []float32, scale float32) (m float32, sum float64)) func(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int) {
-	return func(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int) {
+func specSoftmaxRows(spec func(dst, row []float32, scale float32) (m float32, sum float64)) func(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride, size int) {
+	return func(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride, _ int) {
 		for i := range rows {
 			var out []float32
 			f := float32(1)
@@ -751,8 +751,8 @@ func specSoftmaxRows(spec func(dst, row []float32, scale float32) (m float32, su
 	}
 }
 
-func specSoftmaxDotRows(spec func(dst, row, weights []float32, scale, add float32) (m float32, sum float64, dot float32)) func(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int) {
-	return func(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int) {
+func specSoftmaxDotRows(spec func(dst, row, weights []float32, scale, add float32) (m float32, sum float64, dot float32)) func(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride, size int) {
+	return func(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride, _ int) {
 		for i := range rows {
 			var out []float32
 			var f, a float32
@@ -1247,8 +1247,8 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 	for _, kernel := range []struct {
 		name       string
 		cols, rows int
-		softmax    func(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride int)
-		dot        func(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride int)
+		softmax    func(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride, size int)
+		dot        func(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride, size int)
 	}{
 		{"shortSoftmax", shortCols, n, k.shortSoftmax, k.shortSoftmaxDot},
 		{"mediumSoftmax", k.mediumCols, min(n, tile), k.mediumSoftmax, k.mediumSoftmaxDot},
@@ -1269,22 +1269,22 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		}
 		y, w := &dst.Data[0], &weights[0]
 		run(" without dst", func() {
-			kernel.softmax(nil, nil, &max[0], &logs[0], &logs[0], in, kernel.rows, x.Cols, 0, x.Stride)
+			kernel.softmax(nil, nil, &max[0], &logs[0], &logs[0], in, kernel.rows, x.Cols, 0, x.Stride, len(x.Data))
 		})
 		run("", func() {
-			kernel.softmax(y, &scales[0], &max[0], &rows[0], &logs[0], in, kernel.rows, x.Cols, dst.Stride, x.Stride)
+			kernel.softmax(y, &scales[0], &max[0], &rows[0], &logs[0], in, kernel.rows, x.Cols, dst.Stride, x.Stride, len(x.Data))
 		})
 		run(" of dst only", func() {
-			kernel.softmax(y, nil, nil, nil, nil, in, kernel.rows, x.Cols, dst.Stride, x.Stride)
+			kernel.softmax(y, nil, nil, nil, nil, in, kernel.rows, x.Cols, dst.Stride, x.Stride, len(x.Data))
 		})
 		if kernel.cols == shortCols {
 			w = nil
 		}
 		run("Dot without dst", func() {
-			kernel.dot(nil, nil, nil, &max[0], &logs[0], &logs[0], &dots[0], in, w, kernel.rows, x.Cols, 0, x.Stride)
+			kernel.dot(nil, nil, nil, &max[0], &logs[0], &logs[0], &dots[0], in, w, kernel.rows, x.Cols, 0, x.Stride, len(x.Data))
 		})
 		run("Dot", func() {
-			kernel.dot(y, &scales[0], &adds[0], &max[0], &rows[0], &logs[0], &dots[0], in, &weights[0], kernel.rows, x.Cols, dst.Stride, x.Stride)
+			kernel.dot(y, &scales[0], &adds[0], &max[0], &rows[0], &logs[0], &dots[0], in, &weights[0], kernel.rows, x.Cols, dst.Stride, x.Stride, len(x.Data))
 		})
 	}
 

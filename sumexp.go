@@ -90,7 +90,7 @@ func (t *sumExps[T]) next(k *kernels[T], x *Matrix[T], i int, pages *pager[T]) {
 		}
 		pages.ahead(i, t.n)
 		if x.Cols <= k.mediumCols {
-			t.short(k, ptr(x.Data, i*x.Stride), t.n, x.Cols, x.Stride)
+			t.short(k, x.Data[i*x.Stride:], t.n, x.Cols, x.Stride)
 			return
 		}
 		t.sumExp(k, ptr(x.Data, i*x.Stride), 0, t.n, x.Cols, x.Stride)
@@ -149,31 +149,31 @@ func (t *sumExps[T]) sumExp(k *kernels[T], x *T, off, rows, cols, stride int) {
 }
 
 // short fills in what is known of rows of at most mediumCols columns.
-func (t *sumExps[T]) short(k *kernels[T], x *T, rows, cols, stride int) {
+func (t *sumExps[T]) short(k *kernels[T], x []T, rows, cols, stride int) {
 	max, log := ptr(t.base, 0), ptr(t.log, 0)
 	if t.dots == nil {
-		shortSoftmax(k, nil, nil, max, log, log, x, rows, cols, 0, stride)
+		shortSoftmax(k, nil, nil, max, log, log, ptr(x, 0), rows, cols, 0, stride, len(x))
 		return
 	}
-	shortSoftmaxDot(k, nil, nil, nil, max, log, log, ptr(t.dots, 0), x, ptr(t.weight, 0), rows, cols, 0, stride)
+	shortSoftmaxDot(k, nil, nil, nil, max, log, log, ptr(t.dots, 0), ptr(x, 0), ptr(t.weight, 0), rows, cols, 0, stride, len(x))
 	widen(t.dot, t.dots[:rows])
 }
 
 // shortSoftmax runs the kernel for rows of at most mediumCols columns.
-func shortSoftmax[T Float](k *kernels[T], dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride int) {
+func shortSoftmax[T Float](k *kernels[T], dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride, size int) {
 	if cols <= shortCols {
-		k.shortSoftmax(dst, scale, max, sum, log, x, rows, cols, dstStride, stride)
+		k.shortSoftmax(dst, scale, max, sum, log, x, rows, cols, dstStride, stride, size)
 		return
 	}
 	for i := 0; i < rows; i += tile {
 		k.mediumSoftmax(from(dst, i*dstStride), from(scale, i), from(max, i), from(sum, i), from(log, i), from(x, i*stride),
-			min(tile, rows-i), cols, dstStride, stride)
+			min(tile, rows-i), cols, dstStride, stride, size-i*stride)
 	}
 }
 
-func shortSoftmaxDot[T Float](k *kernels[T], dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride int) {
+func shortSoftmaxDot[T Float](k *kernels[T], dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride, size int) {
 	if cols <= shortCols {
-		k.shortSoftmaxDot(dst, scale, add, max, sum, log, dot, x, w, rows, cols, dstStride, stride)
+		k.shortSoftmaxDot(dst, scale, add, max, sum, log, dot, x, w, rows, cols, dstStride, stride, size)
 		return
 	}
 	if w == nil {
@@ -185,7 +185,7 @@ func shortSoftmaxDot[T Float](k *kernels[T], dst, scale, add, max *T, sum, log *
 	}
 	for i := 0; i < rows; i += tile {
 		k.mediumSoftmaxDot(from(dst, i*dstStride), from(scale, i), from(add, i), from(max, i), from(sum, i), from(log, i), from(dot, i), from(x, i*stride), w,
-			min(tile, rows-i), cols, dstStride, stride)
+			min(tile, rows-i), cols, dstStride, stride, size-i*stride)
 	}
 }
 

@@ -32,6 +32,7 @@ type isa interface {
 	addImm(a *Asm, imm int, d Reg)
 	add(a *Asm, s, d Reg)
 	sub(a *Asm, s, d Reg)
+	mul(a *Asm, s, d Reg)
 	andImm(a *Asm, imm int, d Reg)
 	and(a *Asm, s, d Reg)
 	firstBit(a *Asm, d Reg)
@@ -44,6 +45,7 @@ type isa interface {
 	load32(a *Asm, base Reg, off int, d Reg)
 	store32(a *Asm, s, base Reg, off int)
 	prefetch(a *Asm, level int, base Reg, off int)
+	prefetchAt(a *Asm, level int, base, index Reg, off int)
 
 	constant(a *Asm, bits uint64, reg bool) Uni
 	addend(a *Asm, bits uint64) Uni
@@ -340,6 +342,7 @@ func (a *Asm) MovImm(imm int, d Reg)  { a.isa.movImm(a, imm, d) }
 func (a *Asm) AddImm(imm int, d Reg)  { a.isa.addImm(a, imm, d) }
 func (a *Asm) AddReg(s, d Reg)        { a.isa.add(a, s, d) }
 func (a *Asm) SubReg(s, d Reg)        { a.isa.sub(a, s, d) }
+func (a *Asm) MulReg(s, d Reg)        { a.isa.mul(a, s, d) }
 func (a *Asm) AndImm(imm int, d Reg)  { a.isa.andImm(a, imm, d) }
 func (a *Asm) AndReg(s, d Reg)        { a.isa.and(a, s, d) }
 func (a *Asm) ShiftReg(n int, d Reg)  { a.isa.shl(a, n, d) }
@@ -389,6 +392,9 @@ func (a *Asm) StoreInt(s Reg, slot int) {
 
 // Prefetch asks for the cache line at base+off, which may be anywhere.
 func (a *Asm) Prefetch(base Reg, off int) { a.isa.prefetch(a, 1, base, off) }
+
+// PrefetchL2At is PrefetchL2 at base+index+off.
+func (a *Asm) PrefetchL2At(base, index Reg, off int) { a.isa.prefetchAt(a, 2, base, index, off) }
 
 // PrefetchL2 is Prefetch into the second-level cache only.
 func (a *Asm) PrefetchL2(base Reg, off int) { a.isa.prefetch(a, 2, base, off) }

@@ -40,6 +40,9 @@ func writeMedium(a *Asm, dots bool) {
 		a.AndImm(lanes-1, m.rest)
 		a.KeepTail(m.rest)
 		m.maxima()
+		x := a.Arg("x")
+		m.sizeToLimit(x)
+		a.FreeReg(x)
 		m.terms()
 		m.fold()
 		if store {
@@ -65,6 +68,7 @@ type medium struct {
 	round, least Uni // of the reducer; the least x - m that counts
 	p, n, rest   Reg // in a row of x or dst, the elements left of it, and behind its vectors
 	rows         Reg // the rows left
+	ahead        Reg // how far ahead memory is asked for
 }
 
 // The room of a medium on the stack, in slots of Local: one for each row's maximum,
@@ -180,6 +184,7 @@ func (s *medium) terms() {
 		s.FreeReg(n)
 	}
 	m, room := s.Uniform(), s.lanesOf()
+	s.ahead = s.Reg()
 	var others []Reg
 	var dst, q, w Reg
 	if s.store {
@@ -192,6 +197,7 @@ func (s *medium) terms() {
 	}
 	s.sweep("x", "stride", func() {
 		s.LoadLocal(m, mediumMaxima, s.at)
+		s.setAhead()
 		if s.store {
 			s.Mov(dst, q)
 			s.Advance(dst, "dstStride")
@@ -222,9 +228,9 @@ func (s *medium) terms() {
 				for i, d := range d {
 					s.Load(d, s.p, 4*lanes*i)
 					if s.lo == 0 {
-						s.PrefetchL2(s.p, later+4*lanes*i)
+						s.PrefetchL2At(s.p, s.ahead, 4*lanes*i)
 						if s.store {
-							s.PrefetchL2(q, later+4*lanes*i)
+							s.PrefetchL2At(q, s.ahead, 4*lanes*i)
 						}
 					}
 					s.SubUni(d, d, m)
@@ -286,8 +292,19 @@ func (s *medium) terms() {
 	if s.store {
 		s.FreeReg(dst)
 	}
+	s.FreeReg(s.ahead)
 	s.FreeReg(room)
 	s.FreeUniform(m)
+}
+
+// setAhead sets ahead for the row at p: to 0 if the rows end before later.
+func (s *medium) setAhead() {
+	limit, far := s.Arg("size"), s.NewLabel("far")
+	s.MovImm(later, s.ahead)
+	s.JumpIf(s.p, "<", limit, far)
+	s.MovImm(0, s.ahead)
+	s.Label(far)
+	s.FreeReg(limit)
 }
 
 // addTerms adds each e^d to sum where d is not 0, takes 1 off ones there, and frees the ds.

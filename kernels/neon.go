@@ -33,6 +33,7 @@ func (neon) movImm(a *Asm, imm int, d Reg) { a.emit("MOVD $%d, %s", imm, d) }
 func (neon) mov(a *Asm, s, d Reg)          { a.emit("MOVD %s, %s", s, d) }
 func (neon) add(a *Asm, s, d Reg)          { a.emit("ADD %s, %s", s, d) }
 func (neon) sub(a *Asm, s, d Reg)          { a.emit("SUB %s, %s", s, d) }
+func (neon) mul(a *Asm, s, d Reg)          { a.emit("MUL %s, %s", s, d) }
 func (neon) andImm(a *Asm, imm int, d Reg) { a.emit("AND $%d, %s", imm, d) }
 func (neon) and(a *Asm, s, d Reg)          { a.emit("AND %s, %s", s, d) }
 func (neon) shl(a *Asm, n int, d Reg)      { a.emit("LSL $%d, %s", n, d) }
@@ -67,6 +68,13 @@ func (neon) prefetch(a *Asm, level int, base Reg, off int) {
 	t := a.Reg()
 	a.emit("ADD $%d, %s, %s", off&-room, base, t)
 	a.emit("PRFM %s, PLDL%dKEEP", mem(t, off%room), level)
+	a.FreeReg(t)
+}
+
+func (x neon) prefetchAt(a *Asm, level int, base, index Reg, off int) {
+	t := a.Reg()
+	a.emit("ADD %s, %s, %s", index, base, t)
+	x.prefetch(a, level, t, off)
 	a.FreeReg(t)
 }
 

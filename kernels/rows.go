@@ -22,10 +22,38 @@ func (a *Asm) Rows(body func(x Reg)) {
 // ReadRows is Rows for a kernel that meets x first. It asks for the rows to come: a
 // CPU sees less of them ahead than of a long row.
 func (a *Asm) ReadRows(body func(x Reg)) {
+	limit := a.aheadLimit()
 	a.Rows(func(x Reg) {
-		a.PrefetchL2(x, later)
+		a.rowsAhead(x, limit)
 		body(x)
 	})
+	a.FreeReg(limit)
+}
+
+// aheadLimit returns a register with the address up to which rows have one that begins
+// later behind them.
+func (a *Asm) aheadLimit() Reg {
+	limit, stride, x := a.Arg("rows"), a.Arg("stride"), a.Arg("x")
+	a.AddImm(-1, limit)
+	a.MulReg(stride, limit)
+	a.ShiftReg(2, limit)
+	a.AddReg(x, limit)
+	a.AddImm(-later, limit)
+	a.FreeReg(x)
+	a.FreeReg(stride)
+	return limit
+}
+
+// rowsAhead asks for what is later behind the row at x, or for the row itself where there
+// is nothing: lines of others, which may be at work on them, cost several short rows.
+func (a *Asm) rowsAhead(x, limit Reg) {
+	p, ask := a.Reg(), a.NewLabel("ask")
+	a.Mov(x, p)
+	a.JumpIf(x, ">", limit, ask)
+	a.AddImm(later, p)
+	a.Label(ask)
+	a.PrefetchL2(p, 0)
+	a.FreeReg(p)
 }
 
 func (a *Asm) eachRow(x, rows Reg, body func()) {
@@ -46,6 +74,7 @@ func (a *Asm) eachRow(x, rows Reg, body func()) {
 // four to alone.
 func (a *Asm) Sixteens(op op, alone string, row func(x Reg) *Vec, results func(v *Vec, n Reg)) {
 	const rows = lanes
+	limit := a.aheadLimit()
 	x, n, p, end := a.Arg("x"), a.Reg(), a.Reg(), a.Reg()
 	group, each := a.NewLabel("group"), a.NewLabel("each")
 	a.Label(group)
@@ -59,7 +88,7 @@ func (a *Asm) Sixteens(op op, alone string, row func(x Reg) *Vec, results func(v
 	a.ShiftReg(6, end)
 	a.AddReg(p, end)
 	a.Label(each)
-	a.PrefetchL2(x, later)
+	a.rowsAhead(x, limit)
 	v := row(x)
 	a.Store(v, p, 0)
 	a.Free(v)
@@ -74,7 +103,7 @@ func (a *Asm) Sixteens(op op, alone string, row func(x Reg) *Vec, results func(v
 	a.SubArg("rows", n, end)
 	a.StoreArg("x", x)
 	a.Jump(group)
-	for _, r := range []Reg{end, p, n, x} {
+	for _, r := range []Reg{end, p, n, x, limit} {
 		a.FreeReg(r)
 	}
 }

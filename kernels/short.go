@@ -12,9 +12,9 @@ e^(x - max), but for one of the terms of 1; and log the logarithm of 1 + sum, as
 log1p has it. They may all be nil, and sum may be log. If dst is not nil it is
 set to e^(x - max) divided by the whole sum and times scale, which each row has
 one of, or nil for 1. The terms are added as if each were a lane of a vector, by
-halves, those of 1 apart.`,
+halves, those of 1 apart. Rows within size elements from x on are asked for ahead.`,
 	args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"},
-		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}, {"size", "int"}},
 	body: func(a *Asm) { writeShort(a, false) },
 }
 
@@ -24,7 +24,7 @@ var shortSoftmaxDotKernel = kernel{
 and adds w[j] add to dst; w is 1 where there are none.`,
 	args: []arg{{"dst", "*float32"}, {"scale", "*float32"}, {"add", "*float32"},
 		{"max", "*float32"}, {"sum", "*float64"}, {"log", "*float64"}, {"dot", "*float32"},
-		{"x", "*float32"}, {"w", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}},
+		{"x", "*float32"}, {"w", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"dstStride", "int"}, {"stride", "int"}, {"size", "int"}},
 	body: func(a *Asm) { writeShort(a, true) },
 }
 
@@ -33,6 +33,7 @@ func writeShort(a *Asm, dots bool) {
 	s := &short{rowResults: rowResults{Asm: a, exp: a.newExpMinus(exp6)}, dots: dots, low: low, zero: zero}
 	s.x, s.rows, s.n, s.at = a.Arg("x"), a.Arg("rows"), a.Arg("cols"), a.Reg()
 	s.exp.keep(a, 9)
+	s.sizeToLimit(s.x)
 	a.MovImm(0, s.at)
 	a.KeepTail(s.n)
 	if dots {
@@ -68,6 +69,17 @@ type rowResults struct {
 	*Asm
 	exp expMinus
 	at  Reg // 4 bytes for each row that is done
+}
+
+// sizeToLimit replaces size by the address from which on nothing is asked for: later and
+// a group of rows in front of the end of what there is from x on.
+func (s *rowResults) sizeToLimit(x Reg) {
+	limit := s.Arg("size")
+	s.ShiftReg(2, limit)
+	s.AddReg(x, limit)
+	s.AddImm(-later-4*lanes*lanes, limit)
+	s.StoreArg("size", limit)
+	s.FreeReg(limit)
 }
 
 // logs turns what is in log into logarithms.
@@ -270,12 +282,13 @@ func (s *short) store(room, dst Reg, f *Vec) {
 	stride, p, left := s.Arg("dstStride"), s.x, s.Reg()
 	s.ShiftReg(2, stride)
 	s.Mov(s.n, left)
-	s.Mov(room, p)
 	var next Reg // in the rows to come, if there is a register for it
 	if !s.dots {
 		next = s.Reg()
 		s.Mov(dst, next)
+		s.within(s.x, next, room)
 	}
+	s.Mov(room, p)
 	var add *Vec
 	var weights Reg
 	if s.dots {
@@ -341,12 +354,24 @@ func (s *short) nextRows(name string, p, stride Reg) {
 	s.StoreArg(name, p)
 }
 
+// within sets next to room, less later, if the rows at x are too close to the end to ask
+// for what is later behind next.
+func (s *short) within(x, next, room Reg) {
+	limit, far := s.Arg("size"), s.NewLabel("far")
+	s.JumpIf(x, "<", limit, far)
+	s.Mov(room, next)
+	s.AddImm(-later, next)
+	s.Label(far)
+	s.FreeReg(limit)
+}
+
 // exps replaces the columns by e^(x - m), two at a time, and asks for as much of
 // the rows to come, as if they had no gaps.
 func (s *short) exps(room Reg, m *Vec) {
 	p, x, left, loop := s.Reg(), s.Reg(), s.Reg(), s.NewLabel("exps")
 	s.Mov(room, p)
 	s.Mov(s.x, x)
+	s.within(s.x, x, room)
 	s.Mov(s.n, left)
 	s.Label(loop)
 	d := s.Vecs(2, "d")

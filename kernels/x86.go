@@ -82,6 +82,7 @@ func (x x86) andImm(a *Asm, imm int, d Reg) { a.emit("ANDQ $%d, %s", imm, d) }
 func (x x86) and(a *Asm, s, d Reg)          { a.emit("ANDQ %s, %s", s, d) }
 func (x x86) shl(a *Asm, n int, d Reg)      { a.emit("SHLQ $%d, %s", n, d) }
 func (x x86) shr(a *Asm, n int, d Reg)      { a.emit("SHRQ $%d, %s", n, d) }
+func (x x86) mul(a *Asm, s, d Reg)          { a.emit("IMULQ %s, %s", s, d) }
 func (x x86) firstBit(a *Asm, d Reg)        { a.emit("BSFQ %s, %s", d, d) }
 func (x x86) load64(a *Asm, base, d Reg)    { a.emit("MOVQ (%s), %s", base, d) }
 func (x x86) store64(a *Asm, s, base Reg)   { a.emit("MOVQ %s, (%s)", s, base) }
@@ -91,6 +92,10 @@ func (x x86) load32(a *Asm, base Reg, off int, d Reg) {
 func (x x86) store32(a *Asm, s, base Reg, off int) { a.emit("MOVL %s, %s", s, mem(base, off)) }
 func (x x86) prefetch(a *Asm, level int, base Reg, off int) {
 	a.emit("PREFETCHT%d %s", level-1, mem(base, off))
+}
+
+func (x x86) prefetchAt(a *Asm, level int, base, index Reg, off int) {
+	a.emit("PREFETCHT%d %s(%s*1)", level-1, mem(base, off), index)
 }
 
 func (x x86) min(a *Asm, s, d Reg) {
