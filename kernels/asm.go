@@ -79,8 +79,10 @@ type isa interface {
 	zeroWhere(a *Asm, x, d int, zero Uni)
 	addUnless(a *Asm, x, d int, value Uni)
 
-	nanInit(a *Asm, chains int)
-	nanSee(a *Asm, x, y int)
+	nanNone(a *Asm, chain int)
+	nanFirst(a *Asm, chain, part, x, y int)
+	nanSee(a *Asm, chain, x, y int)
+	nanJoin(a *Asm, chain, other int)
 	nanJump(a *Asm, folded int, label string)
 	fold(a *Asm, op op, v *Vec, lanes int)
 	foldRows(a *Asm, op op, base Reg, part, d int)
@@ -211,8 +213,7 @@ type Asm struct {
 	heads   map[head]string // registers of the Vecs that are live at the labels
 	lo, hi  int             // the parts that Vec operations work on
 	tail    Reg             // AVX-512: K1 has the mask of its tail
-	nan     int             // x86: register of nanSee; AVX-512: the last one of its masks
-	nans    int             // AVX-512: how many there are
+	nan     int             // AVX2: register of nanSee
 	stack   bool            // arm64: the kernel uses its stack buffer
 	locals  int             // the slots of Local in use
 	streams bool            // StoreStream was used
@@ -1029,16 +1030,27 @@ func (a *Asm) AddUnless(d, x *Vec, u Uni) {
 	}
 }
 
-// NaNInit forgets the NaNs seen. The maximum of the elements that NaNSee is
-// shown must be taken with Max, as well. They are seen in one chain, or two that take turns.
-func (a *Asm) NaNInit(chains int) { a.isa.nanInit(a, chains) }
-
-// NaNSee notes whether x or y, which may be the same, has a NaN.
-func (a *Asm) NaNSee(x, y *Vec) {
+// NaNFirst begins one of four chains, which note whether what they are shown has a NaN,
+// with x and y, which may be the same. The maximum or minimum of the elements must be
+// taken as well. Number 0 is the first to begin, and the one that NaNJump asks.
+func (a *Asm) NaNFirst(chain int, x, y *Vec) {
 	for i := a.lo; i < a.hi; i++ {
-		a.isa.nanSee(a, x.r[i], y.r[i])
+		a.isa.nanFirst(a, chain, i, x.r[i], y.r[i])
 	}
 }
+
+// NaNNone begins another chain with nothing.
+func (a *Asm) NaNNone(chain int) { a.isa.nanNone(a, chain) }
+
+// NaNSee shows x and y to a chain.
+func (a *Asm) NaNSee(chain int, x, y *Vec) {
+	for i := a.lo; i < a.hi; i++ {
+		a.isa.nanSee(a, chain, x.r[i], y.r[i])
+	}
+}
+
+// NaNJoin lets chain know of what other has seen.
+func (a *Asm) NaNJoin(chain, other int) { a.isa.nanJoin(a, chain, other) }
 
 // NaNJump goes to label if a NaN was seen; m is what FoldMax left of the maximum.
 func (a *Asm) NaNJump(m *Vec, label string) {

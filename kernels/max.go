@@ -52,15 +52,14 @@ func (a *Asm) extremeRows(op op, start uint32) {
 		a.ReadRows(func(x Reg) {
 			a.Mov(x, p)
 			a.LoadArg("cols", n)
-			store(a.extremeOf(op, p, n, begin))
+			store(a.extremeOf(op, p, n))
 		})
 	})
 }
 
 // extremeOfOne is extremeOf for one vector.
 func (a *Asm) extremeOfOne(op op, m *Vec) {
-	a.NaNInit(1)
-	a.ByPart(func() { a.NaNSee(m, m) })
+	a.ByPart(func() { a.NaNFirst(0, m, m) })
 	a.Fold(op, m)
 }
 
@@ -69,33 +68,9 @@ func (a *Asm) extremeOfOne(op op, m *Vec) {
 // those in front of p, of which there are lanes-n at least: the steps between the first
 // and the last are aligned, and the last one, or vector, ends with the row. It destroys p
 // and n.
-func (a *Asm) extremeOf(op op, p, n Reg, begin Uni) *Vec {
+func (a *Asm) extremeOf(op op, p, n Reg) *Vec {
 	m := a.Vecs(4, "m")
-	for _, m := range m {
-		a.Set(m, begin)
-	}
-	a.NaNInit(2)
-	loop, once, few, vec, final, done := a.NewLabel("step"), a.NewLabel("once"), a.NewLabel("few"), a.NewLabel("vec"), a.NewLabel("final"), a.NewLabel("done")
-	full := func() {
-		a.ByPair(func() {
-			for i := 0; i < 4; i += 2 {
-				x, y := a.Vec("x"), a.Vec("y")
-				a.Load(x, p, 4*lanes*i)
-				a.Load(y, p, 4*lanes*(i+1))
-				a.op(op, m[i], x, m[i])
-				a.op(op, m[i+1], y, m[i+1])
-				a.NaNSee(x, y)
-				a.Free(x, y)
-			}
-		})
-	}
-	one := func() {
-		x := a.Vec("x")
-		a.Load(x, p, 0)
-		a.op(op, m[0], x, m[0])
-		a.ByPart(func() { a.NaNSee(x, x) })
-		a.Free(x)
-	}
+	few, vec, final, single, done := a.NewLabel("few"), a.NewLabel("vec"), a.NewLabel("final"), a.NewLabel("single"), a.NewLabel("done")
 	last := n
 	toLast := func(size int) { // the last so many elements
 		a.ShiftReg(2, last)
@@ -104,34 +79,92 @@ func (a *Asm) extremeOf(op op, p, n Reg, begin Uni) *Vec {
 	}
 	a.JumpIfImm(n, "<", step, few)
 	toLast(step)
-	a.JumpIf(p, "==", last, once)
-	a.Label(loop)
-	full()
-	a.AndImm(-4*lanes, p)
-	a.AddImm(4*step, p)
-	a.JumpIf(p, "<", last, loop)
-	a.Mov(last, p)
-	a.Label(once)
-	full()
-	a.op(op, m[0], m[1], m[0])
-	a.op(op, m[2], m[3], m[2])
-	a.op(op, m[0], m[2], m[0])
+	a.extremeOfSteps(op, m, p, last)
 	a.Jump(done)
 
 	a.Label(few)
 	toLast(lanes)
+	first := func() {
+		a.Load(m[0], p, 0)
+		a.ByPart(func() { a.NaNFirst(0, m[0], m[0]) })
+	}
+	other := func(see func(x *Vec)) {
+		x := a.Vec("x")
+		a.Load(x, p, 0)
+		a.op(op, m[0], x, m[0])
+		a.ByPart(func() { see(x) })
+		a.Free(x)
+	}
+	a.JumpIf(p, ">=", last, single)
+	first()
+	a.AddImm(4*lanes, p)
 	a.JumpIf(p, ">=", last, final)
 	a.Label(vec)
-	one()
+	other(func(x *Vec) { a.NaNSee(0, x, x) })
 	a.AddImm(4*lanes, p)
 	a.JumpIf(p, "<", last, vec)
 	a.Label(final)
 	a.Mov(last, p)
-	one()
+	other(func(x *Vec) { a.NaNFirst(1, x, x) })
+	a.NaNJoin(0, 1)
+	a.Jump(done)
+	a.Label(single)
+	a.Mov(last, p)
+	first()
 	a.Label(done)
 	a.Free(m[1:]...)
 	a.Fold(op, m[0])
 	return m[0]
+}
+
+// extremeOfSteps is that for a step and more, the last one at last, but for the fold.
+// Four chains of NaNs take turns: one takes longer than a step.
+func (a *Asm) extremeOfSteps(op op, m []*Vec, p, last Reg) {
+	loop, join, end, folded := a.NewLabel("step"), a.NewLabel("join"), a.NewLabel("end"), a.NewLabel("folded")
+	a.ByPair(func() {
+		for i, m := range m {
+			a.Load(m, p, 4*lanes*i)
+		}
+		a.NaNFirst(0, m[0], m[1])
+		a.NaNFirst(1, m[2], m[3])
+	})
+	full := func(chain int) {
+		a.ByPair(func() {
+			for i := 0; i < 4; i += 2 {
+				x, y := a.Vec("x"), a.Vec("y")
+				a.Load(x, p, 4*lanes*i)
+				a.Load(y, p, 4*lanes*(i+1))
+				a.op(op, m[i], x, m[i])
+				a.op(op, m[i+1], y, m[i+1])
+				a.NaNSee(chain+i/2, x, y)
+				a.Free(x, y)
+			}
+		})
+	}
+	a.JumpIf(p, "==", last, folded)
+	a.AndImm(-4*lanes, p)
+	a.AddImm(4*step, p)
+	a.JumpIf(p, ">=", last, end)
+	a.NaNNone(2)
+	a.NaNNone(3)
+	a.Label(loop)
+	full(2)
+	a.AddImm(4*step, p)
+	a.JumpIf(p, ">=", last, join)
+	full(0)
+	a.AddImm(4*step, p)
+	a.JumpIf(p, "<", last, loop)
+	a.Label(join)
+	a.NaNJoin(0, 2)
+	a.NaNJoin(1, 3)
+	a.Label(end)
+	a.Mov(last, p)
+	full(0)
+	a.Label(folded)
+	a.NaNJoin(0, 1)
+	a.op(op, m[0], m[1], m[0])
+	a.op(op, m[2], m[3], m[2])
+	a.op(op, m[0], m[2], m[0])
 }
 
 // searchSize is the number of elements that argMax compares by their maximum, and
@@ -160,7 +193,7 @@ func (a *Asm) argMaxLong() {
 		a.take(searchSize, n, b)
 		a.SubReg(b, n)
 		a.Mov(p, q)
-		v := a.extremeOf(opMax, q, b, low)
+		v := a.extremeOf(opMax, q, b)
 		a.NaNJump(v, nan)
 		a.Broadcast(m, v)
 		a.JumpGreater(m, top, better)

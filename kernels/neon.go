@@ -583,8 +583,10 @@ func (n neon) addUnless(a *Asm, x, d int, value Uni) {
 }
 
 // FMAX keeps NaNs, so the folded maximum tells.
-func (neon) nanInit(a *Asm, chains int) {}
-func (neon) nanSee(a *Asm, x, y int)    {}
+func (neon) nanNone(a *Asm, chain int)              {}
+func (neon) nanFirst(a *Asm, chain, part, x, y int) {}
+func (neon) nanSee(a *Asm, chain, x, y int)         {}
+func (neon) nanJoin(a *Asm, chain, other int)       {}
 
 func (neon) nanJump(a *Asm, folded int, label string) {
 	a.emit("FCMPS F%d, F%d", folded, folded)

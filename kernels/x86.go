@@ -506,29 +506,34 @@ func (x x86) addUnless(a *Asm, p, d int, u Uni) {
 	a.vfree[t] = true
 }
 
-// nanInit: AVX-512 keeps in K7, and K6 if there are two chains, the lanes that have seen
-// numbers only; AVX2, in a register, those that have seen a NaN.
-func (x x86) nanInit(a *Asm, chains int) {
+// nanMask: AVX-512 keeps in masks the lanes that have seen numbers only; AVX2, in one
+// register for all chains, those that have seen a NaN.
+func nanMask(chain int) string { return fmt.Sprintf("K%d", 7-chain) }
+
+// nanNone: nothing writes K0; from the mask itself, a row would wait for the one before.
+func (x x86) nanNone(a *Asm, chain int) {
 	if x.avx512 {
-		a.nan = 7
-		a.nans = chains
-		for k := range chains {
-			a.emit("KXNORW K%d, K%d, K%d", 7-k, 7-k, 7-k)
-		}
-		return
+		a.emit("KXNORW K0, K0, %s", nanMask(chain))
 	}
-	if a.nan < 0 {
-		a.nan = a.Uniform().r
-	}
-	a.emit("VXORPS %s, %s, %s", x.reg(a.nan), x.reg(a.nan), x.reg(a.nan))
 }
 
-func (x x86) nanSee(a *Asm, p, q int) {
-	if x.avx512 {
-		if a.nans == 2 {
-			a.nan ^= 1
+func (x x86) nanFirst(a *Asm, chain, part, p, q int) {
+	switch {
+	case x.avx512:
+		a.emit("VCMPPS $7, %s, %s, %s", x.reg(p), x.reg(q), nanMask(chain))
+	case chain > 0 || part > 0:
+		x.nanSee(a, chain, p, q)
+	default:
+		if a.nan < 0 {
+			a.nan = a.Uniform().r
 		}
-		a.emit("VCMPPS $7, %s, %s, K%d, K%d", x.reg(p), x.reg(q), a.nan, a.nan)
+		a.emit("VCMPPS $3, %s, %s, %s", x.reg(p), x.reg(q), x.reg(a.nan))
+	}
+}
+
+func (x x86) nanSee(a *Asm, chain, p, q int) {
+	if x.avx512 {
+		a.emit("VCMPPS $7, %s, %s, %s, %s", x.reg(p), x.reg(q), nanMask(chain), nanMask(chain))
 		return
 	}
 	t := a.vreg(false)
@@ -537,12 +542,15 @@ func (x x86) nanSee(a *Asm, p, q int) {
 	a.vfree[t] = true
 }
 
+func (x x86) nanJoin(a *Asm, chain, other int) {
+	if x.avx512 {
+		a.emit("KANDW %s, %s, %s", nanMask(other), nanMask(chain), nanMask(chain))
+	}
+}
+
 func (x x86) nanJump(a *Asm, folded int, label string) {
 	if x.avx512 {
-		if a.nans == 2 {
-			a.emit("KANDW K6, K7, K7")
-		}
-		a.emit("KORTESTW K7, K7")
+		a.emit("KORTESTW %s, %s", nanMask(0), nanMask(0))
 		a.emit("JCC %s", label)
 		return
 	}
