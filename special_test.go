@@ -392,6 +392,8 @@ func testSpecialLong[T Float](t *testing.T) {
 	for _, kind := range kinds {
 		run(kind, 9000, blockSize-1, blockSize)
 		run(kind, 9000, 2*blockSize+4, 5)
+		run(kind, 1<<15, 255, 256) // as far as rows are that maxima ask for memory of
+		run(kind, 1<<15+67, 1<<15-1, 1<<15+66)
 		if kind != "one finite" && lighter() {
 			continue
 		}

@@ -1032,7 +1032,7 @@ func (a *Asm) AddUnless(d, x *Vec, u Uni) {
 
 // NaNFirst begins one of four chains, which note whether what they are shown has a NaN,
 // with x and y, which may be the same. The maximum or minimum of the elements must be
-// taken as well. Number 0 is the first to begin, and the one that NaNJump asks.
+// taken as well. Number 0 begins first, and is the one that NaNJump asks.
 func (a *Asm) NaNFirst(chain int, x, y *Vec) {
 	for i := a.lo; i < a.hi; i++ {
 		a.isa.nanFirst(a, chain, i, x.r[i], y.r[i])

@@ -48,12 +48,17 @@ func (a *Asm) extremeRows(op op, start uint32) {
 			store(m)
 		})
 	}, func() {
-		p, n := a.Reg(), a.Reg()
-		a.ReadRows(func(x Reg) {
-			a.Mov(x, p)
-			a.LoadArg("cols", n)
-			store(a.extremeOf(op, p, n))
-		})
+		long := func(far bool) {
+			p, n := a.Reg(), a.Reg()
+			a.ReadRows(func(x Reg) {
+				a.Mov(x, p)
+				a.LoadArg("cols", n)
+				store(a.extremeOf(op, p, n, far))
+			})
+			a.FreeReg(n)
+			a.FreeReg(p)
+		}
+		a.Either("cols", ">=", farCols, func() { long(false) }, func() { long(true) })
 	})
 }
 
@@ -68,7 +73,7 @@ func (a *Asm) extremeOfOne(op op, m *Vec) {
 // those in front of p, of which there are lanes-n at least: the steps between the first
 // and the last are aligned, and the last one, or vector, ends with the row. It destroys p
 // and n.
-func (a *Asm) extremeOf(op op, p, n Reg) *Vec {
+func (a *Asm) extremeOf(op op, p, n Reg, far bool) *Vec {
 	m := a.Vecs(4, "m")
 	few, vec, final, single, done := a.NewLabel("few"), a.NewLabel("vec"), a.NewLabel("final"), a.NewLabel("single"), a.NewLabel("done")
 	last := n
@@ -79,7 +84,7 @@ func (a *Asm) extremeOf(op op, p, n Reg) *Vec {
 	}
 	a.JumpIfImm(n, "<", step, few)
 	toLast(step)
-	a.extremeOfSteps(op, m, p, last)
+	a.extremeOfSteps(op, m, p, last, far)
 	a.Jump(done)
 
 	a.Label(few)
@@ -119,7 +124,7 @@ func (a *Asm) extremeOf(op op, p, n Reg) *Vec {
 
 // extremeOfSteps is that for a step and more, the last one at last, but for the fold.
 // Four chains of NaNs take turns: one takes longer than a step.
-func (a *Asm) extremeOfSteps(op op, m []*Vec, p, last Reg) {
+func (a *Asm) extremeOfSteps(op op, m []*Vec, p, last Reg, far bool) {
 	loop, join, end, folded := a.NewLabel("step"), a.NewLabel("join"), a.NewLabel("end"), a.NewLabel("folded")
 	a.ByPair(func() {
 		for i, m := range m {
@@ -129,6 +134,11 @@ func (a *Asm) extremeOfSteps(op op, m []*Vec, p, last Reg) {
 		a.NaNFirst(1, m[2], m[3])
 	})
 	full := func(chain int) {
+		for i := range 4 {
+			if far {
+				a.Prefetch(p, farAhead+64*i)
+			}
+		}
 		a.ByPair(func() {
 			for i := 0; i < 4; i += 2 {
 				x, y := a.Vec("x"), a.Vec("y")
@@ -167,6 +177,13 @@ func (a *Asm) extremeOfSteps(op op, m []*Vec, p, last Reg) {
 	a.op(op, m[0], m[2], m[0])
 }
 
+// farCols is the length of rows that come from memory, mostly, and farAhead how many bytes
+// ahead they are asked for: at the end of each of its blocks argMax would wait.
+const (
+	farCols  = 1 << 15
+	farAhead = 4096
+)
+
 // searchSize is the number of elements that argMax compares by their maximum, and
 // one of which it searches in the end.
 const searchSize = 8 * step
@@ -176,10 +193,14 @@ var argMaxKernel = kernel{
 	doc: `dst[i] is the index of the first maximum of row i, or of its first NaN.
 Every 512 elements are compared by their maxima; the best ones are searched at the end.`,
 	args: []arg{{"dst", "*int"}, {"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
-	body: func(a *Asm) { a.Either("cols", ">", lanes, a.argMaxShort, a.argMaxLong) },
+	body: func(a *Asm) {
+		a.Either("cols", ">", lanes, a.argMaxShort, func() {
+			a.Either("cols", ">=", farCols, func() { a.argMaxLong(false) }, func() { a.argMaxLong(true) })
+		})
+	},
 }
 
-func (a *Asm) argMaxLong() {
+func (a *Asm) argMaxLong(far bool) {
 	low := a.ConstReg(negInf)
 	dst, p, n, b, q, best := a.Arg("dst"), a.Reg(), a.Reg(), a.Reg(), a.Reg(), a.Reg()
 	top, m := a.Uniform(), a.Uniform()
@@ -193,7 +214,7 @@ func (a *Asm) argMaxLong() {
 		a.take(searchSize, n, b)
 		a.SubReg(b, n)
 		a.Mov(p, q)
-		v := a.extremeOf(opMax, q, b)
+		v := a.extremeOf(opMax, q, b, far)
 		a.NaNJump(v, nan)
 		a.Broadcast(m, v)
 		a.JumpGreater(m, top, better)
