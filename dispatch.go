@@ -38,6 +38,10 @@ type kernels[T Float] struct {
 	// sumExpWeighted to that of w[j] (x-base).
 	sumExpDot      func(base, sum, peak, dot, x *T, rows, cols, stride int)
 	sumExpWeighted func(base, sum, peak, dot, x, w *T, rows, cols, stride int)
+	// shiftSumExp is sumExp for one row, rows being 1, and meanwhile sets the n elements of
+	// to to (from - *max) - *log, past the caches if stream is not 0: n is a multiple of 64,
+	// and to of 64 bytes.
+	shiftSumExp func(base, sum, peak, x *T, rows, cols, stride int, to, from, max, log *T, n, stream int)
 	// log1p replaces x[i] by log(1 + x[i]) for i < n, x[i] >= 0.
 	log1p func(x *float64, n int)
 	// expSum finds, for each block: base, an element of the row, or -MaxFloat if the

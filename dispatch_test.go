@@ -316,6 +316,15 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		return a
 	}
 	out := func(a ...armed) []armed { return a }
+	shiftSumExp := func(stream int) ([]armed, []armed, func()) {
+		n := cols / step * step
+		x, from, to := row(0), row(1), newArea[T](mem[2], 1, max(n, step), 0, in.end)
+		guardFill(x.row, 1, in.kind)
+		base, sum, peak, m := vec(0, blocks), vec(1, blocks), vec(2, blocks), vec(3, 2)
+		return out(base, sum, peak, to), out(x, from, m), func() {
+			k.shiftSumExp(base.p(), sum.p(), peak.p(), x.p(), 1, cols, 0, to.p(), from.p(), &m.x[0], &m.x[1], n, stream)
+		}
+	}
 	return []kernelCall{
 		{"pages", func() ([]armed, []armed, func()) {
 			x := x()
@@ -368,6 +377,8 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 				k.sumExpWeighted(max.p(), sum.p(), ones.p(), dot.p(), x.p(), w.p(), rows, cols, stride)
 			}
 		}},
+		{"shiftSumExp", func() ([]armed, []armed, func()) { return shiftSumExp(0) }},
+		{"shiftSumExp", func() ([]armed, []armed, func()) { return shiftSumExp(1) }},
 		{"expSum", func() ([]armed, []armed, func()) {
 			x, y, base, sum, more := x(), y(), vec(0, rows*blocks), vec(1, rows*blocks), vec(3, rows*blocks)
 			return out(y, base, sum, more), out(x), func() { k.expSum(y.p(), base.p(), sum.p(), more.p(), x.p(), rows, cols, dstStride, stride) }
@@ -588,7 +599,7 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 		}},
 		{"shift", func() ([]armed, []armed, func()) {
 			y, max, log := y(), vec(0, rows), vec(1, rows)
-			return out(y), out(max, log), func() { k.shift(y.p(), y.p(), max.p(), log.p(), rows, cols, dstStride, dstStride, 1<<16) }
+			return out(y), out(max, log), func() { k.shift(y.p(), y.p(), max.p(), log.p(), rows, cols, dstStride, dstStride, 0) }
 		}},
 		{"cross", func() ([]armed, []armed, func()) {
 			p, q, sum := row(0), row(1), doubles(3, 3)

@@ -32,6 +32,9 @@ func sumExpDotAVX2(base, sum, peak, dot, x *float32, rows, cols, stride int)
 func sumExpWeightedAVX2(base, sum, peak, dot, x, w *float32, rows, cols, stride int)
 
 //go:noescape
+func shiftSumExpAVX2(base, sum, peak, x *float32, rows, cols, stride int, to, from, max, log *float32, n, stream int)
+
+//go:noescape
 func log1pAVX2(x *float64, n int)
 
 //go:noescape
@@ -154,6 +157,7 @@ var tableAVX2 = kernels[float32]{
 	sumExp:               sumExpAVX2,
 	sumExpDot:            sumExpDotAVX2,
 	sumExpWeighted:       sumExpWeightedAVX2,
+	shiftSumExp:          shiftSumExpAVX2,
 	log1p:                log1pAVX2,
 	expSum:               expSumAVX2,
 	expSumDot:            expSumDotAVX2,
@@ -219,6 +223,9 @@ func sumExpDotAVX512(base, sum, peak, dot, x *float32, rows, cols, stride int)
 
 //go:noescape
 func sumExpWeightedAVX512(base, sum, peak, dot, x, w *float32, rows, cols, stride int)
+
+//go:noescape
+func shiftSumExpAVX512(base, sum, peak, x *float32, rows, cols, stride int, to, from, max, log *float32, n, stream int)
 
 //go:noescape
 func log1pAVX512(x *float64, n int)
@@ -343,6 +350,7 @@ var tableAVX512 = kernels[float32]{
 	sumExp:               sumExpAVX512,
 	sumExpDot:            sumExpDotAVX512,
 	sumExpWeighted:       sumExpWeightedAVX512,
+	shiftSumExp:          shiftSumExpAVX512,
 	log1p:                log1pAVX512,
 	expSum:               expSumAVX512,
 	expSumDot:            expSumDotAVX512,

@@ -32,6 +32,9 @@ func sumExpDotNEON(base, sum, peak, dot, x *float32, rows, cols, stride int)
 func sumExpWeightedNEON(base, sum, peak, dot, x, w *float32, rows, cols, stride int)
 
 //go:noescape
+func shiftSumExpNEON(base, sum, peak, x *float32, rows, cols, stride int, to, from, max, log *float32, n, stream int)
+
+//go:noescape
 func log1pNEON(x *float64, n int)
 
 //go:noescape
@@ -154,6 +157,7 @@ var tableNEON = kernels[float32]{
 	sumExp:               sumExpNEON,
 	sumExpDot:            sumExpDotNEON,
 	sumExpWeighted:       sumExpWeightedNEON,
+	shiftSumExp:          shiftSumExpNEON,
 	log1p:                log1pNEON,
 	expSum:               expSumNEON,
 	expSumDot:            expSumDotNEON,

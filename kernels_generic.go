@@ -31,6 +31,7 @@ func genericKernels[T Float]() kernels[T] {
 
 		sumExp:         sumExpGeneric[T],
 		sumExpDot:      sumExpDotGeneric[T],
+		shiftSumExp:    shiftSumExpGeneric[T],
 		sumExpWeighted: sumExpWeightedGeneric[T],
 
 		shortSoftmax:    shortSoftmaxGeneric[T],
@@ -167,6 +168,11 @@ func expGeneric[T Float](dst, x *T, n, _ int) {
 	for i, v := range in {
 		out[i] = T(exp64(float64(v)))
 	}
+}
+
+func shiftSumExpGeneric[T Float](base, sum, peak, x *T, rows, cols, stride int, to, from, max, log *T, n, _ int) {
+	shiftGeneric(to, from, max, log, 1, n, 0, 0, 0)
+	sumExpGeneric(base, sum, peak, x, rows, cols, stride)
 }
 
 func sumExpGeneric[T Float](base, sum, peak, x *T, rows, cols, stride int) {

@@ -977,6 +977,10 @@ var specTable = kernels[float32]{
 			at(dst, 0, rows)[i] = specDot(at(x, i*stride, cols), at(base, 0, rows)[i], at(y, i*yStride, cols))
 		}
 	},
+	shiftSumExp: func(base, sum, peak, x *float32, rows, cols, stride int, to, from, max, log *float32, n, _ int) {
+		specShift(at(to, 0, n), at(from, 0, n), *max, *log)
+		specSumExpRows(base, sum, peak, x, rows, cols, stride, false)
+	},
 	shift: func(dst, x, max, log *float32, rows, cols, dstStride, stride, _ int) {
 		for i := range rows {
 			specShift(at(dst, i*dstStride, cols), at(x, i*stride, cols), at(max, 0, rows)[i], at(log, 0, rows)[i])
@@ -1141,6 +1145,20 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		results[i] += 0
 	}
 	out = append(out, newOutput("sumExp", slices.Clone(results)))
+
+	for stream, name := range []string{"shiftSumExp", "shiftSumExp, streamed"} {
+		whole := x.Cols / step * step
+		to := shifted(make([]float32, n*whole+1), 0)
+		for i := range n {
+			b, last := i*nb, n-1-i
+			k.shiftSumExp(&max[b], &sum[b], &peak[b], &x.row(i)[0], 1, x.Cols, 0, &to[last*whole], &x.row(last)[0], &maxs[i], &maxs[last], whole, stream)
+		}
+		afterNaN(forget)
+		for i := range results {
+			results[i] += 0
+		}
+		out = append(out, newOutput(name, slices.Clone(results)), newOutput(name+"'s row before", to))
+	}
 
 	dots := make([]float32, n*nb)
 	k.sumExpDot(&max[0], &sum[0], &peak[0], &dots[0], in, n, x.Cols, x.Stride)

@@ -18,6 +18,15 @@ type sumExps[T Float] struct {
 	dots    []T
 	weight  []T
 	weights []float64
+
+	shift *shifting[T] // if not nil, what is done meanwhile; there is no dot then
+}
+
+// A shifting is the log-softmax of the row before: to is set to (from - max) - log.
+type shifting[T Float] struct {
+	to, from []T // to is aligned to 64 bytes, and both are whole steps
+	max, log [1]T
+	stream   int
 }
 
 // A room is memory for sumExps. What is on the stack has to be cleared, which
@@ -139,6 +148,11 @@ func nearest[T Float](base T, log float64) (T, float64) {
 // sumExp runs the kernel that finds what is wanted of rows from column off.
 func (t *sumExps[T]) sumExp(k *kernels[T], x *T, off, rows, cols, stride int) {
 	switch {
+	case t.shift != nil:
+		s := t.shift
+		off := min(off, len(s.to))
+		k.shiftSumExp(ptr(t.base, 0), ptr(t.sum, 0), ptr(t.peak, 0), x, rows, cols, stride,
+			ptr(s.to[off:], 0), ptr(s.from[off:], 0), ptr(s.max[:], 0), ptr(s.log[:], 0), min(len(s.to)-off, cols), s.stream)
 	case t.dots == nil:
 		k.sumExp(ptr(t.base, 0), ptr(t.sum, 0), ptr(t.peak, 0), x, rows, cols, stride)
 	case t.weight == nil:

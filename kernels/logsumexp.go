@@ -36,6 +36,19 @@ var sumExpWeightedKernel = kernel{
 	body: func(a *Asm) { (&logSumExp{Asm: a, dots: true, weighted: true}).write() },
 }
 
+var shiftSumExpKernel = kernel{
+	name: "shiftSumExp",
+	doc: `It is sumExp for one row, and meanwhile sets the n elements of to, a multiple of 64, to
+those of from less max, less log, past the caches if stream is not 0. to is aligned to 64
+bytes.`,
+	args: []arg{{"base", "*float32"}, {"sum", "*float32"}, {"peak", "*float32"},
+		{"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"},
+		{"to", "*float32"}, {"from", "*float32"}, {"max", "*float32"}, {"log", "*float32"}, {"n", "int"}, {"stream", "int"}},
+	body: func(a *Asm) {
+		a.Streams(func(stream bool) { (&logSumExp{Asm: a, shifts: true, stream: stream}).write() })
+	},
+}
+
 // A logSumExp writes sumExp. It reduces x, not x - base, to n ln 2 + r, and scales by
 // 2^(n-k): one subtraction less. And it neither looks for a maximum nor holds what it
 // raises e to: what comes of what is out of range, it throws away.
@@ -47,6 +60,7 @@ var sumExpWeightedKernel = kernel{
 type logSumExp struct {
 	*Asm
 	dots, weighted bool // set dot, with weights
+	shifts, stream bool // set to, past the caches
 	low, zero      Uni  // the least x that counts, or a little less; 0
 	base           Uni  // for dots; or else in round's register, for vectors
 	reducer
@@ -115,7 +129,12 @@ func (s *logSumExp) write() {
 	}
 	row, block, start, bad, beyond, apart := s.NewLabel("row"), s.NewLabel("block"), s.NewLabel("start"), s.NewLabel("bad"), s.NewLabel("beyond"), s.NewLabel("apart")
 	held, peak, next, kept := s.NewLabel("held"), s.NewLabel("peak"), s.NewLabel("next"), s.NewLabel("kept")
-	s.sumTogether(row)
+	if s.shifts {
+		s.MovImm(0, s.held)
+		s.startShift()
+	} else {
+		s.sumTogether(row)
+	}
 	s.Label(row)
 	s.LoadArg("x", s.p)
 	s.LoadArg("cols", s.n)
@@ -175,6 +194,9 @@ func (s *logSumExp) write() {
 
 	s.Label(apart)
 	s.vectors(m)
+	if s.shifts {
+		s.shiftSteps()
+	}
 	s.MovImm(unknown, s.known)
 	s.Jump(kept)
 
@@ -414,6 +436,9 @@ func (s *logSumExp) lanes(hold bool, label string) {
 	s.Label(part)
 	s.startPart(partSize)
 	s.Label(loop)
+	if s.shifts {
+		s.shiftStep()
+	}
 	s.step(dot, hold, s.fromMemory, func(_ int, xs []*Vec) { s.add(sum, seen, xs) })
 	s.JumpIf(s.q, "<", s.cut, loop)
 	s.JumpIf(s.q, ">=", s.full, end)
@@ -443,6 +468,63 @@ func (s *logSumExp) lanes(hold bool, label string) {
 	}
 	s.JumpBits(seen, outOfRange, label)
 	s.Free(seen)
+}
+
+// startShift relates to and from to x, and makes n the address in x where they end.
+func (s *logSumExp) startShift() {
+	s.relate("to")
+	s.relate("from")
+	end, x := s.Arg("n"), s.Arg("x")
+	s.ShiftReg(2, end)
+	s.AddReg(x, end)
+	s.StoreArg("n", end)
+	s.FreeReg(x)
+	s.FreeReg(end)
+}
+
+// shiftStep sets the step of to that goes with that at q, if there is one. Where a block is
+// done again, so is this.
+func (s *logSumExp) shiftStep() {
+	skip := s.NewLabel("skip")
+	from, to := s.Arg("n"), s.Reg()
+	s.JumpIf(s.q, ">=", from, skip)
+	m, l := s.Uniform(), s.Uniform()
+	s.LoadArg("max", to)
+	s.LoadUni(m, to, 0)
+	s.LoadArg("log", to)
+	s.LoadUni(l, to, 0)
+	s.LoadArg("from", from)
+	s.AddReg(s.q, from)
+	s.LoadArg("to", to)
+	s.AddReg(s.q, to)
+	for i := range 4 {
+		v := s.Vec("v")
+		s.Load(v, from, 4*lanes*i)
+		s.SubUni(v, v, m)
+		s.SubUni(v, v, l)
+		if !s.stream {
+			s.Prefetch(to, soon+4*lanes*i)
+		}
+		s.StoreTo(s.stream, v, to, 4*lanes*i)
+		s.Free(v)
+	}
+	s.FreeUniform(l)
+	s.FreeUniform(m)
+	s.FreeReg(to)
+	s.FreeReg(from)
+	s.Label(skip)
+}
+
+// shiftSteps sets all of to that goes with the block.
+func (s *logSumExp) shiftSteps() {
+	loop, done := s.NewLabel("shift"), s.NewLabel("done")
+	s.Mov(s.p, s.q)
+	s.Label(loop)
+	s.JumpIf(s.q, ">=", s.full, done)
+	s.shiftStep()
+	s.AddImm(4*step, s.q)
+	s.Jump(loop)
+	s.Label(done)
 }
 
 // newDot returns accumulators for the dots of a part, or nil if there are none, and

@@ -22,7 +22,7 @@ import (
 )
 
 // kernels are the entries of the table, in the order of its fields.
-var kernels = []kernel{pagesKernel, maxKernel, minKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, sumExpDotKernel, sumExpWeightedKernel, log1pKernel, expSumKernel, expSumDotKernel, expSumWeightedKernel, scaleExpSumKernel, scaleExpSumDotKernel, scaleExpSumWeightedKernel, shortSoftmaxKernel, shortSoftmaxDotKernel, mediumSoftmaxKernel, mediumSoftmaxDotKernel, scaleKernel,
+var kernels = []kernel{pagesKernel, maxKernel, minKernel, argMaxKernel, sumKernel, expKernel, sumExpKernel, sumExpDotKernel, sumExpWeightedKernel, shiftSumExpKernel, log1pKernel, expSumKernel, expSumDotKernel, expSumWeightedKernel, scaleExpSumKernel, scaleExpSumDotKernel, scaleExpSumWeightedKernel, shortSoftmaxKernel, shortSoftmaxDotKernel, mediumSoftmaxKernel, mediumSoftmaxDotKernel, scaleKernel,
 	scaleWeightedKernel, addScaledKernel, dotKernel, shiftKernel, squareKernel, squareGradKernel, distanceKernel, distanceGradKernel, hingeKernel, hingeGradKernel, squaredHingeGradKernel, crossKernel,
 	innerKernel, softmaxGradKernel, logSoftmaxGradKernel,
 	planarSumExpKernel, planarSumExpDotKernel, planarSoftmaxKernel, planarSoftmaxDotKernel, planarProbsKernel, planarProbsGradKernel, planarShiftKernel,
