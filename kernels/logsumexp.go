@@ -113,7 +113,7 @@ const (
 // How far ahead data is asked for: into the second-level cache from memory, and in
 // time for the loop from there. Rows together have to find the next ones' samples, too.
 const (
-	sumNear      = 4 * 1024
+	sumNear      = 6 * 1024
 	sumFar       = 16 * 1024
 	togetherNear = 12 * 1024
 	togetherFar  = 32 * 1024
