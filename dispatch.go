@@ -69,7 +69,8 @@ type kernels[T Float] struct {
 	shortSoftmax    func(dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride, size int)
 	shortSoftmaxDot func(dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride, size int)
 	// mediumSoftmax and mediumSoftmaxDot are the same for at most tile rows of at most
-	// mediumCols columns, where that is more than shortCols; w is not nil.
+	// mediumCols columns, where that is more than shortCols, but that log is set to sum;
+	// w is not nil.
 	mediumSoftmax    func(dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride, size int)
 	mediumSoftmaxDot func(dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride, size int)
 	mediumCols       int

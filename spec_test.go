@@ -731,7 +731,7 @@ func specMediumDot(dst, row, weights []float32, scale, add float32) (m float32, 
 }
 
 // specSoftmaxRows makes a kernel of what does a row, which in place overwrites it.
-func specSoftmaxRows(spec func(dst, row []float32, scale float32) (m float32, sum float64)) func(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride, size int) {
+func specSoftmaxRows(spec func(dst, row []float32, scale float32) (m float32, sum float64), log1p func(float64) float64) func(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride, size int) {
 	return func(dst, scale, max *float32, sum, log *float64, x *float32, rows, cols, dstStride, stride, _ int) {
 		for i := range rows {
 			var out []float32
@@ -745,13 +745,13 @@ func specSoftmaxRows(spec func(dst, row []float32, scale float32) (m float32, su
 			m, s := spec(out, slices.Clone(at(x, i*stride, cols)), f)
 			if max != nil {
 				at(max, i, 1)[0], at(sum, i, 1)[0] = m, s
-				at(log, i, 1)[0] = specLog1p(s)
+				at(log, i, 1)[0] = log1p(s)
 			}
 		}
 	}
 }
 
-func specSoftmaxDotRows(spec func(dst, row, weights []float32, scale, add float32) (m float32, sum float64, dot float32)) func(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride, size int) {
+func specSoftmaxDotRows(spec func(dst, row, weights []float32, scale, add float32) (m float32, sum float64, dot float32), log1p func(float64) float64) func(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride, size int) {
 	return func(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride, _ int) {
 		for i := range rows {
 			var out []float32
@@ -766,10 +766,13 @@ func specSoftmaxDotRows(spec func(dst, row, weights []float32, scale, add float3
 			var s float64
 			at(max, i, 1)[0], s, at(dot, i, 1)[0] = spec(out, slices.Clone(at(x, i*stride, cols)), weights, f, a)
 			at(sum, i, 1)[0] = s
-			at(log, i, 1)[0] = specLog1p(s)
+			at(log, i, 1)[0] = log1p(s)
 		}
 	}
 }
+
+// noLog is for kernels that leave the logarithm to others.
+func noLog(sum float64) float64 { return sum }
 
 // specScale has a factor for each block. A product of -0 becomes +0.
 func specScale(dst, row, factors []float32, add float32) {
@@ -948,11 +951,11 @@ var specTable = kernels[float32]{
 			at(x, 0, n)[i] = specLog1p(v)
 		}
 	},
-	shortSoftmax:     specSoftmaxRows(specShort),
-	shortSoftmaxDot:  specSoftmaxDotRows(specShortDot),
+	shortSoftmax:     specSoftmaxRows(specShort, specLog1p),
+	shortSoftmaxDot:  specSoftmaxDotRows(specShortDot, specLog1p),
 	mediumCols:       mediumCols,
-	mediumSoftmax:    specSoftmaxRows(specMedium),
-	mediumSoftmaxDot: specSoftmaxDotRows(specMediumDot),
+	mediumSoftmax:    specSoftmaxRows(specMedium, noLog),
+	mediumSoftmaxDot: specSoftmaxDotRows(specMediumDot, noLog),
 	expSum: func(dst, base, sum, more, x *float32, rows, cols, dstStride, stride int) {
 		specExpSumRows(dst, base, sum, more, x, rows, cols, dstStride, stride, false)
 	},

@@ -183,6 +183,9 @@ func shortSoftmax[T Float](k *kernels[T], dst, scale, max *T, sum, log *float64,
 		k.mediumSoftmax(from(dst, i*dstStride), from(scale, i), from(max, i), from(sum, i), from(log, i), from(x, i*stride),
 			min(tile, rows-i), cols, dstStride, stride, size-i*stride)
 	}
+	if log != nil {
+		k.log1p(log, rows)
+	}
 }
 
 func shortSoftmaxDot[T Float](k *kernels[T], dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride, size int) {
@@ -201,6 +204,7 @@ func shortSoftmaxDot[T Float](k *kernels[T], dst, scale, add, max *T, sum, log *
 		k.mediumSoftmaxDot(from(dst, i*dstStride), from(scale, i), from(add, i), from(max, i), from(sum, i), from(log, i), from(dot, i), from(x, i*stride), w,
 			min(tile, rows-i), cols, dstStride, stride, size-i*stride)
 	}
+	k.log1p(log, rows)
 }
 
 // from returns the address n elements behind p, or nil if p is nil.

@@ -14,7 +14,8 @@ var mediumSoftmaxKernel = kernel{
 	doc: `It is shortSoftmax for at most 16 longer rows. Lane by lane it adds up the terms
 that are not 1, and all, and folds both: the number of the others is what they
 differ by, rounded. Without dst the terms are those of sumExp, base being the
-maximum and k 0, and those of the maximum are left out and counted.`,
+maximum and k 0, and those of the maximum are left out and counted. log is set to
+sum: one log1p of many rows is as long as that of 16.`,
 	args: shortSoftmaxKernel.args,
 	body: func(a *Asm) { writeMedium(a, false) },
 }
@@ -55,7 +56,6 @@ func writeMedium(a *Asm, dots bool) {
 		}
 		a.FreeConst(zero)
 		a.FreeConst(low)
-		m.logs()
 		a.Ret()
 	})
 }
