@@ -68,7 +68,7 @@ type kernels[T Float] struct {
 	// of elements from x on that may be asked for ahead, 0 for none.
 	shortSoftmax    func(dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride, size int)
 	shortSoftmaxDot func(dst, scale, add, max *T, sum, log *float64, dot, x, w *T, rows, cols, dstStride, stride, size int)
-	// mediumSoftmax and mediumSoftmaxDot are the same for at most tile rows of at most
+	// mediumSoftmax and mediumSoftmaxDot are the same for at most wideTile rows of at most
 	// mediumCols columns, where that is more than shortCols, but that log is set to sum;
 	// w is not nil.
 	mediumSoftmax    func(dst, scale, max *T, sum, log *float64, x *T, rows, cols, dstStride, stride, size int)

@@ -479,59 +479,53 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 			}
 		}},
 		{"mediumSoftmax", func() ([]armed, []armed, func()) {
-			n := min(rows, tile)
-			x, y, max, sum, log, scale := x(), y(), vec(0, n), double(4), double(5), slices.Repeat([]T{1}, n)
+			x, y, max, sum, log, scale := x(), y(), vec(0, rows), double(4), double(5), slices.Repeat([]T{1}, rows)
 			return out(y, max, sum, log), out(x), func() {
 				if medium {
-					k.mediumSoftmax(y.p(), &scale[0], max.p(), sum.p(), log.p(), x.p(), n, cols, dstStride, stride, 1<<16)
+					k.mediumSoftmax(y.p(), &scale[0], max.p(), sum.p(), log.p(), x.p(), rows, cols, dstStride, stride, 1<<16)
 				}
 			}
 		}},
 		{"mediumSoftmax", func() ([]armed, []armed, func()) {
-			n := min(rows, tile)
-			y, scale := y(), vec(0, n)
+			y, scale := y(), vec(0, rows)
 			return out(y), out(scale), func() {
 				if medium {
-					k.mediumSoftmax(y.p(), scale.p(), nil, nil, nil, y.p(), n, cols, dstStride, dstStride, 1<<16)
+					k.mediumSoftmax(y.p(), scale.p(), nil, nil, nil, y.p(), rows, cols, dstStride, dstStride, 1<<16)
 				}
 			}
 		}},
 		{"mediumSoftmax", func() ([]armed, []armed, func()) {
-			n := min(rows, tile)
-			x, max, sum, log := x(), vec(0, n), double(4), double(5)
+			x, max, sum, log := x(), vec(0, rows), double(4), double(5)
 			return out(max, sum, log), out(x), func() {
 				if medium {
-					k.mediumSoftmax(nil, nil, max.p(), sum.p(), log.p(), x.p(), n, cols, 0, stride, 1<<16)
+					k.mediumSoftmax(nil, nil, max.p(), sum.p(), log.p(), x.p(), rows, cols, 0, stride, 1<<16)
 				}
 			}
 		}},
 		{"mediumSoftmaxDot", func() ([]armed, []armed, func()) {
-			n := min(rows, tile)
-			y, max, sum, log := y(), vec(0, n), double(4), double(5)
-			dot, scale, w := make([]T, n), slices.Repeat([]T{1}, n), newArea[T](mem[0], 1, cols, 0, in.end)
+			y, max, sum, log := y(), vec(0, rows), double(4), double(5)
+			dot, scale, w := make([]T, rows), slices.Repeat([]T{1}, rows), newArea[T](mem[0], 1, cols, 0, in.end)
 			guardFill(w.row, 1, 0)
 			return out(y, max, sum, log), out(w), func() {
 				if medium {
-					k.mediumSoftmaxDot(y.p(), &scale[0], &scale[0], max.p(), sum.p(), log.p(), &dot[0], y.p(), w.p(), n, cols, dstStride, dstStride, 1<<16)
+					k.mediumSoftmaxDot(y.p(), &scale[0], &scale[0], max.p(), sum.p(), log.p(), &dot[0], y.p(), w.p(), rows, cols, dstStride, dstStride, 1<<16)
 				}
 			}
 		}},
 		{"mediumSoftmaxDot", func() ([]armed, []armed, func()) {
-			n := min(rows, tile)
-			x, max, sum, log, dot, w := x(), vec(0, n), double(4), double(5), newArea[T](mem[1], 1, n, 0, in.end), slices.Repeat([]T{1}, cols)
+			x, max, sum, log, dot, w := x(), vec(0, rows), double(4), double(5), newArea[T](mem[1], 1, rows, 0, in.end), slices.Repeat([]T{1}, cols)
 			return out(max, sum, log, dot), out(x), func() {
 				if medium {
-					k.mediumSoftmaxDot(nil, nil, nil, max.p(), sum.p(), log.p(), dot.p(), x.p(), &w[0], n, cols, 0, stride, 1<<16)
+					k.mediumSoftmaxDot(nil, nil, nil, max.p(), sum.p(), log.p(), dot.p(), x.p(), &w[0], rows, cols, 0, stride, 1<<16)
 				}
 			}
 		}},
 		{"mediumSoftmaxDot", func() ([]armed, []armed, func()) {
-			n := min(rows, tile)
-			y, add, scale, w := y(), vec(0, n), slices.Repeat([]T{1}, n), slices.Repeat([]T{1}, cols)
-			max, dot, sum := make([]T, n), make([]T, n), make([]float64, n)
+			y, add, scale, w := y(), vec(0, rows), slices.Repeat([]T{1}, rows), slices.Repeat([]T{1}, cols)
+			max, dot, sum := make([]T, rows), make([]T, rows), make([]float64, rows)
 			return out(y), out(add), func() {
 				if medium {
-					k.mediumSoftmaxDot(y.p(), &scale[0], add.p(), &max[0], &sum[0], &sum[0], &dot[0], y.p(), &w[0], n, cols, dstStride, dstStride, 1<<16)
+					k.mediumSoftmaxDot(y.p(), &scale[0], add.p(), &max[0], &sum[0], &sum[0], &dot[0], y.p(), &w[0], rows, cols, dstStride, dstStride, 1<<16)
 				}
 			}
 		}},
@@ -813,8 +807,11 @@ func kernelCalls[T Float](k *kernels[T], mem [][]byte, in kernelInput) []kernelC
 
 // guardRows is a number of rows that takes kernels through all their loops.
 func guardRows(cols int) int {
-	if cols <= shortCols {
+	switch {
+	case cols <= shortCols:
 		return 18
+	case cols <= mediumCols && cols%4 == 3:
+		return 35
 	}
 	return 3
 }

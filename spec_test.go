@@ -1272,7 +1272,7 @@ func kernelOutputs(k *kernels[float32], x Matrix[float32]) []output {
 		dot        func(dst, scale, add, max *float32, sum, log *float64, dot, x, w *float32, rows, cols, dstStride, stride, size int)
 	}{
 		{"shortSoftmax", shortCols, n, k.shortSoftmax, k.shortSoftmaxDot},
-		{"mediumSoftmax", k.mediumCols, min(n, tile), k.mediumSoftmax, k.mediumSoftmaxDot},
+		{"mediumSoftmax", k.mediumCols, min(n, wideTile), k.mediumSoftmax, k.mediumSoftmaxDot},
 	} {
 		if x.Cols > kernel.cols || kernel.softmax == nil {
 			continue
@@ -1592,6 +1592,8 @@ func TestSpec(t *testing.T) {
 				rows = 2
 			case c <= shortCols:
 				rows = 37 // two groups on each path, and a rest
+			case c <= mediumCols:
+				rows = []int{1, 3, 17, 35, wideTile}[(i+j)%5]
 			}
 			x := newMatrix[float32](rows, c, gap, (i+j)%16)
 			for r := range rows {

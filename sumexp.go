@@ -179,9 +179,10 @@ func shortSoftmax[T Float](k *kernels[T], dst, scale, max *T, sum, log *float64,
 		k.shortSoftmax(dst, scale, max, sum, log, x, rows, cols, dstStride, stride, size)
 		return
 	}
-	for i := 0; i < rows; i += tile {
+	n := mediumRows(cols)
+	for i := 0; i < rows; i += n {
 		k.mediumSoftmax(from(dst, i*dstStride), from(scale, i), from(max, i), from(sum, i), from(log, i), from(x, i*stride),
-			min(tile, rows-i), cols, dstStride, stride, size-i*stride)
+			min(n, rows-i), cols, dstStride, stride, size-i*stride)
 	}
 	if log != nil {
 		k.log1p(log, rows)
@@ -200,12 +201,17 @@ func shortSoftmaxDot[T Float](k *kernels[T], dst, scale, add, max *T, sum, log *
 		fill(s[:cols], 1)
 		w = ptr(s, 0)
 	}
-	for i := 0; i < rows; i += tile {
+	n := mediumRows(cols)
+	for i := 0; i < rows; i += n {
 		k.mediumSoftmaxDot(from(dst, i*dstStride), from(scale, i), from(add, i), from(max, i), from(sum, i), from(log, i), from(dot, i), from(x, i*stride), w,
-			min(tile, rows-i), cols, dstStride, stride, size-i*stride)
+			min(n, rows-i), cols, dstStride, stride, size-i*stride)
 	}
 	k.log1p(log, rows)
 }
+
+// mediumRows is the number of rows that mediumSoftmax does at once: what stays in the
+// first-level cache.
+func mediumRows(cols int) int { return max(tile, min(wideTile, nearSize/cols/tile*tile)) }
 
 // from returns the address n elements behind p, or nil if p is nil.
 func from[T any](p *T, n int) *T {

@@ -11,7 +11,7 @@ import (
 
 var mediumSoftmaxKernel = kernel{
 	name: "mediumSoftmax",
-	doc: `It is shortSoftmax for at most 16 longer rows. Lane by lane it adds up the terms
+	doc: `It is shortSoftmax for at most 64 longer rows. Lane by lane it adds up the terms
 that are not 1, and all, and folds both: the number of the others is what they
 differ by, rounded. Without dst the terms are those of sumExp, base being the
 maximum and k 0, and those of the maximum are left out and counted. log is set to
@@ -71,15 +71,19 @@ type medium struct {
 	ahead        Reg // how far ahead memory is asked for
 }
 
-// The room of a medium on the stack, in slots of Local: one for each row's maximum,
-// one for what it is divided by or multiplied by, one for the end of the weights,
-// and for each row those for the lanes of its sums.
+// mediumRows is the largest number of rows: the more there are, the less often one sweep
+// waits for the end of the one before.
+const mediumRows = 64
+
+// The room of a medium on the stack, in slots of Local: those for the rows' maxima, those
+// for what they are divided by or multiplied by, one for the end of the weights, and for
+// each row those for the lanes of its sums.
 const (
-	mediumMaxima = iota
-	mediumFactors
-	mediumWeights
-	mediumVectors // how many a row has
-	mediumLanes
+	mediumMaxima  = mediumRows/lanes - 1
+	mediumFactors = mediumMaxima + mediumRows/lanes
+	mediumWeights = mediumFactors + 1
+	mediumVectors = mediumWeights + 1 // how many a row has
+	mediumLanes   = mediumVectors + 1
 )
 
 // kinds returns the number of sums of a row.
@@ -91,8 +95,20 @@ func (s *medium) kinds() int {
 }
 
 // lanesOf returns a register with the address of the lanes of the first row's first
-// sum. The next row's are 64 bytes behind them, those of the next sum 16*64.
-func (s *medium) lanesOf() Reg { return s.Local(mediumLanes + 16*s.kinds() - 1) }
+// sum. The next row's are 64 bytes behind them, those of the next sum mediumRows*64.
+func (s *medium) lanesOf() Reg { return s.Local(mediumLanes + mediumRows*s.kinds() - 1) }
+
+// groups runs body for each 16 rows, of which left are left, and at is that of the first.
+func (s *medium) groups(body func(left Reg)) {
+	group, left := s.NewLabel("group"), s.Arg("rows")
+	s.MovImm(0, s.at)
+	s.Label(group)
+	body(left)
+	s.AddImm(4*lanes, s.at)
+	s.AddImm(-lanes, left)
+	s.JumpIfImm(left, ">", 0, group)
+	s.FreeReg(left)
+}
 
 // sweep runs body for each row, p being the start of the row of a matrix.
 func (s *medium) sweep(matrix, stride string, body func()) {
@@ -156,17 +172,19 @@ func (s *medium) maxima() {
 		s.Free(m)
 	})
 	s.FreeReg(room)
-	m, p := s.foldRows(opMax, 0), s.Local(mediumMaxima)
-	if !s.store { // from -0, neither zero differs by -0
-		sign, is := s.Const(1<<31), s.Vec("is")
-		s.EqOne(is, m, s.zero, sign)
-		s.op(opOr, m, is, m)
-		s.Free(is)
-		s.FreeConst(sign)
-	}
-	s.Store(m, p, 0)
-	s.FreeReg(p)
-	s.Free(m)
+	s.groups(func(left Reg) {
+		m, p := s.foldRows(opMax, 0, left), s.LocalAt(mediumMaxima, s.at)
+		if !s.store { // from -0, neither zero differs by -0
+			sign, is := s.Const(1<<31), s.Vec("is")
+			s.EqOne(is, m, s.zero, sign)
+			s.op(opOr, m, is, m)
+			s.Free(is)
+			s.FreeConst(sign)
+		}
+		s.Store(m, p, 0)
+		s.FreeReg(p)
+		s.Free(m)
+	})
 }
 
 // terms adds up the exponentials, and stores them in dst if there is one. The
@@ -281,7 +299,7 @@ func (s *medium) terms() {
 			s.ToFloat(acc[1])
 		}
 		for i, v := range acc {
-			s.Store(v, room, 4*lanes*16*i)
+			s.Store(v, room, 4*lanes*mediumRows*i)
 		}
 		s.Free(acc...)
 		s.AddImm(4*lanes, room)
@@ -325,88 +343,91 @@ func (s *medium) addTerms(sum, ones *Vec, ds []*Vec) {
 	}
 }
 
-// foldRows folds the lanes of the rows' sums of one kind.
-func (s *medium) foldRows(op op, kind int) *Vec {
-	room, rows := s.lanesOf(), s.Arg("rows")
-	s.AddImm(4*lanes*16*kind, room)
+// foldRows folds the lanes of the sums of one kind of a group of rows.
+func (s *medium) foldRows(op op, kind int, left Reg) *Vec {
+	room, off := s.lanesOf(), s.Reg()
+	s.Mov(s.at, off)
+	s.ShiftReg(4, off)
+	s.AddReg(off, room)
+	s.FreeReg(off)
+	s.AddImm(4*lanes*mediumRows*kind, room)
 	v, many, folded := s.Vec("folded"), s.NewLabel("many"), s.NewLabel("folded")
-	s.JumpIfImm(rows, ">", 1, many)
+	s.JumpIfImm(left, ">", 1, many)
 	s.Load(v, room, 0)
 	s.Fold(op, v)
 	s.Jump(folded)
 	s.Label(many)
 	s.FoldRows(op, room, v)
 	s.Label(folded)
-	s.FreeReg(rows)
 	s.FreeReg(room)
 	return v
 }
 
 // fold folds the sums, stores what is known of the rows, and puts the sums of all
-// terms into the slot of the factors.
+// terms into the slots of the factors.
 func (s *medium) fold() {
-	n := s.Arg("rows")
-	if s.dots {
-		dot, p := s.foldRows(opAdd, 2), s.Arg("dot")
-		s.StoreTail(dot, p, n)
-		s.FreeReg(p)
-		s.Free(dot)
-	}
-	sum, ones := s.foldRows(opAdd, 0), s.foldRows(opAdd, 1)
-	if s.store {
-		round, p := s.Const(bits(round)), s.Local(mediumFactors)
-		s.Store(ones, p, 0)
-		s.FreeReg(p)
-		s.Sub(ones, sum)
-		s.op(opAdd, ones, round, ones)
-		s.SubUni(ones, ones, round)
-		s.FreeConst(round)
-	} else {
-		s.correct(sum)
-	}
+	s.groups(func(left Reg) {
+		if s.dots {
+			dot, p := s.foldRows(opAdd, 2, left), s.place("dot")
+			s.StoreTail(dot, p, left)
+			s.FreeReg(p)
+			s.Free(dot)
+		}
+		sum, ones := s.foldRows(opAdd, 0, left), s.foldRows(opAdd, 1, left)
+		if s.store {
+			round, p := s.Const(bits(round)), s.LocalAt(mediumFactors, s.at)
+			s.Store(ones, p, 0)
+			s.FreeReg(p)
+			s.Sub(ones, sum)
+			s.op(opAdd, ones, round, ones)
+			s.SubUni(ones, ones, round)
+			s.FreeConst(round)
+		} else {
+			s.correct(sum)
+		}
 
-	none := s.NewLabel("none")
-	p := s.Arg("max")
-	s.JumpIfImm(p, "==", 0, none)
-	max, local := s.Vec("max"), s.Local(mediumMaxima)
-	s.Load(max, local, 0)
-	s.FreeReg(local)
-	s.StoreTail(max, p, n)
-	s.Free(max)
-	one := s.Const64(math.Float64bits(1))
-	sums, logs := s.Arg("sum"), s.Arg("log")
-	s.StoreDoubles(n, func(half int) *Vec {
-		v, w := s.Vec("v"), s.Vec("ones")
-		s.WidenHalf(v, sum, half)
-		s.WidenHalf(w, ones, half)
-		s.op(opSub64, w, one, w)
-		s.op(opAdd64, v, w, v)
-		s.Free(w)
-		return v
-	}, sums, logs)
-	s.FreeConst(one)
-	s.FreeReg(logs)
-	s.FreeReg(sums)
-	s.Label(none)
-	s.FreeReg(p)
-	s.Free(sum, ones)
-	s.FreeReg(n)
+		none := s.NewLabel("none")
+		p := s.Arg("max")
+		s.JumpIfImm(p, "==", 0, none)
+		s.AddReg(s.at, p)
+		max, local := s.Vec("max"), s.LocalAt(mediumMaxima, s.at)
+		s.Load(max, local, 0)
+		s.FreeReg(local)
+		s.StoreTail(max, p, left)
+		s.Free(max)
+		one := s.Const64(math.Float64bits(1))
+		sums, logs := s.place64("sum"), s.place64("log")
+		s.StoreDoubles(left, func(half int) *Vec {
+			v, w := s.Vec("v"), s.Vec("ones")
+			s.WidenHalf(v, sum, half)
+			s.WidenHalf(w, ones, half)
+			s.op(opSub64, w, one, w)
+			s.op(opAdd64, v, w, v)
+			s.Free(w)
+			return v
+		}, sums, logs)
+		s.FreeConst(one)
+		s.FreeReg(logs)
+		s.FreeReg(sums)
+		s.Label(none)
+		s.FreeReg(p)
+		s.Free(sum, ones)
+	})
 }
 
 // factors multiplies the rows of dst by scale and divides them by their sums, and
 // adds the weights.
 func (s *medium) factors() {
-	n, room := s.Arg("rows"), s.Local(mediumFactors)
-	s.MovImm(0, s.at)
 	s.KeepTail("")
-	f := s.factor(func(f *Vec, p Reg) { s.LoadTail(f, p, n, s.zero) })
-	sum := s.Vec("sum")
-	s.Load(sum, room, 0)
-	s.op(opDiv, f, sum, f)
-	s.Store(f, room, 0)
-	s.Free(f, sum)
-	s.FreeReg(room)
-	s.FreeReg(n)
+	s.groups(func(left Reg) {
+		f, room := s.factor(func(f *Vec, p Reg) { s.LoadTail(f, p, left, s.zero) }), s.LocalAt(mediumFactors, s.at)
+		sum := s.Vec("sum")
+		s.Load(sum, room, 0)
+		s.op(opDiv, f, sum, f)
+		s.Store(f, room, 0)
+		s.Free(f, sum)
+		s.FreeReg(room)
+	})
 	s.KeepTail(s.rest)
 	u := s.Uniform()
 	var c Uni
