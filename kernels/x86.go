@@ -125,9 +125,11 @@ func (x x86) jumpIfImm(a *Asm, cond string, p Reg, imm int, label string) {
 
 // constant leaves constants in memory, for the 16 registers are few, and any
 // operation reads its last operand from memory at no cost.
+func constName(bits uint64) string { return fmt.Sprintf("c%016x<>(SB)", bits) }
+
 func (x x86) constant(a *Asm, bits uint64, reg bool) Uni {
 	a.constIndex(bits)
-	u := Uni{mem: fmt.Sprintf("c%016x<>(SB)", bits)}
+	u := Uni{mem: constName(bits)}
 	if reg {
 		d := a.Uniform()
 		x.set(a, u, d.r)
@@ -138,7 +140,12 @@ func (x x86) constant(a *Asm, bits uint64, reg bool) Uni {
 
 func (x x86) addend(a *Asm, bits uint64) Uni { return x.constant(a, bits, false) }
 
+// set: zeros cost no load, and those of 128 bits clear the rest of the register.
 func (x x86) set(a *Asm, u operand, d int) {
+	if u.mem == constName(0) {
+		a.emit("VXORPS X%d, X%d, X%d", d, d, d)
+		return
+	}
 	op := "VMOVUPS"
 	if x.avx512 && u.mem != "" && !u.full {
 		op = "VBROADCASTSD" // a float32 constant is there twice
