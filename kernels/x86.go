@@ -214,8 +214,13 @@ func (x x86) setTail(a *Asm, n Reg) {
 // loadTail: AVX2 takes two masks from a window into sixteen times -1 followed
 // by sixteen times 0.
 func (x x86) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
+	zeros := fill.mem == constName(0) // as masked loads leave them
 	masked := func() {
 		x.setTail(a, n)
+		if zeros {
+			a.emit("VMOVUPS.Z (%s), K1, %s", base, x.reg(v.r[0]))
+			return
+		}
 		x.set(a, fill, v.r[0])
 		a.emit("VMOVUPS (%s), K1, %s", base, x.reg(v.r[0]))
 	}
@@ -239,6 +244,9 @@ func (x x86) loadTail(a *Asm, v *Vec, base, n Reg, fill Uni) {
 	for i, r := range v.r {
 		a.emit("VMOVUPS %d(%s)(%s*4), %s", 32*i, t, n, x.reg(m))
 		a.emit("VMASKMOVPS %s, %s, %s", mem(base, 32*i), x.reg(m), x.reg(r))
+		if zeros {
+			continue
+		}
 		a.emit("VANDNPS %s, %s, %s", x.v(fill), x.reg(m), x.reg(m))
 		a.emit("VORPS %s, %s, %s", x.reg(m), x.reg(r), x.reg(r))
 	}
