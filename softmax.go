@@ -160,9 +160,8 @@ func cachedRows(left, cols int) int { return min(left, tile, max(1, cacheSize/co
 func nearRows(left, cols int) int { return min(left, tile, max(1, nearSize/cols)) }
 
 // softmaxCols is the longest row that one kernel does; those after it have no work
-// between their kernels that counts, and on a Zen 5 64x100 takes a tenth less with AVX-512
-// and a third less with AVX2, though one row a third more.
-func (k *kernels[T]) softmaxCols() int { return max(shortCols, min(k.mediumCols, 64)) }
+// between their kernels that counts.
+func (k *kernels[T]) softmaxCols() int { return max(shortCols, k.mediumCols/2) }
 
 func softmax[T Float](k *kernels[T], dst, x *view[T], lo, hi int) {
 	if x.c <= k.softmaxCols() {
