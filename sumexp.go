@@ -209,8 +209,8 @@ func shortSoftmaxDot[T Float](k *kernels[T], dst, scale, add, max *T, sum, log *
 	k.log1p(log, rows)
 }
 
-// mediumRows is the number of rows that mediumSoftmax does at once: what stays in the
-// first-level cache.
+// mediumRows is the number of rows that mediumSoftmax does at once: 32 KB of them, which
+// stay in the first-level cache.
 func mediumRows(cols int) int { return max(tile, min(wideTile, nearSize/cols/tile*tile)) }
 
 // from returns the address n elements behind p, or nil if p is nil.

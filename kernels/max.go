@@ -134,10 +134,8 @@ func (a *Asm) extremeOfSteps(op op, m []*Vec, p, last Reg, far bool) {
 		a.NaNFirst(1, m[2], m[3])
 	})
 	full := func(chain int) {
-		for i := range 4 {
-			if far {
-				a.Prefetch(p, farAhead+64*i)
-			}
+		for i := 0; far && i < 4; i++ {
+			a.Prefetch(p, farAhead+64*i)
 		}
 		a.ByPair(func() {
 			for i := 0; i < 4; i += 2 {

@@ -42,7 +42,7 @@ func writeMedium(a *Asm, dots bool) {
 		a.KeepTail(m.rest)
 		m.maxima()
 		x := a.Arg("x")
-		m.sizeToLimit(x)
+		m.sizeToLimit(x, mediumLater)
 		a.FreeReg(x)
 		m.terms()
 		m.fold()
@@ -71,9 +71,13 @@ type medium struct {
 	ahead        Reg // how far ahead memory is asked for
 }
 
-// mediumRows is the largest number of rows: the more there are, the less often one sweep
-// waits for the end of the one before.
-const mediumRows = 64
+const (
+	// mediumRows is the largest number of rows: the more there are, the less often one
+	// sweep waits for the end of the one before.
+	mediumRows = 64
+	// mediumLater is later than the rows of one call, of 32 KB at most.
+	mediumLater = later + 32*1024
+)
 
 // The room of a medium on the stack, in slots of Local: those for the rows' maxima, those
 // for what they are divided by or multiplied by, one for the end of the weights, and for
@@ -315,10 +319,10 @@ func (s *medium) terms() {
 	s.FreeUniform(m)
 }
 
-// setAhead sets ahead for the row at p: to 0 if the rows end before later.
+// setAhead sets ahead for the row at p: to 0 if the rows end before.
 func (s *medium) setAhead() {
 	limit, far := s.Arg("size"), s.NewLabel("far")
-	s.MovImm(later, s.ahead)
+	s.MovImm(mediumLater, s.ahead)
 	s.JumpIf(s.p, "<", limit, far)
 	s.MovImm(0, s.ahead)
 	s.Label(far)

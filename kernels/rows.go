@@ -4,8 +4,7 @@ package main
 // is added up in float64; a block, 16 KB, stays in any L1 cache.
 const blockSize = 4096
 
-// later is how far behind the rows at hand memory is asked for: more than what
-// mediumSoftmax takes at once.
+// later is how far behind the rows at hand memory is asked for.
 const later = 16 * 1024
 
 // step is the number of elements that the main loops take at once.

@@ -33,7 +33,7 @@ func writeShort(a *Asm, dots bool) {
 	s := &short{rowResults: rowResults{Asm: a, exp: a.newExpMinus(exp6)}, dots: dots, low: low, zero: zero}
 	s.x, s.rows, s.n, s.at = a.Arg("x"), a.Arg("rows"), a.Arg("cols"), a.Reg()
 	s.exp.keep(a, 9)
-	s.sizeToLimit(s.x)
+	s.sizeToLimit(s.x, later)
 	a.MovImm(0, s.at)
 	a.KeepTail(s.n)
 	if dots {
@@ -71,13 +71,13 @@ type rowResults struct {
 	at  Reg // 4 bytes for each row that is done
 }
 
-// sizeToLimit replaces size by the address from which on nothing is asked for: later and
-// a group of rows in front of the end of what there is from x on.
-func (s *rowResults) sizeToLimit(x Reg) {
+// sizeToLimit replaces size by the address from which on nothing is asked for: that many
+// bytes and a group of short rows in front of the end of what there is from x on.
+func (s *rowResults) sizeToLimit(x Reg, ahead int) {
 	limit := s.Arg("size")
 	s.ShiftReg(2, limit)
 	s.AddReg(x, limit)
-	s.AddImm(-later-4*lanes*lanes, limit)
+	s.AddImm(-ahead-4*lanes*lanes, limit)
 	s.StoreArg("size", limit)
 	s.FreeReg(limit)
 }
