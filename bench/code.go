@@ -203,7 +203,7 @@ var (
 	vectorARM   = regexp.MustCompile(`\b(?:v\d+\.|[qds]\d+\b)`)
 	growARM     = regexp.MustCompile(`^(x\d+), (x\d+), #(0x[0-9a-f]+)$`)
 	fromStack   = regexp.MustCompile(`^(x\d+), sp, #`) // arm64
-	copied      = regexp.MustCompile(`^(?:%r\w+, %(\w+)|(x\d+), x\d+)$`)
+	copied      = regexp.MustCompile(`^(?:\S+, %(r\w+)|(x\d+), x\d+)$`)
 	quadARM     = regexp.MustCompile(`\bq\d+|v\d+\.(?:16b|8h|4s|2d)`)
 	doubleARM   = regexp.MustCompile(`^d\d+,`)
 	scalarLoads = regexp.MustCompile(`s[sd]$|broadcast|^v?mov[dq]$`)
@@ -324,7 +324,7 @@ func newCodeLoop(body []instruction) codeLoop {
 		if m := fromStack.FindStringSubmatch(in.args); m != nil { // a second instruction may add the rest of the address
 			locals = append(locals, m[1])
 		}
-		if m := copied.FindStringSubmatch(in.args); m != nil && strings.HasPrefix(in.op, "mov") {
+		if m := copied.FindStringSubmatch(in.args); m != nil && (in.op == "leaq" || strings.HasPrefix(in.op, "mov")) {
 			locals = append(locals, m[1]+m[2])
 		}
 	}
