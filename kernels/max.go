@@ -175,13 +175,6 @@ func (a *Asm) extremeOfSteps(op op, m []*Vec, p, last Reg, far bool) {
 	a.op(op, m[0], m[2], m[0])
 }
 
-// farCols is the length of rows that come from memory, mostly, and farAhead how many bytes
-// ahead they are asked for: at the end of each of its blocks argMax would wait.
-const (
-	farCols  = 1 << 15
-	farAhead = 4096
-)
-
 // searchSize is the number of elements that argMax compares by their maximum, and
 // one of which it searches in the end.
 const searchSize = 8 * step

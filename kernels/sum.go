@@ -24,11 +24,19 @@ func (a *Asm) sumLong() {
 		return a.blockTotal(p, n, zero, a.elements(p), a.lastOnes(p, rest, zero), func(int) {})
 	})
 	a.Label(alone)
-	a.ReadRows(func(x Reg) {
-		a.Mov(x, p)
-		a.LoadArg("cols", n)
-		a.total(dst, p, n, a.elements(p), a.lastOnes(p, rest, zero), func(int) {})
-	})
+	rows := func(far bool) {
+		a.ReadRows(func(x Reg) {
+			a.Mov(x, p)
+			a.LoadArg("cols", n)
+			a.total(dst, p, n, func(i int) *Vec {
+				if far && a.lo == 0 {
+					a.Prefetch(p, farAhead+4*lanes*i)
+				}
+				return a.elements(p)(i)
+			}, a.lastOnes(p, rest, zero), func(int) {})
+		})
+	}
+	a.Either("cols", ">=", farCols, func() { rows(false) }, func() { rows(true) })
 }
 
 // sumShort does rows of one vector.
