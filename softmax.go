@@ -426,7 +426,7 @@ func logSoftmaxTrail[T Float](k *kernels[T], dst, x *view[T], lo, hi int, t *sum
 func (s *shifting[T]) set(k *kernels[T], to, from []T, m, log T) {
 	s.max[0], s.log[0] = m, log
 	const step = 64
-	n := int(-addr(to)%64) * len(to) / size(to)
+	n := int(-addr(to)%64) / elemSize[T]()
 	end := n + (len(to)-n)/step*step
 	s.shift(k, to[:n], from[:n], 0)
 	s.shift(k, to[end:], from[end:], 0)
