@@ -254,6 +254,17 @@ func (in instruction) grows() (register string, by int64) {
 	return "", 0
 }
 
+// sets returns which register an instruction sets to another or to an address on the stack.
+func (in instruction) sets() string {
+	if m := fromStack.FindStringSubmatch(in.args); m != nil {
+		return m[1]
+	}
+	if m := copied.FindStringSubmatch(in.args); m != nil && (in.op == "leaq" || strings.HasPrefix(in.op, "mov")) {
+		return m[1] + m[2]
+	}
+	return ""
+}
+
 // constant returns the value of one that a pattern has found, 0 for "".
 func constant(s string) int64 {
 	n, _ := strconv.ParseInt(s, 0, 64)
@@ -321,11 +332,8 @@ func newCodeLoop(body []instruction) codeLoop {
 		if r, by := in.grows(); r != "" {
 			grown[r] += by
 		}
-		if m := fromStack.FindStringSubmatch(in.args); m != nil { // a second instruction may add the rest of the address
-			locals = append(locals, m[1])
-		}
-		if m := copied.FindStringSubmatch(in.args); m != nil && (in.op == "leaq" || strings.HasPrefix(in.op, "mov")) {
-			locals = append(locals, m[1]+m[2])
+		if r := in.sets(); r != "" { // a second instruction may add the rest of an address
+			locals = append(locals, r)
 		}
 	}
 	for _, r := range locals {
