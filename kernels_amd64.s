@@ -27,13 +27,13 @@ done2:
 // dst[i] is the maximum of row i, or a NaN if the row has one.
 // A maximum of zero may have either sign.
 TEXT ·maxAVX2(SB), NOSPLIT, $64-40
-	VMOVUPS cff800000ff800000<>(SB), Y15
-	VMOVUPS c7fc000007fc00000<>(SB), Y14
+	VMOVUPS c7fc000007fc00000<>(SB), Y15
 	MOVQ dst+0(FP), AX
 	MOVQ cols+24(FP), BX
 	CMPQ BX, $16
 	JGT cols1
 	MOVQ cols+24(FP), BX
+	VMOVUPS cff800000ff800000<>(SB), Y14
 	MOVQ rows+16(FP), CX
 	MOVQ stride+32(FP), DX
 	MOVQ x+8(FP), SI
@@ -59,11 +59,11 @@ ask4:
 	NEGQ BX
 	VMOVUPS 0(DI)(BX*4), Y2
 	VMASKMOVPS (DX), Y2, Y0
-	VANDNPS Y15, Y2, Y2
+	VANDNPS Y14, Y2, Y2
 	VORPS Y2, Y0, Y0
 	VMOVUPS 32(DI)(BX*4), Y2
 	VMASKMOVPS 32(DX), Y2, Y1
-	VANDNPS Y15, Y2, Y2
+	VANDNPS Y14, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ BX
 	JMP done6
@@ -87,7 +87,7 @@ done6:
 	VMOVSS X0, (AX)
 	JMP next8
 nan7:
-	VMOVSS X14, (AX)
+	VMOVSS X15, (AX)
 next8:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), DI
@@ -298,7 +298,7 @@ done17:
 	VMOVSS X0, (AX)
 	JMP next23
 nan22:
-	VMOVSS X14, (AX)
+	VMOVSS X15, (AX)
 next23:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), R8
@@ -518,7 +518,7 @@ done31:
 	VMOVSS X0, (AX)
 	JMP next37
 nan36:
-	VMOVSS X14, (AX)
+	VMOVSS X15, (AX)
 next37:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), R8
@@ -536,13 +536,13 @@ return25:
 // dst[i] is the minimum of row i, or a NaN if the row has one.
 // A minimum of zero may have either sign.
 TEXT ·minAVX2(SB), NOSPLIT, $64-40
-	VMOVUPS c7f8000007f800000<>(SB), Y15
-	VMOVUPS c7fc000007fc00000<>(SB), Y14
+	VMOVUPS c7fc000007fc00000<>(SB), Y15
 	MOVQ dst+0(FP), AX
 	MOVQ cols+24(FP), BX
 	CMPQ BX, $16
 	JGT cols1
 	MOVQ cols+24(FP), BX
+	VMOVUPS c7f8000007f800000<>(SB), Y14
 	MOVQ rows+16(FP), CX
 	MOVQ stride+32(FP), DX
 	MOVQ x+8(FP), SI
@@ -568,11 +568,11 @@ ask4:
 	NEGQ BX
 	VMOVUPS 0(DI)(BX*4), Y2
 	VMASKMOVPS (DX), Y2, Y0
-	VANDNPS Y15, Y2, Y2
+	VANDNPS Y14, Y2, Y2
 	VORPS Y2, Y0, Y0
 	VMOVUPS 32(DI)(BX*4), Y2
 	VMASKMOVPS 32(DX), Y2, Y1
-	VANDNPS Y15, Y2, Y2
+	VANDNPS Y14, Y2, Y2
 	VORPS Y2, Y1, Y1
 	NEGQ BX
 	JMP done6
@@ -596,7 +596,7 @@ done6:
 	VMOVSS X0, (AX)
 	JMP next8
 nan7:
-	VMOVSS X14, (AX)
+	VMOVSS X15, (AX)
 next8:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), DI
@@ -807,7 +807,7 @@ done17:
 	VMOVSS X0, (AX)
 	JMP next23
 nan22:
-	VMOVSS X14, (AX)
+	VMOVSS X15, (AX)
 next23:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), R8
@@ -1027,7 +1027,7 @@ done31:
 	VMOVSS X0, (AX)
 	JMP next37
 nan36:
-	VMOVSS X14, (AX)
+	VMOVSS X15, (AX)
 next37:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), R8
@@ -12222,11 +12222,12 @@ TEXT ·shiftSumExpAVX2(SB), 0, $2496-104
 	MOVQ x+24(FP), R12
 	SUBQ R12, R11
 	MOVQ R11, from+64(FP)
-	MOVQ n+88(FP), R11
-	MOVQ x+24(FP), R12
-	SHLQ $2, R11
-	ADDQ R12, R11
-	MOVQ R11, n+88(FP)
+	MOVQ x+24(FP), R11
+	MOVQ n+88(FP), R12
+	SHLQ $2, R12
+	ADDQ R11, R12
+	ADDQ $0, R12
+	MOVQ R12, n+88(FP)
 row2:
 	MOVQ x+24(FP), BX
 	MOVQ cols+40(FP), AX
@@ -13438,7 +13439,7 @@ done52:
 	MOVQ base+0(FP), R11
 	VMOVSS X14, (R11)
 	MOVQ BX, CX
-shift53:
+each53:
 	CMPQ CX, SI
 	JGE done54
 	MOVQ n+88(FP), R11
@@ -13490,7 +13491,7 @@ shift53:
 	VMOVUPS Y1, 224(R12)
 skip55:
 	ADDQ $256, CX
-	JMP shift53
+	JMP each53
 done54:
 	XORL R9, R9
 	JMP kept11
@@ -13537,11 +13538,12 @@ stream1:
 	MOVQ x+24(FP), R12
 	SUBQ R12, R11
 	MOVQ R11, from+64(FP)
-	MOVQ n+88(FP), R11
-	MOVQ x+24(FP), R12
-	SHLQ $2, R11
-	ADDQ R12, R11
-	MOVQ R11, n+88(FP)
+	MOVQ x+24(FP), R11
+	MOVQ n+88(FP), R12
+	SHLQ $2, R12
+	ADDQ R11, R12
+	ADDQ $0, R12
+	MOVQ R12, n+88(FP)
 row56:
 	MOVQ x+24(FP), BX
 	MOVQ cols+40(FP), AX
@@ -14745,7 +14747,7 @@ done106:
 	MOVQ base+0(FP), R11
 	VMOVSS X14, (R11)
 	MOVQ BX, CX
-shift107:
+each107:
 	CMPQ CX, SI
 	JGE done108
 	MOVQ n+88(FP), R11
@@ -14793,7 +14795,7 @@ shift107:
 	VMOVNTPS Y1, 224(R12)
 skip109:
 	ADDQ $256, CX
-	JMP shift107
+	JMP each107
 done108:
 	XORL R9, R9
 	JMP kept65
@@ -22568,7 +22570,7 @@ sure89:
 	JMP folded6
 apart11:
 	MOVQ BX, CX
-trail91:
+each91:
 	CMPQ CX, SI
 	JGE done92
 	LEAQ local40-2624(SP), R11
@@ -22617,7 +22619,7 @@ trail91:
 	VMOVUPS Y1, 224(R12)
 skip93:
 	ADDQ $256, CX
-	JMP trail91
+	JMP each91
 done92:
 	VXORPS X8, X8, X8
 	MOVQ more+24(FP), R11
@@ -24028,7 +24030,7 @@ sure191:
 	JMP folded108
 apart113:
 	MOVQ BX, CX
-trail193:
+each193:
 	CMPQ CX, SI
 	JGE done194
 	LEAQ local40-2624(SP), R11
@@ -24073,7 +24075,7 @@ trail193:
 	VMOVNTPS Y1, 224(R12)
 skip195:
 	ADDQ $256, CX
-	JMP trail193
+	JMP each193
 done194:
 	VXORPS X8, X8, X8
 	MOVQ more+24(FP), R11
@@ -25628,7 +25630,7 @@ sure93:
 	JMP folded6
 apart11:
 	MOVQ BX, CX
-trail95:
+each95:
 	CMPQ CX, SI
 	JGE done96
 	LEAQ local40-2624(SP), R11
@@ -25677,7 +25679,7 @@ trail95:
 	VMOVUPS Y1, 224(R12)
 skip97:
 	ADDQ $256, CX
-	JMP trail95
+	JMP each95
 done96:
 	VXORPS X10, X10, X10
 	MOVQ more+24(FP), R11
@@ -27286,7 +27288,7 @@ sure201:
 	JMP folded114
 apart119:
 	MOVQ BX, CX
-trail203:
+each203:
 	CMPQ CX, SI
 	JGE done204
 	LEAQ local40-2624(SP), R11
@@ -27331,7 +27333,7 @@ trail203:
 	VMOVNTPS Y1, 224(R12)
 skip205:
 	ADDQ $256, CX
-	JMP trail203
+	JMP each203
 done204:
 	VXORPS X10, X10, X10
 	MOVQ more+24(FP), R11
@@ -29048,7 +29050,7 @@ sure101:
 	JMP folded6
 apart11:
 	MOVQ BX, CX
-trail103:
+each103:
 	CMPQ CX, SI
 	JGE done104
 	LEAQ local40-2624(SP), R11
@@ -29107,7 +29109,7 @@ trail103:
 	VMOVUPS Y1, 224(R12)
 skip105:
 	ADDQ $256, CX
-	JMP trail103
+	JMP each103
 done104:
 	VXORPS X10, X10, X10
 	MOVQ more+24(FP), R11
@@ -30836,7 +30838,7 @@ sure219:
 	JMP folded124
 apart129:
 	MOVQ BX, CX
-trail221:
+each221:
 	CMPQ CX, SI
 	JGE done222
 	LEAQ local40-2624(SP), R11
@@ -30891,7 +30893,7 @@ trail221:
 	VMOVNTPS Y1, 224(R12)
 skip223:
 	ADDQ $256, CX
-	JMP trail221
+	JMP each221
 done222:
 	VXORPS X10, X10, X10
 	MOVQ more+24(FP), R11
@@ -48743,13 +48745,13 @@ done2:
 // dst[i] is the maximum of row i, or a NaN if the row has one.
 // A maximum of zero may have either sign.
 TEXT ·maxAVX512(SB), NOSPLIT, $64-40
-	VBROADCASTSD cff800000ff800000<>(SB), Z15
-	VBROADCASTSD c7fc000007fc00000<>(SB), Z14
+	VBROADCASTSD c7fc000007fc00000<>(SB), Z15
 	MOVQ dst+0(FP), AX
 	MOVQ cols+24(FP), BX
 	CMPQ BX, $16
 	JGT cols1
 	MOVQ cols+24(FP), BX
+	VBROADCASTSD cff800000ff800000<>(SB), Z14
 	LEAQ bits<>(SB), CX
 	KMOVW (CX)(BX*2), K1
 	MOVQ rows+16(FP), CX
@@ -48771,7 +48773,7 @@ row2:
 	ADDQ $16384, DI
 ask4:
 	PREFETCHT1 (DI)
-	VMOVUPS Z15, Z0
+	VMOVUPS Z14, Z0
 	VMOVUPS (DX), K1, Z0
 	VCMPPS $7, Z0, Z0, K7
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -48787,7 +48789,7 @@ ask4:
 	VMOVSS X0, (AX)
 	JMP next6
 nan5:
-	VMOVSS X14, (AX)
+	VMOVSS X15, (AX)
 next6:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), DI
@@ -48934,7 +48936,7 @@ done15:
 	VMOVSS X0, (AX)
 	JMP next21
 nan20:
-	VMOVSS X14, (AX)
+	VMOVSS X15, (AX)
 next21:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), R8
@@ -49090,7 +49092,7 @@ done29:
 	VMOVSS X0, (AX)
 	JMP next35
 nan34:
-	VMOVSS X14, (AX)
+	VMOVSS X15, (AX)
 next35:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), R8
@@ -49108,13 +49110,13 @@ return23:
 // dst[i] is the minimum of row i, or a NaN if the row has one.
 // A minimum of zero may have either sign.
 TEXT ·minAVX512(SB), NOSPLIT, $64-40
-	VBROADCASTSD c7f8000007f800000<>(SB), Z15
-	VBROADCASTSD c7fc000007fc00000<>(SB), Z14
+	VBROADCASTSD c7fc000007fc00000<>(SB), Z15
 	MOVQ dst+0(FP), AX
 	MOVQ cols+24(FP), BX
 	CMPQ BX, $16
 	JGT cols1
 	MOVQ cols+24(FP), BX
+	VBROADCASTSD c7f8000007f800000<>(SB), Z14
 	LEAQ bits<>(SB), CX
 	KMOVW (CX)(BX*2), K1
 	MOVQ rows+16(FP), CX
@@ -49136,7 +49138,7 @@ row2:
 	ADDQ $16384, DI
 ask4:
 	PREFETCHT1 (DI)
-	VMOVUPS Z15, Z0
+	VMOVUPS Z14, Z0
 	VMOVUPS (DX), K1, Z0
 	VCMPPS $7, Z0, Z0, K7
 	VEXTRACTF64X4 $1, Z0, Y1
@@ -49152,7 +49154,7 @@ ask4:
 	VMOVSS X0, (AX)
 	JMP next6
 nan5:
-	VMOVSS X14, (AX)
+	VMOVSS X15, (AX)
 next6:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), DI
@@ -49299,7 +49301,7 @@ done15:
 	VMOVSS X0, (AX)
 	JMP next21
 nan20:
-	VMOVSS X14, (AX)
+	VMOVSS X15, (AX)
 next21:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), R8
@@ -49455,7 +49457,7 @@ done29:
 	VMOVSS X0, (AX)
 	JMP next35
 nan34:
-	VMOVSS X14, (AX)
+	VMOVSS X15, (AX)
 next35:
 	ADDQ $4, AX
 	MOVQ stride+32(FP), R8
@@ -57354,11 +57356,12 @@ TEXT ·shiftSumExpAVX512(SB), 0, $2496-104
 	MOVQ x+24(FP), R12
 	SUBQ R12, R11
 	MOVQ R11, from+64(FP)
-	MOVQ n+88(FP), R11
-	MOVQ x+24(FP), R12
-	SHLQ $2, R11
-	ADDQ R12, R11
-	MOVQ R11, n+88(FP)
+	MOVQ x+24(FP), R11
+	MOVQ n+88(FP), R12
+	SHLQ $2, R12
+	ADDQ R11, R12
+	ADDQ $0, R12
+	MOVQ R12, n+88(FP)
 row2:
 	MOVQ x+24(FP), BX
 	MOVQ cols+40(FP), AX
@@ -58249,7 +58252,7 @@ done52:
 	MOVQ base+0(FP), R11
 	VMOVSS X14, (R11)
 	MOVQ BX, CX
-shift53:
+each53:
 	CMPQ CX, SI
 	JGE done54
 	MOVQ n+88(FP), R11
@@ -58285,7 +58288,7 @@ shift53:
 	VMOVUPS Z0, 192(R12)
 skip55:
 	ADDQ $256, CX
-	JMP shift53
+	JMP each53
 done54:
 	XORL R9, R9
 	JMP kept11
@@ -58332,11 +58335,12 @@ stream1:
 	MOVQ x+24(FP), R12
 	SUBQ R12, R11
 	MOVQ R11, from+64(FP)
-	MOVQ n+88(FP), R11
-	MOVQ x+24(FP), R12
-	SHLQ $2, R11
-	ADDQ R12, R11
-	MOVQ R11, n+88(FP)
+	MOVQ x+24(FP), R11
+	MOVQ n+88(FP), R12
+	SHLQ $2, R12
+	ADDQ R11, R12
+	ADDQ $0, R12
+	MOVQ R12, n+88(FP)
 row56:
 	MOVQ x+24(FP), BX
 	MOVQ cols+40(FP), AX
@@ -59219,7 +59223,7 @@ done106:
 	MOVQ base+0(FP), R11
 	VMOVSS X14, (R11)
 	MOVQ BX, CX
-shift107:
+each107:
 	CMPQ CX, SI
 	JGE done108
 	MOVQ n+88(FP), R11
@@ -59251,7 +59255,7 @@ shift107:
 	VMOVNTPS Z0, 192(R12)
 skip109:
 	ADDQ $256, CX
-	JMP shift107
+	JMP each107
 done108:
 	XORL R9, R9
 	JMP kept65
@@ -65163,7 +65167,7 @@ sure89:
 	JMP folded6
 apart11:
 	MOVQ BX, CX
-trail91:
+each91:
 	CMPQ CX, SI
 	JGE done92
 	LEAQ local40-2624(SP), R11
@@ -65200,7 +65204,7 @@ trail91:
 	VMOVUPS Z0, 192(R12)
 skip93:
 	ADDQ $256, CX
-	JMP trail91
+	JMP each91
 done92:
 	VXORPS X8, X8, X8
 	MOVQ more+24(FP), R11
@@ -66300,7 +66304,7 @@ sure191:
 	JMP folded108
 apart113:
 	MOVQ BX, CX
-trail193:
+each193:
 	CMPQ CX, SI
 	JGE done194
 	LEAQ local40-2624(SP), R11
@@ -66333,7 +66337,7 @@ trail193:
 	VMOVNTPS Z0, 192(R12)
 skip195:
 	ADDQ $256, CX
-	JMP trail193
+	JMP each193
 done194:
 	VXORPS X8, X8, X8
 	MOVQ more+24(FP), R11
@@ -67525,7 +67529,7 @@ sure93:
 	JMP folded6
 apart11:
 	MOVQ BX, CX
-trail95:
+each95:
 	CMPQ CX, SI
 	JGE done96
 	LEAQ local40-2624(SP), R11
@@ -67562,7 +67566,7 @@ trail95:
 	VMOVUPS Z0, 192(R12)
 skip97:
 	ADDQ $256, CX
-	JMP trail95
+	JMP each95
 done96:
 	VXORPS X8, X8, X8
 	MOVQ more+24(FP), R11
@@ -68789,7 +68793,7 @@ sure201:
 	JMP folded114
 apart119:
 	MOVQ BX, CX
-trail203:
+each203:
 	CMPQ CX, SI
 	JGE done204
 	LEAQ local40-2624(SP), R11
@@ -68822,7 +68826,7 @@ trail203:
 	VMOVNTPS Z0, 192(R12)
 skip205:
 	ADDQ $256, CX
-	JMP trail203
+	JMP each203
 done204:
 	VXORPS X8, X8, X8
 	MOVQ more+24(FP), R11
@@ -70126,7 +70130,7 @@ sure101:
 	JMP folded6
 apart11:
 	MOVQ BX, CX
-trail103:
+each103:
 	CMPQ CX, SI
 	JGE done104
 	LEAQ local40-2624(SP), R11
@@ -70169,7 +70173,7 @@ trail103:
 	VMOVUPS Z0, 192(R12)
 skip105:
 	ADDQ $256, CX
-	JMP trail103
+	JMP each103
 done104:
 	VXORPS X8, X8, X8
 	MOVQ more+24(FP), R11
@@ -71480,7 +71484,7 @@ sure219:
 	JMP folded124
 apart129:
 	MOVQ BX, CX
-trail221:
+each221:
 	CMPQ CX, SI
 	JGE done222
 	LEAQ local40-2624(SP), R11
@@ -71519,7 +71523,7 @@ trail221:
 	VMOVNTPS Z0, 192(R12)
 skip223:
 	ADDQ $256, CX
-	JMP trail221
+	JMP each221
 done222:
 	VXORPS X8, X8, X8
 	MOVQ more+24(FP), R11

@@ -26,15 +26,15 @@ done2:
 // dst[i] is the maximum of row i, or a NaN if the row has one.
 // A maximum of zero may have either sign.
 TEXT ·maxNEON(SB), NOSPLIT, $64-40
-	MOVD $0xff800000ff800000, R0
-	VDUP R0, V31.D2
 	MOVD $0x7fc000007fc00000, R0
-	VDUP R0, V30.D2
+	VDUP R0, V31.D2
 	MOVD dst+0(FP), R0
 	MOVD cols+24(FP), R1
 	CMP $16, R1
 	BGT cols1
 	MOVD cols+24(FP), R1
+	MOVD $0xff800000ff800000, R2
+	VDUP R2, V30.D2
 	MOVD rows+16(FP), R2
 	MOVD stride+32(FP), R3
 	MOVD x+8(FP), R4
@@ -57,8 +57,8 @@ ask4:
 	CMP $16, R1
 	BGE whole5
 	MOVD $tail-64(SP), R5
-	FSTPQ (F31, F31), (R5)
-	FSTPQ (F31, F31), 32(R5)
+	FSTPQ (F30, F30), (R5)
+	FSTPQ (F30, F30), 32(R5)
 	MOVD R3, R6
 	MOVD R5, R7
 	TBZ $3, R1, skip7
@@ -99,7 +99,7 @@ done6:
 	FMOVS F0, (R0)
 	JMP next12
 nan11:
-	FMOVS F30, (R0)
+	FMOVS F31, (R0)
 next12:
 	ADD $4, R0
 	MOVD stride+32(FP), R5
@@ -297,7 +297,7 @@ done21:
 	FMOVS F0, (R0)
 	JMP next27
 nan26:
-	FMOVS F30, (R0)
+	FMOVS F31, (R0)
 next27:
 	ADD $4, R0
 	MOVD stride+32(FP), R6
@@ -504,7 +504,7 @@ done35:
 	FMOVS F0, (R0)
 	JMP next41
 nan40:
-	FMOVS F30, (R0)
+	FMOVS F31, (R0)
 next41:
 	ADD $4, R0
 	MOVD stride+32(FP), R6
@@ -521,15 +521,15 @@ return29:
 // dst[i] is the minimum of row i, or a NaN if the row has one.
 // A minimum of zero may have either sign.
 TEXT ·minNEON(SB), NOSPLIT, $64-40
-	MOVD $0x7f8000007f800000, R0
-	VDUP R0, V31.D2
 	MOVD $0x7fc000007fc00000, R0
-	VDUP R0, V30.D2
+	VDUP R0, V31.D2
 	MOVD dst+0(FP), R0
 	MOVD cols+24(FP), R1
 	CMP $16, R1
 	BGT cols1
 	MOVD cols+24(FP), R1
+	MOVD $0x7f8000007f800000, R2
+	VDUP R2, V30.D2
 	MOVD rows+16(FP), R2
 	MOVD stride+32(FP), R3
 	MOVD x+8(FP), R4
@@ -552,8 +552,8 @@ ask4:
 	CMP $16, R1
 	BGE whole5
 	MOVD $tail-64(SP), R5
-	FSTPQ (F31, F31), (R5)
-	FSTPQ (F31, F31), 32(R5)
+	FSTPQ (F30, F30), (R5)
+	FSTPQ (F30, F30), 32(R5)
 	MOVD R3, R6
 	MOVD R5, R7
 	TBZ $3, R1, skip7
@@ -594,7 +594,7 @@ done6:
 	FMOVS F0, (R0)
 	JMP next12
 nan11:
-	FMOVS F30, (R0)
+	FMOVS F31, (R0)
 next12:
 	ADD $4, R0
 	MOVD stride+32(FP), R5
@@ -792,7 +792,7 @@ done21:
 	FMOVS F0, (R0)
 	JMP next27
 nan26:
-	FMOVS F30, (R0)
+	FMOVS F31, (R0)
 next27:
 	ADD $4, R0
 	MOVD stride+32(FP), R6
@@ -999,7 +999,7 @@ done35:
 	FMOVS F0, (R0)
 	JMP next41
 nan40:
-	FMOVS F30, (R0)
+	FMOVS F31, (R0)
 next41:
 	ADD $4, R0
 	MOVD stride+32(FP), R6
@@ -19866,11 +19866,12 @@ TEXT ·shiftSumExpNEON(SB), 0, $2496-104
 	MOVD x+24(FP), R10
 	SUB R10, R9
 	MOVD R9, from+64(FP)
-	MOVD n+88(FP), R9
-	MOVD x+24(FP), R10
-	LSL $2, R9
-	ADD R10, R9
-	MOVD R9, n+88(FP)
+	MOVD x+24(FP), R9
+	MOVD n+88(FP), R10
+	LSL $2, R10
+	ADD R9, R10
+	ADD $0, R10
+	MOVD R10, n+88(FP)
 row1:
 	MOVD x+24(FP), R1
 	MOVD cols+40(FP), R0
@@ -22043,7 +22044,7 @@ done70:
 	MOVD base+0(FP), R9
 	FMOVS F29, (R9)
 	MOVD R1, R2
-shift71:
+each71:
 	CMP R4, R2
 	BGE done72
 	MOVD n+88(FP), R9
@@ -22113,7 +22114,7 @@ shift71:
 	FSTPQ (F2, F3), 224(R10)
 skip73:
 	ADD $256, R2
-	JMP shift71
+	JMP each71
 done72:
 	MOVD $0, R7
 	JMP kept10
@@ -34735,7 +34736,7 @@ sure116:
 	JMP folded5
 apart10:
 	MOVD R1, R2
-trail118:
+each118:
 	CMP R4, R2
 	BGE done119
 	MOVD $local40-2688(SP), R9
@@ -34808,7 +34809,7 @@ trail118:
 	FSTPQ (F0, F1), 224(R10)
 skip120:
 	ADD $256, R2
-	JMP trail118
+	JMP each118
 done119:
 	MOVD $0x0000000000000000, R9
 	VDUP R9, V23.D2
@@ -37299,7 +37300,7 @@ sure128:
 	JMP folded5
 apart10:
 	MOVD R1, R2
-trail130:
+each130:
 	CMP R4, R2
 	BGE done131
 	MOVD $local40-2688(SP), R9
@@ -37372,7 +37373,7 @@ trail130:
 	FSTPQ (F0, F1), 224(R10)
 skip132:
 	ADD $256, R2
-	JMP trail130
+	JMP each130
 done131:
 	MOVD $0x0000000000000000, R9
 	VDUP R9, V22.D2
@@ -40180,7 +40181,7 @@ sure152:
 	JMP folded5
 apart10:
 	MOVD R1, R2
-trail154:
+each154:
 	CMP R4, R2
 	BGE done155
 	MOVD $local40-2688(SP), R9
@@ -40279,7 +40280,7 @@ trail154:
 	FSTPQ (F0, F1), 224(R10)
 skip156:
 	ADD $256, R2
-	JMP trail154
+	JMP each154
 done155:
 	MOVD $0x0000000000000000, R9
 	VDUP R9, V22.D2

@@ -394,11 +394,11 @@ func (a *Asm) StoreInt(s Reg, slot int) {
 // Prefetch asks for the cache line at base+off, which may be anywhere.
 func (a *Asm) Prefetch(base Reg, off int) { a.isa.prefetch(a, 1, base, off) }
 
-// PrefetchL2At is PrefetchL2 at base+index+off.
-func (a *Asm) PrefetchL2At(base, index Reg, off int) { a.isa.prefetchAt(a, 2, base, index, off) }
-
 // PrefetchL2 is Prefetch into the second-level cache only.
 func (a *Asm) PrefetchL2(base Reg, off int) { a.isa.prefetch(a, 2, base, off) }
+
+// PrefetchL2At is PrefetchL2 at base+index+off.
+func (a *Asm) PrefetchL2At(base, index Reg, off int) { a.isa.prefetchAt(a, 2, base, index, off) }
 
 // Ret returns from the kernel.
 func (a *Asm) Ret() {

@@ -35,8 +35,8 @@ var expSumWeightedKernel = kernel{
 // An expSum writes one of the kernels that also store what a logSumExp adds up.
 type expSum struct {
 	logSumExp
-	trail, stream bool // finish what was in dst, past the caches
-	toDst         Reg  // what takes an address in x to that in dst
+	trail bool // finish what was in dst
+	toDst Reg  // what takes an address in x to that in dst
 }
 
 // maxAt is the slot of the stack for the block's maximum, behind those of a logSumExp.
@@ -344,7 +344,7 @@ func (s *expSum) results() {
 // apart does the block vector by vector, its maximum being the base.
 func (s *expSum) apart() {
 	if s.trail {
-		s.trailSteps()
+		s.eachStep(s.trailStep)
 	}
 	none, loop := s.ConstReg(0), s.NewLabel("vec")
 	s.setOut("more", none)
@@ -423,6 +423,17 @@ func (a *Asm) relate(name string) {
 	a.SubReg(x, p)
 	a.StoreArg(name, p)
 	a.FreeReg(x)
+	a.FreeReg(p)
+}
+
+// toAddress makes a number of elements from x on, a parameter, the address behind them
+// plus off.
+func (a *Asm) toAddress(name string, x Reg, off int) {
+	p := a.Arg(name)
+	a.ShiftReg(2, p)
+	a.AddReg(x, p)
+	a.AddImm(off, p)
+	a.StoreArg(name, p)
 	a.FreeReg(p)
 }
 

@@ -60,7 +60,8 @@ bytes.`,
 type logSumExp struct {
 	*Asm
 	dots, weighted bool // set dot, with weights
-	shifts, stream bool // set to, past the caches
+	shifts         bool // set to
+	stream         bool // what is stored meanwhile, past the caches
 	low, zero      Uni  // the least x that counts, or a little less; 0
 	base           Uni  // for dots; or else in round's register, for vectors
 	reducer
@@ -195,7 +196,7 @@ func (s *logSumExp) write() {
 	s.Label(apart)
 	s.vectors(m)
 	if s.shifts {
-		s.shiftSteps()
+		s.eachStep(s.shiftStep)
 	}
 	s.MovImm(unknown, s.known)
 	s.Jump(kept)
@@ -474,12 +475,9 @@ func (s *logSumExp) lanes(hold bool, label string) {
 func (s *logSumExp) startShift() {
 	s.relate("to")
 	s.relate("from")
-	end, x := s.Arg("n"), s.Arg("x")
-	s.ShiftReg(2, end)
-	s.AddReg(x, end)
-	s.StoreArg("n", end)
+	x := s.Arg("x")
+	s.toAddress("n", x, 0)
 	s.FreeReg(x)
-	s.FreeReg(end)
 }
 
 // shiftStep sets the step of to that goes with that at q, if there is one. Where a block is
@@ -497,17 +495,10 @@ func (s *logSumExp) shiftStep() {
 	s.AddReg(s.q, from)
 	s.LoadArg("to", to)
 	s.AddReg(s.q, to)
-	for i := range 4 {
-		v := s.Vec("v")
-		s.Load(v, from, 4*lanes*i)
+	s.storeStep(from, to, func(v *Vec, _ int) {
 		s.SubUni(v, v, m)
 		s.SubUni(v, v, l)
-		if !s.stream {
-			s.Prefetch(to, soon+4*lanes*i)
-		}
-		s.StoreTo(s.stream, v, to, 4*lanes*i)
-		s.Free(v)
-	}
+	})
 	s.FreeUniform(l)
 	s.FreeUniform(m)
 	s.FreeReg(to)
@@ -515,13 +506,27 @@ func (s *logSumExp) shiftStep() {
 	s.Label(skip)
 }
 
-// shiftSteps sets all of to that goes with the block.
-func (s *logSumExp) shiftSteps() {
-	loop, done := s.NewLabel("shift"), s.NewLabel("done")
+// storeStep has the step at src finished, and stores it at dst.
+func (s *logSumExp) storeStep(src, dst Reg, finish func(v *Vec, off int)) {
+	for i := range 4 {
+		v, off := s.Vec("v"), 4*lanes*i
+		s.Load(v, src, off)
+		finish(v, off)
+		if !s.stream {
+			s.Prefetch(dst, soon+off)
+		}
+		s.StoreTo(s.stream, v, dst, off)
+		s.Free(v)
+	}
+}
+
+// eachStep runs body for each full step of the block, q being where it is.
+func (s *logSumExp) eachStep(body func()) {
+	loop, done := s.NewLabel("each"), s.NewLabel("done")
 	s.Mov(s.p, s.q)
 	s.Label(loop)
 	s.JumpIf(s.q, ">=", s.full, done)
-	s.shiftStep()
+	body()
 	s.AddImm(4*step, s.q)
 	s.Jump(loop)
 	s.Label(done)

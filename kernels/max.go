@@ -25,7 +25,7 @@ A minimum of zero may have either sign.`,
 
 // extremeRows writes max or min, which begins with the value of those bits.
 func (a *Asm) extremeRows(op op, start uint32) {
-	begin, nan := a.ConstReg(start), a.ConstReg(0x7fc00000)
+	nan := a.ConstReg(0x7fc00000)
 	dst := a.Arg("dst")
 	store := func(m *Vec) {
 		bad, next := a.NewLabel("nan"), a.NewLabel("next")
@@ -39,7 +39,7 @@ func (a *Asm) extremeRows(op op, start uint32) {
 		a.AddImm(4, dst)
 	}
 	a.Either("cols", ">", lanes, func() {
-		n := a.Arg("cols")
+		n, begin := a.Arg("cols"), a.ConstReg(start)
 		a.KeepTail(n)
 		a.ReadRows(func(x Reg) {
 			m := a.Vec("m")
@@ -48,17 +48,14 @@ func (a *Asm) extremeRows(op op, start uint32) {
 			store(m)
 		})
 	}, func() {
-		long := func(far bool) {
+		a.Far(func(far bool) {
 			p, n := a.Reg(), a.Reg()
 			a.ReadRows(func(x Reg) {
 				a.Mov(x, p)
 				a.LoadArg("cols", n)
 				store(a.extremeOf(op, p, n, far))
 			})
-			a.FreeReg(n)
-			a.FreeReg(p)
-		}
-		a.Either("cols", ">=", farCols, func() { long(false) }, func() { long(true) })
+		})
 	})
 }
 
@@ -185,9 +182,7 @@ var argMaxKernel = kernel{
 Every 512 elements are compared by their maxima; the best ones are searched at the end.`,
 	args: []arg{{"dst", "*int"}, {"x", "*float32"}, {"rows", "int"}, {"cols", "int"}, {"stride", "int"}},
 	body: func(a *Asm) {
-		a.Either("cols", ">", lanes, a.argMaxShort, func() {
-			a.Either("cols", ">=", farCols, func() { a.argMaxLong(false) }, func() { a.argMaxLong(true) })
-		})
+		a.Either("cols", ">", lanes, a.argMaxShort, func() { a.Far(a.argMaxLong) })
 	},
 }
 

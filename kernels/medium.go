@@ -1,9 +1,6 @@
 package main
 
-import (
-	"math"
-	"slices"
-)
+import "slices"
 
 // Rows of a few vectors are done in three sweeps over as many of them as stay in
 // a cache: their maxima, their exponentials, and the factors. No row waits for
@@ -390,31 +387,13 @@ func (s *medium) fold() {
 			s.correct(sum)
 		}
 
-		none := s.NewLabel("none")
-		p := s.Arg("max")
-		s.JumpIfImm(p, "==", 0, none)
-		s.AddReg(s.at, p)
-		max, local := s.Vec("max"), s.LocalAt(mediumMaxima, s.at)
-		s.Load(max, local, 0)
-		s.FreeReg(local)
-		s.StoreTail(max, p, left)
-		s.Free(max)
-		one := s.Const64(math.Float64bits(1))
-		sums, logs := s.place64("sum"), s.place64("log")
-		s.StoreDoubles(left, func(half int) *Vec {
-			v, w := s.Vec("v"), s.Vec("ones")
-			s.WidenHalf(v, sum, half)
-			s.WidenHalf(w, ones, half)
-			s.op(opSub64, w, one, w)
-			s.op(opAdd64, v, w, v)
-			s.Free(w)
-			return v
-		}, sums, logs)
-		s.FreeConst(one)
-		s.FreeReg(logs)
-		s.FreeReg(sums)
-		s.Label(none)
-		s.FreeReg(p)
+		s.results(func(p Reg) {
+			max, local := s.Vec("max"), s.LocalAt(mediumMaxima, s.at)
+			s.Load(max, local, 0)
+			s.FreeReg(local)
+			s.StoreTail(max, p, left)
+			s.Free(max)
+		}, sum, ones, func(half func(i int) *Vec, sums, logs Reg) { s.StoreDoubles(left, half, sums, logs) })
 		s.Free(sum, ones)
 	})
 }

@@ -15,6 +15,12 @@ const (
 	farAhead = 4 * 1024
 )
 
+// Far writes the form of a kernel for rows of fewer than farCols columns, and the one for
+// the others.
+func (a *Asm) Far(form func(far bool)) {
+	a.Either("cols", ">=", farCols, func() { form(false) }, func() { form(true) })
+}
+
 // step is the number of elements that the main loops take at once.
 const step = 4 * lanes
 

@@ -73,14 +73,7 @@ type rowResults struct {
 
 // sizeToLimit replaces size by the address from which on nothing is asked for: that many
 // bytes and a group of short rows in front of the end of what there is from x on.
-func (s *rowResults) sizeToLimit(x Reg, ahead int) {
-	limit := s.Arg("size")
-	s.ShiftReg(2, limit)
-	s.AddReg(x, limit)
-	s.AddImm(-ahead-4*lanes*lanes, limit)
-	s.StoreArg("size", limit)
-	s.FreeReg(limit)
-}
+func (s *rowResults) sizeToLimit(x Reg, ahead int) { s.toAddress("size", x, -ahead-4*lanes*lanes) }
 
 // logs turns what is in log into logarithms.
 func (s *rowResults) logs() {
@@ -261,7 +254,14 @@ func (s *short) work(room Reg) {
 		return e
 	})
 	s.CountOnes(ones)
-	s.results(func(p Reg) { s.Store(m, p, 0) }, sum, ones, 2, func(v *Vec, half int, p Reg) { s.Store(v, p, 4*width*half) })
+	s.results(func(p Reg) { s.Store(m, p, 0) }, sum, ones, func(half func(i int) *Vec, sums, logs Reg) {
+		for i := range 2 {
+			v := half(i)
+			s.Store(v, sums, 4*width*i)
+			s.Store(v, logs, 4*width*i)
+			s.Free(v)
+		}
+	})
 	s.Free(m)
 
 	last, dst := s.NewLabel("last"), s.Arg("dst")
@@ -425,28 +425,26 @@ func (s *short) join(v, other *Vec) {
 	s.Free(other)
 }
 
-// results stores the maxima by max, and by store, half of the lanes at a time or
-// only the first, what sum and ones come to, if they are asked for.
-func (s *rowResults) results(max func(p Reg), sum, ones *Vec, halves int, store func(v *Vec, half int, p Reg)) {
+// results stores the maxima by max, and by store what sum and ones come to, of which half
+// returns half of the lanes, if they are asked for.
+func (s *rowResults) results(max func(p Reg), sum, ones *Vec, store func(half func(i int) *Vec, sums, logs Reg)) {
 	none := s.NewLabel("none")
 	p := s.Arg("max")
 	s.JumpIfImm(p, "==", 0, none)
 	s.AddReg(s.at, p)
 	max(p)
-	minus := s.Const64(math.Float64bits(1))
+	one := s.Const64(math.Float64bits(1))
 	sums, logs := s.place64("sum"), s.place64("log")
-	for half := range halves {
-		v, one := s.Vec("v"), s.Vec("one")
-		s.WidenHalf(v, sum, half)
-		s.WidenHalf(one, ones, half)
-		s.op(opSub64, one, minus, one)
-		s.op(opAdd64, v, one, v)
-		s.Free(one)
-		store(v, half, sums)
-		store(v, half, logs)
-		s.Free(v)
-	}
-	s.FreeConst(minus)
+	store(func(i int) *Vec {
+		v, w := s.Vec("v"), s.Vec("ones")
+		s.WidenHalf(v, sum, i)
+		s.WidenHalf(w, ones, i)
+		s.op(opSub64, w, one, w)
+		s.op(opAdd64, v, w, v)
+		s.Free(w)
+		return v
+	}, sums, logs)
+	s.FreeConst(one)
 	s.FreeReg(logs)
 	s.FreeReg(sums)
 	s.Label(none)
@@ -506,7 +504,12 @@ func (s *short) single() {
 	s.Shrink(sum)
 	s.Shrink(ones)
 	s.Narrow()
-	s.results(func(p Reg) { s.StoreUni(m, p, 0) }, sum, ones, 1, func(v *Vec, _ int, p Reg) { s.StoreDouble(v, p) })
+	s.results(func(p Reg) { s.StoreUni(m, p, 0) }, sum, ones, func(half func(i int) *Vec, sums, logs Reg) {
+		v := half(0)
+		s.StoreDouble(v, sums)
+		s.StoreDouble(v, logs)
+		s.Free(v)
+	})
 	last := s.NewLabel("last")
 	dst := s.Arg("dst")
 	s.JumpIfImm(dst, "==", 0, last)

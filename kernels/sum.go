@@ -21,22 +21,16 @@ func (a *Asm) sumLong() {
 	a.sums(dst, zero, alone, func(x Reg) *Vec {
 		a.Mov(x, p)
 		a.LoadArg("cols", n)
-		return a.blockTotal(p, n, zero, a.elements(p), a.lastOnes(p, rest, zero), func(int) {})
+		return a.blockTotal(p, n, zero, a.elements(p, false), a.lastOnes(p, rest, zero), func(int) {})
 	})
 	a.Label(alone)
-	rows := func(far bool) {
+	a.Far(func(far bool) {
 		a.ReadRows(func(x Reg) {
 			a.Mov(x, p)
 			a.LoadArg("cols", n)
-			a.total(dst, p, n, func(i int) *Vec {
-				if far && a.lo == 0 {
-					a.Prefetch(p, farAhead+4*lanes*i)
-				}
-				return a.elements(p)(i)
-			}, a.lastOnes(p, rest, zero), func(int) {})
+			a.total(dst, p, n, a.elements(p, far), a.lastOnes(p, rest, zero), func(int) {})
 		})
-	}
-	a.Either("cols", ">=", farCols, func() { rows(false) }, func() { rows(true) })
+	})
 }
 
 // sumShort does rows of one vector.
@@ -76,10 +70,13 @@ func (a *Asm) sums(dst Reg, zero Uni, alone string, row func(x Reg) *Vec) {
 	})
 }
 
-// elements returns a term of total that is the elements at p themselves, and lastOnes
-// the tail, of that many.
-func (a *Asm) elements(p Reg) func(i int) *Vec {
+// elements returns a term of total that is the elements at p themselves, which asks for
+// others far ahead if it is to, and lastOnes the tail, of that many.
+func (a *Asm) elements(p Reg, far bool) func(i int) *Vec {
 	return func(i int) *Vec {
+		if far && a.lo == 0 {
+			a.Prefetch(p, farAhead+4*lanes*i)
+		}
 		x := a.Vec("x")
 		a.Load(x, p, 4*lanes*i)
 		return x

@@ -35,7 +35,10 @@ expSumWeighted does.`,
 }
 
 func trails(a *Asm, s logSumExp) {
-	a.Streams(func(stream bool) { (&expSum{logSumExp: s, trail: true, stream: stream}).write() })
+	a.Streams(func(stream bool) {
+		s.stream = stream
+		(&expSum{logSumExp: s, trail: true}).write()
+	})
 }
 
 // The room of a trail on the stack.
@@ -182,18 +185,6 @@ func (s *expSum) complete(v *Vec, f, c Uni, w Reg, off int) {
 	s.MulAddUniLoad(v, c, w, off)
 }
 
-// trailSteps finishes all that trailStep would in the course of the block.
-func (s *expSum) trailSteps() {
-	loop, done := s.NewLabel("trail"), s.NewLabel("done")
-	s.Mov(s.p, s.q)
-	s.Label(loop)
-	s.JumpIf(s.q, ">=", s.full, done)
-	s.trailStep()
-	s.AddImm(4*step, s.q)
-	s.Jump(loop)
-	s.Label(done)
-}
-
 // endTrail is for when trailStep has finished the block.
 func (s *expSum) endTrail() {
 	if !s.trail {
@@ -222,16 +213,7 @@ func (s *expSum) trailStep() {
 		s.AddReg(src, w)
 	}
 	s.AddReg(s.toDst, src)
-	for i := range 4 {
-		v := s.Vec("e")
-		s.Load(v, src, 4*lanes*i)
-		s.complete(v, f, c, w, 4*lanes*i)
-		if !s.stream {
-			s.Prefetch(dst, soon+4*lanes*i)
-		}
-		s.StoreTo(s.stream, v, dst, 4*lanes*i)
-		s.Free(v)
-	}
+	s.storeStep(src, dst, func(v *Vec, off int) { s.complete(v, f, c, w, off) })
 	s.FreeUniform(f)
 	s.FreeUniform(c)
 	if s.weighted {
