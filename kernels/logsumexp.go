@@ -73,6 +73,7 @@ type logSumExp struct {
 	cut         Reg // where they end
 	known, held Reg // what is known of base; whether low is in use
 	at          Reg // of rows together: 4 for each in front of the one at hand
+	far         Reg // if there is one: how far ahead they are asked for, or 0
 }
 
 // What is known of base: nothing, that it is of use, that it is the block's maximum.
@@ -113,11 +114,15 @@ const (
 
 // How far ahead data is asked for: into the second-level cache from memory, and in
 // time for the loop from there. Rows together have to find the next ones' samples, too.
+// With AVX-512 a Zen 5 takes up to an eighth less time if it is asked once, but for rows
+// together of less than onceCols columns.
 const (
 	sumNear      = 6 * 1024
 	sumFar       = 16 * 1024
 	togetherNear = 12 * 1024
 	togetherFar  = 32 * 1024
+	sumOnce      = 12 * 1024
+	onceCols     = 2048
 )
 
 func (s *logSumExp) write() {
@@ -617,13 +622,23 @@ func (s *logSumExp) lastVectors(left Reg, dot *Vec, hold bool, label string, use
 
 // fromMemory asks for data that may be in no cache.
 func (s *logSumExp) fromMemory(off int) {
-	near, far := sumNear, sumFar
-	if s.at != "" {
-		near, far = togetherNear, togetherFar
+	switch {
+	case s.far != "":
+		s.Prefetch(s.q, togetherNear+off)
+		s.PrefetchL2At(s.q, s.far, off)
+	case s.at != "":
+		s.Prefetch(s.q, togetherNear+off)
+		s.PrefetchL2(s.q, togetherFar+off)
+	case s.once():
+		s.Prefetch(s.q, sumOnce+off)
+	default:
+		s.Prefetch(s.q, sumNear+off)
+		s.PrefetchL2(s.q, sumFar+off)
 	}
-	s.Prefetch(s.q, near+off)
-	s.PrefetchL2(s.q, far+off)
 }
+
+// once tells whether data is asked for once.
+func (s *logSumExp) once() bool { return s.isa.width() == lanes && !s.stream && !s.shifts }
 
 // fill sets d to how far q is in its part of that many elements.
 func (s *logSumExp) fill(size int, d Reg) {

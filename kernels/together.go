@@ -132,6 +132,15 @@ func (s *logSumExp) sumTogether(alone string) {
 	s.MovImm(0, s.held)
 	s.LoadArg("stride", s.q)
 	s.JumpIfImm(s.q, ">", greatStride, alone)
+	if s.once() {
+		s.far = s.Reg()
+		short := s.NewLabel("short")
+		s.LoadArg("cols", s.size)
+		s.MovImm(togetherFar, s.far)
+		s.JumpIfImm(s.size, "<", onceCols, short)
+		s.MovImm(0, s.far)
+		s.Label(short)
+	}
 	s.together(alone, s.outs("peak"), rowTops, func() {
 		local := s.Local(rowParts)
 		s.StoreInt(local, partsAt)
@@ -150,6 +159,10 @@ func (s *logSumExp) sumTogether(alone string) {
 		s.peaks()
 		s.Label(finish)
 	})
+	if s.far != "" {
+		s.FreeReg(s.far)
+		s.far = ""
+	}
 }
 
 // eachOf runs body for each of the rows, at and p being those of the one at hand.
