@@ -22,5 +22,9 @@ func init() {
 	if l1 := cpuid.CPU.Cache.L1D; 0 < l1 && l1 < 48<<10 {
 		nearSize = cacheSize
 	}
-	streamSize = streamSizeOf(cpuid.CPU.Cache.L3)
+	l3 := cpuid.CPU.Cache.L3
+	streamSize = streamSizeOf(l3)
+	if 0 < l3 && l3 <= 64<<20 {
+		trailSize = streamSize
+	}
 }

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		fmt.Printf("LOGITS_ONLY is %s, but the paths are %v\n", only, Paths())
 		os.Exit(1)
 	}
-	streamSize = leastStream // as on any CPU
+	streamSize, trailSize = leastStream, leastTrail // as on any CPU
 	os.Exit(m.Run())
 }
 
