@@ -229,7 +229,7 @@ func (a *Asm) gradRows(row func(s Reg), of func(xs []*Vec) []*Vec, end func(x, y
 				for i, x := range xs {
 					a.Load(x, p, 4*lanes*(first+i))
 					if of != nil {
-						a.Prefetch(p, soon+4*lanes*(first+i))
+						a.Prefetch(p, farSoon+4*lanes*(first+i))
 					}
 				}
 				do(xs, func(i int, v *Vec) { a.Load(v, q, 4*lanes*(first+i)) }, func(i int, v *Vec) {
