@@ -19,20 +19,28 @@ import (
 // +Inf. loss and targets have x.Rows elements, the targets in [0, x.Cols), or
 // nothing is written; loss must not overlap x. It reads x once.
 func LogSoftmaxNLL[T Float, I Index](loss []T, x Matrix[T], targets []I) error {
-	if !matrixFits(x.Rows, x.Cols, x.Stride, len(x.Data)) || len(loss) != x.Rows || len(targets) != x.Rows || !areClasses(targets, x.Cols) ||
-		overlap(addr(loss), size(loss), addr(x.Data), span(x.Rows, x.Cols, x.Stride)*elemSize[T]()) ||
+	return logSoftmaxNLL(loss, x.Rows, x.Cols, x.Stride, x.Data, targets)
+}
+
+// logSoftmaxNLL takes the words of x, and its caller is inlined: a Matrix that a call has
+// just made would be copied before its words have reached memory, which one short row feels.
+func logSoftmaxNLL[T Float, I Index](loss []T, rows, cols, stride int, data []T, targets []I) error {
+	if !matrixFits(rows, cols, stride, len(data)) || len(loss) != rows || len(targets) != rows || !areClasses(targets, cols) ||
+		overlap(addr(loss), size(loss), addr(data), span(rows, cols, stride)*elemSize[T]()) ||
 		overlap(addr(loss), size(loss), addr(targets), size(targets)) {
-		return nllError("LogSoftmaxNLL", loss, &x, targets)
+		return nllError("LogSoftmaxNLL", loss, &Matrix[T]{rows, cols, data, stride}, targets)
 	}
 	k := table[T]()
-	if x.Rows <= fewRows && x.Cols <= k.mediumCols {
-		if x.Rows > 0 {
+	if rows <= fewRows && cols <= k.mediumCols {
+		if rows > 0 {
 			var log [fewRows]float64
-			shortNLL(k, loss, x.Data, x.Cols, x.Stride, targets, log[:])
+			shortNLL(k, loss, data, cols, stride, targets, log[:])
 		}
 		return nil
 	}
-	if w := workers(x.Rows * x.Cols); w > 1 {
+	var x Matrix[T]
+	x.Rows, x.Cols, x.Data, x.Stride = rows, cols, data, stride // a literal would be copied, too
+	if w := workers(rows * cols); w > 1 {
 		spreadNLL(w, k, loss, x, targets)
 		return nil
 	}
