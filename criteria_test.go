@@ -1483,6 +1483,11 @@ func TestStreamSizeOf(t *testing.T) {
 			t.Errorf("%d bytes of L3: from %d elements, want %d", l3, got, want)
 		}
 	}
+	for l3, want := range map[int]int{-1: 1 << 19, 0: 1 << 19, 32 << 20: 1 << 20, 480 << 20: 1 << 19} {
+		if got := trailSizeOf(l3); got != want {
+			t.Errorf("%d bytes of L3: trails from %d elements, want %d", l3, got, want)
+		}
+	}
 }
 
 // TestLargeResults has results that are written past the caches, aligned and not.

@@ -23,8 +23,5 @@ func init() {
 		nearSize = cacheSize
 	}
 	l3 := cpuid.CPU.Cache.L3
-	streamSize = streamSizeOf(l3)
-	if 0 < l3 && l3 <= 64<<20 {
-		trailSize = streamSize
-	}
+	streamSize, trailSize = streamSizeOf(l3), trailSizeOf(l3)
 }

@@ -26,12 +26,20 @@ func newTrail[T Float](k *kernels[T], dst, x *view[T], e []T) trail[T] {
 // less time with one, 64x4096 two fifths more. It stores past the caches from streamSize
 // on: Softmax of 33x32000 there takes 0.28 ns each with plain stores and 0.32 with these,
 // 264x32000 0.30 and 0.33, 64x151936 the same; of 64x50257 in no cache 0.33 to 0.41 and
-// 0.36 to 0.44. A last-level cache of few cores is faster: on a Zen 5 with 32 MB of it
-// 128x4096 and 32x32000 take an eighth more with one. dispatch_amd64.go sets it to
-// streamSize there.
+// 0.36 to 0.44. dispatch_amd64.go sets it.
 var trailSize = leastTrail
 
 const leastTrail = 1 << 19
+
+// trailSizeOf returns the trailSize for a last-level cache of so many bytes. One of few cores
+// takes plain stores as fast as they come: on a Zen 5 with 32 MB of it 128x4096 and 32x32000
+// take an eighth more with a trail.
+func trailSizeOf(l3 int) int {
+	if 0 < l3 && l3 <= 64<<20 {
+		return streamSizeOf(l3)
+	}
+	return leastTrail
+}
 
 // trails tells whether exponentials of the rows of x should go to dst by a trail.
 // Longer rows do not stay in a cache.

@@ -73,7 +73,7 @@ type logSumExp struct {
 	cut         Reg // where they end
 	known, held Reg // what is known of base; whether low is in use
 	at          Reg // of rows together: 4 for each in front of the one at hand
-	far         Reg // if there is one: how far ahead they are asked for, or 0
+	far         Reg // how far ahead they are asked for, or 0, if data is asked for once
 }
 
 // What is known of base: nothing, that it is of use, that it is the block's maximum.
@@ -622,22 +622,24 @@ func (s *logSumExp) lastVectors(left Reg, dot *Vec, hold bool, label string, use
 
 // fromMemory asks for data that may be in no cache.
 func (s *logSumExp) fromMemory(off int) {
-	switch {
-	case s.far != "":
+	if s.at != "" {
 		s.Prefetch(s.q, togetherNear+off)
-		s.PrefetchL2At(s.q, s.far, off)
-	case s.at != "":
-		s.Prefetch(s.q, togetherNear+off)
-		s.PrefetchL2(s.q, togetherFar+off)
-	case s.once():
-		s.Prefetch(s.q, sumOnce+off)
-	default:
-		s.Prefetch(s.q, sumNear+off)
-		s.PrefetchL2(s.q, sumFar+off)
+		if s.once() {
+			s.PrefetchL2At(s.q, s.far, off)
+		} else {
+			s.PrefetchL2(s.q, togetherFar+off)
+		}
+		return
 	}
+	if s.once() {
+		s.Prefetch(s.q, sumOnce+off)
+		return
+	}
+	s.Prefetch(s.q, sumNear+off)
+	s.PrefetchL2(s.q, sumFar+off)
 }
 
-// once tells whether data is asked for once.
+// once tells whether data is asked for once, but by short rows together.
 func (s *logSumExp) once() bool { return s.isa.width() == lanes && !s.stream && !s.shifts }
 
 // fill sets d to how far q is in its part of that many elements.

@@ -134,12 +134,7 @@ func (s *logSumExp) sumTogether(alone string) {
 	s.JumpIfImm(s.q, ">", greatStride, alone)
 	if s.once() {
 		s.far = s.Reg()
-		short := s.NewLabel("short")
-		s.LoadArg("cols", s.size)
-		s.MovImm(togetherFar, s.far)
-		s.JumpIfImm(s.size, "<", onceCols, short)
-		s.MovImm(0, s.far)
-		s.Label(short)
+		s.setFar()
 	}
 	s.together(alone, s.outs("peak"), rowTops, func() {
 		local := s.Local(rowParts)
@@ -159,10 +154,19 @@ func (s *logSumExp) sumTogether(alone string) {
 		s.peaks()
 		s.Label(finish)
 	})
-	if s.far != "" {
+	if s.once() {
 		s.FreeReg(s.far)
-		s.far = ""
 	}
+}
+
+// setFar sets far: lines at hand cost nothing to ask for.
+func (s *logSumExp) setFar() {
+	short := s.NewLabel("short")
+	s.LoadArg("cols", s.size)
+	s.MovImm(togetherFar, s.far)
+	s.JumpIfImm(s.size, "<", onceCols, short)
+	s.MovImm(0, s.far)
+	s.Label(short)
 }
 
 // eachOf runs body for each of the rows, at and p being those of the one at hand.
