@@ -1490,6 +1490,30 @@ func TestStreamSizeOf(t *testing.T) {
 	}
 }
 
+// TestLogSoftmaxLarge has log-softmaxes of rows shorter than a block that are written past
+// the caches. They have the bits of those of single rows.
+func TestLogSoftmaxLarge(t *testing.T) {
+	onPaths(t, func(t *testing.T) {
+		const cols = streamCols/2 + 3
+		rows := 5*streamSize/2/cols + 1
+		x, got, want := newMatrix[float32](rows, cols, 0, 3), newMatrix[float32](rows, cols, 2, 1), make([]float32, cols)
+		randomRow(newRand(14), x.Data, 3)
+		to, from := view[float32]{rows, cols, 1, got.Data, got.Stride}, view[float32]{rows, cols, 1, x.Data, x.Stride}
+		if !shiftStreams(&to, &from) {
+			t.Fatalf("%d x %d is not large", rows, cols)
+		}
+		must(t, LogSoftmax(got, x))
+		for i := range rows {
+			must(t, LogSoftmax(Row(want), Row(x.row(i))))
+			for j, v := range got.row(i) {
+				if !sameBits(v, want[j]) {
+					t.Fatalf("row %d, column %d: %v, by itself %v", i, j, v, want[j])
+				}
+			}
+		}
+	})
+}
+
 // TestLargeResults has results that are written past the caches, aligned and not.
 // They have the bits of those of single rows, which are not large.
 func TestLargeResults(t *testing.T) {

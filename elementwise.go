@@ -146,8 +146,7 @@ func streams[T Float](grad, x, y []T, n int) bool {
 }
 
 // streamsOf is streams for results of x alone, which for longer are as fast in the
-// caches. LogSoftmax with plain stores and these, ns an element on a Zen 4: 600x3000
-// 0.29 and 0.34, 900x3000 0.38 and 0.34, 256x151936 0.39 and 0.33. Exp on a Zen 3 with
+// caches. Exp with plain stores and these, ns an element, on a Zen 3 with
 // 32 MB of L3: 256x4096 the same, 512x4096 0.38 and 0.35, 256x65536 0.63 and 0.57;
 // planar Softmax there: 4x21x16384 0.73 and 0.84, 7x21x16384 1.09 and 0.99. Exp on a
 // Xeon with 480 MB: 264x32000 0.29 and 0.32, 528x32000 0.60 and 0.37.
