@@ -1494,7 +1494,7 @@ func TestStreamSizeOf(t *testing.T) {
 // the caches. They have the bits of those of single rows.
 func TestLogSoftmaxLarge(t *testing.T) {
 	onPaths(t, func(t *testing.T) {
-		const cols = streamCols/2 + 3
+		const cols = shiftCols + 3
 		rows := 5*streamSize/2/cols + 1
 		x, got, want := newMatrix[float32](rows, cols, 0, 3), newMatrix[float32](rows, cols, 2, 1), make([]float32, cols)
 		randomRow(newRand(14), x.Data, 3)

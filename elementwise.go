@@ -136,8 +136,12 @@ const leastStream = 1 << 20
 // is known: an eighth of it, as several cores share it, but what was measured at most.
 func streamSizeOf(l3 int) int { return min(max(l3/(8*4), leastStream), 1<<22) }
 
-// streamCols is the shortest row that goes past the caches: others lose at their ends.
-const streamCols = 1024
+// streamCols is the shortest row that goes past the caches, shiftCols that of LogSoftmax:
+// others lose at their ends.
+const (
+	streamCols = 1024
+	shiftCols  = 512
+)
 
 // streams tells whether to write n elements of grad, which is computed from x
 // and y, past the caches.
@@ -146,10 +150,10 @@ func streams[T Float](grad, x, y []T, n int) bool {
 }
 
 // streamsOf is streams for results of x alone, which for longer are as fast in the
-// caches. Exp with plain stores and these, ns an element, on a Zen 3 with
-// 32 MB of L3: 256x4096 the same, 512x4096 0.38 and 0.35, 256x65536 0.63 and 0.57;
-// planar Softmax there: 4x21x16384 0.73 and 0.84, 7x21x16384 1.09 and 0.99. Exp on a
-// Xeon with 480 MB: 264x32000 0.29 and 0.32, 528x32000 0.60 and 0.37.
+// caches. Exp with plain stores and these, ns an element, on a Zen 3 with 32 MB of L3:
+// 256x4096 the same, 512x4096 0.38 and 0.35, 256x65536 0.63 and 0.57; planar Softmax
+// there: 4x21x16384 0.73 and 0.84, 7x21x16384 1.09 and 0.99. Exp on a Xeon with 480 MB:
+// 264x32000 0.29 and 0.32, 528x32000 0.60 and 0.37.
 func streamsOf[T Float](dst, x []T, n int) bool { return n >= 2*streamSize && streams(dst, x, x, n) }
 
 // bit returns an argument of a kernel.

@@ -22,8 +22,8 @@ func LogSoftmaxNLL[T Float, I Index](loss []T, x Matrix[T], targets []I) error {
 	return logSoftmaxNLL(loss, x.Rows, x.Cols, x.Stride, x.Data, targets)
 }
 
-// logSoftmaxNLL takes the words of x, and its caller is inlined: a Matrix that a call has
-// just made would be copied before its words have reached memory, which one short row feels.
+// logSoftmaxNLL takes the words of x, and its caller is inlined: a Matrix that is written in
+// the call would be copied before its words have reached memory, which one short row feels.
 func logSoftmaxNLL[T Float, I Index](loss []T, rows, cols, stride int, data []T, targets []I) error {
 	if !matrixFits(rows, cols, stride, len(data)) || len(loss) != rows || len(targets) != rows || !areClasses(targets, cols) ||
 		overlap(addr(loss), size(loss), addr(data), span(rows, cols, stride)*elemSize[T]()) ||

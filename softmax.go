@@ -412,7 +412,7 @@ func logSoftmaxRows[T Float](k *kernels[T], dst, x *view[T], lo, hi int, t *sumE
 // 0.28 and 0.22, but 20000x300 on AVX2 0.29 and 0.30.
 func shiftStreams[T Float](dst, x *view[T]) bool {
 	n := x.n * x.c
-	return x.c >= streamCols/2 && n >= 5*streamSize/2 && streams(dst.data, x.data, x.data, n)
+	return x.c >= shiftCols && n >= 5*streamSize/2 && streams(dst.data, x.data, x.data, n)
 }
 
 // logSoftmaxTrail finishes each row while the next one is read, so that memory is never
